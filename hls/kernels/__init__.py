@@ -1,0 +1,1 @@
+"""Kernel backends: RTL module, parameters and memory files of every node kind."""

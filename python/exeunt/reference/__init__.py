@@ -1,0 +1,1 @@
+"""The reference: integer values and cycles, in NumPy alone."""

@@ -1,0 +1,1 @@
+"""Bulk simulation of the RTL as a compiled shared library."""
