@@ -1,0 +1,165 @@
+"""The register map: the single source for the RTL, the manifest, the tests and the driver.
+
+Addresses are bytes from the base of the AXI-Lite port, registers are 32 bits wide and little-endian.
+`parameters` gives the addresses to the RTL, so that no offset is typed a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from exeunt.errors import InputError
+
+ID = 0x45584E54  # "EXNT"
+VERSION = 1
+MAX_EXITS = 8
+ADDRESS_BITS = 12
+
+NEVER = 0x7FFFFFFF
+"""Threshold code: no frame leaves here."""
+ALWAYS = -0x80000000
+"""Threshold code: every frame leaves here."""
+
+CRITERION_MARGIN = 0
+ORDER_ARRIVAL = 0
+ORDER_INPUT = 1
+
+
+@dataclass(frozen=True)
+class Field:
+    """Bits `low` .. `low + width - 1` of a register."""
+
+    low: int
+    width: int = 1
+
+    def get(self, word: int) -> int:
+        """The field's value in `word`."""
+        return (word >> self.low) & ((1 << self.width) - 1)
+
+    def put(self, value: int) -> int:
+        """A word with this field set to `value` and zeros elsewhere."""
+        assert 0 <= value < 1 << self.width, f"{value} does not fit in {self.width} bits"
+        return value << self.low
+
+
+@dataclass(frozen=True)
+class Register:
+    """One register, or `per_exit` ones behind each other (4 bytes apart, exit 0 first).
+
+    `access` is "r", "rw" or "w"; `reset` is the value after a reset (per-exit ones: of each).
+    """
+
+    name: str
+    address: int
+    access: str
+    text: str
+    reset: int = 0
+    per_exit: bool = False
+    fields: Mapping[str, Field] = field(default_factory=dict)
+
+
+MAP: tuple[Register, ...] = (
+    Register("id", 0x000, "r", "the letters EXNT", reset=ID),
+    Register("version", 0x004, "r", "version of this map", reset=VERSION),
+    Register("hash", 0x008, "r", "hash of the design, computed with its own field zero"),
+    Register(
+        "control",
+        0x00C,
+        "w",
+        "writing a one starts the action once; reads zero",
+        fields={"reset": Field(0), "commit": Field(1), "snapshot": Field(2)},
+    ),
+    Register(
+        "status",
+        0x010,
+        "r",
+        "commit_pending: the other bank still has frames in flight; mode_pending: order or raw wait "
+        "for an empty pipeline and new frames are held back; resetting: a soft reset is under way; "
+        "bank: threshold bank of the next frame; refused: a threshold was written while a commit "
+        "was pending and ignored, cleared by the next commit; in_flight: frames inside, live",
+        fields={
+            "commit_pending": Field(0),
+            "mode_pending": Field(1),
+            "resetting": Field(2),
+            "bank": Field(3),
+            "refused": Field(4),
+            "in_flight": Field(16, 16),
+        },
+    ),
+    Register("order", 0x014, "rw", "0 results in arrival order, 1 in input order"),
+    Register(
+        "raw",
+        0x018,
+        "rw",
+        "stream the logits of exit `exit` instead of results; an exit past the last means the last",
+        fields={"exit": Field(0, 8), "enable": Field(31)},
+    ),
+    Register("batch", 0x01C, "rw", "TLAST after this many results; 0: never", reset=1),
+    Register("criterion", 0x020, "r", "0: margin, largest logit minus second"),
+    Register("frames_in", 0x040, "r", "frames accepted, at the last snapshot"),
+    Register("frames_out", 0x044, "r", "frames that left, at the last snapshot"),
+    Register("in_flight", 0x048, "r", "frames_in - frames_out, at the last snapshot"),
+    Register("bad", 0x04C, "r", "frames cut short by TLAST, at the last snapshot"),
+    Register("stall", 0x050, "r", "cycles a beat waited at the input, at the last snapshot"),
+    Register("cycles", 0x054, "r", "cycles since reset, at the last snapshot"),
+    Register("taken", 0x080, "r", "frames decided to leave, at the last snapshot", per_exit=True),
+    Register(
+        "threshold",
+        0x0C0,
+        "rw",
+        "shadow of the signed threshold; a frame leaves when its score reaches it; NEVER, ALWAYS; "
+        "the last exit's is always ALWAYS",
+        reset=NEVER,
+        per_exit=True,
+    ),
+    Register(
+        "active", 0x0E0, "r", "threshold of the bank in force", reset=NEVER, per_exit=True
+    ),
+)
+
+BY_NAME: Mapping[str, Register] = {r.name: r for r in MAP}
+
+
+def address(name: str, exit_index: int = 0) -> int:
+    """Byte address of register `name`; of the one of exit `exit_index` when it has one per exit."""
+    register = BY_NAME[name]
+    assert exit_index == 0 or register.per_exit, f"register {name} is not one per exit"
+    assert 0 <= exit_index < MAX_EXITS, f"exit {exit_index} is not one of {MAX_EXITS}"
+    return register.address + 4 * exit_index
+
+
+def parameters() -> dict[str, int]:
+    """Verilog parameters of ex_registers: `A_<NAME>` is the byte address of each register."""
+    return {f"A_{r.name.upper()}": r.address for r in MAP}
+
+
+def threshold_word(threshold: int | None) -> int:
+    """The 32-bit register value of a threshold; None (the last exit) is ALWAYS.
+
+    Raises:
+        InputError: the threshold does not fit in 32 signed bits.
+    """
+    value = ALWAYS if threshold is None else int(threshold)
+    if not ALWAYS <= value <= NEVER:
+        raise InputError(
+            f"threshold must fit in 32 signed bits, got {value}; calibrate again or use "
+            f"{NEVER} for never and {ALWAYS} for always"
+        )
+    return value & 0xFFFFFFFF
+
+
+def to_json() -> dict[str, Any]:
+    """The map as plain data for the manifest: name -> address, access, reset, text, fields."""
+    return {
+        r.name: {
+            "address": r.address,
+            "access": r.access,
+            "reset": r.reset & 0xFFFFFFFF,
+            "per_exit": r.per_exit,
+            "text": r.text,
+            "fields": {k: [f.low, f.width] for k, f in r.fields.items()},
+        }
+        for r in MAP
+    }
