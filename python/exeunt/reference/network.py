@@ -1,0 +1,105 @@
+"""Integer reference of a whole accelerator: images in, integer logits per exit out.
+
+Every node is `exeunt.reference.<kind>.values`; this module runs them one behind the other, in
+batches that stay in the processor's cache, and hands the logits to the controller's reference.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.graph import Accelerator, Chain, IntArray, Mvu, Node
+
+BATCH = 256
+
+Recorder = Callable[[Node, IntArray], None]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the accelerator computes for N frames.
+
+    `logits[i]`: int64 (N, classes), the integer logits of exit i, computed for every frame.
+    `streams[node]`: (N, H, W, D), the node's output tensor; empty unless it was asked for.
+    """
+
+    logits: tuple[npt.NDArray[np.int64], ...]
+    streams: dict[str, IntArray]
+
+
+@cache
+def _values(kind: str) -> Callable[[Node, dict[str, IntArray], IntArray], IntArray]:
+    function: Callable[[Node, dict[str, IntArray], IntArray], IntArray] = importlib.import_module(
+        f"exeunt.reference.{kind}"
+    ).values
+    return function
+
+
+def run_chain(
+    accelerator: Accelerator, chain: Chain, x: IntArray, *, record: Recorder | None = None
+) -> IntArray:
+    """Output tensor of one segment or head.
+
+    Args:
+        accelerator: where the nodes' arrays live.
+        chain: the segment or head.
+        x: integers (N, *chain.input.shape).
+        record: called with every node and its output tensor.
+
+    Returns:
+        integers (N, *chain.output.shape).
+    """
+    for node in chain.nodes:
+        x = _values(node.kind)(node, accelerator.of(node), x)
+        if record is not None:
+            record(node, x)
+    return x
+
+
+def run(
+    accelerator: Accelerator,
+    images: npt.NDArray[np.uint8],
+    *,
+    batch: int = BATCH,
+    streams: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Outputs:
+    """Integer logits of every exit for every image.
+
+    Args:
+        accelerator: the compiled graph.
+        images: uint8 (N, H, W, C), any layout with the input stream's number of elements.
+        batch: frames at a time.
+        streams: also keep every node's output tensor.
+        progress: called with the number of frames done so far.
+    """
+    heads = accelerator.heads
+    logits = tuple(np.empty((len(images), h.output.elements), np.int64) for h in heads)
+    kept: dict[str, list[IntArray]] = {}
+
+    def keep(node: Node, y: IntArray) -> None:
+        kept.setdefault(node.name, []).append(y.reshape(-1, *node.output.shape))
+
+    record = keep if streams else None
+    for start in range(0, len(images), batch):
+        part = slice(start, min(start + batch, len(images)))
+        x: IntArray = images[part].reshape(-1, *accelerator.segments[0].input.shape)
+        for segment, head, out in zip(accelerator.segments, heads, logits, strict=True):
+            x = run_chain(accelerator, segment, x, record=record)
+            y = run_chain(accelerator, head, x, record=record)
+            out[part] = y.reshape(len(x), -1)
+        if progress is not None:
+            progress(part.stop)
+    return Outputs(logits, {name: np.concatenate(parts) for name, parts in kept.items()})
+
+
+def multiplies(chain: Chain | Sequence[Node]) -> int:
+    """Multiplications a frame costs in the matrix-vector units of a chain."""
+    nodes = chain.nodes if isinstance(chain, Chain) else chain
+    return sum(n.input.elements * n.output.shape[2] for n in nodes if isinstance(n, Mvu))

@@ -1,0 +1,201 @@
+"""Cycle reference of a chain: kernels with FIFOs between them, without simulating a clock.
+
+Each kernel says when it takes and when it gives (`exeunt.reference.<kind>.times`). A FIFO of depth
+D lets word k in from the cycle after word k - D left it, and shows it from the cycle after it came
+in. Back-pressure runs against the data, so the chain is solved by repeating forward passes with
+the `ready` cycles of the pass before until nothing moves; all terms only ever grow, so the first
+fixed point is what the hardware does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.graph import Chain, Node
+
+Cycles = npt.NDArray[np.int64]
+Times = Callable[[Node, Cycles, "Cycles | None"], "tuple[Cycles, Cycles]"]
+
+MAX_PASSES = 4096
+MIN_DEPTH = 2
+_FAR_PAST = np.int64(-(1 << 40))
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Cycles of every transfer in a chain.
+
+    `takes[i]`, `gives[i]`: int64, when node i takes its input words and gives its output words.
+    `leaves`: int64, when the chain's output words leave its last FIFO.
+    """
+
+    takes: tuple[Cycles, ...]
+    gives: tuple[Cycles, ...]
+    leaves: Cycles
+
+    @property
+    def accepts(self) -> Cycles:
+        """When the chain takes its input words."""
+        return self.takes[0] if self.takes else self.leaves
+
+
+@cache
+def _times(kind: str) -> Times:
+    function: Times = importlib.import_module(f"exeunt.reference.{kind}").times
+    return function
+
+
+def in_order(earliest: Cycles) -> Cycles:
+    """Cycles of transfers, one a cycle at most and in order, none before `earliest[k]`."""
+    k = np.arange(len(earliest), dtype=np.int64)
+    accumulated: Cycles = np.maximum.accumulate(earliest - k) + k
+    return accumulated
+
+
+def space(leaves: Cycles, depth: int) -> Cycles:
+    """First cycle in which a FIFO of `depth` words, left at `leaves`, accepts each word."""
+    ready = np.full(len(leaves), _FAR_PAST, np.int64)
+    ready[depth:] = leaves[: max(0, len(leaves) - depth)] + 1
+    return ready
+
+
+def occupancy(enters: Cycles, leaves: Cycles) -> int:
+    """Places a FIFO needs so that no word waits to enter: a place is free a cycle after it left."""
+    gone = np.searchsorted(leaves, enters, side="left")
+    return int((np.arange(1, len(enters) + 1) - gone).max(initial=0))
+
+
+def flow(
+    nodes: Sequence[Node],
+    fifos: Sequence[int],
+    offered: Cycles,
+    *,
+    ready: Cycles | None = None,
+) -> Flow:
+    """When every word of whole frames moves through kernels and the FIFOs behind them.
+
+    Args:
+        nodes: kernels, one behind the other; may be empty.
+        fifos: words of the FIFO behind each kernel; 0 stands for a FIFO that never fills.
+        offered: int64, first cycle in which each input word can be valid, whole frames.
+        ready: int64, first cycle in which the sink accepts each output word; None: always.
+    """
+    count = len(nodes)
+    blocked: list[Cycles | None] = [None] * count
+    offers: list[Cycles] = [offered] * count
+    takes: list[Cycles] = [offered] * count
+    gives: list[Cycles] = [offered] * count
+    stale = [True] * count
+    leaves = offered
+    for _ in range(MAX_PASSES):
+        arriving = offered
+        for i, node in enumerate(nodes):
+            if stale[i] or not np.array_equal(arriving, offers[i]):
+                offers[i] = arriving
+                takes[i], gives[i] = _times(node.kind)(node, arriving, blocked[i])
+                stale[i] = False
+            arriving = gives[i] + 1
+        earliest = arriving if ready is None else np.maximum(arriving, ready)
+        leaves = in_order(earliest)
+        settled = True
+        for i in range(count):
+            if not fifos[i]:
+                continue
+            room = space(takes[i + 1] if i + 1 < count else leaves, fifos[i])
+            seen = blocked[i]
+            if (gives[i] < room).any() or (seen is not None and not np.array_equal(seen, room)):
+                blocked[i] = room
+                stale[i] = True
+                settled = False
+        if settled:
+            return Flow(tuple(takes), tuple(gives), leaves)
+    raise AssertionError(f"no fixed point after {MAX_PASSES} passes over {len(offered)} words")
+
+
+def back_to_back(words: int, frames: int) -> Cycles:
+    """Offers of a source that always has a word: cycle k for word k."""
+    return np.arange(words * frames, dtype=np.int64)
+
+
+def settle(times: Cycles, words: int) -> tuple[int, int] | None:
+    """The repetition (frames, cycles) that the end of a word sequence shows, if it has settled.
+
+    Args:
+        times: int64 (frames * words).
+        words: words in a frame.
+    """
+    table = times.reshape(-1, words)
+    frames = len(table)
+    for cycle in range(1, max(2, frames // 3)):
+        tail = table[-2 * cycle :] - table[-3 * cycle : -cycle]
+        if len(tail) == 2 * cycle and (tail == tail[0, 0]).all():
+            return cycle, int(tail[0, 0])
+    return None
+
+
+def interval(nodes: Sequence[Node], fifos: Sequence[int], *, frames: int = 8) -> float:
+    """Cycles a frame costs when the source always has a word and the sink always takes.
+
+    Args:
+        nodes: the chain.
+        fifos: depths as in `flow`.
+        frames: frames to look at before the period must have settled.
+    """
+    if not nodes:
+        return 0.0
+    words = nodes[0].input.words
+    result = flow(nodes, fifos, back_to_back(words, frames))
+    out = result.leaves.reshape(frames, -1)
+    repeated = settle(result.leaves, out.shape[1])
+    if repeated is not None:
+        return repeated[1] / repeated[0]
+    half = frames // 2
+    return float(out[-1, -1] - out[half - 1, -1]) / (frames - half)
+
+
+def latency(nodes: Sequence[Node], fifos: Sequence[int]) -> tuple[int, int]:
+    """Cycles from a lone frame's first input word to its first and its last output word."""
+    if not nodes:
+        return 1, 1
+    result = flow(nodes, fifos, back_to_back(nodes[0].input.words, 1))
+    return int(result.leaves[0]), int(result.leaves[-1])
+
+
+def depths(nodes: Sequence[Node], *, frames: int = 6) -> tuple[int, ...]:
+    """FIFO depths with which the chain runs at the rate of its slowest kernel.
+
+    Frames are offered at that rate, evenly spread, to the chain with FIFOs that never fill. The
+    places they then occupy suffice: a self-timed chain is never slower than a schedule that fits.
+    """
+    if not nodes:
+        return ()
+    unbounded = [0] * len(nodes)
+    words = nodes[0].input.words
+    period = interval(nodes, unbounded)
+    k = np.arange(words * frames, dtype=np.int64)
+    spread = flow(nodes, unbounded, (k * max(int(np.ceil(period)), words)) // words)
+    found = []
+    for i in range(len(nodes)):
+        leaves = spread.takes[i + 1] if i + 1 < len(nodes) else spread.leaves
+        found.append(max(MIN_DEPTH, occupancy(spread.gives[i], leaves)))
+    return tuple(found)
+
+
+def with_depths(segment: Chain, head: Chain) -> tuple[Chain, Chain]:
+    """Segment and head with FIFOs that let both run at the rate of the slowest kernel of the two.
+
+    The head hangs on the segment's fork, so it is sized as the segment's continuation.
+    """
+    found = depths(segment.nodes + head.nodes)
+    split = len(segment.nodes)
+    return (
+        dataclasses.replace(segment, fifos=found[:split]),
+        dataclasses.replace(head, fifos=found[split:]),
+    )
