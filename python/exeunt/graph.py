@@ -118,7 +118,7 @@ class Mvu(Node):
 
     kind: ClassVar[str] = "mvu"
     weight_bits: int = 4
-    accumulator: Integer = Integer(32, signed=True)  # noqa: RUF009 - frozen, so a safe default
+    accumulator: Integer = Integer(32, signed=True)
     levels: int = 0
     bias: int = 0
 

@@ -51,6 +51,19 @@ def update(run_dir: Path, mapping: Mapping[str, Any]) -> None:
     write_text(Path(run_dir) / JSON, json.dumps(data, indent=2, sort_keys=True) + "\n")
 
 
+def discard(run_dir: Path, keys: tuple[str, ...]) -> None:
+    """Take the dotted `keys` out of `run_dir`/report.json: they are no longer true."""
+    data = read(run_dir)
+    for key in keys:
+        *path, last = key.split(".")
+        table: Any = data
+        for part in path:
+            table = table.get(part) if isinstance(table, dict) else None
+        if isinstance(table, dict):
+            table.pop(last, None)
+    write_text(Path(run_dir) / JSON, json.dumps(data, indent=2, sort_keys=True) + "\n")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `path` whole or not at all: beside it first, then renamed over it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,3 +95,26 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def write(run_dir: Path) -> Path:
+    """Make `run_dir`/report.html, one self-contained page, of what is there; returns its path.
+
+    The same files give the same page.
+
+    Raises:
+        InputError: report.json is not a report.
+    """
+    from importlib import resources
+
+    import jinja2
+
+    from exeunt import _sections
+
+    run_dir = Path(run_dir)
+    source = resources.files("exeunt").joinpath("templates/report.html.j2")
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(source.read_text(encoding="utf-8"))
+    page = template.render(_sections.everything(run_dir, read(run_dir)))
+    write_text(run_dir / HTML, page + "\n")
+    return run_dir / HTML

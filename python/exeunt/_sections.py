@@ -1,0 +1,391 @@
+"""What report.html says, taken from the files of a run folder; what is not there is left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exeunt import figures
+
+Part = dict[str, Any]
+SHOWN_FRAMES = 32
+KINDS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram18": "BRAM18"}
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A fraction as text in percent."""
+    return "-" if value is None else f"{100 * value:.{digits}f}%"
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """A number with thousands apart."""
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in `path`, None when there is no such file or it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], **more: Any) -> Part:
+    """A table; `title`, and `total` when its last row sums the others."""
+    return {"head": list(head), "rows": [list(map(str, row)) for row in rows], **more}
+
+
+def section(name: str, title: str, *parts: Part | None, text: str = "") -> Part:
+    """A section with the parts that there are."""
+    return {"id": name, "title": title, "text": text, "parts": [p for p in parts if p]}
+
+
+def lead(report: Mapping[str, Any]) -> str:
+    """The run in one or two sentences."""
+    accuracy, simulation = report.get("accuracy", {}), report.get("simulation", {})
+    exits = report.get("exits", [])
+    said = []
+    if accuracy.get("early_exit") is not None:
+        early = sum(row.get("rate") or 0.0 for row in exits[:-1])
+        said.append(
+            f"{percent(accuracy['early_exit'])} of the test images are answered right; "
+            f"{percent(early)} of them leave before the last of {len(exits)} exits."
+        )
+    if simulation.get("images"):
+        wrong = simulation.get("mismatches") or 0
+        verdict = (
+            "every answer is the reference's"
+            if not wrong
+            else f"{number(wrong)} answers differ from the reference's"
+        )
+        said.append(f"{number(simulation['images'])} images went through the RTL: {verdict}.")
+    return " ".join(said) or "Nothing has been measured yet."
+
+
+def tiles(report: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The figures at the top."""
+    accuracy, simulation = report.get("accuracy", {}), report.get("simulation", {})
+    hardware = report.get("hardware", {})
+    found: list[dict[str, str]] = []
+
+    def tile(label: str, value: str, note: str = "", mood: str = "") -> None:
+        found.append({"label": label, "value": value, "note": note, "mood": mood})
+
+    if accuracy.get("early_exit") is not None:
+        last = accuracy.get("quantized_last_exit")
+        note = f"last exit alone {percent(last, 2)}" if last is not None else ""
+        tile("accuracy with early exit", percent(accuracy["early_exit"], 2), note)
+    if simulation.get("mismatches") is not None:
+        wrong = simulation["mismatches"]
+        of = f"of {number(simulation.get('images'))} images through RTL"
+        tile("mismatches", number(wrong), of, "good" if not wrong else "bad")
+    if simulation.get("cycles_per_image") is not None:
+        fps, clock = hardware.get("throughput_fps"), hardware.get("clock_mhz")
+        note = f"{number(fps)} images/s at {clock:g} MHz" if fps and clock else ""
+        tile("cycles an image", number(simulation["cycles_per_image"]), note)
+    base = (hardware.get("baseline") or {}).get("throughput_fps")
+    if base and hardware.get("throughput_fps"):
+        tile("speedup", f"{hardware['throughput_fps'] / base:.2f} x", "over no early exit")
+    for entry in report.get("synthesis", []):
+        total = entry.get("resources", {})
+        note = ", ".join(f"{number(v)} {KINDS[k]}" for k, v in total.items() if k in KINDS)
+        note = note.partition(", ")[2]
+        tile(f"LUT, {entry.get('target', '')}", number(total.get("lut")), note)
+    return found
+
+
+def exits(report: Mapping[str, Any]) -> Part | None:
+    """Rates, accuracy and cost of every exit."""
+    rows = report.get("exits", [])
+    if not rows:
+        return None
+    head = ("exit", "leaves", "right of these", "reached by", "multiplications", "latency (cycles)")
+    body = [
+        (
+            row.get("index", i),
+            percent(row.get("rate"), 2),
+            percent(row.get("accuracy"), 2),
+            percent(row.get("reach"), 2),
+            number(row.get("macs")),
+            number(row.get("latency_cycles")),
+        )
+        for i, row in enumerate(rows)
+    ]
+    drawn = {
+        "svg": figures.exits(rows),
+        "caption": "Share of the test images that leaves at each exit; the full colour is right.",
+    }
+    return section("exits", "Exits", drawn, table(head, body))
+
+
+def training(run_dir: Path) -> Part | None:
+    """Training curves of training.json."""
+    history = read_json(run_dir / "training.json")
+    if isinstance(history, Mapping):
+        history = history.get("history") or history.get("epochs")
+    if not isinstance(history, list) or not history:
+        return None
+    drawn = {
+        "svg": figures.training(history),
+        "caption": f"{len(history)} epochs; the joint loss of all exits on training images.",
+    }
+    return section("training", "Training", drawn)
+
+
+def cost(run_dir: Path) -> Part | None:
+    """Accuracy against cost, of exits.json."""
+    data = read_json(run_dir / "exits.json")
+    if not isinstance(data, Mapping) or not data.get("curve"):
+        return None
+    chosen = data.get("chosen")
+    if not isinstance(chosen, Mapping):
+        chosen = None
+    drawn = {
+        "svg": figures.cost(data["curve"], chosen, data.get("exits_alone", ())),
+        "caption": f"On {number(data.get('images'))} validation images, in the integers of the "
+        "hardware; every point is one set of thresholds.",
+    }
+    thresholds = ["always" if t is None else t for t in data.get("thresholds", [])]
+    rows = [(f"exit {i}", value) for i, value in enumerate(thresholds)]
+    told = table(("leaves when the margin is at least", "threshold"), rows)
+    return section("cost", "Accuracy against cost", drawn, told)
+
+
+def gallery(run_dir: Path) -> Part | None:
+    """Some test images of each exit, with the answers of the RTL."""
+    outcome = outcomes(run_dir)
+    if outcome is None or not (run_dir / "splits.npz").is_file():
+        return None
+    with np.load(run_dir / "splits.npz", allow_pickle=False) as splits:
+        images, labels = splits["test_images"], splits["test_labels"].astype(np.int64)
+    count = len(outcome["exit"])
+    if count == 0 or count > len(images):
+        return None
+    exits_seen = outcome["exit"].astype(np.int64)
+    drawn = {
+        "svg": figures.gallery(
+            images[:count],
+            labels[:count],
+            exits_seen,
+            outcome["class"].astype(np.int64),
+            count=int(outcome.get("exits", exits_seen.max() + 1)),
+        ),
+        "caption": "Test images by the exit at which they left, as the RTL answered them; "
+        "a wrong answer says what was answered.",
+    }
+    return section("images", "Who leaves where", drawn)
+
+
+def outcomes(run_dir: Path) -> dict[str, Any] | None:
+    """Per test image, what the RTL answered and when: simulation.npz, None when absent."""
+    path = run_dir / "simulation.npz"
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        found = {name: stored[name] for name in stored.files}
+    return found if {"exit", "class"} <= set(found) else None
+
+
+def timeline(run_dir: Path) -> Part | None:
+    """Which frame is where, for the first frames of the simulation."""
+    found = outcomes(run_dir)
+    if found is None or not {"accept", "decide", "result"} <= set(found):
+        return None
+    count = min(SHOWN_FRAMES, len(found["accept"]))
+    drawn = {
+        "svg": figures.timeline(
+            found["accept"][:count],
+            found["decide"][:count],
+            found["result"][:count],
+            found["exit"][:count].astype(np.int64),
+        ),
+        "caption": f"The first {count} frames in the RTL simulation. A frame that leaves early "
+        "frees the later stages for others.",
+    }
+    return section("timeline", "Which frame is where", drawn)
+
+
+def blocks(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | None:
+    """Every kernel with its folding, and what Yosys counts for it."""
+    graph = manifest.get("graph") or {}
+    chains = [
+        c
+        for pair in zip(graph.get("segments", []), graph.get("heads", []), strict=False)
+        for c in pair
+    ]
+    if not chains:
+        return None
+    rows = []
+    for chain in chains:
+        for i, node in enumerate(chain["nodes"]):
+            fifo = chain["fifos"][i] if i < len(chain["fifos"]) else "-"
+            rows.append(
+                (
+                    node["name"],
+                    node["kind"],
+                    "x".join(map(str, node["output"]["shape"])),
+                    node["input"]["lanes"],
+                    node["output"]["lanes"],
+                    f"{'s' if node['output']['dtype']['signed'] else 'u'}"
+                    f"{node['output']['dtype']['bits']}",
+                    number(cycles(node)),
+                    fifo,
+                    ", ".join(node.get("finn", [])) or "-",
+                )
+            )
+    head = ("kernel", "kind", "output", "SIMD", "PE", "type", "cycles", "FIFO", "FINN nodes")
+    parts: list[Part] = [table(head, rows, title="Kernels")]
+    for entry in report.get("synthesis", []):
+        parts.append(_utilisation(entry))
+    drawn = next(
+        (
+            {
+                "svg": figures.resources([(b["name"], b["lut"]) for b in entry["blocks"]], "LUT"),
+                "caption": f"LUT of each block, {entry['target']}.",
+            }
+            for entry in report.get("synthesis", [])
+            if entry.get("blocks")
+        ),
+        None,
+    )
+    return section(
+        "blocks",
+        "Blocks",
+        *parts,
+        drawn,
+        text="Cycles are those of one frame at full rate; the slowest kernel sets the pace.",
+    )
+
+
+def cycles(node: Mapping[str, Any]) -> int:
+    """Cycles of one frame through a kernel at full rate."""
+    spent = [_words(node["input"]), _words(node["output"])]
+    if node["kind"] == "mvu":
+        height, width, rows = node["output"]["shape"]
+        columns = node["input"]["shape"][2]
+        spent.append(
+            height * width * (rows // node["output"]["lanes"]) * (columns // node["input"]["lanes"])
+        )
+    return max(spent)
+
+
+def _words(stream: Mapping[str, Any]) -> int:
+    h, w, d = stream["shape"]
+    return int(h * w * d // stream["lanes"])
+
+
+def _utilisation(entry: Mapping[str, Any]) -> Part:
+    head = ("block", *KINDS.values())
+    rows = [
+        (block["name"], *(number(block.get(kind)) for kind in KINDS))
+        for block in entry.get("blocks", [])
+    ]
+    total = entry.get("resources", {})
+    rows.append(("all", *(number(total.get(kind)) for kind in KINDS)))
+    return table(head, rows, title=f"Yosys, {entry.get('target', '?')}", total=True)
+
+
+def estimates(run_dir: Path) -> Part | None:
+    """FINN's own reports, as they are."""
+    folder = run_dir / "report"
+    parts: list[Part] = []
+    for path in sorted(folder.rglob("*.json")) if folder.is_dir() else []:
+        data = read_json(path)
+        if isinstance(data, Mapping):
+            text = json.dumps(data, indent=2, sort_keys=True)
+            name = path.relative_to(run_dir).as_posix()
+            parts.append({"title": name, "raw": text[:20000]})
+    if not parts:
+        return None
+    return section(
+        "finn", "FINN's estimates", *parts, text="Estimates, not measurements, of FINN's kernels."
+    )
+
+
+def summary(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | None:
+    """What identifies this accelerator."""
+    facts: list[tuple[str, Any]] = []
+    if report.get("config_hash"):
+        facts.append(("config hash", report["config_hash"]))
+    if manifest.get("hash"):
+        facts.append(("manifest hash", manifest["hash"]))
+        facts.append(("files guarded", len(manifest.get("files", {}))))
+    for key in ("input", "output"):
+        stream = (manifest.get("streams") or {}).get(key)
+        if isinstance(stream, Mapping):
+            facts.append((f"{key} stream", ", ".join(f"{k} {v}" for k, v in stream.items())))
+    for key in ("s_axis", "m_axis", "clock_mhz", "kernels", "in_flight"):
+        if key in manifest and not isinstance(manifest[key], Mapping | list):
+            facts.append((key, manifest[key]))
+    count = len(manifest.get("exits", []))
+    if count:
+        told = ", ".join(str(e.get("threshold")) for e in manifest["exits"])
+        facts.append(("threshold registers at start", told))
+    return section("identity", "Identity", {"facts": facts}) if facts else None
+
+
+def notes(report: Mapping[str, Any]) -> Part:
+    """What was not run, and how far the figures carry."""
+    said = []
+    simulation, hardware = report.get("simulation", {}), report.get("hardware", {})
+    if simulation:
+        said.append(
+            "Cycles and answers come from simulating the RTL with Verilator"
+            + (f" ({simulation['engine']})" if simulation.get("engine") else "")
+            + ", not from a board."
+        )
+        reference = report.get("cycle_reference", {})
+        if reference.get("max_relative_error") is not None:
+            said.append(
+                "The cycle reference was off by at most "
+                f"{percent(reference['max_relative_error'], 3)}."
+            )
+    else:
+        said.append("The RTL has not been simulated: exeunt simulate.")
+    if hardware.get("clock_mhz"):
+        said.append(
+            f"The clock of {hardware['clock_mhz']:g} MHz is assumed; nothing was placed, routed "
+            "or timed, so images a second are cycles at that clock."
+        )
+    if report.get("synthesis"):
+        said.append(
+            "Resources are Yosys's counts after technology mapping, before place and route."
+        )
+    else:
+        said.append("Resources have not been counted: exeunt synth.")
+    if not (hardware.get("baseline") or {}).get("throughput_fps"):
+        said.append("There is no comparison with the network without exits.")
+    said.append("No energy was measured.")
+    return section("notes", "What this does not say", {"notes": said})
+
+
+def everything(run_dir: Path, report: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the template needs."""
+    manifest = read_json(run_dir / "manifest.json")
+    manifest = manifest if isinstance(manifest, Mapping) else {}
+    config = run_dir / "config.toml"
+    raw: Part | None = None
+    if config.is_file():
+        raw = {"title": "config.toml", "raw": config.read_text(encoding="utf-8")}
+    found = [
+        exits(report),
+        gallery(run_dir),
+        cost(run_dir),
+        training(run_dir),
+        timeline(run_dir),
+        blocks(report, manifest),
+        estimates(run_dir),
+        summary(report, manifest),
+        section("config", "Config", raw) if raw else None,
+        notes(report),
+    ]
+    return {
+        "name": report.get("name") or run_dir.name,
+        "lead": lead(report),
+        "tiles": tiles(report),
+        "sections": [s for s in found if s],
+    }

@@ -1,0 +1,207 @@
+"""The command line: one command a step; heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from exeunt.errors import CheckFailed, ExeuntError, InputError
+
+if TYPE_CHECKING:
+    from exeunt.run import Context
+
+F = TypeVar("F", bound=Callable[..., Any])
+DATASETS = ("mnist", "fashion-mnist", "cifar10")
+
+
+class _Group(click.Group):
+    """Names the nearest step when there is no such step."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            known = self.list_commands(ctx)
+            near = difflib.get_close_matches(args[0], known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else "see exeunt --help"
+            raise InputError(f"step must be one of {', '.join(known)}, got {args[0]!r}: {hint}")
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the pipeline, not of the alphabet."""
+        return list(self.commands)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="exeunt", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Early-exit CNNs from PyTorch to RTL that answers like its reference.
+
+    CONFIG is a shipped config (digits, mnist) or a TOML file. Exit codes: 0 good, 1 a check failed,
+    2 the input is wrong, 3 a tool is missing or failed.
+    """
+
+
+def _options(function: F) -> F:
+    """CONFIG, --out, --data and --debug, which every step has."""
+    for decorate in (
+        click.option("--debug", is_flag=True, help="Show tracebacks and all tool output."),
+        click.option("--data", default="data", show_default=True, help="Folder with datasets."),
+        click.option("--out", default=None, help="Run folder.  [default: build/<name>]"),
+        click.argument("config", default="digits"),
+    ):
+        function = decorate(function)
+    return function
+
+
+def _context(config: str, out: str | None, data: str) -> Context:
+    from exeunt import config as config_module
+    from exeunt import run
+
+    loaded = config_module.load(config)
+    run_dir = Path(out) if out else run.default_out(loaded)
+    return run.Context(loaded, run_dir, Path(data))
+
+
+def _one(name: str, config: str, out: str | None, data: str, debug: bool) -> None:
+    """Do one step with its progress bar."""
+    from exeunt import run
+
+    context = _context(config, out, data)
+    with _log(context, debug) as shown, shown.showing():
+        run.run_step(name, context, announce=shown.announce)
+
+
+def _log(context: Context, debug: bool) -> Any:
+    from exeunt import run, screen
+
+    if debug:
+        return screen.captured(None)
+    with run.locked(context.run_dir):  # refuse a foreign or used folder before writing a log there
+        return screen.captured(context.run_dir / screen.LOG)
+
+
+@cli.command("run")
+@_options
+def run_(config: str, out: str | None, data: str, debug: bool) -> None:
+    """All steps whose inputs have changed, then the figures."""
+    from exeunt import report, run, screen
+
+    context = _context(config, out, data)
+    failure: CheckFailed | None = None
+    with _log(context, debug) as shown, shown.showing():
+        try:
+            run.run_all(context, announce=shown.announce)
+        except CheckFailed as error:
+            failure = error
+    console = screen.Screen(sys.stdout).console
+    for table in screen.summary(report.read(context.run_dir), run.seconds(context.run_dir)):
+        console.print(table)
+    console.print(f"report: {context.run_dir / report.HTML}", markup=False)
+    if failure is not None:
+        raise failure
+
+
+@cli.command()
+@click.argument("dataset", default="mnist")
+@click.option("--data", default="data", show_default=True, help="Folder to put it into.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def fetch(dataset: str, data: str, debug: bool) -> None:
+    """Download mnist, fashion-mnist or cifar10, with checksums."""
+    del debug
+    from exeunt.quant.fetch import fetch as work
+
+    work(dataset, Path(data))
+    click.echo(f"{dataset} is in {Path(data) / dataset}")
+
+
+def _step(name: str, text: str) -> None:
+    @_options
+    def command(config: str, out: str | None, data: str, debug: bool) -> None:
+        _one(name, config, out, data, debug)
+
+    command.__doc__ = text
+    cli.command(name)(command)
+
+
+_step("train", "Train the network and all its exits; resumes an interrupted training.")
+_step("calibrate", "Choose the exit thresholds, in the integers that the hardware sees.")
+_step("export", "Export to one QONNX file with one output per exit.")
+_step("compile", "From QONNX to RTL, exit by exit, with FINN as the compiler.")
+_step("simulate", "Run the test images through the RTL and compare every answer.")
+_step("synth", "Count LUT, FF, DSP and BRAM with Yosys.")
+
+
+@cli.command("report")
+@_options
+def report_(config: str, out: str | None, data: str, debug: bool) -> None:
+    """Write report.html from what the other steps left."""
+    del debug
+    from exeunt import report, run
+
+    context = _context(config, out, data)
+    if not (context.run_dir / report.JSON).exists():
+        raise InputError(
+            f"run folder {context.run_dir} must have a {report.JSON}, got none: "
+            f"do `exeunt run {config}` first"
+        )
+    with run.locked(context.run_dir):
+        report.write(context.run_dir)
+    click.echo(context.run_dir / report.HTML)
+
+
+@cli.command()
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def doctor(debug: bool) -> None:
+    """Which tools were found, what each enables, and how to get those that are missing."""
+    del debug
+    from exeunt import doctor as doctor_module
+
+    doctor_module.show(sys.stdout)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point: runs the command line and exits with its code."""
+    arguments = sys.argv[1:] if args is None else args
+    sys.exit(_guarded(arguments))
+
+
+def _guarded(arguments: list[str]) -> int:
+    debug = "--debug" in arguments
+    try:
+        cli.main(args=arguments or ["--help"], prog_name="exeunt", standalone_mode=False)
+    except ExeuntError as error:
+        if debug:
+            traceback.print_exc()
+        click.echo(f"exeunt: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        if debug:
+            traceback.print_exc()
+        message = error.format_message().rstrip(".")
+        click.echo(f"exeunt: {message[:1].lower()}{message[1:]}: see exeunt --help", err=True)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("exeunt: interrupted: the same command goes on from here", err=True)
+        return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        kind, text = type(error).__name__, " ".join(str(error).split())[:200]
+        click.echo(
+            f"exeunt: this should not have happened ({kind}: {text}): "
+            "add --debug for the traceback and report it",
+            err=True,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""Figures of report.html: matplotlib drawings as inline SVG whose text takes the page's colour."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette: told apart without colour vision, on white and on black
+EXIT_COLOURS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#7A7A7A",
+    "#B8A800",
+)
+INK = "#010203"  # stands for the page's text colour until the SVG is written
+GRID = "#80808055"
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+
+def colour(exit_index: int) -> str:
+    """The colour that exit has in every figure."""
+    return EXIT_COLOURS[exit_index % len(EXIT_COLOURS)]
+
+
+def _new(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    import matplotlib
+    from matplotlib.figure import Figure as MplFigure
+
+    matplotlib.rcParams.update(
+        {
+            "svg.fonttype": "path",
+            "svg.hashsalt": "exeunt",
+            "font.size": 9,
+            "text.color": INK,
+            "axes.labelcolor": INK,
+            "axes.edgecolor": INK,
+            "axes.titlesize": 10,
+            "xtick.color": INK,
+            "ytick.color": INK,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": GRID,
+            "legend.frameon": False,
+        }
+    )
+    figure = MplFigure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    return figure, list(axes)
+
+
+def svg(figure: Figure, label: str) -> str:
+    """The figure as an SVG element; the same figure gives the same text. `label` is read aloud."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = text.replace(INK, "currentColor")
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    width, height = re.findall(r'width="([\d.]+)pt" height="([\d.]+)pt"', text)[0]
+    text = text.replace(
+        f'width="{width}pt" height="{height}pt"', f'style="max-width:{float(width):.0f}pt"', 1
+    )
+    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+def training(history: Sequence[Mapping[str, Any]]) -> str:
+    """Loss, and validation accuracy of every exit, against the epoch.
+
+    Each entry has `epoch`, `loss`, and `accuracy` (list of fractions, one per exit).
+    """
+    figure, (left, right) = _new(8.6, 2.9, columns=2)
+    epochs = [entry.get("epoch", i) for i, entry in enumerate(history)]
+    left.plot(epochs, [float(entry.get("loss") or 0) for entry in history], color=colour(0))
+    left.set(title="training loss", xlabel="epoch")
+    left.set_yscale("log")
+    table = [entry.get("accuracy") or [] for entry in history]
+    for i in range(max(map(len, table), default=0)):
+        values = [100 * row[i] if i < len(row) else np.nan for row in table]
+        right.plot(epochs, values, color=colour(i), label=f"exit {i}")
+    right.set(title="validation accuracy (%)", xlabel="epoch")
+    best = max((100 * v for row in table for v in row), default=100.0)
+    right.set_ylim(max(0.0, min(80.0, best - 20)), 100.5)
+    right.legend(loc="lower right")
+    return svg(figure, "training loss and validation accuracy against the epoch")
+
+
+def exits(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many images leave at each exit, and how many of those are right."""
+    figure, (axes,) = _new(8.6, 0.5 + 0.42 * len(rows))
+    names = [f"exit {row.get('index', i)}" for i, row in enumerate(rows)]
+    rates = [100 * (row.get("rate") or 0.0) for row in rows]
+    right = [r * (row.get("accuracy") or 0.0) for r, row in zip(rates, rows, strict=True)]
+    place = np.arange(len(rows))
+    axes.barh(place, rates, color=[colour(i) + "55" for i in range(len(rows))], height=0.7)
+    axes.barh(place, right, color=[colour(i) for i in range(len(rows))], height=0.7)
+    for i, (rate, row) in enumerate(zip(rates, rows, strict=True)):
+        accuracy = row.get("accuracy")
+        told = f"{rate:.1f}%" + (f", {100 * accuracy:.1f}% of them right" if accuracy else "")
+        axes.text(rate + 0.8, i, told, va="center")
+    axes.set_yticks(place, names)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 130)
+    axes.set_xticks(range(0, 101, 20), [f"{v}%" for v in range(0, 101, 20)])
+    axes.grid(axis="y", visible=False)
+    return svg(figure, "share of images that leaves at each exit")
+
+
+def cost(
+    curve: Sequence[Mapping[str, Any]],
+    chosen: Mapping[str, Any] | None,
+    fixed: Sequence[Mapping[str, Any]] = (),
+) -> str:
+    """Accuracy against multiplications an image: what the thresholds trade.
+
+    `curve` and `chosen` have `macs` and `accuracy`; `fixed` is each exit used alone.
+    """
+    figure, (axes,) = _new(8.6, 3.2)
+    points = sorted((p["macs"], 100 * p["accuracy"]) for p in curve if p.get("macs"))
+    if points:
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, ".-", color=colour(0), linewidth=1, markersize=4, label="thresholds")
+    for i, point in enumerate(fixed):
+        if point.get("macs") and point.get("accuracy") is not None:
+            x1, y1 = point["macs"], 100 * point["accuracy"]
+            axes.plot([x1], [y1], "s", color=colour(i), label=f"exit {i} alone")
+    if chosen and chosen.get("macs"):
+        x2, y2 = chosen["macs"], 100 * chosen["accuracy"]
+        axes.plot([x2], [y2], "*", color=INK, markersize=13, label="chosen", markeredgewidth=0)
+    axes.set(xlabel="multiplications an image", ylabel="validation accuracy (%)")
+    axes.set_xlim(left=0)
+    axes.legend(loc="lower right")
+    return svg(figure, "accuracy against multiplications")
+
+
+def gallery(
+    images: Images, labels: Labels, exits: Labels, classes: Labels, *, count: int, across: int = 12
+) -> str:
+    """Some images of each exit; a wrong answer says what was answered.
+
+    Args:
+        images: uint8 (N, H, W, C), C 1 or 3.
+        labels: int64 (N,), the true classes.
+        exits: int64 (N,), where each image left.
+        classes: int64 (N,), the answers.
+        count: exits of the network.
+        across: images an exit.
+    """
+    from matplotlib.figure import Figure as MplFigure
+
+    _new(1, 1)  # sets the style
+    figure = MplFigure(figsize=(8.6, 0.95 * count), layout="constrained")
+    axes = figure.subplots(count, across, squeeze=False)
+    for row in range(count):
+        chosen = _sample(labels, np.flatnonzero(exits == row), across)
+        for column in range(across):
+            place = axes[row][column]
+            place.set_axis_off()
+            if column == 0:
+                place.text(
+                    -0.25, 0.5, f"exit {row}", transform=place.transAxes, rotation=90,
+                    ha="center", va="center", color=colour(row), weight="bold",
+                )  # fmt: skip
+            if column >= len(chosen):
+                place.set(xlim=(0, 1), ylim=(0, 1))
+                continue
+            i = chosen[column]
+            picture = images[i, :, :, 0] if images.shape[3] == 1 else images[i]
+            grey = {"cmap": "gray_r"} if images.shape[3] == 1 else {}
+            top = {"vmin": 0, "vmax": max(1, int(images.max()))} if grey else {}
+            place.imshow(picture, interpolation="nearest", **grey, **top)
+            wrong = classes[i] != labels[i]
+            place.set_title(
+                f"{labels[i]}" + (f" not {classes[i]}" if wrong else ""),
+                fontsize=7, pad=2, color=EXIT_COLOURS[5] if wrong else INK,
+            )  # fmt: skip
+    return svg(figure, "images that left at each exit").replace(
+        "image-rendering:crisp-edges;image-rendering:pixelated", "image-rendering:pixelated"
+    )
+
+
+def _sample(labels: Labels, members: Labels, count: int) -> Labels:
+    """Up to `count` of `members`, one class after the other."""
+    seen: dict[int, int] = {}
+    order = []
+    for i in members:
+        seen[int(labels[i])] = seen.get(int(labels[i]), 0) + 1
+        order.append((seen[int(labels[i])], int(labels[i]), int(i)))
+    chosen: Labels = np.array([i for _, _, i in sorted(order)[:count]], np.int64)
+    return chosen
+
+
+def timeline(
+    accepts: Labels, decided: Labels, leaves: Labels, exits: Labels, *, first: int = 0
+) -> str:
+    """Which frame is where: from its first beat to each decision, and to its result.
+
+    Args:
+        accepts: int64 (N,), cycle of each frame's first input beat.
+        decided: int64 (N, exits), cycle of each exit's decision; not looked at past the last one.
+        leaves: int64 (N,), cycle in which the frame's result left.
+        exits: int64 (N,), the exit each frame took.
+        first: number of the first frame shown.
+    """
+    count = len(accepts)
+    figure, (axes,) = _new(8.6, 1.2 + 0.15 * count)
+    for n in range(count):
+        start = int(accepts[n])
+        for stage in range(int(exits[n]) + 1):
+            end = int(decided[n, stage])
+            axes.barh(n, end - start, left=start, color=colour(stage), height=0.75)
+            start = end
+        axes.plot([int(leaves[n])], [n], "|", color=INK, markersize=5)
+    for stage in range(decided.shape[1]):
+        axes.barh([0], [0], color=colour(stage), label=f"until exit {stage} has decided")
+    axes.plot([], [], "|", color=INK, label="result leaves")
+    axes.set_yticks(range(0, count, 4), [str(first + n) for n in range(0, count, 4)])
+    axes.set(xlabel="cycle", ylabel="frame")
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="lower left", fontsize=8)
+    return svg(figure, "which frame is where in the pipeline, against cycles")
+
+
+def resources(blocks: Sequence[tuple[str, float]], unit: str) -> str:
+    """A bar for each block: what it takes of one resource."""
+    figure, (axes,) = _new(8.6, 0.6 + 0.2 * len(blocks))
+    names = [name for name, _ in blocks]
+    axes.barh(names, [value for _, value in blocks], color=colour(0), height=0.7)
+    for i, (_, value) in enumerate(blocks):
+        axes.text(value, i, f" {value:,.0f}", va="center", fontsize=8)
+    axes.invert_yaxis()
+    axes.set(xlabel=unit)
+    axes.margins(x=0.12)
+    axes.grid(axis="y", visible=False)
+    return svg(figure, f"{unit} of each block")

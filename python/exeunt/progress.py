@@ -1,0 +1,16 @@
+"""How a long step tells how far it is: a function `progress(done, total, text="")`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Called now and then by a step: `done` of `total` units are finished."""
+
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        """Show `done` of `total`; `text` says a little more (a loss, an accuracy)."""
+
+
+def silent(done: int, total: int, text: str = "") -> None:
+    """The progress that nobody sees: the default of every step."""

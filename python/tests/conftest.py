@@ -1,0 +1,122 @@
+"""Fixtures that several tests share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exeunt import config, report
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    """A run folder as all steps leave it, with made-up numbers."""
+    return finished_run(tmp_path / "run")
+
+
+def finished_run(folder: Path, frames: int = 60) -> Path:
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    (folder / "config.toml").write_text(config.to_toml(config.load("digits")))
+    images = random.integers(0, 256, (frames, 8, 8, 1), dtype=np.uint8)
+    labels = random.integers(0, 10, frames)
+    np.savez(folder / "splits.npz", test_images=images, test_labels=labels)
+    history = [
+        {"epoch": i, "loss": 2.0 * 0.9**i, "accuracy": [1 - 0.5 * 0.9**i, 1 - 0.4 * 0.88**i, 0.97]}
+        for i in range(30)
+    ]
+    (folder / "training.json").write_text(json.dumps({"history": history}))
+    curve = [
+        {"macs": 2000 + 900 * i, "accuracy": 0.9 + 0.08 * (1 - 0.7**i), "drop": 0.0}
+        for i in range(12)
+    ]
+    exits = {
+        "schema": 1,
+        "criterion": "margin",
+        "thresholds": [31, 18, None],
+        "curve": curve,
+        "chosen": curve[6],
+        "images": 215,
+    }
+    (folder / "exits.json").write_text(json.dumps(exits))
+    left = random.choice(3, frames, p=[0.6, 0.25, 0.15])
+    accept = np.arange(frames) * 70
+    decide = accept[:, None] + np.array([[150, 420, 800]])
+    answers = labels.copy()
+    answers[:4] = (answers[:4] + 1) % 10
+    np.savez(
+        folder / "simulation.npz",
+        **{"exit": left, "class": answers, "accept": accept, "decide": decide},
+        result=np.take_along_axis(decide, left[:, None], 1)[:, 0] + 2,
+    )
+    (folder / "manifest.json").write_text(json.dumps(_manifest()))
+    (folder / "report").mkdir()
+    estimate = {"critical_path_cycles": 1234, "max_cycles": 576}
+    (folder / "report" / "estimate_network_performance.json").write_text(json.dumps(estimate))
+    blocks = [
+        {"name": name, "lut": lut, "ff": lut // 2, "dsp": 0, "bram18": lut // 400}
+        for name, lut in (("seg0", 1400), ("head0", 300), ("buffer0", 120), ("seg1", 2100))
+    ]
+    total = {k: sum(b[k] for b in blocks) for k in ("lut", "ff", "dsp", "bram18")}
+    report.update(
+        folder,
+        {
+            "name": "digits",
+            "config_hash": "0" * 64,
+            "accuracy": {"float": 0.983, "quantized_last_exit": 0.978, "early_exit": 0.975},
+            "exits": [
+                {"index": i, "rate": r, "accuracy": a, "reach": p, "macs": m, "latency_cycles": c}
+                for i, (r, a, p, m, c) in enumerate(
+                    [(0.6, 0.99, 1.0, 9000, 150), (0.25, 0.98, 0.4, 21000, 420)]
+                    + [(0.15, 0.9, 0.15, 60000, 800)]
+                )
+            ],
+            "simulation": {
+                "engine": "Verilator",
+                "images": frames,
+                "mismatches": 0,
+                "cycles_per_image": 70.4,
+                "images_per_second": 21000.0,
+                "cycles_per_second": 1500000.0,
+            },
+            "cycle_reference": {"max_relative_error": 0.0021},
+            "hardware": {
+                "clock_mhz": 100.0,
+                "throughput_fps": 1420000.0,
+                "baseline": {"throughput_fps": 700000.0},
+            },
+            "synthesis": [{"target": "xc7", "blocks": blocks, "resources": total}],
+        },
+    )
+    return folder
+
+
+def _manifest() -> dict:
+    def stream(shape, bits, lanes):
+        return {"shape": shape, "dtype": {"bits": bits, "signed": False}, "lanes": lanes}
+
+    swg = {
+        "kind": "swg",
+        "name": "seg0_swg0",
+        "input": stream([8, 8, 1], 8, 1),
+        "output": stream([8, 8, 9], 8, 9),
+        "finn": ["ConvolutionInputGenerator_rtl_0"],
+    }
+    mvu = {
+        "kind": "mvu",
+        "name": "seg0_mvu0",
+        "input": stream([8, 8, 9], 8, 9),
+        "output": stream([8, 8, 8], 4, 8),
+        "finn": ["MVAU_rtl_0"],
+    }
+    chain = {"name": "seg0", "nodes": [swg, mvu], "fifos": [2, 4]}
+    head = {"name": "head0", "nodes": [], "fifos": []}
+    return {
+        "hash": "1" * 64,
+        "files": {"rtl/a.sv": "2" * 64},
+        "exits": [{"threshold": 31}, {"threshold": 18}, {"threshold": -(1 << 31)}],
+        "graph": {"segments": [chain], "heads": [head]},
+    }
