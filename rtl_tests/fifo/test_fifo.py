@@ -5,7 +5,6 @@ from collections import deque
 import numpy as np
 import pytest
 from exeunt.reference.fifo import occupancy, times
-
 from fifo.corners import CORNERS
 from lib.bench import check_stream_block
 
@@ -21,7 +20,8 @@ def test_times_against_a_queue(depth: int) -> None:
     for lazy in (0.0, 0.3, 0.8):
         offered = np.cumsum(rng.integers(0, 3, 60))
         ready = np.cumsum((rng.random(60) < lazy) * rng.integers(1, 9, 60))
-        takes, gives = [], []
+        takes: list[int] = []
+        gives: list[int] = []
         stored: deque[int] = deque()
         cycle, deepest = 0, 0
         while len(gives) < 60:

@@ -7,16 +7,15 @@ under pytest-xdist (a file lock per block).
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import importlib
 import logging
 import os
 import pickle
-import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,7 +176,7 @@ def _tools() -> None:
         os.environ["PATH"] = f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"
 
 
-@contextmanager
+@contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     path.mkdir(parents=True, exist_ok=True)
     with (path / ".lock").open("w") as lock:
@@ -257,41 +256,49 @@ def build_and_test(
         for source in sources:
             key.update(str(source).encode() + source.read_bytes())
         stamp = folder / "stamp"
-        os.environ.setdefault("PYTHONHASHSEED", "0")
+        os.environ["OBJCACHE"] = str(Path(__file__).with_name("objcache.sh"))
+        os.environ["OBJCACHE_DIR"] = str(BUILD / "objects")
         runner = get_runner("verilator")
         logging.getLogger("Verilator").setLevel(logging.WARNING)
         if not (folder / top).exists() or not stamp.exists() or _stale(stamp, key.hexdigest()):
             stamp.unlink(missing_ok=True)
-            runner.build(
-                sources=list(sources),
+            try:
+                runner.build(
+                    sources=list(sources),
+                    hdl_toplevel=top,
+                    parameters=verilog,
+                    build_args=arguments,
+                    build_dir=folder,
+                    always=True,
+                    waves=waves,
+                    timescale=("1ns", "1ps"),
+                    log_file=folder / "build.log",
+                )
+            except (SystemExit, RuntimeError) as error:
+                tail = (folder / "build.log").read_text()[-3000:]
+                raise AssertionError(f"{block}: the build failed ({error}): {tail}") from None
+            stamp.write_text(key.hexdigest())
+        results = folder / f"results_{test_module}.xml"
+        results.unlink(missing_ok=True)
+        with contextlib.suppress(SystemExit):  # a failed test; the results say which
+            runner.test(
+                test_module=test_module,
                 hdl_toplevel=top,
-                parameters=verilog,
-                build_args=arguments,
+                hdl_toplevel_lang="verilog",
                 build_dir=folder,
-                always=True,
+                test_dir=folder,
+                results_xml=str(results),
+                plusargs=["+verilator+rand+reset+2", "+verilator+seed+7"],
+                extra_env={
+                    "COCOTB_LOG_LEVEL": "WARNING",
+                    "BENCH_DATA": str(pickled),
+                    "COCOTB_RANDOM_SEED": "1",
+                    **(env or {}),
+                },
                 waves=waves,
                 timescale=("1ns", "1ps"),
-                log_file=folder / "build.log",
+                log_file=folder / "simulation.log",
             )
-            stamp.write_text(key.hexdigest())
-        results = runner.test(
-            test_module=test_module,
-            hdl_toplevel=top,
-            hdl_toplevel_lang="verilog",
-            build_dir=folder,
-            test_dir=folder,
-            results_xml=str(folder / f"results_{test_module}.xml"),
-            plusargs=["+verilator+rand+reset+2", "+verilator+seed+7"],
-            extra_env={
-                "COCOTB_LOG_LEVEL": "WARNING",
-                "BENCH_DATA": str(pickled),
-                "COCOTB_RANDOM_SEED": "1",
-                **(env or {}),
-            },
-            waves=waves,
-            timescale=("1ns", "1ps"),
-            log_file=folder / "simulation.log",
-        )
         _raise_failures(block, results, folder / "simulation.log")
 
 
@@ -301,10 +308,12 @@ def _stale(stamp: Path, key: str) -> bool:
 
 def _raise_failures(block: str, results: Path, log: Path) -> None:
     cases = list(ET.parse(results).iter("testcase")) if results.exists() else []
-    bad = [(c, f) for c in cases for tag in ("failure", "error") for f in c.iter(tag)]
+    bad = [
+        (case, fault) for case in cases for tag in ("failure", "error") for fault in case.iter(tag)
+    ]
     texts = [
-        f"{block}.{case.get('name')}: {f.get('error_msg') or f.get('message') or f.text or 'failed'}"
-        for case, f in bad
+        f"{block}.{case.get('name')}: {fault.get('error_msg') or fault.text or 'failed'}"
+        for case, fault in bad
     ]
     if not cases:
         texts = [f"{block}: the simulation ran no test, see {log}: {log.read_text()[-2000:]}"]
@@ -382,6 +391,5 @@ def check_stream_block(
         leads: the block may offer words of a frame of which it has seen nothing (padding).
         seed: of inputs and patterns.
     """
-    assert __name__ == "lib.bench" and str(Path(__file__).parents[1]) in sys.path
     options = {"frames": frames, "stalled_slack": stalled_slack, "leads": leads, "seed": seed}
     run_bench(block, corners, "lib.stream_block", streams=True, data=options)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cocotb
 import numpy as np
 import numpy.typing as npt
 from cocotb.triggers import RisingEdge
-
 from exeunt.graph import Node, Stream
 from exeunt.packing import pack, unpack
 from lib.bench import Corner, bench_data
@@ -102,7 +102,7 @@ class Bench:
         self.count = len(self.tracks)
         high = np.cumsum([0] + [t.node.output.width for t in self.tracks])
         total = int(high[-1])
-        self.slices = [slice(total - int(b), total - int(a)) for a, b in zip(high, high[1:])]
+        self.slices = [slice(total - int(b), total - int(a)) for a, b in pairwise(high)]
         self.edge: RisingEdge = start_clock(dut.clk)
 
     def where(self, track: Track) -> str:
@@ -201,9 +201,10 @@ class Bench:
                     if len(t.gives) == t.wanted_out:
                         live_out &= ~(1 << i)
             if waiting_reset:
+                assert reset_at is not None
                 hit = sum(
                     1 << i for i in bits(waiting_reset) if len(tracks[i].takes) >= reset_at[i]
-                ) if reset_at else 0
+                )
                 dut.rst.value = hit
                 waiting_reset &= ~hit
                 live_in &= ~hit
@@ -243,7 +244,7 @@ class Bench:
         """Compares every word with the reference."""
         lines = []
         for t in self.tracks:
-            for m, (got, expected) in enumerate(zip(t.words, t.expected)):
+            for m, (got, expected) in enumerate(zip(t.words, t.expected, strict=False)):
                 if got != expected:
                     per = t.node.output.words
                     lines.append(
@@ -288,9 +289,6 @@ def bits(mask: int) -> list[int]:
         found.append(low.bit_length() - 1)
         mask ^= low
     return found
-
-
-_bench: list[Bench] = []
 
 
 def _open(dut: Any) -> Bench:
@@ -350,8 +348,14 @@ async def stalls_and_idles(dut: Any) -> None:
     }
     made = {(k, s): f(s) for k, f in kinds.items() for s in (100, 200)}
     for idle, stall in (
-        ("half", "half"), ("none", "half"), ("half", "none"), ("none", "rare"),
-        ("bursts", "bursts"), ("half", "bursts"), ("bursts", "half"), ("none", "bursts"),
+        ("half", "half"),
+        ("none", "half"),
+        ("half", "none"),
+        ("none", "rare"),
+        ("bursts", "bursts"),
+        ("half", "bursts"),
+        ("bursts", "half"),
+        ("none", "bursts"),
     ):
         await bench.run(idle=made[idle, 100], stall=made[stall, 200], frames=min(2, bench.frames))
         bench.check_values(f"idle {idle} x stall {stall}")

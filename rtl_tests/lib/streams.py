@@ -13,7 +13,6 @@ from typing import Any
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
-
 from lib.patterns import always
 
 PERIOD_NS = 10
@@ -30,12 +29,14 @@ class Cycles:
 
     `now` is the number of the cycle that the last rising edge ended. Steps run in the order
     in which they were added; a step may read signals (as they were in that cycle) and write
-    signals (for the next one).
+    signals (for the next one). Until the first `reset()` sources and sinks are silent.
     """
 
-    def __init__(self, clk: Any) -> None:
+    def __init__(self, clk: Any, rst: Any) -> None:
         self.edge = start_clock(clk)
         self.now = -1
+        self.in_reset = True
+        self._rst = rst
         self._steps: list[Callable[[int], None]] = []
         cocotb.start_soon(self._run())
 
@@ -49,6 +50,14 @@ class Cycles:
             self.now += 1
             for step in self._steps:
                 step(self.now)
+
+    async def reset(self, count: int = 1) -> None:
+        """Holds rst for `count` cycles; a word on offer may vanish, sources offer it again."""
+        self.in_reset = True
+        self._rst.value = 1
+        await self.wait(count + 1)
+        self._rst.value = 0
+        self.in_reset = False
 
     async def wait(self, count: int = 1) -> None:
         """Lets `count` cycles pass."""
@@ -95,12 +104,15 @@ class StreamSource:
         self._offering = False
         self._valid.value = 0
 
-    @property
-    def empty(self) -> bool:
+    def done(self) -> bool:
         """Whether every word was transferred."""
         return not self._words
 
     def _step(self, cycle: int) -> None:
+        if self._cycles.in_reset:
+            self._offering = False
+            self._valid.value = 0
+            return
         if self._offering and self._words and int(self._ready.value):
             self._words.popleft()
             self.takes.append(cycle)
@@ -112,7 +124,7 @@ class StreamSource:
         self._valid.value = int(go)
         if go:
             word = self._words[0]
-            if isinstance(word, tuple):
+            if isinstance(word, tuple) and self._last is not None:
                 self._data.value, self._last.value = word
             else:
                 self._data.value = word
@@ -132,6 +144,7 @@ class StreamSink:
         self._ready = getattr(dut, prefix + "_ready")
         self._data = getattr(dut, prefix + "_data")
         self._last = getattr(dut, prefix + "_last", None)
+        self._cycles = cycles
         self._accepting = False
         self._held: tuple[int, int] | None = None
         self.stall = stall if stall is not None else always()
@@ -141,11 +154,17 @@ class StreamSink:
         self._ready.value = 0
         cycles.add(self._step)
 
-    def reset(self) -> None:
-        """Accepts that a word on offer may vanish now (for a reset)."""
-        self._held = None
+    def clear(self) -> None:
+        """Forgets what was recorded."""
+        self.words.clear()
+        self.lasts.clear()
+        self.gives.clear()
 
     def _step(self, cycle: int) -> None:
+        if self._cycles.in_reset:
+            self._held, self._accepting = None, False
+            self._ready.value = 0
+            return
         if int(self._valid.value):
             word = (int(self._data.value), int(self._last.value) if self._last is not None else 0)
             if self._held is not None and word != self._held:
