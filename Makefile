@@ -1,0 +1,71 @@
+# `make demo` and `make test` are the two to know; each target makes .venv itself.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-compile \
+	--no-input
+
+.PHONY: help demo test test-all lint formal bench mutants venv tools clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo      train, compile and simulate the digits network (build/digits/report.html)"
+	@echo "make test      the tests; make test-all: the slow ones too"
+	@echo "make lint      ruff and mypy"
+	@echo "make formal    proofs of the stream contract, buffer and merge"
+	@echo "make bench     the measured ratios"
+	@echo "make mutants   deliberate faults, each of which a test must catch"
+	@echo "make venv      only install; make clean: remove build/"
+
+demo: $(VENV)/.run.stamp
+	$(BIN)/exeunt run digits
+
+test: $(VENV)/.dev.stamp
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not board"
+
+test-all: $(VENV)/.dev.stamp
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not board"
+
+# mypy sees the package as Python does after the install: four folders under one name
+lint: $(VENV)/.dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@rm -rf build/lint && mkdir -p build/lint/exeunt
+	@ln -s $(CURDIR)/python/exeunt/* $(CURDIR)/quant $(CURDIR)/hls $(CURDIR)/boards build/lint/exeunt
+	MYPYPATH=build/lint $(BIN)/mypy -p exeunt
+
+formal: $(VENV)/.dev.stamp
+	$(BIN)/python -m pytest -q -p no:cacheprovider rtl_tests/formal
+
+bench: $(VENV)/.dev.stamp
+	$(BIN)/python -m pytest -q -s -p no:cacheprovider -m bench
+
+mutants: $(VENV)/.dev.stamp
+	$(BIN)/python rtl_tests/mutants.py
+
+venv: $(VENV)/.dev.stamp
+
+clean:
+	rm -rf build
+
+# Everything is pinned, so pip resolves nothing; byte code is left to the first import.
+$(VENV)/.run.stamp: requirements.txt pyproject.toml | tools
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing requirements.txt into $(VENV)"
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev.stamp: requirements-dev.txt $(VENV)/.run.stamp | tools
+	@echo "installing requirements-dev.txt into $(VENV)"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+tools:
+	@for tool in $(PYTHON) g++ make perl; do \
+	  command -v $$tool >/dev/null 2>&1 || { \
+	    echo "make: $$tool must be on the PATH, got no such tool: install it (Debian:" \
+	      "apt-get install python3.11-venv g++ make perl) or set PYTHON" >&2; exit 3; }; \
+	done
