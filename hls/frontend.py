@@ -18,7 +18,6 @@ from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThr
 from finn.transformation.fpgadataflow.minimize_accumulator_width import MinimizeAccumulatorWidth
 from finn.transformation.fpgadataflow.minimize_weight_bit_width import MinimizeWeightBitWidth
 from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
-from finn.transformation.move_reshape import RemoveCNVtoFCFlatten
 from finn.transformation.qonnx.convert_qonnx_to_finn import ConvertQONNXtoFINN
 from finn.transformation.streamline import Streamline
 from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
@@ -43,6 +42,7 @@ from qonnx.transformation.remove import RemoveIdentityOps
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Integer
 from exeunt.hls.passes.average_to_sum import AverageToSum
+from exeunt.hls.passes.drop_flatten import DropFlatten
 from exeunt.hls.passes.drop_scale import DropScale
 from exeunt.hls.passes.flatten_nhwc import FlattenNHWC
 from exeunt.hls.passes.infer_sum_pool import InferSumPool
@@ -229,7 +229,7 @@ def _hardware() -> list[tuple[str, list[Transformation]]]:
                 InferPool(),
                 absorb.AbsorbConsecutiveTransposes(),
                 InferConvInpGen(),
-                RemoveCNVtoFCFlatten(),
+                DropFlatten(),
                 GiveUniqueNodeNames(),
                 InferDataLayouts(),
                 InferDataTypes(),

@@ -1,0 +1,355 @@
+"""From a QONNX file to an accelerator graph, and the whole `compile` step.
+
+Nothing here imports FINN until a network is compiled: its import takes seconds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.errors import CheckFailed, InputError
+from exeunt.graph import Accelerator, Chain, IntArray
+from exeunt.hls import finn_env, folding, lower
+from exeunt.hls.folding import Folding, Overrides
+from exeunt.hls.layers import Layer
+from exeunt.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from exeunt.config import Config
+    from exeunt.hls.network import Network
+
+MAX_STRETCH = 64.0  # a part that no frame reaches is not folded further than this
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """An accelerator and how it was folded, chain by chain."""
+
+    accelerator: Accelerator
+    foldings: Mapping[str, Folding]
+
+    @property
+    def multipliers(self) -> int:
+        """Sum of PE * SIMD over the whole accelerator."""
+        return sum(f.multipliers for f in self.foldings.values())
+
+
+def compile_network(
+    model_path: Path,
+    *,
+    config: Config,
+    reach: Sequence[float] | None = None,
+    images: npt.NDArray[np.uint8] | None = None,
+) -> Accelerator:
+    """The accelerator of a QONNX file with one output per exit.
+
+    Args:
+        model_path: the file, see `exeunt.hls.qonnx_file`.
+        config: name, number of exits and the [compile] section.
+        reach: fraction of the frames that reach exit i, from 1.0 down; None: all reach all.
+        images: uint8 (N, H, W, C) on which every pass is checked; random ones when None.
+
+    Raises:
+        InputError: the file, the network or the folding is not supported.
+        CheckFailed: a pass changed a value.
+    """
+    network = read_network(model_path, config=config, images=images)
+    return build(network, config=config, reach=reach).accelerator
+
+
+def read_network(
+    model_path: Path,
+    *,
+    config: Config,
+    images: npt.NDArray[np.uint8] | None = None,
+    progress: Progress = silent,
+) -> Network:
+    """The layers of a QONNX file; the exits it must have are those of the config's stages."""
+    finn_env.prepare()
+    from exeunt.hls import network
+
+    expected = len(config.model.stages) or None
+    total = 2 * (expected or 1)
+    done = 0
+
+    def step(name: str) -> None:
+        nonlocal done
+        progress(min(done, total), total, name)
+        done += 1
+
+    found = network.read(Path(model_path), exits=expected, images=images, progress=step)
+    height, width, channels = config.model.input
+    if found.shape != (height, width, channels):
+        raise InputError(
+            f"{model_path}: the network takes images of {found.shape} (H, W, C) but the "
+            f"configuration says {(height, width, channels)}; change model.input or the file"
+        )
+    for i, chain in enumerate(found.layers[1::2]):
+        classes = int(np.prod(chain[-1].output))
+        if classes != config.model.classes:
+            raise InputError(
+                f"{model_path}: exit {i} has {classes} logits but the configuration says "
+                f"{config.model.classes} classes; change model.classes or the file"
+            )
+    return found
+
+
+def targets(
+    exits: int, *, target: int, headroom: float, reach: Sequence[float] | None
+) -> list[int]:
+    """Cycles a frame that segment i and head i may take.
+
+    target for the first; later ones see only the fraction reach[i] of the frames and may take
+    target / (reach[i] * headroom), never less than target.
+    """
+    if reach is not None and len(reach) != exits:
+        raise InputError(
+            f"reach must have one fraction for each of {exits} exits but has {len(reach)}; "
+            "calibrate again"
+        )
+    found = []
+    for i in range(exits):
+        share = 1.0 if i == 0 or reach is None else min(1.0, reach[i] * headroom)
+        found.append(int(target / max(share, 1.0 / MAX_STRETCH)))
+    return found
+
+
+def build(
+    network: Network, *, config: Config, reach: Sequence[float] | None = None
+) -> Compiled:
+    """Fold the network for the config's target and make the accelerator of it.
+
+    Raises:
+        InputError: a folding file that does not fit the network.
+    """
+    overrides = read_folding(config.compile.folding)
+    folding.check_names(overrides, network.nodes)
+    cycles = targets(
+        network.exits,
+        target=config.compile.target_cycles,
+        headroom=config.compile.headroom,
+        reach=reach,
+    )
+    compiled = assemble(
+        config.name,
+        network.layers[0::2],
+        network.layers[1::2],
+        scales=[part.scale for part in network.parts[1::2]],
+        cycles=cycles,
+        overrides=overrides,
+    )
+    check_values(compiled.accelerator, network)
+    return compiled
+
+
+def assemble(
+    name: str,
+    segments: Sequence[Sequence[Layer]],
+    heads: Sequence[Sequence[Layer]],
+    *,
+    scales: Sequence[float],
+    cycles: Sequence[int],
+    overrides: Overrides | None = None,
+) -> Compiled:
+    """Fold segments and heads, one target each pair, and lower them to kernels."""
+    source = None
+    chains: list[Chain] = []
+    arrays: dict[str, IntArray] = {}
+    foldings: dict[str, Folding] = {}
+    for i, (segment, head) in enumerate(zip(segments, heads, strict=True)):
+        for label, layers in ((f"seg{i}", segment), (f"head{i}", head)):
+            lanes = None if source is None else source.lanes
+            found = folding.fold(layers, target=cycles[i], lanes=lanes, overrides=overrides)
+            chain, values = lower.chain(label, layers, found.folds, source=source)
+            chains.append(chain)
+            arrays |= values
+            foldings[label] = found
+            if label == f"seg{i}":
+                source = chain.output
+    accelerator = Accelerator(
+        name=name,
+        segments=tuple(chains[0::2]),
+        heads=tuple(chains[1::2]),
+        logit_scales=tuple(float(s) for s in scales),
+        arrays=arrays,
+    )
+    return Compiled(accelerator, foldings)
+
+
+def baseline(network: Network, *, name: str, multipliers: int) -> Compiled:
+    """The same backbone without early exits: all segments in one, and the last head.
+
+    It is folded for the fewest cycles a frame that `multipliers` (sum of PE * SIMD) allow, found
+    by bisection over the target.
+    """
+    backbone = tuple(layer for segment in network.layers[0::2] for layer in segment)
+    head, scale = network.layers[-1], network.parts[-1].scale
+
+    def attempt(cycles: int) -> Compiled:
+        return assemble(name, [backbone], [head], scales=[scale], cycles=[cycles])
+
+    low, high = 1, 1
+    best = attempt(high)
+    while best.multipliers > multipliers:
+        low, high = high, high * 4
+        best = attempt(high)
+        if high > 1 << 40:
+            break  # the budget is below one multiplier a layer: the smallest design there is
+    while high - low > max(1, high // 1000):
+        middle = (low + high) // 2
+        found = attempt(middle)
+        if found.multipliers <= multipliers:
+            high, best = middle, found
+        else:
+            low = middle
+    return best
+
+
+def check_values(accelerator: Accelerator, network: Network) -> None:
+    """Compare every chain with FINN's hardware layers before folding, on the check frames.
+
+    Raises:
+        CheckFailed: naming the chain and the first element that differs.
+    """
+    from exeunt.reference import network as reference
+
+    for chain, part in zip(accelerator.chains, network.parts, strict=True):
+        got = reference.run_chain(accelerator, chain, part.inputs)
+        wrong = np.argwhere(got.reshape(part.outputs.shape) != part.outputs)
+        if wrong.size:
+            where = tuple(int(i) for i in wrong[0])
+            raise CheckFailed(
+                f"pass lower changed the values of {chain.name}: frame {where[0]} at {where[1:]} "
+                f"is {int(got.reshape(part.outputs.shape)[where])} but FINN's hardware layers "
+                f"have {int(part.outputs[where])}; please report the network"
+            )
+
+
+def read_folding(path: str | Path | None) -> dict[str, dict[str, Any]]:
+    """A FINN folding file: attributes by FINN node name; empty when there is none.
+
+    Raises:
+        InputError: no such file, or not a JSON table of tables.
+    """
+    if path is None:
+        return {}
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(
+            f"the folding file {path} cannot be read ({error.strerror}); give another path"
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"the folding file {path} must be JSON but is not ({error}); "
+            "start from report/auto_folding_config.json"
+        ) from error
+    if not isinstance(data, dict) or not all(isinstance(v, dict) for v in data.values()):
+        raise InputError(
+            f"the folding file {path} must map FINN node names to tables of attributes; "
+            "start from report/auto_folding_config.json"
+        )
+    return data
+
+
+def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> None:
+    """The `compile` step: model.onnx and exits.json to rtl/, manifest.json, report/, baseline/.
+
+    Raises:
+        InputError: the file, the network or the folding is not supported.
+        CheckFailed: a pass changed a value.
+    """
+    from exeunt import report
+    from exeunt.hls import stitch
+
+    run_dir = Path(run_dir)
+    model_path = run_dir / "model.onnx"
+    if not model_path.is_file() and config.model.kind == "qonnx" and config.model.file:
+        model_path = config.model.file
+    exits = _read_exits(run_dir)
+    network = read_network(
+        model_path, config=config, images=_check_images(run_dir), progress=progress
+    )
+    compiled = build(network, config=config, reach=exits.get("reach"))
+    from exeunt.hls import reports
+
+    with finn_env.quiet():
+        reports.write(network, compiled, run_dir / "report", clock_mhz=config.compile.clock_mhz)
+    accelerator = with_fifos(compiled.accelerator)
+    stitch.write(
+        accelerator,
+        run_dir,
+        thresholds=exits.get("thresholds"),
+        buffer_frames=config.compile.buffer_frames,
+        in_flight=config.compile.in_flight,
+        extra={"clock_mhz": config.compile.clock_mhz, "folding": summary(compiled)},
+    )
+    hardware: dict[str, Any] = {"clock_mhz": config.compile.clock_mhz}
+    section: dict[str, Any] = {"multipliers": compiled.multipliers, "parts": summary(compiled)}
+    if config.compile.baseline:
+        plain = baseline(network, name=f"{config.name}_baseline", multipliers=compiled.multipliers)
+        stitch.write(
+            with_fifos(plain.accelerator),
+            run_dir / "baseline",
+            buffer_frames=config.compile.buffer_frames,
+            in_flight=config.compile.in_flight,
+            extra={"clock_mhz": config.compile.clock_mhz, "folding": summary(plain)},
+        )
+        section["baseline"] = {"multipliers": plain.multipliers, "parts": summary(plain)}
+    report.update(run_dir, {"compile": section, "hardware": hardware})
+
+
+def with_fifos(accelerator: Accelerator) -> Accelerator:
+    """The accelerator with the FIFO depths that keep every chain at its slowest kernel's rate."""
+    from exeunt.reference import pipeline
+
+    pairs = [
+        pipeline.with_depths(segment, head)
+        for segment, head in zip(accelerator.segments, accelerator.heads, strict=True)
+    ]
+    return dataclasses.replace(
+        accelerator,
+        segments=tuple(p[0] for p in pairs),
+        heads=tuple(p[1] for p in pairs),
+    )
+
+
+def summary(compiled: Compiled) -> dict[str, dict[str, int]]:
+    """Target, period and multipliers of every chain, as plain data."""
+    return {
+        name: {
+            "target_cycles": found.target,
+            "cycles": found.period,
+            "multipliers": found.multipliers,
+        }
+        for name, found in compiled.foldings.items()
+    }
+
+
+def _read_exits(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / "exits.json"
+    if not path.is_file():
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(
+            f"{path} must be JSON but is not ({error}); calibrate again"
+        ) from error
+    return data if isinstance(data, dict) else {}
+
+
+def _check_images(run_dir: Path) -> npt.NDArray[np.uint8] | None:
+    path = run_dir / "splits.npz"
+    if not path.is_file():
+        return None
+    with np.load(path) as splits:
+        return np.asarray(splits["validation_images"][:4])

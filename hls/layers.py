@@ -1,0 +1,237 @@
+"""FINN hardware layers as a chain of layers of ours, before any folding.
+
+One layer is one thing to fold: a matrix with the sliding window in front of it, a pool, a lone
+threshold. FINN's FMPadding, ConvolutionInputGenerator and MVAU of one convolution are one layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.errors import InputError
+from exeunt.graph import Function, Integer
+
+Shape = tuple[int, int, int]
+MAX_BITS = 16  # of what enters a matrix: activations have 2 to 8 bits, sums of them some more
+
+
+@dataclass(frozen=True)
+class Window:
+    """A sliding window: kernel, stride (y, x) and pad (top, left, bottom, right)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad: tuple[int, int, int, int]
+
+    @property
+    def tiles(self) -> bool:
+        """Whether windows neither overlap nor reach outside the map."""
+        return self.kernel == self.stride and not any(self.pad)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One thing to fold; shapes are (H, W, C) of the streams into and out of it.
+
+    kind "matrix": `weights` (MH, MW) behind an optional `window`, with `thresholds` (MH, levels)
+    when it has an activation. "pool": `function` over `window`; None is the whole map.
+    "threshold": `thresholds` (C, levels). `bias` is what zero passed thresholds give.
+    """
+
+    kind: str
+    finn: tuple[str, ...]  # the FINN nodes; the one that carries PE is the last
+    input: Shape
+    source: Integer
+    output: Shape
+    result: Integer
+    window: Window | None = None
+    function: Function = "max"
+    weights: npt.NDArray[np.int64] | None = field(default=None, repr=False)
+    thresholds: npt.NDArray[np.int64] | None = field(default=None, repr=False)
+    bias: int = 0
+    accumulator: Integer = field(default=Integer(32, signed=True))
+
+    @property
+    def vectors(self) -> int:
+        """Output pixels of a frame."""
+        return self.output[0] * self.output[1]
+
+    @property
+    def rows(self) -> int:
+        """MH, the rows of the matrix."""
+        assert self.weights is not None
+        return int(self.weights.shape[0])
+
+    @property
+    def columns(self) -> int:
+        """MW, the columns of the matrix."""
+        assert self.weights is not None
+        return int(self.weights.shape[1])
+
+
+def layers(model: Any, name: str) -> tuple[Layer, ...]:
+    """The layers of a specialised FINN model, in stream order.
+
+    Args:
+        model: ModelWrapper as `frontend.lower` made it.
+        name: the part, for the messages.
+
+    Raises:
+        InputError: a layer that no kernel of ours implements.
+    """
+    from qonnx.custom_op.registry import getCustomOp
+
+    found: list[Layer] = []
+    pending: list[str] = []  # FINN nodes that belong to the next layer
+    window: Window | None = None
+    pad = (0, 0, 0, 0)
+    tensor = model.graph.input[0].name
+    shape = _shape(model, tensor)
+    dtype = _integer(model, tensor)
+    end = model.graph.output[0].name
+    while tensor != end:
+        node = model.find_consumer(tensor)
+        tensor = node.output[0]
+        operator = node.op_type.removesuffix("_rtl").removesuffix("_hls")
+        if operator in ("Reshape", "Flatten"):
+            continue
+        get = getCustomOp(node).get_nodeattr
+        pending.append(node.name)
+        if operator == "FMPadding":
+            pad = tuple(int(p) for p in get("Padding"))
+            continue
+        if operator == "ConvolutionInputGenerator":
+            window = Window(_pair(get("ConvKernelDim")), _pair(get("Stride")), pad)
+            continue
+        result, out = _integer(model, tensor), _shape(model, tensor)
+        common: dict[str, Any] = {"finn": tuple(pending), "input": shape, "source": dtype}
+        if operator == "MVAU":
+            made = _matrix(model, node, common, window, get, name)
+        elif operator == "Thresholding":
+            made = _threshold(model, node, common, get, result)
+        elif operator == "Pool":
+            function: Function = {"MaxPool": "max", "AccPool": "sum"}[get("Function")]
+            if function == "max" and dtype.signed and window is not None and any(window.pad):
+                raise InputError(
+                    f"{name}: a padded max pool needs unsigned values but {node.name} has "
+                    f"{dtype.bits}-bit signed ones; put a ReLU in front or leave out the padding"
+                )
+            made = Layer(
+                "pool", output=out, result=result, window=window, function=function, **common
+            )
+        elif operator == "GlobalAccPool":
+            made = Layer("pool", output=out, result=result, function="sum", **common)
+        else:
+            raise InputError(
+                f"{name}: no kernel implements the FINN layer {node.op_type} (node {node.name}); "
+                "see the table of operators in the README"
+            )
+        found.append(made)
+        shape, dtype = made.output, made.result
+        pending, window, pad = [], None, (0, 0, 0, 0)
+    return tuple(found)
+
+
+def _matrix(
+    model: Any, node: Any, common: dict[str, Any], window: Window | None, get: Any, name: str
+) -> Layer:
+    weights = np.rint(model.get_initializer(node.input[1])).astype(np.int64).T
+    source: Integer = common["source"]
+    if source.bits > MAX_BITS:
+        raise InputError(
+            f"{name}: a linear or convolution layer takes at most {MAX_BITS}-bit integers but "
+            f"{node.name} gets {source.bits} bits; put a quantizer in front of it"
+        )
+    low, high = accumulator_range(weights, source)
+    shape: Shape = common["input"]
+    vectors = [int(v) for v in get("numInputVectors")]
+    height, width = (vectors[1], vectors[2]) if len(vectors) == 3 else (1, int(np.prod(vectors)))
+    thresholds, bias, accumulator = None, 0, Integer.covering(min(low, 0), max(high, 0))
+    if not accumulator.signed:
+        accumulator = Integer(accumulator.bits + 1, signed=True)
+    result = accumulator
+    if not get("noActivation"):
+        bias, result = int(get("ActVal")), _integer(model, node.output[0])
+        thresholds = integer_thresholds(
+            model.get_initializer(node.input[2]), weights.shape[0], low, high
+        )
+        accumulator = Integer.covering(min(low, -1), max(high, int(thresholds.max())))
+    if window is None and (height, width) != shape[:2]:
+        shape = (height, width, weights.shape[1])
+    return Layer(
+        "matrix",
+        **{**common, "input": shape},
+        output=(height, width, weights.shape[0]),
+        result=result,
+        window=window,
+        weights=weights,
+        thresholds=thresholds,
+        bias=bias,
+        accumulator=accumulator,
+    )
+
+
+def _threshold(model: Any, node: Any, common: dict[str, Any], get: Any, result: Integer) -> Layer:
+    shape: Shape = common["input"]
+    values = model.get_initializer(node.input[1])
+    channels = shape[2] if values.shape[0] == 1 else int(values.shape[0])
+    if channels != shape[2]:
+        shape = (1, 1, channels)  # one threshold row per element of a flattened map
+    source: Integer = common["source"]
+    thresholds = integer_thresholds(values, channels, source.min, source.max)
+    return Layer(
+        "threshold",
+        **{**common, "input": shape},
+        output=shape,
+        result=result,
+        thresholds=thresholds,
+        bias=int(get("ActVal")),
+    )
+
+
+def accumulator_range(weights: npt.NDArray[np.int64], source: Integer) -> tuple[int, int]:
+    """Smallest and largest dot product of a row of `weights` (MH, MW) with values of `source`."""
+    a, b = weights * source.min, weights * source.max
+    return (
+        int(np.minimum(a, b).sum(axis=1).min(initial=0)),
+        int(np.maximum(a, b).sum(axis=1).max(initial=0)),
+    )
+
+
+def integer_thresholds(
+    values: npt.NDArray[np.floating], channels: int, low: int, high: int
+) -> npt.NDArray[np.int64]:
+    """FINN's real thresholds as integers with the same meaning for integers in low..high.
+
+    x >= t is x >= ceil(t); a threshold at or below `low` always passes and becomes `low`, one
+    above `high` never does and becomes high + 1. (rows, levels) or (1, levels) -> (channels,
+    levels), ascending.
+    """
+    rounded = np.ceil(np.asarray(values, np.float64))
+    if np.isnan(rounded).any():
+        raise InputError(
+            "an activation has thresholds that are no numbers, as a batch norm with a zero scale "
+            "gives; remove the channel or train again"
+        )
+    clipped = np.clip(rounded, low, high + 1).astype(np.int64)
+    return np.sort(np.broadcast_to(clipped, (channels, clipped.shape[1])), axis=1)
+
+
+def _pair(values: Any) -> tuple[int, int]:
+    return int(values[0]), int(values[1])
+
+
+def _shape(model: Any, tensor: str) -> Shape:
+    dims = [int(d) for d in model.get_tensor_shape(tensor)]
+    if len(dims) == 4:
+        return dims[1], dims[2], dims[3]
+    return 1, 1, dims[-1]
+
+
+def _integer(model: Any, tensor: str) -> Integer:
+    dtype = model.get_tensor_datatype(tensor)
+    return Integer(int(dtype.bitwidth()), bool(dtype.signed()))
