@@ -184,8 +184,10 @@ def write(
     margins = _thresholds(accelerator, thresholds)
     texts = {f"{c.name}.sv": stitch_chain.render(accelerator, c) for c in accelerator.chains}
     memories: dict[str, str] = {}
+    made: dict[str, str] = {}
     for chain in accelerator.chains:
         for node in chain.nodes:
+            made |= stitch_chain.sources_of(node)
             memories |= stitch_chain.memories_of(node, accelerator.of(node))
 
     def described(word: int) -> stitch_core.CoreDescription:
@@ -197,6 +199,7 @@ def write(
         [*texts.values(), stitch_core.render_core(described(0)),
          stitch_core.render_top(described(0))]
     )  # fmt: skip
+    texts = dict(sorted(made.items())) | texts
     total = hashlib.sha256()
     for name in blocks:
         total.update((library() / name).read_bytes())

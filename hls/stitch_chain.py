@@ -26,7 +26,7 @@ class Tap:
 @cache
 def kernel(node_kind: str, backend: str) -> ModuleType:
     """The module that describes a kernel to the stitcher (`module`, `parameters`, `memories`)."""
-    name = node_kind if backend == "exeunt" else f"{backend}_{node_kind}"
+    name = node_kind if backend == "exeunt" else f"{backend}.{node_kind}"
     return importlib.import_module(f"exeunt.hls.kernels.{name}")
 
 
@@ -43,6 +43,12 @@ def parameters_of(node: Node) -> dict[str, int | str]:
 def memories_of(node: Node, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     """Memory-init files of `node`: file name -> text."""
     return dict(kernel(node.kind, node.backend).memories(node, arrays))
+
+
+def sources_of(node: Node) -> dict[str, str]:
+    """SystemVerilog that the backend of `node` makes at build time: file name -> text."""
+    made = getattr(kernel(node.kind, node.backend), "sources", None)
+    return dict(made(node)) if made is not None else {}
 
 
 def taps(accelerator: Accelerator) -> tuple[Tap, ...]:

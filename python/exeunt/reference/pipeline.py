@@ -33,22 +33,22 @@ class Flow:
     """Cycles of every transfer in a chain.
 
     `takes[i]`, `gives[i]`: int64, when node i takes its input words and gives its output words.
+    `enters`: int64, when the input words come in (before the entry FIFO, if there is one).
+    `shows[k]`: first cycle in which word k is on offer at the fork (empty without a fork).
     `leaves`: int64, when the chain's output words leave its last FIFO.
     """
 
     takes: tuple[Cycles, ...]
     gives: tuple[Cycles, ...]
+    enters: Cycles
+    shows: Cycles
     leaves: Cycles
-
-    @property
-    def accepts(self) -> Cycles:
-        """When the chain takes its input words."""
-        return self.takes[0] if self.takes else self.leaves
 
 
 @cache
-def _times(kind: str) -> Times:
-    function: Times = importlib.import_module(f"exeunt.reference.{kind}").times
+def _times(kind: str, backend: str) -> Times:
+    name = kind if backend == "exeunt" else backend
+    function: Times = importlib.import_module(f"exeunt.reference.{name}").times
     return function
 
 
@@ -78,6 +78,9 @@ def flow(
     offered: Cycles,
     *,
     ready: Cycles | None = None,
+    entry: int = 0,
+    fork: int | None = None,
+    hold: Cycles | None = None,
 ) -> Flow:
     """When every word of whole frames moves through kernels and the FIFOs behind them.
 
@@ -86,37 +89,69 @@ def flow(
         fifos: words of the FIFO behind each kernel; 0 stands for a FIFO that never fills.
         offered: int64, first cycle in which each input word can be valid, whole frames.
         ready: int64, first cycle in which the sink accepts each output word; None: always.
+        entry: words of a FIFO before the first kernel; 0: none.
+        fork: index of the kernel before which the stream is copied to a second reader.
+        hold: int64, first cycle in which that reader accepts each word; None: always.
     """
-    count = len(nodes)
+    stages: list[Node | None] = [None, *nodes] if entry else list(nodes)
+    depths = [entry, *fifos] if entry else list(fifos)
+    at_fork = None if fork is None else fork + bool(entry)
+    count = len(stages)
     blocked: list[Cycles | None] = [None] * count
     offers: list[Cycles] = [offered] * count
     takes: list[Cycles] = [offered] * count
     gives: list[Cycles] = [offered] * count
     stale = [True] * count
-    leaves = offered
-    for _ in range(MAX_PASSES):
+    shows = np.zeros(0, np.int64)
+    for step in range(MAX_PASSES):
         arriving = offered
-        for i, node in enumerate(nodes):
+        settled = True
+        for i, node in enumerate(stages):
+            if i == at_fork:
+                arriving = _forked(arriving, takes[i] if step else None, hold)
             if stale[i] or not np.array_equal(arriving, offers[i]):
                 offers[i] = arriving
-                takes[i], gives[i] = _times(node.kind)(node, arriving, blocked[i])
+                if node is None:
+                    takes[i] = gives[i] = _pass(arriving, blocked[i])
+                else:
+                    takes[i], gives[i] = _times(node.kind, node.backend)(node, arriving, blocked[i])
                 stale[i] = False
             arriving = gives[i] + 1
-        earliest = arriving if ready is None else np.maximum(arriving, ready)
-        leaves = in_order(earliest)
-        settled = True
+        leaves = _pass(arriving, ready)
+        if at_fork is not None:
+            come = gives[at_fork - 1] + 1 if at_fork else offered
+            shows = _forked(come, takes[at_fork], hold)
+            settled = np.array_equal(shows, offers[at_fork])
         for i in range(count):
-            if not fifos[i]:
+            if not depths[i]:
                 continue
-            room = space(takes[i + 1] if i + 1 < count else leaves, fifos[i])
+            gone = takes[i + 1] if i + 1 < count else leaves
+            if i + 1 == at_fork:
+                gone = np.maximum(gone, shows if hold is None else np.maximum(shows, hold))
+            room = space(gone, depths[i])
             seen = blocked[i]
             if (gives[i] < room).any() or (seen is not None and not np.array_equal(seen, room)):
                 blocked[i] = room
                 stale[i] = True
                 settled = False
         if settled:
-            return Flow(tuple(takes), tuple(gives), leaves)
+            first = takes[0] if count else leaves
+            drop = bool(entry)
+            return Flow(tuple(takes[drop:]), tuple(gives[drop:]), first, shows, leaves)
     raise AssertionError(f"no fixed point after {MAX_PASSES} passes over {len(offered)} words")
+
+
+def _pass(offered: Cycles, ready: Cycles | None) -> Cycles:
+    return in_order(offered if ready is None else np.maximum(offered, ready))
+
+
+def _forked(arriving: Cycles, taken: Cycles | None, hold: Cycles | None) -> Cycles:
+    """When each word is on offer at a fork: behind the one before, which both readers must have."""
+    earliest = arriving.copy()
+    if taken is not None and len(earliest):
+        gone = taken if hold is None else np.maximum(taken, hold)
+        earliest[1:] = np.maximum(earliest[1:], gone[:-1] + 1)
+    return in_order(earliest)
 
 
 def back_to_back(words: int, frames: int) -> Cycles:

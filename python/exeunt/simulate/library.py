@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exeunt import registers
 from exeunt.errors import CheckFailed
 
 CHUNK = 200_000
 RESULT_BYTES = 16
 MAX_EXITS = 8
 RESET_CYCLES = 4
+SETTLE_READS = 16
 
 Bytes = npt.NDArray[np.uint8]
 Cycles = npt.NDArray[np.int64]
@@ -134,6 +136,19 @@ class Model:
         value = int(self._lib.ex_read(self._handle, ctypes.c_uint32(address)))
         self._check()
         return value
+
+    def settle(self) -> None:
+        """Wait until committed thresholds and the order are in force; nothing may be inside."""
+        status = registers.BY_NAME["status"]
+        for _ in range(SETTLE_READS):
+            word = self.read(status.address)
+            pending = [status.fields[n].get(word) for n in ("commit_pending", "mode_pending")]
+            if not any(pending):
+                return
+        raise CheckFailed(
+            f"A commit in an empty pipeline must be in force after {SETTLE_READS} cycles and is "
+            "pending; look at ex_registers with `--waves vcd`."
+        )
 
     def window(self, tap: int, *, width: int, first: int, end: int) -> None:
         """Keep words `first` to `end` - 1 of a tapped stream of `width` bits."""

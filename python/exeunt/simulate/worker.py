@@ -66,6 +66,7 @@ def run(job: dict[str, Any]) -> None:
         model.reset()
         for address, value in job["writes"]:
             model.write(address, value)
+        model.settle()
         for tap in job.get("windows", ()):
             model.window(tap["tap"], width=tap["width"], first=tap["first"], end=tap["end"])
         start = time.perf_counter()
