@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-compile \
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
 	--no-input
 
 .PHONY: help demo test test-all lint formal bench mutants venv tools clean

