@@ -1,6 +1,6 @@
 """The register map: the single source for the RTL, the manifest, the tests and the driver.
 
-Addresses are bytes from the base of the AXI-Lite port, registers are 32 bits wide and little-endian.
+Addresses are bytes from the base of the AXI-Lite port; registers are 32 bits wide.
 `parameters` gives the addresses to the RTL, so that no offset is typed a second time.
 """
 
@@ -75,10 +75,10 @@ MAP: tuple[Register, ...] = (
         "status",
         0x010,
         "r",
-        "commit_pending: the other bank still has frames in flight; mode_pending: order or raw wait "
-        "for an empty pipeline and new frames are held back; resetting: a soft reset is under way; "
-        "bank: threshold bank of the next frame; refused: a threshold was written while a commit "
-        "was pending and ignored, cleared by the next commit; in_flight: frames inside, live",
+        "commit_pending: the other bank still has frames in flight; mode_pending: order or raw "
+        "wait for an empty pipeline and new frames are held back; resetting: a soft reset is under "
+        "way; bank: threshold bank of the next frame; refused: a threshold was written while a "
+        "commit was pending and ignored, cleared by the next commit; in_flight: frames inside",
         fields={
             "commit_pending": Field(0),
             "mode_pending": Field(1),
@@ -114,9 +114,7 @@ MAP: tuple[Register, ...] = (
         reset=NEVER,
         per_exit=True,
     ),
-    Register(
-        "active", 0x0E0, "r", "threshold of the bank in force", reset=NEVER, per_exit=True
-    ),
+    Register("active", 0x0E0, "r", "threshold of the bank in force", reset=NEVER, per_exit=True),
 )
 
 BY_NAME: Mapping[str, Register] = {r.name: r for r in MAP}
