@@ -161,7 +161,7 @@ def stream_wrapper(corners: Sequence[Corner]) -> str:
   wire {vector}s_valid, s_ready, m_valid, m_ready, differs;
   reg {vector}waiting;
   assign {{m_ready, s_valid}} = drive;
-  assign status = {{waiting & (~m_valid | differs), m_valid, s_ready}};
+  assign status = {{waiting & ~rst & (~m_valid | differs), m_valid, s_ready}};
   always @(posedge clk) waiting <= m_valid & ~m_ready & ~rst;
 {body}endmodule
 """
@@ -258,6 +258,10 @@ def build_and_test(
         stamp = folder / "stamp"
         os.environ["OBJCACHE"] = str(Path(__file__).with_name("objcache.sh"))
         os.environ["OBJCACHE_DIR"] = str(BUILD / "objects")
+        # The wheel's verilated.mk leaves this empty, and split builds need it.
+        if "CFG_CXXFLAGS_PCH_I" not in os.environ.get("MAKEFLAGS", ""):
+            given = os.environ.get("MAKEFLAGS", "")
+            os.environ["MAKEFLAGS"] = f"{given} CFG_CXXFLAGS_PCH_I=-include".strip()
         runner = get_runner("verilator")
         logging.getLogger("Verilator").setLevel(logging.WARNING)
         if not (folder / top).exists() or not stamp.exists() or _stale(stamp, key.hexdigest()):

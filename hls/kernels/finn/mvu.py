@@ -62,6 +62,14 @@ _TREE = """\tuwire [SUM_WIDTH-1:0]  sum0;
 """
 CONSTANT_OUT = Edit("constant function at module scope (taken out)", _LOADS, "")
 CONSTANT_IN = Edit("constant function at module scope (put back)", _TREE, _LOADS + _TREE)
+COPIES: tuple[tuple[str, tuple[Edit, ...]], ...] = (
+    ("mvu/mvu_pkg.sv", ()),
+    ("mvu/add_multi.sv", (CONSTANT_OUT, CONSTANT_IN)),
+    ("mvu/replay_buffer.sv", ()),
+    ("mvu/mvu.sv", (WATCHDOG,)),
+    ("mvu/mvu_vvu_8sx9_dsp58.sv", ()),
+    ("mvu/mvu_vvu_axi.sv", (QUEUE,)),
+)
 
 
 def unsupported(node: Mvu) -> str | None:
@@ -136,14 +144,4 @@ def sources(node: Mvu) -> dict[str, str]:
         ToolError: finn-rtllib is missing or not the one our edits were made for.
     """
     require(node.name, unsupported(node))
-    return bundle(
-        MODULE,
-        [
-            ("mvu/mvu_pkg.sv", ()),
-            ("mvu/add_multi.sv", (CONSTANT_OUT, CONSTANT_IN)),
-            ("mvu/replay_buffer.sv", ()),
-            ("mvu/mvu.sv", (WATCHDOG,)),
-            ("mvu/mvu_vvu_8sx9_dsp58.sv", ()),
-            ("mvu/mvu_vvu_axi.sv", (QUEUE,)),
-        ],
-    )
+    return bundle(MODULE, COPIES)
