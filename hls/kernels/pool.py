@@ -1,0 +1,36 @@
+"""Kernel `ex_pool`: parameters of a pool without overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from exeunt.graph import IntArray, Pool
+
+MODULES = ("ex_pool", "ex_accumulate")
+
+
+def module(node: Pool) -> str:
+    """Name of the RTL module."""
+    return "ex_pool"
+
+
+def parameters(node: Pool) -> dict[str, int | str]:
+    """Parameters of the RTL module."""
+    h, w, channels = node.input.shape
+    return {
+        "FUNCTION": ("max", "sum").index(node.function),
+        "LANES": node.input.lanes,
+        "IN_BITS": node.input.dtype.bits,
+        "IN_SIGNED": int(node.input.dtype.signed),
+        "OUT_BITS": node.output.dtype.bits,
+        "C": channels,
+        "H": h,
+        "W": w,
+        "KH": node.kernel[0],
+        "KW": node.kernel[1],
+    }
+
+
+def memories(node: Pool, arrays: Mapping[str, IntArray]) -> dict[str, str]:
+    """Memory files by name: none."""
+    return {}

@@ -1,0 +1,240 @@
+// Sliding window, serial: every window of a zero-padded (H, W, C) frame as KH * KW * C elements,
+// SIMD elements a beat in and out.
+//
+//   m[oy][ox][ky][kx][c] = s[oy*SH - PT + ky][ox*SW - PL + kx][c], 0 outside of the frame,
+//   OH = (H + PT + PB - KH) / SH + 1, OW = (W + PL + PR - KW) / SW + 1, last index fastest
+//
+// A ring of DEPTH words keeps what later windows still need. Input goes on, across rows and
+// frames, while there is room; output goes on as soon as its word is there. A window waits for
+// the oldest word that may still be needed, so a frame's first output waits for its first input,
+// and no output waits for a word of the next frame. Latency: 2 cycles from an input word to the
+// output of its value. Throughput: a frame in max(H*W, OH*OW*KH*KW) * C / SIMD cycles, without a
+// gap between frames. Stall: the output word is held, input is accepted until the ring is full.
+// Reset: empty, at the start of a frame.
+`default_nettype none
+module ex_swg #(
+    parameter int unsigned BITS = 8,  // bits of an element
+    parameter int unsigned SIMD = 1,  // elements a beat
+    parameter int unsigned C    = 1,  // channels
+    parameter int unsigned H    = 4,  // rows of the input
+    parameter int unsigned W    = 4,  // columns of the input
+    parameter int unsigned KH   = 3,  // rows of a window
+    parameter int unsigned KW   = 3,  // columns of a window
+    parameter int unsigned SH   = 1,  // rows from window to window
+    parameter int unsigned SW   = 1,  // columns from window to window
+    parameter int unsigned PT   = 0,  // rows of zeros above
+    parameter int unsigned PL   = 0,  // columns of zeros on the left
+    parameter int unsigned PB   = 0,  // rows of zeros below
+    parameter int unsigned PR   = 0   // columns of zeros on the right
+) (
+    input  wire logic                 clk,
+    input  wire logic                 rst,
+    input  wire logic                 s_valid,
+    output      logic                 s_ready,
+    input  wire logic [SIMD*BITS-1:0] s_data,
+    output      logic                 m_valid,
+    input  wire logic                 m_ready,
+    output      logic [SIMD*BITS-1:0] m_data
+);
+  if (C % SIMD != 0) begin : gen_illegal_simd
+    $error("ex_swg: SIMD must divide C %0d, not be %0d", C, SIMD);
+  end
+  if (KH > H + PT + PB || KW > W + PL + PR) begin : gen_illegal_kernel
+    $error("ex_swg: KH x KW must lie inside the padded frame %0dx%0d, not be %0dx%0d",
+           H + PT + PB, W + PL + PR, KH, KW);
+  end
+  if (PT >= KH || PB >= KH || PL >= KW || PR >= KW) begin : gen_illegal_pad
+    $error("ex_swg: PT, PB must be below KH %0d and PL, PR below KW %0d, not %0d, %0d, %0d, %0d",
+           KH, KW, PT, PB, PL, PR);
+  end
+  if (SH < 1 || SW < 1) begin : gen_illegal_stride
+    $error("ex_swg: SH and SW must be at least 1, not %0d and %0d", SH, SW);
+  end
+
+  // All distances below are in words, signed, counted in stream order.
+  localparam int F = int'(C / SIMD);
+  localparam int ROW = int'(W) * F;
+  localparam int FRAME = int'(H) * ROW;
+  localparam int OH = (int'(H + PT + PB) - int'(KH)) / int'(SH) + 1;
+  localparam int OW = (int'(W + PL + PR) - int'(KW)) / int'(SW) + 1;
+  localparam int WINDOW = int'(KH * KW) * F;
+  localparam int Y_FIRST = -int'(PT);
+  localparam int X_FIRST = -int'(PL);
+  localparam int Y_LAST = (OH - 1) * int'(SH) - int'(PT);
+  localparam int X_LAST = (OW - 1) * int'(SW) - int'(PL);
+  localparam int Y_CROSS = (int'(PT + SH) - 1) / int'(SH) * int'(SH) - int'(PT);
+  localparam int X_CROSS = (int'(PL + SW) - 1) / int'(SW) * int'(SW) - int'(PL);
+
+  // The base is the first word that this or a later window may need; it moves window by window.
+  localparam int X_LAST_BASE = (X_LAST > 0 ? X_LAST : 0) * F;
+  localparam int MOVE_COLUMN = int'(SW) * F;
+  localparam int MOVE_COLUMN_CROSS = X_CROSS * F;
+  localparam int MOVE_ROW = int'(SH) * ROW - X_LAST_BASE;
+  localparam int MOVE_ROW_CROSS = Y_CROSS * ROW;
+  localparam int LAST_BASE = Y_LAST >= 0 ? Y_LAST * ROW + X_LAST_BASE : 0;
+  localparam int MOVE_FRAME = FRAME - LAST_BASE;
+
+  // Ring size: what is kept over the worst step from row to row, and from frame to frame, and
+  // what is freed during the windows in which the new words of that step come in.
+  localparam int HEAD_ROWS = int'(KH - PT) < int'(H) ? int'(KH - PT) : int'(H);
+  localparam int HEAD_COLUMNS = int'(KW - PL) < int'(W) ? int'(KW - PL) : int'(W);
+  localparam int HEAD = (HEAD_ROWS - 1) * ROW + HEAD_COLUMNS * F;
+  localparam int NEW_ROW = (int'(SH) - 1) * ROW + int'(KW) * F;
+  localparam int KEEP_ROW = int'(KH - 1) * ROW + int'(KW) * F + NEW_ROW;
+  localparam int KEEP_FRAME = FRAME - LAST_BASE + HEAD;
+  localparam int FREE_ROW = (NEW_ROW / WINDOW + 2) * MOVE_COLUMN;
+  localparam int FREE_FRAME = ((FRAME - LAST_BASE + HEAD) / WINDOW + 2) * MOVE_COLUMN;
+  localparam int NEED_ROW = KEEP_ROW + FREE_ROW;
+  localparam int NEED_FRAME = KEEP_FRAME + FREE_FRAME;
+  localparam int DEPTH = (NEED_ROW > NEED_FRAME ? NEED_ROW : NEED_FRAME) + 2;
+
+  localparam int AW = $clog2(DEPTH);
+  localparam int LW = $clog2(FRAME + DEPTH + int'(PT + KH) * ROW) + 2;  // signed distances
+  localparam int FW = F > 1 ? $clog2(F) : 1;
+  localparam int KXW = KW > 1 ? $clog2(KW) : 1;
+  localparam int KYW = KH > 1 ? $clog2(KH) : 1;
+  localparam int XW = $clog2(W + PL + PR + SW) + 1;  // signed columns
+  localparam int YW = $clog2(H + PT + PB + SH) + 1;  // signed rows
+
+  logic [SIMD*BITS-1:0] memory[DEPTH];
+  logic [SIMD*BITS-1:0] read_q;
+  logic valid_q, zero_q;
+
+  // Writer
+  logic [AW-1:0] write_q;  // where the next input word goes
+  logic signed [LW-1:0] level_q;  // words in the ring from the base on; negative: base ahead
+  logic take;
+  assign s_ready = level_q < LW'(DEPTH);
+  assign take = s_valid && s_ready;
+
+  // Reader: position of the current output word
+  logic [FW-1:0] fold_q;
+  logic [KXW-1:0] kx_q;
+  logic [KYW-1:0] ky_q;
+  logic signed [XW-1:0] x0_q, x_q;  // column of the window, of the word
+  logic signed [YW-1:0] y0_q, y_q;  // row of the window, of the word
+  logic [AW-1:0] base_q;  // where the base is in the ring
+  logic signed [LW-1:0] window_q, offset_q;  // window and word, counted from the base
+  logic fold_end, kx_end, ky_end, ox_end, oy_end, window_end, present, go, step;
+  logic signed [LW-1:0] need;
+  logic signed [XW-1:0] x0_next;
+  logic signed [YW-1:0] y0_next;
+  assign fold_end = fold_q == FW'(F - 1);
+  assign kx_end = kx_q == KXW'(KW - 1);
+  assign ky_end = ky_q == KYW'(KH - 1);
+  assign ox_end = x0_q == XW'(X_LAST);
+  assign oy_end = y0_q == YW'(Y_LAST);
+  assign window_end = fold_end && kx_end && ky_end;
+  assign present = x_q >= XW'(0) && x_q < XW'(W) && y_q >= YW'(0) && y_q < YW'(H);
+  assign need = present ? offset_q : LW'(0);
+  assign go = !valid_q || m_ready;
+  assign step = go && level_q > need;
+  assign x0_next = x0_q + XW'(SW);
+  assign y0_next = y0_q + YW'(SH);
+
+  // Move of the base, and the next window counted from the new base
+  logic signed [LW-1:0] move, window_next;
+  logic [AW-1:0] turn;  // the move in the ring, modulo DEPTH
+  always_comb begin
+    move = '0;
+    turn = '0;
+    window_next = window_q;
+    if (!ox_end) begin
+      window_next = window_q + LW'(MOVE_COLUMN);
+      if (y0_q >= YW'(0)) begin
+        if (x0_q >= XW'(0)) begin
+          move = LW'(MOVE_COLUMN);
+          turn = AW'(MOVE_COLUMN % DEPTH);
+          window_next = window_q;
+        end else if (x0_next >= XW'(0)) begin
+          move = LW'(MOVE_COLUMN_CROSS);
+          turn = AW'(MOVE_COLUMN_CROSS % DEPTH);
+          window_next = '0;
+        end
+      end
+    end else if (!oy_end) begin
+      window_next = LW'(X_FIRST * F);
+      if (y0_q >= YW'(0)) begin
+        move = LW'(MOVE_ROW);
+        turn = AW'(MOVE_ROW % DEPTH);
+      end else if (y0_next >= YW'(0)) begin
+        move = LW'(MOVE_ROW_CROSS);
+        turn = AW'(MOVE_ROW_CROSS % DEPTH);
+      end else begin
+        window_next = window_q + LW'(int'(SH) * ROW - (OW - 1) * MOVE_COLUMN);
+      end
+    end else begin
+      move = LW'(MOVE_FRAME);
+      turn = AW'(MOVE_FRAME % DEPTH);
+      window_next = LW'(Y_FIRST * ROW + X_FIRST * F);
+    end
+  end
+
+  // Ring addresses: one subtraction brings a sum below 2 * DEPTH back into the ring
+  logic [AW:0] read_sum, base_sum;
+  logic [AW-1:0] read_address, base_next;
+  assign read_sum = {1'b0, base_q} + (AW + 1)'(offset_q);
+  assign read_address = AW'(read_sum >= (AW + 1)'(DEPTH) ? read_sum - (AW + 1)'(DEPTH) : read_sum);
+  assign base_sum = {1'b0, base_q} + {1'b0, turn};
+  assign base_next = AW'(base_sum >= (AW + 1)'(DEPTH) ? base_sum - (AW + 1)'(DEPTH) : base_sum);
+
+  always_ff @(posedge clk) begin
+    if (take) begin
+      memory[write_q] <= s_data;
+      write_q <= write_q == AW'(DEPTH - 1) ? '0 : write_q + AW'(1);
+    end
+    level_q <= level_q + (take ? LW'(1) : LW'(0)) - (step && window_end ? move : LW'(0));
+
+    if (go) valid_q <= step;
+    if (step) begin
+      zero_q <= !present;
+      if (present) read_q <= memory[read_address];
+      fold_q   <= fold_q + FW'(1);
+      offset_q <= offset_q + LW'(1);
+      if (fold_end) begin
+        fold_q <= '0;
+        kx_q   <= kx_q + KXW'(1);
+        x_q    <= x_q + XW'(1);
+        if (kx_end) begin
+          kx_q <= '0;
+          x_q <= x0_q;
+          ky_q <= ky_q + KYW'(1);
+          y_q <= y_q + YW'(1);
+          offset_q <= offset_q + LW'(ROW - int'(KW) * F + 1);
+        end
+      end
+      if (window_end) begin
+        ky_q <= '0;
+        base_q <= base_next;
+        window_q <= window_next;
+        offset_q <= window_next;
+        x0_q <= ox_end ? XW'(X_FIRST) : x0_next;
+        x_q  <= ox_end ? XW'(X_FIRST) : x0_next;
+        y_q  <= y0_q;
+        if (ox_end) begin
+          y0_q <= oy_end ? YW'(Y_FIRST) : y0_next;
+          y_q  <= oy_end ? YW'(Y_FIRST) : y0_next;
+        end
+      end
+    end
+    if (rst) begin
+      write_q <= '0;
+      level_q <= '0;
+      valid_q <= 1'b0;
+      fold_q <= '0;
+      kx_q <= '0;
+      ky_q <= '0;
+      x0_q <= XW'(X_FIRST);
+      x_q <= XW'(X_FIRST);
+      y0_q <= YW'(Y_FIRST);
+      y_q <= YW'(Y_FIRST);
+      base_q <= '0;
+      window_q <= LW'(Y_FIRST * ROW + X_FIRST * F);
+      offset_q <= LW'(Y_FIRST * ROW + X_FIRST * F);
+    end
+  end
+
+  assign m_valid = valid_q;
+  assign m_data = zero_q ? '0 : read_q;
+endmodule
+`default_nettype wire

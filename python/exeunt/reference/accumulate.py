@@ -1,0 +1,44 @@
+"""Cycles of a kernel that takes a word a cycle and gives one when a certain word came in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from exeunt.graph import IntArray
+from exeunt.reference.fifo import Cycles, spaced
+
+
+def times(
+    offered: Cycles, completing: IntArray, ready: Cycles | None = None
+) -> tuple[Cycles, Cycles]:
+    """Transfer cycles, exact also under stalls.
+
+    Word k enters one cycle after word k-1 at the earliest; word completing[m] produces output
+    word m, which is on offer from the next cycle on, and enters only when output word m-1 leaves
+    or has left:
+
+        takes[k] = max(offered[k], takes[k-1] + 1, gives[m-1] if k == completing[m]),
+        gives[m] = max(takes[completing[m]] + 1, ready[m]).
+
+    Args:
+        offered: int64 (n,), first cycle in which word k can be valid.
+        completing: integers (m,), ascending, within 0..n-1.
+        ready: int64 (m,), first cycle in which output word m is accepted; None: always.
+
+    Returns:
+        takes int64 (n,), gives int64 (m,).
+    """
+    offered = np.asarray(offered, np.int64)
+    completing = np.asarray(completing, np.int64)
+    takes = spaced(offered)
+    gives = takes[completing] + 1
+    if ready is None or not completing.size:
+        return takes, gives
+    # A late output m delays word completing[m+1], and every word behind it by as much.
+    alone = np.maximum(gives, np.asarray(ready, np.int64))
+    delay = np.maximum.accumulate(alone[:-1] - completing[1:])
+    gives = alone
+    gives[1:] = np.maximum(alone[1:], delay + completing[1:] + 1)
+    late = offered.copy()
+    late[completing[1:]] = np.maximum(late[completing[1:]], gives[:-1])
+    return spaced(late), gives

@@ -1,0 +1,53 @@
+"""Reference of `ex_reduce`: maximum or sum over each `count` successive vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from exeunt.graph import IntArray, Reduce
+from exeunt.reference import accumulate
+from exeunt.reference.fifo import Cycles
+
+
+def values(node: Reduce, arrays: Mapping[str, IntArray], x: IntArray) -> IntArray:
+    """Output tensors y[g][c] = f over j < count of x[g * count + j][c].
+
+    Args:
+        node: function and count.
+        arrays: none are used.
+        x: integers (N, ...), a frame's elements in stream order, within node.input.dtype.
+
+    Returns:
+        integers (N, *node.output.shape); type of x for a maximum, int64 for a sum (int32
+        where it is wide enough).
+    """
+    channels = node.output.shape[2]
+    x = np.asarray(x)
+    groups = x.reshape(len(x), -1, node.count, channels)
+    if node.function == "max":
+        y = groups[:, :, 0]
+        for j in range(1, node.count):
+            y = np.maximum(y, groups[:, :, j])
+    else:
+        y = groups.sum(axis=2, dtype=np.int32 if node.output.dtype.bits < 32 else np.int64)
+    return np.asarray(y).reshape(-1, *node.output.shape)
+
+
+def times(node: Reduce, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
+    """Transfer cycles, exact also under stalls: the beats of each last vector produce outputs.
+
+    Args:
+        node: count and shapes.
+        offered: int64 (n,), first cycle in which input word k can be valid; whole groups.
+        ready: int64 (m,), first cycle in which output word m is accepted; None: always.
+
+    Returns:
+        takes int64 (n,), gives int64 (m,).
+    """
+    folds = node.output.shape[2] // node.input.lanes
+    group = folds * node.count
+    starts = np.arange(0, len(offered), group)[:, None]
+    completing = (starts + np.arange(group - folds, group)).ravel()
+    return accumulate.times(offered, completing, ready)

@@ -1,0 +1,55 @@
+"""Reference of `ex_width`: the same elements in the same order, other lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from exeunt.graph import IntArray, Width
+from exeunt.reference import accumulate
+from exeunt.reference.fifo import Cycles, spaced
+
+
+def values(node: Width, arrays: Mapping[str, IntArray], x: IntArray) -> IntArray:
+    """Output tensors: the input, reshaped.
+
+    Args:
+        node: the converter.
+        arrays: none are used.
+        x: integers (N, ...), a frame's elements in stream order.
+
+    Returns:
+        integers (N, *node.output.shape), same type as x.
+    """
+    return np.asarray(x).reshape(-1, *node.output.shape)
+
+
+def times(node: Width, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
+    """Transfer cycles, exact also under stalls.
+
+    Up by R: the R-th word of a group produces the output word, see `accumulate.times`. Down by
+    R: input word k enters when the last part of word k-1 leaves or has left, and its parts leave
+    one by one from the next cycle on.
+
+    Args:
+        node: the converter.
+        offered: int64 (n,), first cycle in which input word k can be valid.
+        ready: int64 (m,), first cycle in which output word m is accepted; None: always.
+
+    Returns:
+        takes int64 (n,), gives int64 (m,).
+    """
+    offered = np.asarray(offered, np.int64)
+    if node.output.lanes >= node.input.lanes:
+        ratio = node.output.lanes // node.input.lanes
+        return accumulate.times(offered, np.arange(ratio - 1, offered.size, ratio), ready)
+    ratio = node.input.lanes // node.output.lanes
+    earliest = np.zeros(offered.size * ratio, np.int64)
+    if ready is not None:
+        earliest[:] = ready
+    earliest[::ratio] = np.maximum(earliest[::ratio], offered + 1)
+    gives = spaced(earliest)
+    takes = offered.copy()
+    takes[1:] = np.maximum(offered[1:], gives[ratio - 1 : -1 : ratio])
+    return takes, gives
