@@ -94,12 +94,8 @@ module ex_registers #(
   wire resetting = reset_q != '0;
   wire [COUNT_BITS:0] occupied = {1'b0, flight0} + {1'b0, flight1};
 
-  generate
-    for (genvar i = 0; i < EXITS; i++) begin : g_threshold
-      assign threshold0[32*i +: 32] = threshold0_q[i];
-      assign threshold1[32*i +: 32] = threshold1_q[i];
-    end
-  endgenerate
+  assign threshold0 = threshold0_q;
+  assign threshold1 = threshold1_q;
   assign bank = bank_q;
   assign hold = mode;
   assign order = order_q;

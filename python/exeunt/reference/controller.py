@@ -1,0 +1,249 @@
+"""The early-terminate controller: exact results from integer logits, and cycles of its blocks.
+
+Values: `margin`, `decide`, `results`. Cycles: `decide_times`, `buffer_times`, `merge_times`, one
+per block, exact with and without stalls; `exeunt.reference.system` composes the whole core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt import registers
+from exeunt.graph import IntArray
+
+Cycles = npt.NDArray[np.int64]
+
+RESULT = np.dtype(
+    [
+        ("id", "<u4"),
+        ("score", "<i4"),
+        ("latency", "<u4"),
+        ("class", "<u2"),
+        ("exit", "u1"),
+        ("flags", "u1"),
+    ]
+)
+"""A result as it leaves the core: 16 bytes, `id` first."""
+
+FLAG_BAD = 1
+FLAG_BANK = 2
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Where N frames leave and with what: int64 (N,) each."""
+
+    exits: IntArray
+    classes: IntArray
+    scores: IntArray
+
+
+def margin(logits: IntArray) -> tuple[IntArray, IntArray]:
+    """Class and score of frames: argmax (first index wins) and largest - second largest logit.
+
+    Args:
+        logits: integers (N, classes), classes >= 2.
+
+    Returns:
+        classes int64 (N,), scores int64 (N,), >= 0.
+    """
+    values = np.asarray(logits).astype(np.int64)
+    top = np.partition(values, -2, axis=1)
+    return values.argmax(axis=1).astype(np.int64), top[:, -1] - top[:, -2]
+
+
+def decide(
+    logits: Sequence[IntArray],
+    thresholds: Sequence[int | None] | IntArray | Sequence[Sequence[int | None]],
+    *,
+    banks: IntArray | None = None,
+) -> Decisions:
+    """The exit that each frame takes: the first with score >= threshold, at the latest the last.
+
+    Args:
+        logits: one integer array (N, classes) per exit.
+        thresholds: one per exit (`registers.NEVER`, `registers.ALWAYS`; the last one's is ignored
+            and may be missing); with `banks` one such row per bank.
+        banks: int (N,), the row of `thresholds` that was in force when each frame was accepted.
+    """
+    count, exits = len(logits[0]), len(logits)
+    rows = [thresholds] if banks is None else list(thresholds)
+    table = np.full((len(rows), exits), registers.ALWAYS, np.int64)
+    for i, row in enumerate(rows):
+        given = list(row)[: exits - 1]  # type: ignore[arg-type]
+        table[i, : len(given)] = [registers.ALWAYS if t is None else int(t) for t in given]
+    bank = np.zeros(count, np.int64) if banks is None else np.asarray(banks, np.int64)
+    found = Decisions(*(np.full(count, -1, np.int64) for _ in range(3)))
+    for e, values in enumerate(logits):
+        classes, scores = margin(values)
+        limit = table[bank, e]
+        take = (scores >= limit) & (limit != registers.NEVER)
+        if e + 1 == exits:
+            take[:] = True
+        now = take & (found.exits < 0)
+        found.exits[now] = e
+        found.classes[now] = classes[now]
+        found.scores[now] = scores[now]
+    return found
+
+
+def results(
+    decisions: Decisions,
+    *,
+    first_id: int = 0,
+    bad: npt.NDArray[np.bool_] | None = None,
+    banks: IntArray | None = None,
+) -> npt.NDArray[np.void]:
+    """Results in input order, latency 0: a `RESULT` array (N,)."""
+    count = len(decisions.exits)
+    table = np.zeros(count, RESULT)
+    table["id"] = (np.arange(count, dtype=np.int64) + first_id) & 0xFFFFFFFF
+    table["score"] = decisions.scores
+    table["class"] = decisions.classes
+    table["exit"] = decisions.exits
+    flags = np.zeros(count, np.int64)
+    if bad is not None:
+        flags |= np.where(bad, FLAG_BAD, 0)
+    if banks is not None:
+        flags |= np.where(np.asarray(banks) == 1, FLAG_BANK, 0)
+    table["flags"] = flags
+    return table
+
+
+def raw_beats(logits: IntArray) -> list[int]:
+    """The 128-bit beats of raw mode: 4 logits of 32 bits each, the last of a frame zero padded."""
+    beats = []
+    for frame in np.asarray(logits).tolist():
+        for k in range(0, len(frame), 4):
+            words = enumerate(frame[k : k + 4])
+            beats.append(sum((v & 0xFFFFFFFF) << (32 * i) for i, v in words))
+    return beats
+
+
+def decide_times(
+    beats: int,
+    offered: Cycles,
+    *,
+    meta: Cycles | None = None,
+    ready: Cycles | None = None,
+) -> tuple[Cycles, Cycles]:
+    """Cycles of ex_decide: when it takes logits beats and when its tokens are taken.
+
+    Args:
+        beats: logits beats a frame.
+        offered: int64 (N * beats,), first cycle in which each beat can be valid.
+        meta: int64 (N,), first cycle in which each frame's metadata is valid; None: in time.
+        ready: int64 (N,), first cycle in which each token is accepted; None: at once.
+
+    Returns:
+        takes int64 (N * beats,), gives int64 (N,).
+    """
+    frames = len(offered) // beats
+    takes, gives = np.empty(len(offered), np.int64), np.empty(frames, np.int64)
+    free = last = given = -(1 << 40)
+    for n in range(frames):
+        for k in range(n * beats, (n + 1) * beats):
+            last = takes[k] = max(int(offered[k]), last + 1, free)
+        free = max(last + 1, given, last if meta is None else int(meta[n]))  # into the token
+        given = gives[n] = max(free + 1, free if ready is None else int(ready[n]))
+    return takes, gives
+
+
+def buffer_times(
+    frame: int,
+    depth: int,
+    offered: Cycles,
+    verdicts: Cycles,
+    keep: npt.NDArray[np.bool_],
+    *,
+    ready: Cycles | None = None,
+) -> tuple[Cycles, Cycles, Cycles]:
+    """Cycles of ex_frame_buffer: when it takes words, takes verdicts and gives kept words.
+
+    Args:
+        frame: words a frame.
+        depth: words of memory.
+        offered: int64 (N * frame,), first cycle in which each word can be valid.
+        verdicts: int64 (N,), first cycle in which each frame's verdict can be valid.
+        keep: bool (N,).
+        ready: int64 (K * frame,), first cycle in which each kept word is accepted; None: at once.
+
+    Returns:
+        takes int64 (N * frame,), decided int64 (N,), gives int64 (K * frame,).
+    """
+    takes, freed = np.empty(len(offered), np.int64), np.empty(len(offered), np.int64)
+    decided = np.empty(len(keep), np.int64)
+    gives: list[int] = []
+    put = get = given = verdict = free = -(1 << 40)
+    for n, kept in enumerate(keep):
+        verdict = decided[n] = max(int(verdicts[n]), verdict + 1, free)
+        for k in range(n * frame, (n + 1) * frame):
+            room = int(freed[k - depth]) + 1 if k >= depth else put
+            put = takes[k] = max(int(offered[k]), put + 1, room)
+            if kept:
+                get = freed[k] = max(verdict + 1, put + 1, get + 1, given)
+                given = max(get + 1, get if ready is None else int(ready[len(gives)]))
+                gives.append(given)
+            else:
+                freed[k] = verdict
+        free = get if kept else put + 1
+    return takes, decided, np.array(gives, np.int64)
+
+
+def merge_times(
+    offered: Sequence[Cycles],
+    *,
+    ids: Sequence[IntArray] | None = None,
+    ready: Cycles | None = None,
+) -> tuple[list[tuple[int, int]], Cycles, Cycles]:
+    """Cycles of ex_merge for results offered by its exits.
+
+    Args:
+        offered: per exit int64 (N_e,), first cycle in which each result can be valid.
+        ids: per exit the frames' ids, counted from 0, for input order; None: arrival order.
+        ready: int64 (N,), first cycle in which each result is accepted; None: at once.
+
+    Returns:
+        (exit, index within the exit) of every result as it leaves, loads int64 (N,) when each
+        moves into the output register, gives int64 (N,) when each is taken.
+    """
+    total = sum(len(c) for c in offered)
+    heads = [0] * len(offered)
+    free = given = cycle = -(1 << 40)
+    arrivals: list[tuple[int, int]] = []
+    stored: dict[int, tuple[int, tuple[int, int]]] = {}
+    loads, gives = np.empty(total, np.int64), np.empty(total, np.int64)
+
+    def load(n: int, earliest: int) -> int:
+        loads[n] = max(earliest, given)
+        gives[n] = max(int(loads[n]) + 1, int(loads[n]) if ready is None else int(ready[n]))
+        return int(gives[n])
+
+    for n in range(total):
+        waiting = [
+            (int(c[k]), e)
+            for e, (c, k) in enumerate(zip(offered, heads, strict=True))
+            if k < len(c)
+        ]
+        free = max(cycle + 1, min(waiting)[0])
+        if ids is None:  # a result moves only when the output register is free
+            free = max(free, given)
+        exit_ = max(e for at, e in waiting if at <= free)
+        cycle = free
+        source = (exit_, heads[exit_])
+        heads[exit_] += 1
+        if ids is None:
+            arrivals.append(source)
+            given = load(n, cycle)
+        else:
+            stored[int(ids[exit_][source[1]])] = (cycle, source)
+    if ids is not None:
+        for n in range(total):
+            cycle, source = stored[n]
+            arrivals.append(source)
+            given = load(n, max(cycle + 1, int(loads[n - 1]) + 1 if n else cycle + 1))
+    return arrivals, loads, gives
