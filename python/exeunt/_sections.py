@@ -13,6 +13,8 @@ from exeunt import figures
 
 Part = dict[str, Any]
 SHOWN_FRAMES = 32
+SHOWN_BLOCKS = 14
+INDENT = "\u2003"
 KINDS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram18": "BRAM18"}
 
 
@@ -241,17 +243,12 @@ def blocks(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | Non
     parts: list[Part] = [table(head, rows, title="Kernels")]
     for entry in report.get("synthesis", []):
         parts.append(_utilisation(entry))
-    drawn = next(
-        (
-            {
-                "svg": figures.resources([(b["name"], b["lut"]) for b in entry["blocks"]], "LUT"),
-                "caption": f"LUT of each block, {entry['target']}.",
-            }
-            for entry in report.get("synthesis", [])
-            if entry.get("blocks")
-        ),
-        None,
-    )
+    drawn = None
+    for entry in report.get("synthesis", [])[:1]:
+        top = [(b["name"], b["lut"]) for b in entry["blocks"] if b["level"] == 1]
+        top = sorted(top, key=lambda pair: (-pair[1], pair[0]))[:SHOWN_BLOCKS]
+        caption = f"LUT of the {len(top)} largest blocks, {entry['target']}."
+        drawn = {"svg": figures.resources(top, "LUT"), "caption": caption}
     return section(
         "blocks",
         "Blocks",
@@ -279,14 +276,16 @@ def _words(stream: Mapping[str, Any]) -> int:
 
 
 def _utilisation(entry: Mapping[str, Any]) -> Part:
-    head = ("block", *KINDS.values())
+    head = ("block", "module", *KINDS.values())
     rows = [
-        (block["name"], *(number(block.get(kind)) for kind in KINDS))
+        (INDENT * (block["level"] - 1) + block["name"], block["module"])
+        + tuple(number(block.get(kind)) for kind in KINDS)
         for block in entry.get("blocks", [])
     ]
     total = entry.get("resources", {})
-    rows.append(("all", *(number(total.get(kind)) for kind in KINDS)))
-    return table(head, rows, title=f"Yosys, {entry.get('target', '?')}", total=True)
+    rows.append(("all", "", *(number(total.get(kind)) for kind in KINDS)))
+    title = f"Resources, {entry.get('target', '?')} ({entry.get('tool', 'Yosys')})"
+    return table(head, rows, title=title, total=True)
 
 
 def estimates(run_dir: Path) -> Part | None:

@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -43,8 +44,8 @@ class Step:
     """One arrow of the pipeline.
 
     `sections` of the config and `inputs` in the run folder decide whether it must run again;
-    `outputs` are the files and folders it leaves there; `reports` the dotted keys of report.json
-    that it writes; `sources` the kinds of `model.source` that have it.
+    `outputs` are the files and folders it leaves there, those in `may` only under some configs;
+    `reports` are the dotted keys of report.json that it writes.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Step:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     reports: tuple[str, ...] = ()
-    sources: tuple[str, ...] = ("config", "python", "qonnx")
+    may: tuple[str, ...] = ()
     always: bool = True  # part of `exeunt run`
     data: bool = False  # reads the data folder
 
@@ -76,8 +77,7 @@ STEPS: tuple[Step, ...] = (
         sections=("data", "model", "train"),
         inputs=(),
         outputs=("checkpoint.pt", "splits.npz", "training.json"),
-        reports=("training", "accuracy"),
-        sources=("config", "python"),
+        reports=("training", "accuracy.float"),
         data=True,
     ),
     Step(
@@ -87,54 +87,60 @@ STEPS: tuple[Step, ...] = (
         sections=("data", "model", "calibrate"),
         inputs=("checkpoint.pt", "splits.npz"),
         outputs=("exits.json",),
-        reports=("exits", "calibration"),
-        sources=("config", "python"),
+        reports=(
+            "exits",
+            "calibration",
+            "accuracy.early_exit",
+            "accuracy.quantized_last_exit",
+        ),
     ),
     Step(
         "export",
         "Export to QONNX with one output per exit",
         "exeunt.quant.export:export",
         sections=("data", "model"),
-        inputs=("checkpoint.pt",),
+        inputs=("checkpoint.pt", "splits.npz"),
         outputs=("model.onnx",),
         reports=("export",),
-        sources=("config", "python"),
     ),
     Step(
         "compile",
         "Compile the exits to RTL",
         "exeunt.hls.compile:compile",
         sections=("name", "model", "compile"),
-        inputs=("model.onnx", "exits.json"),
-        outputs=("rtl", "design.f", "manifest.json"),
-        reports=("compile", "hardware"),
+        inputs=("model.onnx", "exits.json", "splits.npz"),
+        outputs=("rtl", "design.f", "manifest.json", "report"),
+        may=("baseline",),
+        reports=("compile", "hardware.clock_mhz"),
     ),
     Step(
         "simulate",
         "Run the test images through the RTL",
         "exeunt.simulate:simulate",
         sections=("simulate",),
-        inputs=("manifest.json", "rtl", "design.f", "splits.npz", "exits.json"),
+        inputs=("manifest.json", "rtl", "design.f", "splits.npz", "baseline"),
         outputs=("simulation.json",),
-        reports=("simulation", "cycle_reference"),
+        may=("simulation.npz",),
+        reports=(
+            "simulation",
+            "cycle_reference",
+            "hardware.throughput_fps",
+            "hardware.baseline.throughput_fps",
+            "hardware.speedup_equal_resources",
+        ),
     ),
     Step(
         "synth",
         "Count LUT, FF, DSP and BRAM with Yosys",
         "exeunt.synth:synth",
         sections=("synth",),
-        inputs=("manifest.json", "rtl", "design.f"),
+        inputs=("manifest.json", "rtl", "design.f", "baseline"),
         outputs=("synth.json",),
         reports=("synthesis", "hardware.resources", "hardware.baseline.resources"),
         always=False,
     ),
 )
 NAMES = tuple(step.name for step in STEPS)
-
-
-def steps_for(config: Config) -> tuple[Step, ...]:
-    """The steps that `config` has, in order; a user's QONNX file needs no training."""
-    return tuple(step for step in STEPS if config.model.kind in step.sources)
 
 
 def default_out(config: Config) -> Path:
@@ -259,9 +265,9 @@ class State:
 
     def end(self, step: Step, inputs: str, seconds: float) -> None:
         """Note that `step` is done: with which inputs, and what it left."""
-        outputs = {name: digest(self.run_dir / name) for name in step.outputs}
-        absent = next((name for name, value in outputs.items() if value is None), None)
-        assert absent is None, f"step {step.name} left no {absent}"
+        outputs = {name: digest(self.run_dir / name) for name in (*step.outputs, *step.may)}
+        absent = [name for name in step.outputs if outputs[name] is None]
+        assert not absent, f"step {step.name} left no {absent[0]}"
         self.steps[step.name] = {
             "inputs": inputs,
             "outputs": outputs,
@@ -279,11 +285,11 @@ class State:
         entry = self.steps.get(step.name)
         if entry is None or entry["inputs"] != inputs:
             return False
-        for name in step.outputs:
-            found = digest(self.run_dir / name)
-            if found is None:
+        for name in (*step.outputs, *step.may):
+            found, wrote = digest(self.run_dir / name), entry["outputs"].get(name)
+            if found is None and wrote is not None:
                 return False
-            if found != entry["outputs"].get(name):
+            if found != wrote:
                 raise InputError(
                     f"run folder {self.run_dir}: {name} must be as `exeunt {step.name}` wrote it, "
                     f"got other contents: put it back, or make it again with `exeunt {step.name}`"
@@ -305,11 +311,20 @@ def _prepare(context: Context) -> State:
     return state
 
 
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _execute(step: Step, context: Context, state: State) -> None:
     started = time.monotonic()
     inputs = fingerprint(step, context.config, context.run_dir)
     state.begin(step)
     report.discard(context.run_dir, step.reports)
+    for name in step.may:  # what this config does not make must not stay from another
+        _remove(context.run_dir / name)
     step(context)
     state.end(step, inputs, time.monotonic() - started)
     # what later steps left from other inputs is no longer true of this network
@@ -326,9 +341,8 @@ def _execute(step: Step, context: Context, state: State) -> None:
 
 def _check_ready(step: Step, context: Context, state: State) -> None:
     """Refuse to start `step` on inputs that are absent, half-written or of another config."""
-    before = [s for s in steps_for(context.config) if NAMES.index(s.name) < NAMES.index(step.name)]
     for name in step.inputs:
-        maker = next((s for s in before if name in s.outputs), None)
+        maker = next((s for s in STEPS if name in s.outputs), None)
         if maker is None:
             continue
         if state.running == maker.name:
@@ -369,11 +383,6 @@ def run_step(name: str, context: Context, *, announce: Announce = _quiet) -> Non
         ToolError: a tool is missing or failed.
     """
     step = STEPS[NAMES.index(name)]
-    if context.config.model.kind not in step.sources:
-        raise InputError(
-            f"`exeunt {name}` must have a network of its own, got model.source "
-            f"{context.config.model.source!r}: start with `exeunt compile`"
-        )
     with locked(context.run_dir):
         state = _prepare(context)
         _check_ready(step, context, state)
@@ -397,7 +406,7 @@ def run_all(context: Context, *, announce: Announce = _quiet) -> tuple[str, ...]
     failure: CheckFailed | None = None
     with locked(context.run_dir):
         state = _prepare(context)
-        for step in steps_for(context.config):
+        for step in STEPS:
             if not step.always:
                 continue
             if state.done(step, fingerprint(step, context.config, context.run_dir)):

@@ -31,7 +31,10 @@ JSON = "synth.json"
 END = "exeunt: end of script"
 LOG_LINES = 8
 
+CORE = "exeunt_core"
+
 Counts = dict[str, int]
+Block = dict[str, Any]
 KINDS = ("lut", "ff", "dsp", "bram18")
 
 
@@ -99,93 +102,65 @@ def yosys() -> Path:
 
 
 def script(target: Target, sources: Sequence[str], top: str) -> str:
-    """The Yosys script that maps `sources` and writes stat.json in its working folder."""
+    """The Yosys script that maps `sources` and writes netlist.json in its working folder."""
     return "\n".join(
         [
             *(f"read_verilog -defer -sv {name}" for name in sources),
             f"hierarchy -check -top {top}",
             f"{target.command} -top {top}",
-            "tee -q -o stat.json stat -json",
+            "write_json netlist.json",
             f"log {END}",
             "",
         ]
     )
 
 
-def count(stat: Mapping[str, Any], target: Target, top: str) -> tuple[Counts, list[dict[str, Any]]]:
-    """Total resources below `top`, and those of every block, of Yosys's `stat -json`.
+def count(netlist: Mapping[str, Any], target: Target, top: str) -> tuple[Counts, list[Block]]:
+    """Resources below `top`, and those of every instance, of Yosys's JSON netlist.
 
-    The blocks are the instances in the core: a level whose only user is the one above is skipped.
+    Returns:
+        The total, and one entry per instance below the core and below the segments and heads in it
+        (`level` 2), each with its `name`, its `module`, its `level` and its counts; what a level
+        has beside its instances is in the total only.
     """
-    modules = {_plain(name): module for name, module in stat["modules"].items()}
+    modules = netlist["modules"]
     known: dict[str, Counts] = {}
-
-    def cells(name: str) -> Mapping[str, int]:
-        found = modules[name].get("num_cells_by_type", {})
-        return {_plain(k): int(v) for k, v in found.items()}
 
     def total(name: str) -> Counts:
         if name not in known:
-            known[name] = _sum(
-                (n, total(cell) if cell in modules else target.cells.get(cell, {}))
-                for cell, n in cells(name).items()
-            )
+            known[name] = dict.fromkeys(KINDS, 0)
+            for cell in modules[name]["cells"].values():
+                kind = cell["type"]
+                spent = total(kind) if inside(kind) else target.cells.get(kind, {})
+                for unit, value in spent.items():
+                    known[name][unit] += value
         return known[name]
 
-    inside = top
-    while len(children := [c for c in cells(inside) if c in modules]) == 1:
-        inside = children[0]
-    # the shell's own logic, with the levels skipped, and the core's
-    core = max((c for c in children), key=lambda c: sum(total(c).values()), default=inside)
-    if any(child in modules for child in cells(core)) and _is_core(core):
-        outer = [c for c in children if c != core]
-        children = [c for c in cells(core) if c in modules]
-    else:
-        outer, core = [], inside
-    blocks = [
-        {"name": _short(child) + (f" x{n}" if (n := cells(core)[child]) > 1 else ""),
-         **_sum([(n, total(child))])}
-        for child in children
-    ]  # fmt: skip
-    blocks += [{"name": _short(child), **total(child)} for child in outer]
-    named = _merge(blocks)
-    rest = _sum([(1, total(top)), *((-1, {k: b[k] for k in KINDS}) for b in named)])
-    if any(rest.values()):
-        named.append({"name": "wiring and shell", **rest})
-    return total(top), named
+    def inside(kind: str) -> bool:
+        return kind in modules and not modules[kind]["attributes"].get("blackbox")
+
+    blocks: list[Block] = []
+
+    def walk(name: str, level: int) -> None:
+        for instance, cell in sorted(modules[name]["cells"].items()):
+            kind = cell["type"]
+            if not inside(kind):
+                continue
+            if kind == CORE:
+                walk(kind, level)
+                continue
+            label = instance.removeprefix("u_")
+            blocks.append({"name": label, "module": plain(kind), "level": level, **total(kind)})
+            if level == 1 and not plain(kind).startswith("ex_"):
+                walk(kind, 2)
+
+    walk(top, 1)
+    return total(top), blocks
 
 
-def _is_core(name: str) -> bool:
-    return _short(name) == "exeunt_core"
-
-
-def _merge(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Blocks in order of their names, those of one name (other parameters) added up."""
-    merged: dict[str, dict[str, Any]] = {}
-    for block in blocks:
-        into = merged.setdefault(block["name"], {"name": block["name"], **dict.fromkeys(KINDS, 0)})
-        for kind in KINDS:
-            into[kind] += block[kind]
-    return [merged[name] for name in sorted(merged)]
-
-
-def _sum(parts: Any) -> Counts:
-    out = dict.fromkeys(KINDS, 0)
-    for times, counts in parts:
-        for kind, value in counts.items():
-            out[kind] += times * value
-    return out
-
-
-def _plain(name: str) -> str:
-    return name.removeprefix("\\")
-
-
-def _short(name: str) -> str:
-    r"""`$paramod$0123\ex_mvu` and `$paramod\ex_mvu\PE=...` -> ex_mvu."""
-    if not name.startswith("$paramod"):
-        return name
-    return name.split("\\")[1].partition("\\")[0]
+def plain(module: str) -> str:
+    r"""The name without Yosys's parameters: `$paramod$0123\ex_mvu` -> `ex_mvu`."""
+    return module.split("\\")[1] if module.startswith("$paramod") else module
 
 
 def map_design(folder: Path, target: Target, keep: Path, *, top: str = TOP) -> dict[str, Any]:
@@ -222,15 +197,15 @@ def map_design(folder: Path, target: Target, keep: Path, *, top: str = TOP) -> d
         log = Path(work) / "yosys.log"
         said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
         report.write_text(keep / f"{target.name}.log", said or done.stdout + done.stderr)
-        stat = Path(work) / "stat.json"
+        netlist = Path(work) / "netlist.json"
         # ABC can die without a word and with exit code 0: only the end of the script proves it ran
-        if done.returncode != 0 or END not in said or not stat.is_file():
+        if done.returncode != 0 or END not in said or not netlist.is_file():
             lines = (done.stderr.strip() or said.strip()).splitlines()[-LOG_LINES:]
             raise ToolError(
                 f"Yosys must map {folder} to {target.name}, got exit code {done.returncode} and "
                 f"{' / '.join(lines)[-400:]!r}: see {keep / target.name}.log"
             )
-        data = json.loads(stat.read_text(encoding="utf-8"))
+        data = json.loads(netlist.read_text(encoding="utf-8"))
     total, blocks = count(data, target, top)
     if not total["lut"]:
         raise ToolError(

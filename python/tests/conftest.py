@@ -57,10 +57,19 @@ def finished_run(folder: Path, frames: int = 60) -> Path:
     estimate = {"critical_path_cycles": 1234, "max_cycles": 576}
     (folder / "report" / "estimate_network_performance.json").write_text(json.dumps(estimate))
     blocks = [
-        {"name": name, "lut": lut, "ff": lut // 2, "dsp": 0, "bram18": lut // 400}
-        for name, lut in (("seg0", 1400), ("head0", 300), ("buffer0", 120), ("seg1", 2100))
+        {"name": name, "module": kind, "level": level, "lut": lut, "ff": lut // 2, "dsp": 0}
+        | {"bram18": lut // 400}
+        for name, kind, level, lut in (
+            ("buffer0", "ex_frame_buffer", 1, 120),
+            ("head0", "head0", 1, 300),
+            ("seg0", "seg0", 1, 1400),
+            ("seg0_mvu0", "ex_mvu", 2, 900),
+            ("seg1", "seg1", 1, 2100),
+        )
     ]
-    total = {k: sum(b[k] for b in blocks) for k in ("lut", "ff", "dsp", "bram18")}
+    total = {
+        k: sum(b[k] for b in blocks if b["level"] == 1) for k in ("lut", "ff", "dsp", "bram18")
+    }
     report.update(
         folder,
         {
@@ -88,7 +97,9 @@ def finished_run(folder: Path, frames: int = 60) -> Path:
                 "throughput_fps": 1420000.0,
                 "baseline": {"throughput_fps": 700000.0},
             },
-            "synthesis": [{"target": "xc7", "blocks": blocks, "resources": total}],
+            "synthesis": [
+                {"target": "xc7", "tool": "Yosys 0.70", "blocks": blocks, "resources": total}
+            ],
         },
     )
     return folder
