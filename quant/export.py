@@ -1,0 +1,135 @@
+"""Export to one QONNX file: images in as integers 0..255, one output per exit, exit0 upwards."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from exeunt import report
+from exeunt.config import Config
+from exeunt.errors import CheckFailed, InputError
+from exeunt.progress import Progress, silent
+from exeunt.quant._brevitas import export_qonnx
+from exeunt.quant.data import SPLITS, load_split
+from exeunt.quant.qonnx_graph import Graph, GraphNetwork, checked, logit_scales
+from exeunt.quant.train import load_checkpoint, logits
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.util.cleanup import cleanup_model
+from torch import nn
+
+MODEL = "model.onnx"
+INPUT = "images"
+_IMAGES = 64
+
+
+def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Graph:
+    """Write `run_dir`/model.onnx and check it against the trained network on images.
+
+    Raises:
+        InputError: no checkpoint of this config, or logits off any grid of integers.
+        CheckFailed: the file does not compute what the network computes.
+    """
+    network = load_checkpoint(config, run_dir)
+    height, width, channels = config.model.input
+    images = load_split(run_dir / SPLITS, "validation").images[:_IMAGES]
+    progress(0, 2, "exporting")
+    if isinstance(network, GraphNetwork):
+        model = tidied(network.graph.model)
+    else:
+        model = to_qonnx(network, shape=(channels, height, width))
+    graph = checked(Graph(model, str(run_dir / MODEL)))
+    progress(1, 2, "checking against the network")
+    difference = compare(graph, network, images)
+    partial = run_dir / f".{MODEL}.part"
+    partial.write_bytes(model.SerializeToString(deterministic=True))
+    partial.replace(run_dir / MODEL)
+    figures = {"images": len(images), "max_difference_steps": difference, "nodes": len(graph.nodes)}
+    report.update(run_dir, {"export": figures})
+    progress(2, 2, f"{len(graph.outputs)} exits, {len(graph.nodes)} nodes")
+    return graph
+
+
+def to_qonnx(network: nn.Module, *, shape: tuple[int, int, int]) -> onnx.ModelProto:
+    """The QONNX graph of a Brevitas network for one image of `shape` (C, H, W).
+
+    Raises:
+        InputError: the network cannot be exported.
+    """
+    network.eval()
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / MODEL
+        try:
+            export_qonnx(network, torch.zeros(1, *shape), str(path), verbose=False)
+        except Exception as error:  # the exporter may raise anything
+            raise InputError(
+                f"{type(network).__name__} must be one that Brevitas can export to QONNX, got "
+                f"{type(error).__name__} ({str(error).splitlines()[0] if str(error) else ''}): use "
+                "layers of brevitas.nn and no control flow"
+            ) from error
+        return tidied(onnx.load(path))  # with the weights that the exporter put beside it
+
+
+def tidied(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph cleaned up by qonnx, its input named "images", its outputs exit0 upwards."""
+    with _quiet():
+        wrapper = cleanup_model(ModelWrapper(model))
+    graph = wrapper.graph
+    constants = {t.name for t in graph.initializer}
+    inputs = [v.name for v in graph.input if v.name not in constants]
+    if len(inputs) == 1 and inputs[0] != INPUT:
+        wrapper.rename_tensor(inputs[0], INPUT)
+    for index, name in enumerate([v.name for v in graph.output]):
+        if name != f"exit{index}":
+            wrapper.rename_tensor(name, f"exit{index}")
+    out = wrapper.model
+    del out.metadata_props[:]
+    out.doc_string = out.graph.doc_string = ""
+    for item in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del item.metadata_props[:]  # the exporter notes source files there
+        item.doc_string = ""
+    return out
+
+
+def compare(graph: Graph, network: nn.Module, images: np.ndarray) -> float:
+    """Largest difference, in integer steps, between the graph's logits and the network's.
+
+    Images uint8 (N, H, W, C). A difference that rounds away is float noise; a whole step is not.
+
+    Raises:
+        CheckFailed: an integer logit differs.
+    """
+    scales = logit_scales(graph)
+    worst = 0.0
+    expected, found = logits(network, images), logits(GraphNetwork(graph), images)
+    for index, (scale, a, b) in enumerate(zip(scales, expected, found, strict=True)):
+        steps = np.abs(a - b) / scale
+        wrong = np.flatnonzero(steps.max(axis=1) > 0.5)
+        # An activation within float noise of a rounding tie may fall on either side: rare.
+        if len(wrong) > max(1, len(images) // 50):
+            frame = int(wrong[0])
+            raise CheckFailed(
+                f"exported exit {index} must give the network's logits, got a difference of "
+                f"{steps.max():.3g} steps, first at image {frame}: report this as a fault"
+            )
+        worst = max(worst, float(steps.max()))
+    return worst
+
+
+@contextlib.contextmanager
+def _quiet():  # noqa: ANN202 - a context manager
+    """Keep the exporter's chatter and its known deprecation warnings to itself."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

@@ -1,0 +1,332 @@
+"""Joint training of all exits: weighted loss, distillation from the last exit, resumable.
+
+Loss of one batch: sum over exits i of w_i * (CE_i + distill * 4 * KL_i), where KL_i compares exit
+i with the last one, both softened by temperature 2 (Phuong & Lampert, ICCV 2019); the last exit
+has cross-entropy alone and is not drawn towards the others.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - everybody's name for it
+from exeunt import report
+from exeunt.config import Config, hash_of
+from exeunt.errors import InputError
+from exeunt.progress import Progress, silent
+from exeunt.quant.data import SPLITS, Labelled, Splits, load, save_splits
+from exeunt.quant.model import quantizers_disabled
+from exeunt.quant.source import build
+from torch import Tensor, nn
+
+CHECKPOINT = "checkpoint.pt"
+RESUME = "resume.pt"  # an unfinished training, removed at its end
+HISTORY = "training.json"
+SCHEMA = 1
+_TEMPERATURE = 2.0
+_EVALUATION_BATCH = 512
+
+
+def train(
+    config: Config, run_dir: Path, data_dir: Path, *, progress: Progress = silent
+) -> nn.Module:
+    """Train the network of `config`; leaves checkpoint.pt, splits.npz and training.json.
+
+    An interrupted training of the same config goes on behind its last epoch, to the same result on
+    a CPU. A network that comes as a QONNX file is taken as it is, only the splits are made.
+
+    Raises:
+        InputError: the data or the network cannot be used, or `train.device` is absent.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    device = _device(config.train.device)
+    splits = load(config.data, data_dir, shape=config.model.input, classes=config.model.classes)
+    save_splits(run_dir / SPLITS, splits)
+    with _seeded(config.train.seed):
+        network = build(config.model)
+        history: list[dict[str, Any]] = []
+        if config.model.kind != "qonnx":
+            history = _Training(config, network, splits, device).run(run_dir / RESUME, progress)
+    network.eval()
+    found = {"history": history, "schema": SCHEMA, "seed": config.train.seed}
+    report.write_text(run_dir / HISTORY, json.dumps(found, indent=1, sort_keys=True) + "\n")
+    state = {"schema": SCHEMA, "hash": fingerprint(config), "model": network.state_dict()}
+    _save(run_dir / CHECKPOINT, state)
+    (run_dir / RESUME).unlink(missing_ok=True)
+    figures: dict[str, Any] = {
+        "training": {"epochs": len(history), "images": len(splits.train.labels), **_last(history)}
+    }
+    if config.model.kind != "qonnx":
+        figures["accuracy"] = {"float": _float_accuracy(network, splits.test, device)}
+        figures["training"]["float"] = "the trained weights with all quantizers disabled"
+    report.update(run_dir, figures)
+    return network.cpu()
+
+
+def fingerprint(config: Config) -> str:
+    """What a checkpoint must have been trained with: the hash of [data], [model] and [train]."""
+    return hash_of(config, "data", "model", "train")
+
+
+def load_checkpoint(config: Config, run_dir: Path) -> nn.Module:
+    """The trained network of `config`, in evaluation mode on the CPU.
+
+    Raises:
+        InputError: there is no checkpoint, it is damaged, or it is from another config.
+    """
+    path = run_dir / CHECKPOINT
+    state = _load(path)
+    if state["hash"] != fingerprint(config):
+        raise InputError(
+            f"checkpoint {path} must be from this config ({fingerprint(config)[:12]}), got one "
+            f"from another ({state['hash'][:12]}): train again or choose another --out"
+        )
+    network = build(config.model)
+    network.load_state_dict(state["model"])
+    return network.eval()
+
+
+def logits(
+    network: nn.Module, images: np.ndarray, *, device: torch.device | None = None
+) -> list[np.ndarray]:
+    """Float logits (N, classes) of every exit for images uint8 (N, H, W, C)."""
+    batches: list[list[np.ndarray]] = []
+    network.eval()
+    with torch.no_grad():
+        for start in range(0, len(images), _EVALUATION_BATCH):
+            batch = _tensor(images[start : start + _EVALUATION_BATCH]).to(device)
+            batches.append([out.cpu().numpy() for out in network(batch.float())])
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+
+
+class _Training:
+    """Everything that changes while a network is trained."""
+
+    def __init__(
+        self, config: Config, network: nn.Module, splits: Splits, device: torch.device
+    ) -> None:
+        self.config, self.device, self.splits = config, device, splits
+        section = config.train
+        self.network = network.to(device)
+        self.images = _tensor(splits.train.images).to(device)
+        self.labels = torch.from_numpy(splits.train.labels).to(device)
+        self.batch = min(section.batch, len(self.labels))
+        self.batches = len(self.labels) // self.batch
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=section.learning_rate, weight_decay=section.weight_decay
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer,
+            section.learning_rate,
+            total_steps=section.epochs * self.batches + 1,
+            pct_start=0.2,
+        )
+        self.random = torch.Generator().manual_seed(section.seed)
+        self.history: list[dict[str, Any]] = []
+
+    def run(self, resume: Path, progress: Progress) -> list[dict[str, Any]]:
+        """Train to the end, from what `resume` holds when it is of the same config."""
+        self._restore(resume)
+        epochs = self.config.train.epochs
+        total = epochs * self.batches
+        for epoch in range(len(self.history), epochs):
+            text = self._text()
+            progress(epoch * self.batches, total, text)
+            loss = 0.0
+            self.network.train()
+            order = torch.randperm(len(self.labels), generator=self.random)
+            for number in range(self.batches):
+                loss += self._step(order[number * self.batch : (number + 1) * self.batch])
+                if number % 10 == 9:
+                    progress(epoch * self.batches + number + 1, total, text)
+            if not np.isfinite(loss):
+                raise InputError(
+                    f"training must keep a finite loss, got {loss} in epoch {epoch + 1}: lower "
+                    "train.learning_rate"
+                )
+            found = logits(self.network, self.splits.validation.images, device=self.device)
+            self.history.append(
+                {
+                    "epoch": epoch + 1,
+                    "loss": loss / self.batches,
+                    "accuracy": accuracies(found, self.splits.validation.labels),
+                    "learning_rate": float(self.schedule.get_last_lr()[0]),
+                }
+            )
+            self._keep(resume)
+        progress(total, total, self._text())
+        return self.history
+
+    def _step(self, index: Tensor) -> float:
+        index = index.to(self.device)
+        images = shifted(self.images[index], self.config.train.shift, self.random).float()
+        loss = joint_loss(
+            self.network(images),
+            self.labels[index],
+            weights=self.config.train.exit_weights,
+            distill=self.config.train.distill,
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        return float(loss.detach())
+
+    def _text(self) -> str:
+        if not self.history:
+            return ""
+        last = self.history[-1]
+        found = " ".join(f"{100 * a:.1f}" for a in last["accuracy"])
+        return f"loss {last['loss']:.3f}, validation {found}%"
+
+    def _keep(self, path: Path) -> None:
+        state = {
+            "schema": SCHEMA,
+            "hash": fingerprint(self.config),
+            "model": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "random": self.random.get_state(),
+            "torch": torch.get_rng_state(),
+            "history": self.history,
+        }
+        _save(path, state)
+
+    def _restore(self, path: Path) -> None:
+        if not path.exists():
+            return
+        try:
+            state = _load(path)
+        except InputError:  # it was made to be thrown away: start again
+            return
+        if state["hash"] != fingerprint(self.config):
+            return
+        self.network.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.random.set_state(state["random"])
+        torch.set_rng_state(state["torch"])
+        self.history = state["history"]
+
+
+def joint_loss(
+    outputs: Sequence[Tensor],
+    labels: Tensor,
+    *,
+    weights: Sequence[float] | None = None,
+    distill: float = 0.5,
+) -> Tensor:
+    """Weighted loss of all exits, each but the last also distilled from the last.
+
+    Args:
+        outputs: logits (N, classes) per exit.
+        labels: int64 (N,).
+        weights: one per exit; None: 1 each.
+        distill: weight of the distillation beside the cross-entropy.
+
+    Raises:
+        InputError: not one weight per exit.
+    """
+    weights = weights or (1.0,) * len(outputs)
+    if len(weights) != len(outputs):
+        raise InputError(
+            f"train.exit_weights must have one entry for each of {len(outputs)} exits, got "
+            f"{len(weights)}: change it"
+        )
+    *early, last = outputs
+    loss = weights[-1] * F.cross_entropy(last, labels)
+    soft = F.softmax(last.detach() / _TEMPERATURE, dim=1)
+    for out, weight in zip(early, weights, strict=False):
+        loss = loss + weight * F.cross_entropy(out, labels)
+        if distill:
+            log = F.log_softmax(out / _TEMPERATURE, dim=1)
+            gap = F.kl_div(log, soft, reduction="batchmean")
+            loss = loss + weight * distill * _TEMPERATURE**2 * gap
+    return loss
+
+
+def shifted(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
+    """Each image (N, C, H, W) moved by up to `pixels` in y and x, zeros from the border."""
+    if not pixels:
+        return images
+    count, channels, height, width = images.shape
+    padded = F.pad(images, (pixels,) * 4)
+    moves = torch.randint(0, 2 * pixels + 1, (2, count), generator=generator).to(images.device)
+    rows = moves[0, :, None, None, None] + torch.arange(height, device=images.device)[:, None]
+    columns = moves[1, :, None, None, None] + torch.arange(width, device=images.device)
+    frames = torch.arange(count, device=images.device)[:, None, None, None]
+    planes = torch.arange(channels, device=images.device)[:, None, None]
+    return padded[frames, planes, rows, columns]
+
+
+def accuracies(found: Sequence[np.ndarray], labels: np.ndarray) -> list[float]:
+    """Fraction of right answers of every exit by itself."""
+    return [float((out.argmax(axis=1) == labels).mean()) for out in found]
+
+
+def _last(history: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"validation_accuracy": history[-1]["accuracy"]} if history else {}
+
+
+def _float_accuracy(network: nn.Module, test: Labelled, device: torch.device) -> float:
+    """Accuracy of the last exit on the test images without any quantizer."""
+    with quantizers_disabled(network):
+        return accuracies(logits(network, test.images, device=device), test.labels)[-1]
+
+
+def _tensor(images: np.ndarray) -> Tensor:
+    """Images uint8 (N, H, W, C) as a tensor uint8 (N, C, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def _device(name: str) -> torch.device:
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise InputError(
+            'train.device "cuda" must find a GPU that torch can use, got none: use "auto" or "cpu"'
+        )
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed weights and dropout inside the block, and use one thread, which small layers like."""
+    threads, state, python = torch.get_num_threads(), torch.get_rng_state(), random.getstate()
+    torch.manual_seed(seed)
+    random.seed(seed)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_rng_state(state)
+        random.setstate(python)
+
+
+def _save(path: Path, state: dict[str, Any]) -> None:
+    """Write `path` whole or not at all."""
+    partial = path.with_name(f".{path.name}.part")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputError(f"checkpoint {path} must exist, got no such file: run `exeunt train`")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # a damaged archive may raise anything
+        state = None
+    if not isinstance(state, dict) or state.get("schema") != SCHEMA:
+        raise InputError(
+            f"checkpoint {path} must be a whole one of schema {SCHEMA}, got one that cannot be "
+            "read: run `exeunt train` again"
+        )
+    return state
