@@ -104,12 +104,16 @@ def _declare(name: str, width: int) -> list[str]:
 
 
 def _tap_block(found: Iterable[tuple[Tap, str]], bits: int) -> list[str]:
+    """Simulation only: report every transfer once `+ex_taps` is among the arguments."""
     lines = [f"`ifdef {TAP_GUARD}"]
     lines.append(
-        f'  import "DPI-C" function void ex_tap(input int index, input bit [{bits - 1}:0] word);'
+        '  import "DPI-C" function void ex_tap(input int index, '
+        f"input bit [{bits - 1}:0] word);"
     )
+    lines.append("  logic taps_on;")
+    lines.append('  initial taps_on = $test$plusargs("ex_taps") != 0;')
     lines.append("  always_ff @(posedge clk) begin")
-    lines.append("    if (!rst) begin")
+    lines.append("    if (taps_on && !rst) begin")
     for tap, wire in found:
         lines.append(
             f"      if ({wire}_valid && {wire}_ready) ex_tap({tap.index}, {bits}'({wire}_data));"

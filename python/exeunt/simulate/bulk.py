@@ -35,6 +35,9 @@ class Settings:
     order: int = registers.ORDER_ARRIVAL
 
 
+CONTINUOUS = Settings()
+
+
 @dataclass(frozen=True)
 class Slice:
     """The images `first` to `end` - 1 that one process simulated, and what came of it."""
@@ -97,7 +100,7 @@ def run(
     *,
     processes: int = 1,
     thresholds: Sequence[int] | None = None,
-    settings: Settings = Settings(),
+    settings: Settings = CONTINUOUS,
     taps: int = 0,
     windows: Sequence[Window] = (),
     waves: Path | None = None,

