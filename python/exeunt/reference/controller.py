@@ -74,7 +74,7 @@ def decide(
     rows = [thresholds] if banks is None else list(thresholds)
     table = np.full((len(rows), exits), registers.ALWAYS, np.int64)
     for i, row in enumerate(rows):
-        given = list(row)[: exits - 1]  # type: ignore[arg-type]
+        given = list(row)[: exits - 1]
         table[i, : len(given)] = [registers.ALWAYS if t is None else int(t) for t in given]
     bank = np.zeros(count, np.int64) if banks is None else np.asarray(banks, np.int64)
     found = Decisions(*(np.full(count, -1, np.int64) for _ in range(3)))
