@@ -241,6 +241,7 @@ def write(
             "exits": _exits(accelerator, margins),
             "buffers": [e.buffer_depth for e in final.exits[:-1]],
             "buffer_frames": buffer_frames,
+            "decision_depth": final.exits[0].decision_depth,
             "in_flight": in_flight,
             "registers": registers.to_json(),
             "kernels": _kernels(accelerator),

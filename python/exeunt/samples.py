@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
+import numpy.typing as npt
 
 from exeunt.graph import (
     Accelerator,
@@ -180,6 +182,22 @@ def accelerator(
     return Accelerator("sample", tuple(segments), tuple(heads), (1.0,) * len(stages), arrays)
 
 
+def pooling() -> Accelerator:
+    """Three exits without weights: 2x2 maximum pools, and sums as logits of four classes.
+
+    The smallest accelerator that uses the whole controller; 16 x 16 x 4 images of 8 bits.
+    """
+    streams = [Stream((n, n, 4), Integer(8), 2) for n in (16, 8, 4, 2)]
+    segments, heads = [], []
+    for i, (x, y) in enumerate(pairwise(streams)):
+        segments.append(Chain(f"seg{i}", x, (Pool(f"seg{i}_pool", x, y),), (2,)))
+        count = y.shape[0] * y.shape[1]
+        logits = Stream((1, 1, 4), Integer(17, signed=True), 2)
+        total = Reduce(f"head{i}_sum", y, logits, function="sum", count=count)
+        heads.append(Chain(f"head{i}", y, (total,), (2,)))
+    return Accelerator("pooling", tuple(segments), tuple(heads), (1.0, 1.0, 1.0), {})
+
+
 def without_exits(full: Accelerator) -> Accelerator:
     """The same backbone with its last head alone: one chain, one exit."""
     nodes = tuple(n for s in full.segments for n in s.nodes)
@@ -191,8 +209,11 @@ def without_exits(full: Accelerator) -> Accelerator:
     )
 
 
-def images(count: int, *, size: int = 8, seed: int = 0) -> IntArray:
-    """Random uint8 images (count, size, size, 1): smooth blobs, so that margins vary."""
+def images(count: int, *, size: int = 8, channels: int = 1, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Random uint8 images (count, size, size, channels): smooth blobs, so that margins vary."""
+    if channels > 1:
+        planes = [images(count, size=size, seed=seed * channels + c) for c in range(channels)]
+        return np.concatenate(planes, axis=3)
     random = np.random.default_rng(seed)
     y, x = np.mgrid[0:size, 0:size] / size
     middle = random.uniform(0, 1, (count, 2, 1, 1))

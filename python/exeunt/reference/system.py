@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.graph import Accelerator, Chain
+from exeunt.graph import Accelerator, Chain, IntArray
 from exeunt.reference import pipeline
 from exeunt.reference.pipeline import Cycles
 
@@ -43,12 +43,15 @@ class Prediction:
     `decides[i]`: int64, decision of each frame that reaches exit i, in order.
     `results`: int64 (N,), transfer of each frame's result on m_*, by frame.
     `reported`: int64 (N,), the latency field of each result.
+    `gives[node]`: int64, transfers of the node's output words; those of the first segment and
+    head may cover the first frames only.
     """
 
     accepts: Cycles
     decides: tuple[Cycles, ...]
     results: Cycles
     reported: Cycles
+    gives: dict[str, Cycles]
 
     @property
     def cycles(self) -> int:
@@ -68,6 +71,7 @@ class _Stage:
     shows: Cycles | None = None  # when the frame buffer sees each word of the segment
     enters: Cycles | None = None
     last: Cycles | None = None  # when each frame's last logits beat is taken
+    gives: tuple[Cycles, ...] = ()  # of every kernel, of the frames that were solved
 
 
 def _solve(stage: _Stage, frames: int) -> None:
@@ -81,6 +85,7 @@ def _solve(stage: _Stage, frames: int) -> None:
     )
     stage.enters = found.enters
     stage.shows = found.shows
+    stage.gives = found.gives
     words = stage.head.output.words
     stage.last = found.leaves.reshape(frames, words)[:, -1]
 
@@ -108,12 +113,15 @@ def _first(stage: _Stage, frames: int) -> None:
         return
     short = _Stage(stage.segment, stage.head, stage.offered[: WARM_UP * words], stage.entry)
     _solve(short, WARM_UP)
-    assert short.enters is not None and short.shows is not None and short.last is not None
+    assert short.enters is not None
+    assert short.shows is not None
+    assert short.last is not None
     parts = [_continue(t, frames, WARM_UP) for t in (short.enters, short.shows, short.last)]
     if any(p is None for p in parts):
         _solve(stage, frames)
         return
     stage.enters, stage.shows, stage.last = parts
+    stage.gives = short.gives
 
 
 @dataclass(frozen=True)
@@ -143,7 +151,8 @@ def _decide(stage: _Stage, keep: npt.NDArray[np.bool_], depth: int, taken: Cycle
         offers: int64 (K * words,), first cycle in which each kept word is on offer.
         late: int64 (F,), when the last logits of each frame make room for the next frame's.
     """
-    assert stage.shows is not None and stage.last is not None
+    assert stage.shows is not None
+    assert stage.last is not None
     frames = len(keep)
     written = stage.shows if stage.hold is None else np.maximum(stage.shows, stage.hold)
     table = written.reshape(frames, -1)
@@ -202,7 +211,11 @@ def _merge(entered: Sequence[Cycles]) -> list[Cycles]:
     return left
 
 
-def predict(accelerator: Accelerator, exits: npt.NDArray[np.int64], *, sizes: Sizes) -> Prediction:
+def _same(old: Cycles | None, new: Cycles) -> bool:
+    return old is not None and np.array_equal(old, new)
+
+
+def predict(accelerator: Accelerator, exits: IntArray, *, sizes: Sizes) -> Prediction:
     """Cycles of every frame when the source always has a beat and the sink always takes.
 
     Args:
@@ -228,7 +241,7 @@ def predict(accelerator: Accelerator, exits: npt.NDArray[np.int64], *, sizes: Si
             )  # fmt: skip
             _first(stage, len(members[i])) if not i else _solve(stage, len(members[i]))
             assert stage.enters is not None
-            if i and not np.array_equal(takens[i - 1], stage.enters):
+            if i and not _same(takens[i - 1], stage.enters):
                 takens[i - 1] = stage.enters
                 settled = False
             final = i + 1 == count
@@ -237,10 +250,10 @@ def predict(accelerator: Accelerator, exits: npt.NDArray[np.int64], *, sizes: Si
             if not final:
                 room = pipeline.space(found.freed, sizes.buffers[i])
                 assert stage.shows is not None
-                if (stage.shows < room).any() or holds[i] is not None:
-                    if not np.array_equal(holds[i], room):
-                        holds[i] = room
-                        settled = False
+                binds = holds[i] is not None or bool((stage.shows < room).any())
+                if binds and not _same(holds[i], room):
+                    holds[i] = room
+                    settled = False
             stages.append(stage)
             decided.append(found)
             offered = found.offers
@@ -254,7 +267,13 @@ def predict(accelerator: Accelerator, exits: npt.NDArray[np.int64], *, sizes: Si
             admitted = np.maximum(admitted.reshape(frames, words), gate[:, None]).reshape(-1)
             settled = False
         if settled:
-            return Prediction(
-                firsts, tuple(d.decides for d in decided), results, results - 1 - firsts
-            )
+            gives = {
+                node.name: given
+                for stage in stages
+                for node, given in zip(
+                    stage.segment.nodes + stage.head.nodes, stage.gives, strict=True
+                )
+            }
+            decides = tuple(d.decides for d in decided)
+            return Prediction(firsts, decides, results, results - 1 - firsts, gives)
     raise AssertionError(f"no fixed point after {MAX_PASSES} passes over {frames} frames")

@@ -40,12 +40,16 @@ CONTINUOUS = Settings()
 
 @dataclass(frozen=True)
 class Slice:
-    """The images `first` to `end` - 1 that one process simulated, and what came of it."""
+    """The images `first` to `end` - 1 that one process simulated, and what came of it.
+
+    `seconds`: wall time of the simulation alone; `processor`: processor time of it.
+    """
 
     first: int
     end: int
     trace: Trace
     seconds: float
+    processor: float
     taps: dict[int, tuple[Bytes, Cycles]] = field(default_factory=dict)
 
 
@@ -165,8 +169,9 @@ def run(
                 process.kill()
         found = []
         for i, (first, end) in enumerate(slices):
-            trace, seconds = worker.load(folder / f"out{i}.npz")
-            found.append(Slice(first, end, trace, seconds, _tapped(folder, i, windows)))
+            trace, seconds, processor = worker.load(folder / f"out{i}.npz")
+            taken = _tapped(folder, i, windows)
+            found.append(Slice(first, end, trace, seconds, processor, taken))
     return found
 
 

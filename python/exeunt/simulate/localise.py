@@ -45,12 +45,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Taps:
-    """Expected words of every tap, and which of the simulated frames each belongs to."""
+    """Expected words of every tap, and which of the simulated frames each belongs to.
+
+    `exits`: int64 (N,), the exit of every simulated frame.
+    """
 
     names: tuple[str, ...]
     streams: tuple[Stream, ...]
     frames: tuple[npt.NDArray[np.int64], ...]
     tensors: tuple[IntArray, ...]
+    exits: IntArray
 
 
 def expected(
@@ -79,7 +83,7 @@ def expected(
                 tensors.append(x[reach])
             if chain is segment:
                 current = x
-    return Taps(tuple(names), tuple(streams), tuple(frames), tuple(tensors))
+    return Taps(tuple(names), tuple(streams), tuple(frames), tuple(tensors), exits)
 
 
 def windows(taps: Taps, *, keep: int) -> list[bulk.Window]:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exeunt import manifest as manifests
 from exeunt import report
-from exeunt.errors import CheckFailed, InputError
+from exeunt.errors import CheckFailed
+from exeunt.graph import IntArray
 from exeunt.manifest import Manifest
 from exeunt.progress import Progress, silent
-from exeunt.reference import controller, network, pipeline, system
-from exeunt.simulate import bulk, localise, verilator
-from exeunt.simulate.library import Cycles, decode
+from exeunt.reference import network, system
+from exeunt.simulate import verilator, waves
+from exeunt.simulate.answers import (
+    Answers,
+    Images,
+    answer,
+    check_blocks,
+    check_cycles,
+    load_images,
+    mismatch_sentence,
+)
+from exeunt.simulate.library import Cycles
 
 if TYPE_CHECKING:
     from exeunt.config import Config
@@ -31,136 +38,211 @@ OUTPUT = "simulation.json"
 BASELINE = "baseline"
 CACHE = ".sim"
 TIMELINE = 48
-FIELDS = ("class", "exit", "score")
-
-Images = npt.NDArray[np.uint8]
+BASELINE_IMAGES = 2000
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What the RTL answered for N images, in the order of the images, and what was expected.
-
-    `got`, `want`: int64 (N,) by field name; `latency`: int64 (N,), the results' own field.
-    `slices`: the raw runs. `seconds`: wall time of the simulation alone.
-    """
-
-    got: Mapping[str, npt.NDArray[np.int64]]
-    want: Mapping[str, npt.NDArray[np.int64]]
-    latency: Cycles
-    slices: tuple[bulk.Slice, ...]
-    seconds: float
-
-    @property
-    def wrong(self) -> npt.NDArray[np.int64]:
-        """Images whose answer differs in any field."""
-        differ = np.zeros(len(self.latency), bool)
-        for name in self.want:
-            differ |= self.got[name] != self.want[name]
-        return np.flatnonzero(differ)
-
-    @property
-    def cycles(self) -> int:
-        """Cycles of all slices together."""
-        return sum(s.trace.cycles for s in self.slices)
-
-
-def load_images(run_dir: Path, manifest: Manifest, count: int) -> tuple[Images, Cycles]:
-    """The first `count` test images (0: all) uint8 (N, H, W, C) and labels int64 (N,).
-
-    Raises:
-        InputError: no test images, or images that do not fit the accelerator.
-    """
-    path = run_dir / "splits.npz"
-    if not path.is_file():
-        raise InputError(
-            f"{path} must hold the test images and is missing; run `exeunt train` first."
-        )
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            images, labels = data["test_images"], data["test_labels"]
-    except (ValueError, KeyError, OSError, EOFError):
-        raise InputError(
-            f"{path} must be an .npz with test_images and test_labels and is not; "
-            "run `exeunt train` again."
-        ) from None
-    shape = tuple(manifest.data["input"]["shape"])
-    if images.dtype != np.uint8 or images.shape[1:] != shape:
-        raise InputError(
-            f"The test images in {path} must be uint8 of shape {shape} as the accelerator takes "
-            f"them and are {images.dtype} of shape {images.shape[1:]}; run `exeunt compile` again."
-        )
-    keep = len(images) if count == 0 else min(count, len(images))
-    return np.ascontiguousarray(images[:keep]), labels[:keep].astype(np.int64)
-
-
-def answer(
-    manifest: Manifest,
-    library: Path,
-    images: Images,
-    logits: Sequence[npt.NDArray[np.int64]],
+def simulate(
+    config: Config,
+    run_dir: Path,
     *,
-    processes: int = 1,
-    thresholds: Sequence[int] | None = None,
-    settings: bulk.Settings = bulk.CONTINUOUS,
     progress: Progress = silent,
-) -> Answers:
-    """Put images through the RTL and set its answers beside the reference's.
+    wave_kind: str = "",
+    frame: int | None = None,
+) -> None:
+    """Put the test images through the RTL of `run_dir` and compare every answer.
 
     Args:
-        manifest: a verified run folder.
-        library: its compiled model.
-        images: uint8 (N, H, W, C).
-        logits: int64 (N, classes) per exit, of the reference.
-        processes: simulators side by side.
-        thresholds: margins, if not the manifest's.
-        settings: idle and stalled cycles, result order.
+        config: `simulate.images`, `simulate.processes`, `compile.clock_mhz`.
+        run_dir: the run folder, with manifest.json, rtl/ and splits.npz.
         progress: told of images done.
+        wave_kind: "vcd" or "fst" to write the waves of one frame instead.
+        frame: that frame (default 0).
 
     Raises:
-        CheckFailed: an assertion of the RTL failed, or results stayed out.
-        ToolError: a simulator process died.
+        InputError: an input is missing or was changed by hand.
+        CheckFailed: an answer differs, or results stayed out.
+        ToolError: a tool is missing or failed.
     """
-    margins = manifest.thresholds if thresholds is None else tuple(thresholds)
+    manifest = manifests.read(run_dir)
+    images, labels = load_images(run_dir, manifest, config.simulate.images)
+    cache = run_dir / CACHE
+    if wave_kind or frame is not None:
+        waves.write(manifest, images, kind=wave_kind or "vcd", frame=frame or 0, cache=cache)
+        return
+    processes = config.simulate.processes or os.cpu_count() or 1
+    clock = config.compile.clock_mhz
+    twin = run_dir / BASELINE
+    base = manifests.read(twin) if (twin / manifests.NAME).is_file() else None
+    base_images = images[: BASELINE_IMAGES if base else 0]
+    whole = len(images) + len(base_images)
+
+    def tell(done: int, total: int, text: str = "") -> None:
+        progress(done, whole, text)
+
+    def tell_base(done: int, total: int, text: str = "") -> None:
+        progress(len(images) + done, whole, text)
+
+    library, logits, seconds = _prepare(manifest, images, cache, tell)
+    answers = answer(manifest, library, images, logits, processes=processes, progress=tell)
+    reported: dict[str, Any] = {"simulation": summary(manifest, answers, seconds)}
+    if len(answers.wrong):
+        report.update(run_dir, reported)
+        raise CheckFailed(mismatch_sentence(manifest, images, answers, cache=cache))
+    accelerator = manifest.accelerator()
+    cycles, predictions = check_cycles(manifest, accelerator, answers)
+    cycles |= check_blocks(manifest, accelerator, library, images)
+    reported["cycle_reference"] = cycles
+    reported |= network_part(run_dir, manifest, answers, logits, labels)
+    reported["hardware"] = hardware(clock, manifest, answers)
+    if base is not None:
+        library, logits, _ = _prepare(base, base_images, cache, tell_base)
+        plain = answer(base, library, base_images, logits, processes=processes, progress=tell_base)
+        if len(plain.wrong):
+            raise CheckFailed(mismatch_sentence(base, base_images, plain, cache=cache))
+        reported["hardware"] |= compare(clock, manifest, answers, base, plain)
+    report.write_text(run_dir / OUTPUT, timeline(answers, predictions))
+    report.update(run_dir, reported)
+    progress(whole, whole, f"{len(images)} images, 0 mismatches")
+
+
+def _prepare(
+    manifest: Manifest, images: Images, cache: Path, progress: Progress
+) -> tuple[Path, tuple[IntArray, ...], float]:
+    """Compile the model while the reference computes its logits."""
     started = time.perf_counter()
+    progress(0, len(images), f"compiling {manifest.data['name']}")
+    with ThreadPoolExecutor(1) as pool:
+        building = pool.submit(verilator.build, manifest, cache=cache)
+        logits = network.run(manifest.accelerator(), images).logits
+        library = building.result()
+    return library, logits, time.perf_counter() - started
 
-    def tell(done: int, cycles: int) -> None:
-        rate = cycles / max(1e-9, time.perf_counter() - started)
-        progress(done, len(images), f"{rate / 1e6:.2f} M cycles a second")
 
-    slices = bulk.run(
-        manifest, library, images, processes=processes, thresholds=margins, settings=settings,
-        progress=tell,
-    )  # fmt: skip
-    seconds = time.perf_counter() - started
-    bulk.check_complete(slices)
-    expected = controller.decide(logits, margins)
-    want = {
-        "class": expected.classes,
-        "exit": expected.exits,
-        "score": expected.scores,
-        "flags": np.zeros(len(images), np.int64),
+def summary(manifest: Manifest, answers: Answers, build_seconds: float) -> dict[str, Any]:
+    """`simulation` of report.json."""
+    images = len(answers.latency)
+    simulated = sum(s.trace.cycles for s in answers.slices)
+    longest = max(s.seconds for s in answers.slices)
+    busy = sum(s.processor for s in answers.slices)
+    return {
+        "engine": "verilator",
+        "images": images,
+        "mismatches": len(answers.wrong),
+        "compared": list(answers.want),
+        "cycles_total": answers.cycles,
+        "cycles_per_image": answers.cycles / images,
+        "images_per_second": images / longest,
+        "cycles_per_second": simulated / longest,
+        "processes": len(answers.slices),
+        "per_core": {  # by processor time, whatever else the machine does
+            "images_per_second": images / busy,
+            "cycles_per_second": simulated / busy,
+        },
+        "seconds": answers.seconds,
+        "build_seconds": build_seconds,
+        "manifest": manifest.hash,
     }
-    columns = {name: np.full(len(images), -1, np.int64) for name in (*want, "latency", "count")}
-    columns["count"][:] = 0
-    for part in slices:
-        table = decode(part.trace.results)
-        index = table["id"] + part.first
-        inside = (index >= part.first) & (index < part.end)
-        np.add.at(columns["count"], index[inside], 1)
-        for name in (*want, "latency"):
-            columns[name][index[inside]] = table[name][inside]
-    # bit 1 of the flags says which threshold bank was in force, which is not an answer
-    columns["flags"] &= ~2
-    want["count"] = np.ones(len(images), np.int64)  # every id exactly once
-    latency = columns.pop("latency")
-    return Answers(columns, want, latency, tuple(slices), seconds)
 
 
-def predict(manifest: Manifest, accelerator: Any, exits: Cycles) -> system.Prediction:
-    """The cycle reference for one slice whose frames take these exits."""
-    sizes = system.Sizes(
-        buffers=tuple(manifest.data["buffers"]),
-        verdicts=max(2, int(manifest.data["buffer_frames"])),
-        in_flight=int(manifest.data["in_flight"]),
+def network_part(
+    run_dir: Path,
+    manifest: Manifest,
+    answers: Answers,
+    logits: Sequence[IntArray],
+    labels: Cycles,
+) -> dict[str, Any]:
+    """`accuracy` and `exits` of report.json as the RTL answered the test images."""
+    exits, right = answers.got["exit"], answers.got["class"] == labels
+    old = {row.get("index", i): row for i, row in enumerate(report.read(run_dir).get("exits", []))}
+    rows = []
+    for i, entry in enumerate(manifest.data["exits"]):
+        here = exits == i
+        rows.append(
+            {
+                **old.get(i, {}),
+                "index": i,
+                "rate": float(here.mean()),
+                "accuracy": float(right[here].mean()) if here.any() else None,
+                "reach": float((exits >= i).mean()),
+                "macs": int(entry["multiplies_to_here"]),
+                "threshold": int(entry["threshold"]),
+                "latency_cycles": float(np.median(answers.latency[here])) if here.any() else None,
+            }
+        )
+    return {
+        "accuracy": {
+            "early_exit": float(right.mean()),
+            "quantized_last_exit": float((logits[-1].argmax(axis=1) == labels).mean()),
+        },
+        "exits": rows,
+    }
+
+
+def lanes(manifest: Manifest) -> int:
+    """Multipliers at work at once: PE x SIMD of all matrix-vector units."""
+    return sum(
+        k["input"]["lanes"] * k["output"]["lanes"]
+        for k in manifest.data["kernels"]
+        if k["kind"] == "mvu"
     )
-    return system.predict(accelerator, exits, sizes=sizes)
+
+
+def hardware(clock_mhz: float, manifest: Manifest, answers: Answers) -> dict[str, Any]:
+    """Throughput at the clock, from the cycles that the RTL took, and its multipliers."""
+    return {
+        "clock_mhz": clock_mhz,
+        "throughput_fps": clock_mhz * 1e6 * len(answers.latency) / answers.cycles,
+        "lanes": lanes(manifest),
+    }
+
+
+def compare(
+    clock_mhz: float, manifest: Manifest, answers: Answers, base: Manifest, plain: Answers
+) -> dict[str, Any]:
+    """`hardware.baseline`: the same backbone without exits, and what the exits gain over it."""
+    without = hardware(clock_mhz, base, plain)
+    whole = int(base.data["exits"][-1]["multiplies_to_here"])
+    table = np.array([e["multiplies_to_here"] for e in manifest.data["exits"]])
+    spent = float(table[answers.got["exit"]].mean())
+    per_image = answers.cycles / len(answers.latency)
+    base_per_image = plain.cycles / len(plain.latency)
+    return {
+        "baseline": {
+            "throughput_fps": without["throughput_fps"],
+            "images": len(plain.latency),
+            "mismatches": len(plain.wrong),
+            "cycles_per_image": base_per_image,
+            "latency_cycles": float(np.median(plain.latency)),
+            "multiplies_per_image": whole,
+            "lanes": without["lanes"],
+        },
+        "multiplies_per_image": spent,
+        "multiplies_saved": 1.0 - spent / whole if whole else 0.0,
+        "speedup_equal_resources": base_per_image / per_image,
+    }
+
+
+def timeline(answers: Answers, predictions: Sequence[system.Prediction]) -> str:
+    """simulation.json: which frame is where, for the first frames of the first slice.
+
+    Cycles count from the first accepted beat; `decides[i]` lists the frames that reach exit i.
+    """
+    part = answers.slices[0]
+    start = int(part.trace.accepts[0])
+    count = min(TIMELINE, part.end)
+    exits = answers.got["exit"][:count]
+    decides = [
+        (cycles[: int((exits >= i).sum())] - start).tolist()
+        for i, cycles in enumerate(part.trace.decides)
+    ]
+    found = predictions[0]
+    data = {
+        "schema": 1,
+        "frames": count,
+        "exits": exits.tolist(),
+        "accepts": (part.trace.accepts[:count] - start).tolist(),
+        "decides": decides,
+        "leaves": (answers.left[:count] - start).tolist(),
+        "leaves_predicted": (found.results[:count] - found.accepts[0]).tolist(),
+    }
+    return json.dumps(data, indent=1, sort_keys=True) + "\n"

@@ -21,7 +21,7 @@ from exeunt.simulate.library import Model, Trace
 FAILED = 3
 
 
-def save(path: Path, trace: Trace, *, seconds: float) -> None:
+def save(path: Path, trace: Trace, *, seconds: float, processor: float) -> None:
     """Write a trace as .npz."""
     columns: dict[str, Any] = {
         "results": trace.results,
@@ -30,6 +30,7 @@ def save(path: Path, trace: Trace, *, seconds: float) -> None:
         "cycles": np.int64(trace.cycles),
         "complete": np.bool_(trace.complete),
         "seconds": np.float64(seconds),
+        "processor": np.float64(processor),
     }
     for i, (cycles, takes) in enumerate(zip(trace.decides, trace.takes, strict=True)):
         columns[f"decides{i}"] = cycles
@@ -37,8 +38,8 @@ def save(path: Path, trace: Trace, *, seconds: float) -> None:
     np.savez(path, **columns)
 
 
-def load(path: Path) -> tuple[Trace, float]:
-    """Read what `save` wrote."""
+def load(path: Path) -> tuple[Trace, float, float]:
+    """Read what `save` wrote: the trace, its wall time and its processor time in seconds."""
     with np.load(path) as data:
         exits = sum(name.startswith("decides") for name in data.files)
         trace = Trace(
@@ -50,7 +51,7 @@ def load(path: Path) -> tuple[Trace, float]:
             cycles=int(data["cycles"]),
             complete=bool(data["complete"]),
         )
-        return trace, float(data["seconds"])
+        return trace, float(data["seconds"]), float(data["processor"])
 
 
 def run(job: dict[str, Any]) -> None:
@@ -69,7 +70,7 @@ def run(job: dict[str, Any]) -> None:
         model.settle()
         for tap in job.get("windows", ()):
             model.window(tap["tap"], width=tap["width"], first=tap["first"], end=tap["end"])
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         trace = model.run(
             np.ascontiguousarray(words),
             frames=job["frames"],
@@ -81,7 +82,7 @@ def run(job: dict[str, Any]) -> None:
             waves=tuple(job.get("wave_cycles", (0, 1 << 62))),
             progress=tell,
         )
-        seconds = time.perf_counter() - start
+        seconds, processor = time.perf_counter() - start, time.process_time() - used
         if job.get("taps"):
             kept: dict[str, Any] = {}
             for tap in job["windows"]:
@@ -89,7 +90,7 @@ def run(job: dict[str, Any]) -> None:
                 kept[f"words{tap['tap']}"] = found
                 kept[f"cycles{tap['tap']}"] = cycles
             np.savez(job["tapped"], **kept)
-    save(Path(job["out"]), trace, seconds=seconds)
+    save(Path(job["out"]), trace, seconds=seconds, processor=processor)
 
 
 def main() -> int:

@@ -1,0 +1,255 @@
+"""What the RTL answered, beside what the reference expects: fields, cycles, streams."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.errors import InputError
+from exeunt.graph import Accelerator, IntArray
+from exeunt.manifest import Manifest
+from exeunt.progress import Progress, silent
+from exeunt.reference import controller, system
+from exeunt.simulate import bulk, localise
+from exeunt.simulate.library import Cycles, decode
+
+BLOCK_FRAMES = 12
+BANK_FLAG = controller.FLAG_BANK
+
+Images = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the RTL answered for N images, in the order of the images, and what was expected.
+
+    `got`, `want`: int64 (N,) by field: class, exit, score, flags, and count, the number of results
+    that carry the image's id. `latency`: int64 (N,), the results' own field.
+    `left`: int64 (N,), cycle of each result in its slice.
+    `slices`: the raw runs. `seconds`: wall time of the simulation alone.
+    """
+
+    got: Mapping[str, IntArray]
+    want: Mapping[str, IntArray]
+    latency: Cycles
+    left: Cycles
+    slices: tuple[bulk.Slice, ...]
+    seconds: float
+
+    @property
+    def wrong(self) -> Cycles:
+        """Images whose answer differs in any field."""
+        differ = np.zeros(len(self.latency), bool)
+        for name in self.want:
+            differ |= self.got[name] != self.want[name]
+        return np.flatnonzero(differ).astype(np.int64)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of all slices together, from the first beat to the last result."""
+        return sum(
+            int(self.left[s.first : s.end].max() - s.trace.accepts[0]) + 1 for s in self.slices
+        )
+
+
+def load_images(run_dir: Path, manifest: Manifest, count: int) -> tuple[Images, Cycles]:
+    """The first `count` test images (0: all) uint8 (N, H, W, C) and labels int64 (N,).
+
+    Raises:
+        InputError: no test images, or images that do not fit the accelerator.
+    """
+    path = run_dir / "splits.npz"
+    if not path.is_file():
+        raise InputError(
+            f"{path} must hold the test images and is missing; run `exeunt train` first."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            images, labels = data["test_images"], data["test_labels"]
+    except (ValueError, KeyError, OSError, EOFError):
+        raise InputError(
+            f"{path} must be an .npz with test_images and test_labels and is not; "
+            "run `exeunt train` again."
+        ) from None
+    shape = tuple(manifest.data["input"]["shape"])
+    if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) != len(labels):
+        raise InputError(
+            f"The test images in {path} must be uint8 of shape {shape}, one for each of "
+            f"{len(labels)} labels, as the accelerator takes them, and are {images.dtype} of shape "
+            f"{images.shape}; run `exeunt compile` again."
+        )
+    keep = len(images) if count == 0 else min(count, len(images))
+    return np.ascontiguousarray(images[:keep]), labels[:keep].astype(np.int64)
+
+
+def answer(
+    manifest: Manifest,
+    library: Path,
+    images: Images,
+    logits: Sequence[IntArray],
+    *,
+    processes: int = 1,
+    thresholds: Sequence[int] | None = None,
+    settings: bulk.Settings = bulk.CONTINUOUS,
+    progress: Progress = silent,
+) -> Answers:
+    """Put images through the RTL and set its answers beside the reference's.
+
+    Args:
+        manifest: a verified run folder.
+        library: its compiled model.
+        images: uint8 (N, H, W, C).
+        logits: integers (N, classes) per exit, of the reference.
+        processes: simulators side by side.
+        thresholds: margins, if not the manifest's.
+        settings: idle and stalled cycles, result order.
+        progress: told of images done.
+
+    Raises:
+        CheckFailed: an assertion of the RTL failed, or results stayed out.
+        ToolError: a simulator process died.
+    """
+    margins = manifest.thresholds if thresholds is None else tuple(thresholds)
+    started = time.perf_counter()
+
+    def tell(done: int, cycles: int) -> None:
+        rate = cycles / max(1e-9, time.perf_counter() - started)
+        progress(done, len(images), f"{rate / 1e6:.2f} M cycles a second")
+
+    slices = bulk.run(
+        manifest, library, images, processes=processes, thresholds=margins, settings=settings,
+        progress=tell,
+    )  # fmt: skip
+    seconds = time.perf_counter() - started
+    bulk.check_complete(slices)
+    expected = controller.decide(logits, margins)
+    want = {"class": expected.classes, "exit": expected.exits, "score": expected.scores}
+    want["flags"] = np.zeros(len(images), np.int64)
+    want["count"] = np.ones(len(images), np.int64)
+    got = {name: np.full(len(images), -1, np.int64) for name in want}
+    got["count"][:] = 0
+    latency, left = np.zeros(len(images), np.int64), np.zeros(len(images), np.int64)
+    for part in slices:
+        table = decode(part.trace.results)
+        inside = table["id"] < part.end - part.first
+        index = table["id"][inside] + part.first
+        np.add.at(got["count"], index, 1)
+        for name in ("class", "exit", "score"):
+            got[name][index] = table[name][inside]
+        got["flags"][index] = table["flags"][inside] & ~BANK_FLAG  # the bank is not an answer
+        latency[index] = table["latency"][inside]
+        left[index] = part.trace.result_cycles[inside]
+    return Answers(got, want, latency, left, tuple(slices), seconds)
+
+
+def sizes(manifest: Manifest) -> system.Sizes:
+    """What the cycle reference needs to know of the core."""
+    return system.Sizes(
+        buffers=tuple(manifest.data["buffers"]),
+        verdicts=int(manifest.data["decision_depth"]),
+        in_flight=int(manifest.data["in_flight"]),
+    )
+
+
+def check_cycles(
+    manifest: Manifest, accelerator: Accelerator, answers: Answers
+) -> tuple[dict[str, Any], list[system.Prediction]]:
+    """How far the cycle reference is from a continuous simulation.
+
+    Returns:
+        `cycle_reference` of report.json: `max_relative_error` of the slices' total cycles and of
+        all frames' latencies, both totals, the frames whose accept, result and latency are exact;
+        and the prediction of every slice.
+    """
+    predictions = []
+    worst, exact, total, predicted = 0.0, 0, 0, 0
+    for part in answers.slices:
+        found = system.predict(
+            accelerator, answers.want["exit"][part.first : part.end], sizes=sizes(manifest)
+        )
+        predictions.append(found)
+        begin = part.trace.accepts[0]
+        left = answers.left[part.first : part.end]
+        cycles = int(left.max() - begin) + 1
+        total, predicted = total + cycles, predicted + found.cycles
+        seen = answers.latency[part.first : part.end]
+        errors = abs(found.reported - seen) / np.maximum(seen, 1)
+        worst = max(worst, abs(found.cycles - cycles) / cycles, float(errors.max()))
+        same = (left - begin == found.results - found.accepts[0]) & (errors == 0)
+        same &= part.trace.accepts - begin == found.accepts - found.accepts[0]
+        exact += int(same.sum())
+    return {
+        "max_relative_error": worst,
+        "cycles_total": total,
+        "cycles_predicted": predicted,
+        "frames_exact": exact,
+        "frames_total": len(answers.latency),
+    }, predictions
+
+
+def check_blocks(
+    manifest: Manifest, accelerator: Accelerator, library: Path, images: Images
+) -> dict[str, Any]:
+    """Every transfer of every kernel for the first frames against the cycle reference.
+
+    Returns:
+        `blocks_exact`, `blocks_total`, and the names of the `blocks_inexact`.
+    """
+    part = images[:BLOCK_FRAMES]
+    taps = localise.expected(accelerator, part, manifest.thresholds)
+    slices = bulk.run(
+        manifest, library, part, taps=len(taps.names),
+        windows=localise.windows(taps, keep=len(part)),
+    )  # fmt: skip
+    found = system.predict(accelerator, taps.exits, sizes=sizes(manifest))
+    shift = slices[0].trace.accepts[0] - found.accepts[0]
+    inexact = []
+    for i, name in enumerate(taps.names):
+        if name in found.gives:
+            seen = slices[0].taps[i][1] - shift
+            if not np.array_equal(seen, found.gives[name][: len(seen)]):
+                inexact.append(name)
+    return {
+        "blocks_exact": len(found.gives) - len(inexact),
+        "blocks_total": len(found.gives),
+        "blocks_inexact": inexact,
+    }
+
+
+def mismatch_sentence(
+    manifest: Manifest,
+    images: Images,
+    answers: Answers,
+    *,
+    cache: Path | None = None,
+    thresholds: Sequence[int] | None = None,
+    settings: bulk.Settings = bulk.CONTINUOUS,
+) -> str:
+    """What differs: the first image with its fields, and the first word of the first stream."""
+    wrong = answers.wrong
+    frame = int(wrong[0])
+    fields = ", ".join(
+        f"{name} {answers.got[name][frame]} (expected {answers.want[name][frame]})"
+        for name in answers.want
+        if answers.got[name][frame] != answers.want[name][frame]
+    )
+    first = next(s.first for s in answers.slices if s.first <= frame < s.end)
+    found = localise.locate(
+        manifest, images, frame, first=first, thresholds=thresholds, settings=settings, cache=cache
+    )
+    where = (
+        f"the first difference is {found.sentence()}"
+        if found
+        else "every kernel's stream agrees, so it arises in the controller behind them"
+    )
+    return (
+        f"The RTL must answer as the reference for all {len(images)} images and differs for "
+        f"{len(wrong)}: first frame {frame} gave {fields}; {where}; look at it with "
+        f"`exeunt simulate --waves vcd --frame {frame}`."
+    )
