@@ -9,8 +9,8 @@
 // the metadata. Throughput: one beat a cycle; latency: token 2 cycles after the last beat.
 // raw_later (logits of a later exit are wanted): never takes. raw_here (of this one): the logits
 // leave on raw, sign-extended, one a cycle, raw_last with the last, and the token takes silently
-// (no result); the last logit waits for the metadata, which gives raw_bank. Both may only change
-// while no frame is inside. On stall all outputs hold. Reset: empty.
+// (no result); the last logit waits for the metadata, which gives raw_bank (else 0). Both may
+// only change while no frame is inside. On stall all outputs hold. Reset: empty.
 `default_nettype none
 
 module ex_decide #(
@@ -88,7 +88,7 @@ module ex_decide #(
       && (!final_logit || (meta_valid && !a_valid_q && !t_valid_q));
   assign raw_data = {{(32 - BITS){lane_data[BITS-1]}}, lane_data};
   assign raw_last = final_logit;
-  assign raw_bank = meta_data[64];
+  assign raw_bank = final_logit && meta_data[64];
   assign s_ready = raw_here ? raw_valid && raw_ready && final_lane : a_free;
 
   // a tree over the lanes; node k has the children 2k+1 (lower classes) and 2k+2

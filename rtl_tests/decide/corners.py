@@ -1,0 +1,53 @@
+"""Corners of `ex_decide`: one beat or many, odd lane counts, narrowest and widest logits."""
+
+from lib.bench import Corner, Port
+
+INPUTS = {
+    "threshold0": 32,
+    "threshold1": 32,
+    "raw_here": 1,
+    "raw_later": 1,
+    "s_valid": 1,
+    "s_data": 0,
+    "meta_valid": 1,
+    "meta_data": 66,
+    "m_ready": 1,
+    "raw_ready": 1,
+}
+OUTPUTS = {
+    "s_ready": 1,
+    "meta_ready": 1,
+    "m_valid": 1,
+    "m_take": 1,
+    "m_silent": 1,
+    "m_class": 16,
+    "m_score": 32,
+    "m_meta": 66,
+    "raw_valid": 1,
+    "raw_data": 32,
+    "raw_last": 1,
+    "raw_bank": 1,
+}
+
+
+def corner(pe: int, classes: int, bits: int, last: int = 0) -> Corner:
+    inputs = {**INPUTS, "s_data": pe * bits}
+    return Corner(
+        name=f"pe{pe}_classes{classes}_bits{bits}" + ("_last" if last else ""),
+        module="ex_decide",
+        parameters={"PE": pe, "CLASSES": classes, "BITS": bits, "LAST": last},
+        ports=tuple(Port(k, w) for k, w in inputs.items())
+        + tuple(Port(k, w, output=True) for k, w in OUTPUTS.items()),
+    )
+
+
+CORNERS = [
+    corner(1, 10, 14),
+    corner(5, 10, 12),
+    corner(10, 10, 31),
+    corner(1, 2, 2),
+    corner(2, 2, 8, last=1),
+    corner(3, 9, 16),
+    corner(7, 7, 5, last=1),
+    corner(4, 100, 20),
+]
