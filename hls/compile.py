@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Chain, IntArray
 from exeunt.hls import finn_env, folding, lower
@@ -122,9 +121,7 @@ def targets(
     return found
 
 
-def build(
-    network: Network, *, config: Config, reach: Sequence[float] | None = None
-) -> Compiled:
+def build(network: Network, *, config: Config, reach: Sequence[float] | None = None) -> Compiled:
     """Fold the network for the config's target and make the accelerator of it.
 
     Raises:
@@ -341,9 +338,7 @@ def _read_exits(run_dir: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(
-            f"{path} must be JSON but is not ({error}); calibrate again"
-        ) from error
+        raise InputError(f"{path} must be JSON but is not ({error}); calibrate again") from error
     return data if isinstance(data, dict) else {}
 
 

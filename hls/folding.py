@@ -145,7 +145,7 @@ def _cheapest(
         following: dict[int | None, tuple[tuple[int, int, int], tuple[Fold, ...]]] = {}
         for before, (cost, path) in states.items():
             for item in fitting:
-                steps = ()
+                steps: tuple[int, ...] = ()
                 if before is not None:
                     steps = converters(before, item.lanes_in, elements)
                     if any(elements // s > bound for s in steps):

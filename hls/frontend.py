@@ -9,6 +9,18 @@ import finn.transformation.streamline.absorb as absorb
 import finn.transformation.streamline.reorder as reorder
 import numpy as np
 import numpy.typing as npt
+from exeunt.errors import CheckFailed, InputError
+from exeunt.graph import Integer
+from exeunt.hls.passes.average_to_sum import AverageToSum
+from exeunt.hls.passes.drop_flatten import DropFlatten
+from exeunt.hls.passes.drop_scale import DropScale
+from exeunt.hls.passes.flatten_nhwc import FlattenNHWC
+from exeunt.hls.passes.infer_sum_pool import InferSumPool
+from exeunt.hls.passes.integer_input import IntegerInput
+from exeunt.hls.passes.scale_past_sum import ScalePastSum
+from exeunt.hls.passes.sum_pool_nhwc import SumPoolNHWC
+from exeunt.hls.register import registered
+from exeunt.hls.split import Part
 from finn.transformation.fpgadataflow.convert_to_hw.conv_inp_gen import InferConvInpGen
 from finn.transformation.fpgadataflow.convert_to_hw.pool import InferPool
 from finn.transformation.fpgadataflow.convert_to_hw.quantized_matrix_vector_activation import (
@@ -24,6 +36,7 @@ from finn.transformation.streamline.round_thresholds import RoundAndClipThreshol
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
+from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.base import Transformation
 from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.general import (
@@ -38,19 +51,6 @@ from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
 from qonnx.transformation.remove import RemoveIdentityOps
-
-from exeunt.errors import CheckFailed, InputError
-from exeunt.graph import Integer
-from exeunt.hls.passes.average_to_sum import AverageToSum
-from exeunt.hls.passes.drop_flatten import DropFlatten
-from exeunt.hls.passes.drop_scale import DropScale
-from exeunt.hls.passes.flatten_nhwc import FlattenNHWC
-from exeunt.hls.passes.infer_sum_pool import InferSumPool
-from exeunt.hls.passes.integer_input import IntegerInput
-from exeunt.hls.passes.scale_past_sum import ScalePastSum
-from exeunt.hls.passes.sum_pool_nhwc import SumPoolNHWC
-from exeunt.hls.register import registered
-from exeunt.hls.split import Part
 
 Floats = npt.NDArray[np.floating]
 Integers = npt.NDArray[np.int64]
@@ -159,15 +159,16 @@ def lower(
         if step == "hardware layers":
             _check_converted(model, part.name)
         check(model, step)
+    for node in model.graph.node:
+        if node.domain:  # a flattening that stays has none
+            getCustomOp(node).set_nodeattr("preferred_impl_style", "rtl")
     with registered():
         model = _apply(model, [SpecializeLayers(FPGA_PART), InferShapes(), InferDataTypes()])
         model = model.transform(GiveUniqueNodeNames(f"{part.name}_"))
         check(model, "SpecializeLayers")
     result = model.get_tensor_datatype(model.graph.output[0].name)
     expected = check.expected
-    return Lowered(
-        part.name, model, integer(source), integer(result), drop.scale, inputs, expected
-    )
+    return Lowered(part.name, model, integer(source), integer(result), drop.scale, inputs, expected)
 
 
 def _apply(model: ModelWrapper, transformations: Sequence[Transformation]) -> ModelWrapper:
@@ -204,7 +205,10 @@ def _front(source: str, scale: float) -> list[tuple[str, list[Transformation]]]:
     return [
         ("IntegerInput", [IntegerInput(source, scale), InferShapes(), InferDataTypes()]),
         ("AverageToSum", [AverageToSum(), InferDataLayouts(), InferDataTypes()]),
-        ("ConvertQONNXtoFINN", [ConvertQONNXtoFINN(), *_tidy()]),
+        (
+            "ConvertQONNXtoFINN",
+            [ConvertQONNXtoFINN(), reorder.MoveMaxPoolPastMultiThreshold(), *_tidy()],
+        ),
         (
             "Streamline",
             [absorb.AbsorbScalarBiasIntoMultiThreshold(), Streamline(), ScalePastSum()],

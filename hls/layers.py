@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from exeunt.errors import InputError
 from exeunt.graph import Function, Integer
 
@@ -102,7 +101,8 @@ def layers(model: Any, name: str) -> tuple[Layer, ...]:
         get = getCustomOp(node).get_nodeattr
         pending.append(node.name)
         if operator == "FMPadding":
-            pad = tuple(int(p) for p in get("Padding"))
+            top, left, bottom, right = (int(p) for p in get("Padding"))
+            pad = (top, left, bottom, right)
             continue
         if operator == "ConvolutionInputGenerator":
             window = Window(_pair(get("ConvKernelDim")), _pair(get("Stride")), pad)
@@ -114,7 +114,7 @@ def layers(model: Any, name: str) -> tuple[Layer, ...]:
         elif operator == "Thresholding":
             made = _threshold(model, node, common, get, result)
         elif operator == "Pool":
-            function: Function = {"MaxPool": "max", "AccPool": "sum"}[get("Function")]
+            function: Function = "max" if get("Function") == "MaxPool" else "sum"
             if function == "max" and dtype.signed and window is not None and any(window.pad):
                 raise InputError(
                     f"{name}: a padded max pool needs unsigned values but {node.name} has "

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-
 from exeunt.graph import (
     Chain,
-    Integer,
     IntArray,
+    Integer,
     Mvu,
     Node,
     Pool,

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from qonnx.core.datatype import DataType
-from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.core.onnx_exec import execute_onnx
-from qonnx.transformation.infer_shapes import InferShapes
-from qonnx.util.cleanup import cleanup_model
-
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Integer
 from exeunt.hls import finn_env, frontend, qonnx_file
 from exeunt.hls.frontend import Lowered
 from exeunt.hls.layers import Layer, layers
+from exeunt.hls.passes.break_ties import BreakTies
 from exeunt.hls.register import registered
-from exeunt.hls.split import split
+from exeunt.hls.split import remove_input_quantizer, split
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+from qonnx.transformation.infer_shapes import InferShapes
+from qonnx.util.cleanup import cleanup_model
 
 Progress = Callable[[str], None]
 CHECK_FRAMES = 2  # on which every pass is checked; each costs about a second for three exits
@@ -94,8 +94,10 @@ def read(
                 f"{images.shape[1:]}; use the data it was trained on"
             )
         images = images[:CHECK_FRAMES]
-        golden = _run(tidied, images)
         _same(model, tidied, images, path)
+        remove_input_quantizer(tidied, str(path))
+        tidied = tidied.transform(BreakTies())
+        golden = _run(tidied, images)
         parts = split(tidied, str(path))
         lowered = []
         source, scale = DataType["UINT8"], 1.0
@@ -112,10 +114,10 @@ def read(
                 source, scale, frames = result, done.scale, done.outputs
         with registered():
             found = tuple(layers(part.model, part.name) for part in lowered)
-    for part, chain in zip(lowered, found, strict=True):
-        if not chain or not any(layer.kind == "matrix" for layer in chain):
+    for done, chain in zip(lowered, found, strict=True):
+        if not any(layer.kind == "matrix" for layer in chain):
             raise InputError(
-                f"{path}: {part.name} must have at least one linear or convolution layer but has "
+                f"{path}: {done.name} must have at least one linear or convolution layer but has "
                 "none; move the exit or add a layer"
             )
     return Network(path.stem, shape, tuple(lowered), found)
@@ -130,9 +132,7 @@ def _check_cut(part: Lowered) -> None:
         )
 
 
-def _run(
-    model: ModelWrapper, images: npt.NDArray[np.uint8]
-) -> dict[str, npt.NDArray[np.floating]]:
+def _run(model: ModelWrapper, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.floating]]:
     """Every tensor of the QONNX network for `images`, (N, ...) float64."""
     name = model.graph.input[0].name
     runs = [

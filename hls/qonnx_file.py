@@ -12,20 +12,45 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from exeunt.errors import InputError
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
 from qonnx.core.modelwrapper import ModelWrapper
 
-from exeunt.errors import InputError
-
 OPERATORS = frozenset(
-    (
-        "Quant Conv BatchNormalization Relu MaxPool AveragePool GlobalAveragePool ReduceMean "
-        "Flatten Reshape Gemm MatMul Mul Div Add Sub Identity Transpose Unsqueeze Squeeze "
-        "Constant ConstantOfShape Shape Gather Concat Cast Slice"
-    ).split()
+    [
+        "Quant",
+        "Conv",
+        "BatchNormalization",
+        "Relu",
+        "MaxPool",
+        "AveragePool",
+        "GlobalAveragePool",
+        "ReduceMean",
+        "Flatten",
+        "Reshape",
+        "Gemm",
+        "MatMul",
+        "Mul",
+        "Div",
+        "Add",
+        "Sub",
+        "Identity",
+        "Transpose",
+        "Unsqueeze",
+        "Squeeze",
+        "Constant",
+        "ConstantOfShape",
+        "Shape",
+        "Gather",
+        "Concat",
+        "Cast",
+        "Slice",
+    ]
 )
-_STATIC_ONLY = frozenset("Constant ConstantOfShape Shape Gather Concat Cast Slice".split())
+_STATIC_ONLY = frozenset(
+    ["Constant", "ConstantOfShape", "Shape", "Gather", "Concat", "Cast", "Slice"]
+)
 MAX_EXITS = 8
 
 
@@ -146,9 +171,7 @@ def _check_operators(model: ModelWrapper, path: Path) -> None:
                 f"{path}: {label} uses auto_pad, which is not supported; give explicit pads"
             )
         if attributes.get("ceil_mode", 0):
-            raise InputError(
-                f"{path}: {label} uses ceil_mode, which is not supported; use floor"
-            )
+            raise InputError(f"{path}: {label} uses ceil_mode, which is not supported; use floor")
     if not quantizers:
         raise InputError(
             f"{path}: the network has no quantizers (no Quant node); "

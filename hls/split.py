@@ -13,18 +13,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import onnx
+from exeunt.errors import InputError
+from exeunt.hls.qonnx_file import is_static, scalar
 from onnx import TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import qonnx_make_model
 
-from exeunt.errors import InputError
-from exeunt.hls.qonnx_file import is_static, scalar
-
 PASSIVE = frozenset(
-    "MaxPool AveragePool GlobalAveragePool ReduceMean Flatten Reshape Transpose Identity".split()
+    [
+        "MaxPool",
+        "AveragePool",
+        "GlobalAveragePool",
+        "ReduceMean",
+        "Flatten",
+        "Reshape",
+        "Transpose",
+        "Identity",
+    ]
 )
-_HEAD_STARTS = frozenset("Flatten Reshape Gemm MatMul GlobalAveragePool ReduceMean".split())
+_HEAD_STARTS = frozenset(
+    ["Flatten", "Reshape", "Gemm", "MatMul", "GlobalAveragePool", "ReduceMean"]
+)
 
 
 @dataclass(frozen=True)
@@ -41,14 +50,12 @@ def split(model: ModelWrapper, path: str) -> list[Part]:
     """Parts in pipeline order seg0, head0, seg1, head1, ... of a tidied QONNX model.
 
     Args:
-        model: tidied, its outputs in exit order; an identity quantizer on the image is removed.
+        model: tidied, its outputs in exit order, see also `remove_input_quantizer`.
         path: for the messages.
 
     Raises:
-        InputError: paths that join, exits out of order, a cut that is not a quantizer's output,
-            an image that is not used as integers.
+        InputError: paths that join, exits out of order, a cut that is not a quantizer's output.
     """
-    _remove_input_quantizer(model, path)
     paths = [_path(model, o.name, path) for o in model.graph.output]
     exits = len(paths)
     cuts = [_common(paths[i], paths[i + 1]) for i in range(exits - 1)]
@@ -147,8 +154,12 @@ def _last_cut(model: ModelWrapper, tensors: list[str], start: int, path: str) ->
     return best
 
 
-def _remove_input_quantizer(model: ModelWrapper, path: str) -> None:
-    """Take away a quantizer on the image that does nothing to integers from 0 to 255."""
+def remove_input_quantizer(model: ModelWrapper, path: str) -> None:
+    """Take away a quantizer on the image that does nothing to integers from 0 to 255.
+
+    Raises:
+        InputError: the image is shifted, or its quantizer changes such integers.
+    """
     name, factor = model.graph.input[0].name, 1.0
     while True:
         consumers = model.find_consumers(name)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from exeunt.errors import InputError
+from exeunt.hls.passes.sum_pool_nhwc import TO_NCHW
+from exeunt.hls.qonnx_file import scalar
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.util.basic import get_by_name
-
-from exeunt.errors import InputError
-from exeunt.hls.passes.sum_pool_nhwc import TO_NCHW
-from exeunt.hls.qonnx_file import scalar
 
 
 class FlattenNHWC(Transformation):
@@ -28,7 +27,7 @@ class FlattenNHWC(Transformation):
                 continue
             if len(model.get_tensor_shape(flatten.output[0])) != 2:
                 continue
-            n, h, w, c = model.get_tensor_shape(transpose.input[0])
+            _n, h, w, c = model.get_tensor_shape(transpose.input[0])
             order = np.arange(c * h * w).reshape(c, h, w).transpose(1, 2, 0).ravel()
             if h * w > 1 and c > 1:
                 _permute(model, flatten, order)
