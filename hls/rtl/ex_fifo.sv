@@ -27,8 +27,12 @@ module ex_fifo #(
 
   localparam int COUNT_BITS = $clog2(DEPTH + 1);
 
-  if (WIDTH < 1) $error("ex_fifo: WIDTH must be at least 1, is %0d", WIDTH);
-  if (DEPTH < 1) $error("ex_fifo: DEPTH must be at least 1, is %0d", DEPTH);
+  if (WIDTH < 1) begin : g_bad_width
+    $error("ex_fifo: WIDTH must be at least 1, is %0d", WIDTH);
+  end
+  if (DEPTH < 1) begin : g_bad_depth
+    $error("ex_fifo: DEPTH must be at least 1, is %0d", DEPTH);
+  end
 
   wire take = s_valid && s_ready;
   wire give = m_valid && m_ready;

@@ -22,7 +22,9 @@ module ex_fork #(
     output wire  [WIDTH-1:0] m1_data
 );
 
-  if (WIDTH < 1) $error("ex_fork: WIDTH must be at least 1, is %0d", WIDTH);
+  if (WIDTH < 1) begin : g_bad_width
+    $error("ex_fork: WIDTH must be at least 1, is %0d", WIDTH);
+  end
 
   logic done0_q, done1_q;  // this branch already has the word on offer
   wire  has0 = done0_q || m0_ready;

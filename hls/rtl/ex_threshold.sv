@@ -1,0 +1,152 @@
+// Counts thresholds: y = BIAS + #{ t : x >= t } for each of PE lanes, LEVELS thresholds a channel.
+//
+// Word k of a pixel carries channels k*PE .. k*PE + PE - 1; FOLDS words make a pixel. A binary
+// search, one comparison a stage: STAGES = clog2(LEVELS + 1). Latency STAGES + 1, one word a cycle.
+// On stall the stages fill up (STAGES + 1 words), then s_ready falls; s_ready depends on m_ready.
+// On reset all words inside are forgotten and the next one is the first of a pixel.
+//
+// Stage j of lane p reads <THRESHOLD_FILE>_<j>_<p, three digits>.hex at address {fold, bits found}:
+// the threshold minus the smallest input value, IN_BITS + 1 bits, from 0 (always) to 2**IN_BITS
+// (never, also in the places behind LEVELS).
+`default_nettype none
+
+module ex_threshold #(
+    parameter int PE        = 1,    // channels of a word
+    parameter int IN_BITS   = 16,   // bits of x
+    parameter bit IN_SIGNED = 1'b1, // x is two's complement
+    parameter int OUT_BITS  = 4,    // bits of y
+    parameter int FOLDS     = 1,    // words of a pixel
+    parameter int LEVELS    = 15,   // thresholds of a channel
+    parameter int BIAS      = 0,    // y below the first threshold
+    parameter     THRESHOLD_FILE = ""  // beginning of the file names; empty: not initialised
+) (
+    input  wire                    clk,
+    input  wire                    rst,
+    input  wire                    s_valid,
+    output wire                    s_ready,
+    input  wire  [PE*IN_BITS-1:0]  s_data,
+    output wire                    m_valid,
+    input  wire                    m_ready,
+    output logic [PE*OUT_BITS-1:0] m_data
+);
+
+  localparam int STAGES    = $clog2(LEVELS + 1);
+  localparam int FOLD_BITS = FOLDS > 1 ? $clog2(FOLDS) : 1;
+  localparam int T_BITS    = IN_BITS + 1;
+
+  if (PE < 1 || PE > 999) begin : g_bad_pe
+    $error("ex_threshold: PE must be 1 to 999, is %0d", PE);
+  end
+  if (LEVELS < 1 || LEVELS > 255) begin : g_bad_levels
+    $error("ex_threshold: LEVELS must be 1 to 255, is %0d", LEVELS);
+  end
+  if (OUT_BITS < STAGES) begin : g_bad_out_bits
+    $error("ex_threshold: OUT_BITS must be >= %0d, is %0d", STAGES, OUT_BITS);
+  end
+  if (FOLDS < 1) begin : g_bad_folds
+    $error("ex_threshold: FOLDS must be at least 1, is %0d", FOLDS);
+  end
+
+  // Stage j < STAGES holds words about to be compared, stage STAGES the results.
+  logic [STAGES:0] valid_q;
+  wire  [STAGES:0] offer = {valid_q[STAGES-1:0], s_valid};  // stage j could get a word
+  logic [STAGES:0] enable;                                  // stage j can take one
+
+  always_comb begin
+    enable[STAGES] = !valid_q[STAGES] || m_ready;
+    for (int j = STAGES - 1; j >= 0; j--) enable[j] = !valid_q[j] || enable[j+1];
+  end
+
+  always_ff @(posedge clk) begin
+    if (rst) valid_q <= '0;
+    else valid_q <= (valid_q & ~enable) | (offer & enable);
+  end
+
+  assign s_ready = enable[0];
+  assign m_valid = valid_q[STAGES];
+
+  // The smallest value becomes 0, so that all comparisons are unsigned.
+  logic [PE*IN_BITS-1:0] x;
+  always_comb begin
+    x = s_data;
+    if (IN_SIGNED) for (int p = 0; p < PE; p++) x[(p+1)*IN_BITS-1] = !s_data[(p+1)*IN_BITS-1];
+  end
+
+  logic [FOLD_BITS-1:0] fold_q;
+  if (FOLDS > 1) begin : g_fold
+    always_ff @(posedge clk) begin
+      if (rst) fold_q <= '0;
+      else if (s_valid && s_ready) begin
+        fold_q <= fold_q == FOLD_BITS'(FOLDS - 1) ? '0 : fold_q + 1'b1;
+      end
+    end
+  end else begin : g_no_fold
+    assign fold_q = '0;
+  end
+
+  for (genvar j = 0; j < STAGES; j++) begin : g_stage
+    localparam int DEPTH = FOLDS << j;
+    localparam int ADDR_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+    localparam bit [7:0] STAGE_DIGIT = 8'(48 + j);
+
+    logic [PE*IN_BITS-1:0]  x_d, x_q;
+    logic [FOLD_BITS-1:0]   fold_stage_d;
+    logic [PE*STAGES-1:0]   found_d, found_q;  // of each lane, the j bits found so far
+    wire  [PE*STAGES-1:0]   found_next;        // and after this stage's comparison
+    wire                    load = offer[j] && enable[j];
+
+    if (j == 0) begin : g_first
+      assign x_d          = x;
+      assign fold_stage_d = fold_q;
+      assign found_d      = '0;
+    end else begin : g_later
+      assign x_d          = g_stage[j-1].x_q;
+      assign fold_stage_d = g_stage[j-1].g_pass.fold_stage_q;
+      assign found_d      = g_stage[j-1].found_next;
+    end
+
+    always_ff @(posedge clk) begin
+      if (load) begin
+        x_q     <= x_d;
+        found_q <= found_d;
+      end
+    end
+
+    if (j < STAGES - 1) begin : g_pass
+      logic [FOLD_BITS-1:0] fold_stage_q;
+      always_ff @(posedge clk) if (load) fold_stage_q <= fold_stage_d;
+    end
+
+    for (genvar p = 0; p < PE; p++) begin : g_lane
+      localparam bit [23:0] LANE_DIGITS = {8'(48 + p / 100), 8'(48 + p / 10 % 10), 8'(48 + p % 10)};
+
+      logic [T_BITS-1:0]    memory[DEPTH];
+      logic [T_BITS-1:0]    threshold_q;
+      wire  [ADDR_BITS-1:0] address =
+          ADDR_BITS'({fold_stage_d, STAGES'(found_d[p*STAGES+:STAGES])} >> (STAGES - j));
+
+      if (THRESHOLD_FILE != "") begin : g_file
+        initial $readmemh({THRESHOLD_FILE, "_", STAGE_DIGIT, "_", LANE_DIGITS, ".hex"}, memory);
+      end
+
+      always_ff @(posedge clk) if (load) threshold_q <= memory[address];
+
+      wire reached = {1'b0, x_q[p*IN_BITS+:IN_BITS]} >= threshold_q;
+      // Bits are found from the top; those still unknown are 0.
+      assign found_next[p*STAGES+:STAGES] =
+          found_q[p*STAGES+:STAGES] | STAGES'({31'b0, reached} << (STAGES - 1 - j));
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    if (offer[STAGES] && enable[STAGES]) begin
+      for (int p = 0; p < PE; p++) begin
+        m_data[p*OUT_BITS+:OUT_BITS] <=
+            OUT_BITS'(BIAS + 32'(g_stage[STAGES-1].found_next[p*STAGES+:STAGES]));
+      end
+    end
+  end
+
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,33 @@
+"""`ex_threshold` against its reference, and the reference against the definition."""
+
+import numpy as np
+import pytest
+from exeunt.graph import Integer, Threshold
+from exeunt.reference import threshold
+from lib.bench import Corner, check_stream_block
+from lib.stream_block import random_input
+from threshold.corners import CORNERS
+
+
+@pytest.mark.sim
+def test_threshold() -> None:
+    check_stream_block("threshold", CORNERS)
+
+
+@pytest.mark.parametrize("corner", CORNERS, ids=lambda c: c.name)
+def test_values_against_the_definition(corner: Corner) -> None:
+    node = corner.node
+    assert isinstance(node, Threshold)
+    x = random_input(node, 3, 5)
+    limits = corner.arrays["thresholds"]
+    expected = node.bias + (x[..., None] >= limits).sum(axis=-1)
+    assert np.array_equal(threshold.values(node, corner.arrays, x), expected)
+
+
+def test_search_and_table_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).integers(-300, 300, (50, 4))
+    limits = np.sort(np.random.default_rng(1).integers(-320, 320, (4, 15)), axis=1)
+    kwargs = {"bias": -8, "output": Integer(4, True), "low": -512, "high": 511}
+    by_table = threshold.count(x, limits, **kwargs)
+    monkeypatch.setattr(threshold, "TABLE_ENTRIES", 0)
+    assert np.array_equal(by_table, threshold.count(x, limits, **kwargs))
