@@ -9,11 +9,21 @@ import time
 from pathlib import Path
 
 import pytest
-
 from exeunt import cli, report, run
 from exeunt.errors import CheckFailed, ToolError
 
-STEPS = "run fetch train calibrate export compile simulate synth report doctor".split()
+STEPS = [
+    "run",
+    "fetch",
+    "train",
+    "calibrate",
+    "export",
+    "compile",
+    "simulate",
+    "synth",
+    "report",
+    "doctor",
+]
 
 
 def call(*arguments: str) -> int:

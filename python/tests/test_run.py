@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from exeunt import config, report, run
 from exeunt.errors import CheckFailed, InputError
 

@@ -1,0 +1,129 @@
+"""The package is what the folders are: nothing is left out of the wheel, nothing unpinned."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import tomllib
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+FOLDERS = {"exeunt": "python/exeunt", "exeunt.quant": "quant", "exeunt.hls": "hls"}
+FOLDERS["exeunt.boards"] = "boards"
+
+
+def packages() -> dict[str, Path]:
+    """Import name -> folder of everything that has an __init__.py."""
+    found = {}
+    for name, folder in FOLDERS.items():
+        for init in sorted((ROOT / folder).rglob("__init__.py")):
+            inner = init.parent.relative_to(ROOT / folder).parts
+            found[".".join((name, *inner))] = init.parent
+    return found
+
+
+def test_every_folder_is_listed():
+    assert sorted(PROJECT["tool"]["setuptools"]["packages"]) == sorted(packages())
+    assert PROJECT["tool"]["setuptools"]["package-dir"] == FOLDERS
+
+
+def test_folders_are_not_importable_by_their_bare_names():
+    for name in ("quant", "hls"):
+        done = subprocess.run(
+            [sys.executable, "-c", f"import {name}"], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 1
+        assert f"exeunt.{name}" in done.stderr
+
+
+def tracked(folder: Path) -> list[Path]:
+    done = subprocess.run(
+        ["git", "ls-files", "-z", str(folder)], cwd=ROOT, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        pytest.skip("needs a git checkout")
+    return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).exists()]
+
+
+def test_wheel_has_every_file(tmp_path):
+    source = tmp_path / "source"
+    for path in tracked(ROOT):
+        copy = source / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    arguments = ["wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(tmp_path), "."]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments],
+        cwd=source,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    (wheel,) = tmp_path.glob("*.whl")
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    wanted = set()
+    for name, folder in FOLDERS.items():
+        for path in tracked(ROOT / folder):
+            relative = path.relative_to(ROOT / folder).as_posix()
+            if not relative.endswith(".md"):
+                wanted.add(f"{name.replace('.', '/')}/{relative}")
+    assert wanted <= inside, f"missing from the wheel: {sorted(wanted - inside)}"
+    strangers = {n for n in inside - wanted if not re.match(r"exeunt-[\d.]+\.dist-info/", n)}
+    assert not strangers
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_requirements_are_exact_and_of_no_place(name):
+    lines = (ROOT / name).read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+", pin) for pin in pins)
+    assert len({pin.lower() for pin in pins}) == len(pins)
+
+
+def test_requirements_are_what_is_installed_here():
+    from importlib.metadata import version
+
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for line in (ROOT / name).read_text().splitlines():
+            if not line.startswith("#"):
+                package, _, wanted = line.partition("==")
+                assert version(package).partition("+")[0] == wanted, package
+
+
+def test_version_is_said_once_each():
+    from exeunt import __version__
+
+    assert PROJECT["project"]["version"] == __version__
+    assert __version__ in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_make_says_what_is_missing(tmp_path):
+    done = subprocess.run(
+        [shutil.which("make") or "make", "venv", "PYTHON=no-such-python", f"VENV={tmp_path}/venv"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    first = done.stderr.splitlines()[0]
+    assert first.startswith("make: no-such-python must be on the PATH, got no such tool: install")
+
+
+def test_ci_runs_lint_and_test_alone():
+    path = ROOT / ".ci" / "run"
+    assert path.stat().st_mode & 0o111
+    calls = [line for line in path.read_text().splitlines() if line.startswith("make ")]
+    assert calls == ["make lint", "make test"]
+
+
+def test_no_file_is_too_long():
+    for path in tracked(ROOT):
+        if path.suffix == ".py":
+            lines = len(path.read_text().splitlines())
+            assert lines <= 520, f"{path.relative_to(ROOT)} has {lines} lines; split it"
