@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from exeunt import cli, report, run
 from exeunt.errors import CheckFailed, ToolError
 

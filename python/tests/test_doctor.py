@@ -6,6 +6,7 @@ import io
 import stat
 
 import pytest
+
 from exeunt import doctor
 from exeunt.errors import ToolError
 

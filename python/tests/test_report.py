@@ -57,7 +57,18 @@ def test_failed_write_leaves_the_old_file(tmp_path):
 
 def test_page_has_every_section_and_stands_alone(finished):
     page = report.write(finished).read_text()
-    for name in "exits images cost training timeline blocks finn identity config notes".split():
+    for name in [
+        "exits",
+        "images",
+        "cost",
+        "training",
+        "timeline",
+        "blocks",
+        "finn",
+        "identity",
+        "config",
+        "notes",
+    ]:
         assert f'<h2 id="{name}">' in page, name
     assert "97.5% of the test images are answered right" in page
     assert "every answer is the reference&#39;s" in page

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from exeunt import config, report, run
 from exeunt.errors import CheckFailed, InputError
 

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from exeunt import config, manifest, report, synth
 from exeunt.errors import InputError, ToolError
 

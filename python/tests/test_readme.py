@@ -1,0 +1,74 @@
+"""The README's examples are executed, and what it names exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exeunt import cli, config
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def of(language: str) -> list[str]:
+    return [body for kind, body in BLOCKS if kind == language]
+
+
+@pytest.mark.parametrize("code", of("python"))
+def test_python_examples_run(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("text", of("toml"))
+def test_toml_examples_are_configs(text):
+    loaded = config.parse(text)
+    assert config.parse(config.to_toml(loaded)) == loaded
+
+
+@pytest.mark.parametrize("text", of("console"))
+def test_console_examples_print_what_they_show(text):
+    command, _, expected = text.removeprefix("$ ").partition("\n")
+    program, *arguments = shlex.split(command)
+    assert program == "exeunt"
+    done = subprocess.run(
+        [sys.executable, "-m", "exeunt.cli", *arguments], capture_output=True, text=True
+    )
+    assert done.stdout == expected
+
+
+def test_commands_and_targets_exist():
+    plain = "\n".join(body for kind, body in BLOCKS if not kind) + TEXT
+    for step in set(re.findall(r"^exeunt ([a-z]+)", plain, re.MULTILINE)):
+        assert step in cli.cli.commands, step
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"(?:^|`)make ([a-z-]+)", plain, re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_tree_names_what_is_there():
+    (tree,) = [body for kind, body in BLOCKS if body.startswith("python/exeunt/")]
+    folder = ROOT
+    for line in tree.splitlines():
+        names = re.match(r"( *)(\S+(?: \S+)*)", line)
+        for name in re.split(r" +", names.group(2).split("  ")[0]):
+            if name == "build/":
+                continue
+            inside = folder if names.group(1) else ROOT
+            assert (inside / name).exists(), f"{inside / name}"
+            if not names.group(1):
+                folder = ROOT / name
+
+
+def test_every_path_in_the_text_exists():
+    inline = set(re.findall(r"`((?:hls|python|quant|rtl_tests|examples)/[\w./]*)`", TEXT))
+    assert inline
+    for name in inline:
+        assert (ROOT / name).exists(), name
