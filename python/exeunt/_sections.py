@@ -89,9 +89,15 @@ def tiles(report: Mapping[str, Any]) -> list[dict[str, str]]:
         fps, clock = hardware.get("throughput_fps"), hardware.get("clock_mhz")
         note = f"{number(fps)} images/s at {clock:g} MHz" if fps and clock else ""
         tile("cycles an image", number(simulation["cycles_per_image"]), note)
-    base = (hardware.get("baseline") or {}).get("throughput_fps")
-    if base and hardware.get("throughput_fps"):
-        tile("speedup", f"{hardware['throughput_fps'] / base:.2f} x", "over no early exit")
+    base = hardware.get("baseline") or {}
+    if base.get("throughput_fps") and hardware.get("throughput_fps"):
+        ratio = hardware["throughput_fps"] / base["throughput_fps"]
+        lanes = f"{hardware.get('lanes', '?')} and {base.get('lanes', '?')} multipliers"
+        tile("speedup over no early exit", f"{ratio:.2f} x", lanes)
+    if hardware.get("multiplies_saved") is not None:
+        spent = number(hardware.get("multiplies_per_image"))
+        saved = percent(hardware["multiplies_saved"])
+        tile("multiplications saved", saved, f"{spent} an image")
     for entry in report.get("synthesis", []):
         total = entry.get("resources", {})
         note = ", ".join(f"{number(v)} {KINDS[k]}" for k, v in total.items() if k in KINDS)
@@ -159,22 +165,23 @@ def cost(run_dir: Path) -> Part | None:
 
 def gallery(run_dir: Path) -> Part | None:
     """Some test images of each exit, with the answers of the RTL."""
-    outcome = outcomes(run_dir)
-    if outcome is None or not (run_dir / "splits.npz").is_file():
+    answers = (read_json(run_dir / "simulation.json") or {}).get("answers")
+    if not answers or not (run_dir / "splits.npz").is_file():
         return None
     with np.load(run_dir / "splits.npz", allow_pickle=False) as splits:
         images, labels = splits["test_images"], splits["test_labels"].astype(np.int64)
-    count = len(outcome["exit"])
-    if count == 0 or count > len(images):
+    left, classes = np.array(answers["exit"], np.int64), np.array(answers["class"], np.int64)
+    count = len(left)
+    if not 0 < count <= len(images):
         return None
-    exits_seen = outcome["exit"].astype(np.int64)
+    exits_there = len((read_json(run_dir / "exits.json") or {}).get("thresholds", ()))
     drawn = {
         "svg": figures.gallery(
             images[:count],
             labels[:count],
-            exits_seen,
-            outcome["class"].astype(np.int64),
-            count=int(outcome.get("exits", exits_seen.max() + 1)),
+            left,
+            classes,
+            count=max(exits_there, int(left.max()) + 1),
         ),
         "caption": "Test images by the exit at which they left, as the RTL answered them; "
         "a wrong answer says what was answered.",
@@ -182,28 +189,22 @@ def gallery(run_dir: Path) -> Part | None:
     return section("images", "Who leaves where", drawn)
 
 
-def outcomes(run_dir: Path) -> dict[str, Any] | None:
-    """Per test image, what the RTL answered and when: simulation.npz, None when absent."""
-    path = run_dir / "simulation.npz"
-    if not path.is_file():
-        return None
-    with np.load(path, allow_pickle=False) as stored:
-        found = {name: stored[name] for name in stored.files}
-    return found if {"exit", "class"} <= set(found) else None
-
-
 def timeline(run_dir: Path) -> Part | None:
     """Which frame is where, for the first frames of the simulation."""
-    found = outcomes(run_dir)
-    if found is None or not {"accept", "decide", "result"} <= set(found):
+    found = read_json(run_dir / "simulation.json") or {}
+    if not found.get("accepts"):
         return None
-    count = min(SHOWN_FRAMES, len(found["accept"]))
+    count = min(SHOWN_FRAMES, len(found["accepts"]))
+    left = np.array(found["exits"], np.int64)
+    decided = np.full((len(left), len(found["decides"])), -1, np.int64)
+    for i, cycles in enumerate(found["decides"]):  # of the frames that got there, in order
+        decided[np.flatnonzero(left >= i)[: len(cycles)], i] = cycles
     drawn = {
         "svg": figures.timeline(
-            found["accept"][:count],
-            found["decide"][:count],
-            found["result"][:count],
-            found["exit"][:count].astype(np.int64),
+            np.array(found["accepts"][:count], np.int64),
+            decided[:count],
+            np.array(found["leaves"][:count], np.int64),
+            left[:count],
         ),
         "caption": f"The first {count} frames in the RTL simulation. A frame that leaves early "
         "frees the later stages for others.",
@@ -278,8 +279,11 @@ def _words(stream: Mapping[str, Any]) -> int:
 def _utilisation(entry: Mapping[str, Any]) -> Part:
     head = ("block", "module", *KINDS.values())
     rows = [
-        (INDENT * (block["level"] - 1) + block["name"], block["module"])
-        + tuple(number(block.get(kind)) for kind in KINDS)
+        (
+            INDENT * (block["level"] - 1) + block["name"],
+            block["module"],
+            *(number(block.get(kind)) for kind in KINDS),
+        )
         for block in entry.get("blocks", [])
     ]
     total = entry.get("resources", {})

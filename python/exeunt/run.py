@@ -27,6 +27,15 @@ STATE = ".state.json"
 LOCK = ".lock"
 CONFIG = "config.toml"
 _CHUNK = 1 << 20
+_BASELINE = (  # what a simulation says of the network without exits
+    "cycles_per_image",
+    "images",
+    "lanes",
+    "latency_cycles",
+    "mismatches",
+    "multiplies_per_image",
+    "throughput_fps",
+)
 
 
 @dataclass(frozen=True)
@@ -120,13 +129,15 @@ STEPS: tuple[Step, ...] = (
         sections=("simulate",),
         inputs=("manifest.json", "rtl", "design.f", "splits.npz", "baseline"),
         outputs=("simulation.json",),
-        may=("simulation.npz",),
         reports=(
             "simulation",
             "cycle_reference",
-            "hardware.throughput_fps",
-            "hardware.baseline.throughput_fps",
+            "hardware.lanes",
+            "hardware.multiplies_per_image",
+            "hardware.multiplies_saved",
             "hardware.speedup_equal_resources",
+            "hardware.throughput_fps",
+            *(f"hardware.baseline.{key}" for key in _BASELINE),
         ),
     ),
     Step(

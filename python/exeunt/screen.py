@@ -200,8 +200,9 @@ def summary(report: Mapping[str, Any], seconds: Mapping[str, float]) -> list[Tab
         rows.append((text, _count(hardware.get("throughput_fps"))))
     speedup = _ratio(hardware.get("throughput_fps"), baseline.get("throughput_fps"))
     rows += [
+        ("multiplications saved", _percent(hardware.get("multiplies_saved"))),
+        ("multipliers, ours and without exits", _pair(hardware, baseline, "lanes")),
         ("speedup over the network without exits", speedup),
-        ("speedup at equal resources", _times(hardware.get("speedup_equal_resources"))),
     ]
     for target, total in _resources(report):
         text = ", ".join(f"{v:,} {k}" for k, v in total.items())
@@ -216,6 +217,10 @@ def summary(report: Mapping[str, Any], seconds: Mapping[str, float]) -> list[Tab
 
 def _ratio(a: Any, b: Any) -> str:
     return _times(a / b) if a and b else "-"
+
+
+def _pair(ours: Mapping[str, Any], base: Mapping[str, Any], key: str) -> str:
+    return f"{_count(ours.get(key))} and {_count(base.get(key))}"
 
 
 def _times(value: Any) -> str:

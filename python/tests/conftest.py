@@ -47,11 +47,16 @@ def finished_run(folder: Path, frames: int = 60) -> Path:
     decide = accept[:, None] + np.array([[150, 420, 800]])
     answers = labels.copy()
     answers[:4] = (answers[:4] + 1) % 10
-    np.savez(
-        folder / "simulation.npz",
-        **{"exit": left, "class": answers, "accept": accept, "decide": decide},
-        result=np.take_along_axis(decide, left[:, None], 1)[:, 0] + 2,
-    )
+    leaves = np.take_along_axis(decide, left[:, None], 1)[:, 0] + 2
+    simulation = {
+        "schema": 1,
+        "accepts": accept.tolist(),
+        "decides": [decide[left >= i, i].tolist() for i in range(3)],
+        "exits": left.tolist(),
+        "leaves": leaves.tolist(),
+        "answers": {"class": answers.tolist(), "exit": left.tolist()},
+    }
+    (folder / "simulation.json").write_text(json.dumps(simulation))
     (folder / "manifest.json").write_text(json.dumps(_manifest()))
     (folder / "report").mkdir()
     estimate = {"critical_path_cycles": 1234, "max_cycles": 576}
@@ -79,8 +84,11 @@ def finished_run(folder: Path, frames: int = 60) -> Path:
             "exits": [
                 {"index": i, "rate": r, "accuracy": a, "reach": p, "macs": m, "latency_cycles": c}
                 for i, (r, a, p, m, c) in enumerate(
-                    [(0.6, 0.99, 1.0, 9000, 150), (0.25, 0.98, 0.4, 21000, 420)]
-                    + [(0.15, 0.9, 0.15, 60000, 800)]
+                    [
+                        (0.6, 0.99, 1.0, 9000, 150),
+                        (0.25, 0.98, 0.4, 21000, 420),
+                        (0.15, 0.9, 0.15, 60000, 800),
+                    ]
                 )
             ],
             "simulation": {
@@ -95,7 +103,10 @@ def finished_run(folder: Path, frames: int = 60) -> Path:
             "hardware": {
                 "clock_mhz": 100.0,
                 "throughput_fps": 1420000.0,
-                "baseline": {"throughput_fps": 700000.0},
+                "lanes": 96,
+                "multiplies_per_image": 20100.0,
+                "multiplies_saved": 0.62,
+                "baseline": {"throughput_fps": 700000.0, "lanes": 94},
             },
             "synthesis": [
                 {"target": "xc7", "tool": "Yosys 0.70", "blocks": blocks, "resources": total}

@@ -225,7 +225,7 @@ def compare(
 def timeline(answers: Answers, predictions: Sequence[system.Prediction]) -> str:
     """simulation.json: which frame is where, for the first frames of the first slice.
 
-    Cycles count from the first accepted beat; `decides[i]` lists the frames that reach exit i.
+    `answers` has the class and the exit of every image. Cycles count from the first accepted beat; `decides[i]` lists the frames that reach exit i.
     """
     part = answers.slices[0]
     start = int(part.trace.accepts[0])
@@ -244,5 +244,6 @@ def timeline(answers: Answers, predictions: Sequence[system.Prediction]) -> str:
         "decides": decides,
         "leaves": (answers.left[:count] - start).tolist(),
         "leaves_predicted": (found.results[:count] - found.accepts[0]).tolist(),
+        "answers": {name: answers.got[name].tolist() for name in ("class", "exit")},
     }
-    return json.dumps(data, indent=1, sort_keys=True) + "\n"
+    return json.dumps(data, sort_keys=True) + "\n"
