@@ -49,7 +49,7 @@ class Stage:
 
 SMALL = (
     Stage(4, simd=3, pe=2),
-    Stage(6, simd=2, pe=2, pool=False),
+    Stage(6, simd=2, pe=3, pool=False),
     Stage(8, simd=3, pe=4, reduce=False, head_simd=4, head_pe=2),
 )
 
@@ -75,6 +75,7 @@ class _Builder:
     def lanes(self, lanes: int) -> None:
         """Convert to `lanes` elements a beat."""
         if self.stream.lanes != lanes:
+            assert max(self.stream.lanes, lanes) % min(self.stream.lanes, lanes) == 0, self.name
             flat = Stream((1, 1, self.stream.elements), self.stream.dtype, lanes)
             shape = self.stream.shape if self.stream.shape[2] % lanes == 0 else flat.shape
             out = Stream(shape, self.stream.dtype, lanes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,9 +71,9 @@ def load_images(run_dir: Path, manifest: Manifest, count: int) -> tuple[Images, 
             f"{path} must hold the test images and is missing; run `exeunt train` first."
         )
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             images, labels = data["test_images"], data["test_labels"]
-    except (ValueError, KeyError, OSError, EOFError):
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
         raise InputError(
             f"{path} must be an .npz with test_images and test_labels and is not; "
             "run `exeunt train` again."

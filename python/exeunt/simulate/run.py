@@ -223,7 +223,7 @@ def compare(
 
 
 def timeline(answers: Answers, predictions: Sequence[system.Prediction]) -> str:
-    """simulation.json: which frame is where, for the first frames of the first slice.
+    """simulation.json: every answer, and which of the first frames is where.
 
     `answers` has the class and the exit of every image. Cycles count from the first accepted beat; `decides[i]` lists the frames that reach exit i.
     """
@@ -238,6 +238,7 @@ def timeline(answers: Answers, predictions: Sequence[system.Prediction]) -> str:
     found = predictions[0]
     data = {
         "schema": 1,
+        "answers": {name: answers.got[name].tolist() for name in ("class", "exit", "score")},
         "frames": count,
         "exits": exits.tolist(),
         "accepts": (part.trace.accepts[:count] - start).tolist(),
