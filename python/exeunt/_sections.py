@@ -100,8 +100,8 @@ def tiles(report: Mapping[str, Any]) -> list[dict[str, str]]:
         tile("multiplications saved", saved, f"{spent} an image")
     for entry in report.get("synthesis", []):
         total = entry.get("resources", {})
-        note = ", ".join(f"{number(v)} {KINDS[k]}" for k, v in total.items() if k in KINDS)
-        note = note.partition(", ")[2]
+        rest = [(name, total.get(kind)) for kind, name in KINDS.items() if kind != "lut"]
+        note = ", ".join(f"{number(value)} {name}" for name, value in rest)
         tile(f"LUT, {entry.get('target', '')}", number(total.get("lut")), note)
     return found
 

@@ -26,7 +26,6 @@ EXIT_COLOURS = (
     "#B8A800",
 )
 INK = "#010203"  # stands for the page's text colour until the SVG is written
-GRID = "#80808055"
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -56,7 +55,8 @@ def _new(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Ax
             "axes.spines.right": False,
             "axes.grid": True,
             "axes.axisbelow": True,
-            "grid.color": GRID,
+            "grid.color": "#808080",
+            "grid.alpha": 0.25,
             "legend.frameon": False,
         }
     )
@@ -73,10 +73,7 @@ def svg(figure: Figure, label: str) -> str:
     text = text[text.index("<svg") :]
     text = text.replace(INK, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    width, height = re.findall(r'width="([\d.]+)pt" height="([\d.]+)pt"', text)[0]
-    text = text.replace(
-        f'width="{width}pt" height="{height}pt"', f'style="max-width:{float(width):.0f}pt"', 1
-    )
+    text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', "", text, count=1)
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
@@ -117,6 +114,7 @@ def exits(rows: Sequence[Mapping[str, Any]]) -> str:
     axes.set_yticks(place, names)
     axes.invert_yaxis()
     axes.set_xlim(0, 130)
+    axes.spines.bottom.set_bounds(0, 100)
     axes.set_xticks(range(0, 101, 20), [f"{v}%" for v in range(0, 101, 20)])
     axes.grid(axis="y", visible=False)
     return svg(figure, "share of images that leaves at each exit")
@@ -190,9 +188,7 @@ def gallery(
                 f"{labels[i]}" + (f" not {classes[i]}" if wrong else ""),
                 fontsize=7, pad=2, color=EXIT_COLOURS[5] if wrong else INK,
             )  # fmt: skip
-    return svg(figure, "images that left at each exit").replace(
-        "image-rendering:crisp-edges;image-rendering:pixelated", "image-rendering:pixelated"
-    )
+    return svg(figure, "images that left at each exit")
 
 
 def _sample(labels: Labels, members: Labels, count: int) -> Labels:

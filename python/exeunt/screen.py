@@ -233,7 +233,7 @@ def _resources(report: Mapping[str, Any]) -> list[tuple[str, dict[str, int]]]:
     return [
         (
             entry.get("target", "?"),
-            {keys[k]: v for k, v in entry.get("resources", {}).items() if k in keys},
+            {keys[k]: entry["resources"][k] for k in keys if k in entry.get("resources", {})},
         )
         for entry in report.get("synthesis", [])
     ]
