@@ -1,0 +1,270 @@
+// Multiplies vectors by a constant matrix: y = W x, then thresholds (LEVELS > 0) as ex_threshold.
+//
+// x has MW elements, SIMD a word; y has MH elements, PE a word; with SF = MW / SIMD and NF = MH / PE
+// a vector costs NF * SF steps, one a cycle without a gap between vectors. Step nf * SF + sf adds
+// the products of input word sf to the PE rows of output word nf. The input has room for two
+// vectors, so the next one comes in while this one is replayed (two words where NF = 1).
+// Latency: an output word is offered 4 cycles after its last input word at the earliest (5 for
+// SIMD > 8), with thresholds clog2(LEVELS + 1) + 1 more. On stall the pipeline closes up and
+// stops, input is taken until the room is full; s_ready does not depend on m_ready. On reset
+// everything inside is forgotten, the next input word begins a vector.
+//
+// WEIGHT_FILE: word nf * SF + sf holds PE * SIMD weights, row p and column s at position
+// p * SIMD + s. Accumulators wrap at ACC_BITS, which must hold every result.
+`default_nettype none
+
+module ex_mvu #(
+    parameter int MW        = 8,     // elements of x
+    parameter int MH        = 4,     // elements of y
+    parameter int SIMD      = 4,     // elements of an input word
+    parameter int PE        = 2,     // elements of an output word
+    parameter int IN_BITS   = 4,     // bits of an element of x
+    parameter bit IN_SIGNED = 1'b0,  // x is two's complement
+    parameter int W_BITS    = 4,     // bits of a weight, two's complement
+    parameter int ACC_BITS  = 16,    // bits of an accumulator, two's complement
+    parameter int OUT_BITS  = 16,    // bits of an element of y; ACC_BITS where LEVELS = 0
+    parameter int LEVELS    = 0,     // thresholds of a row; 0: y is the accumulator
+    parameter int BIAS      = 0,     // y below the first threshold
+    parameter     WEIGHT_FILE    = "",  // empty: not initialised
+    parameter     THRESHOLD_FILE = ""   // see ex_threshold
+) (
+    input  wire                     clk,
+    input  wire                     rst,
+    input  wire                     s_valid,
+    output wire                     s_ready,
+    input  wire  [SIMD*IN_BITS-1:0] s_data,
+    output wire                     m_valid,
+    input  wire                     m_ready,
+    output wire  [PE*OUT_BITS-1:0]  m_data
+);
+
+  localparam int SF    = MW / SIMD;
+  localparam int NF    = MH / PE;
+  localparam int ROOM  = NF == 1 ? 2 : 2 * SF;  // input words
+  localparam int STEPS = NF * SF;
+
+  localparam int SF_BITS   = SF > 1 ? $clog2(SF) : 1;
+  localparam int NF_BITS   = NF > 1 ? $clog2(NF) : 1;
+  localparam int ROOM_BITS = $clog2(ROOM);
+  localparam int STEP_BITS = STEPS > 1 ? $clog2(STEPS) : 1;
+
+  // Products are summed in groups; the sums of the groups are added one cycle later.
+  localparam int GROUP      = 8;
+  localparam int GROUPS     = (SIMD + GROUP - 1) / GROUP;
+  localparam int GROUP_WANT = IN_BITS + W_BITS + $clog2(SIMD < GROUP ? SIMD : GROUP);
+  localparam int GROUP_BITS = GROUP_WANT < ACC_BITS ? GROUP_WANT : ACC_BITS;
+  localparam int SUM_WANT   = GROUP_BITS + $clog2(GROUPS);
+  localparam int SUM_BITS   = SUM_WANT < ACC_BITS ? SUM_WANT : ACC_BITS;
+
+  if (SIMD < 1 || MW % SIMD != 0) begin : g_bad_simd
+    $error("ex_mvu: SIMD must divide MW %0d, not be %0d", MW, SIMD);
+  end
+  if (PE < 1 || MH % PE != 0) begin : g_bad_pe
+    $error("ex_mvu: PE must divide MH %0d, not be %0d", MH, PE);
+  end
+  if (LEVELS == 0 && OUT_BITS != ACC_BITS) begin : g_bad_out_bits
+    $error("ex_mvu: OUT_BITS must be ACC_BITS %0d without thresholds, is %0d", ACC_BITS, OUT_BITS);
+  end
+
+  // Input: a ring of ROOM words. A word is free again after its last replay.
+  logic [ROOM_BITS-1:0] write_q, read_q, base_q;  // base: where this vector begins
+  logic [ROOM_BITS:0]   stored_q;                 // words not yet free
+  logic [ROOM_BITS:0]   unread_q;                 // of these, words never read
+  logic [SF_BITS-1:0]   sf_q;
+  logic [NF_BITS-1:0]   nf_q;
+  logic [STEP_BITS-1:0] step_q;
+
+  wire first_pass = nf_q == '0;
+  wire last_pass  = nf_q == NF_BITS'(NF - 1);
+  wire first_sf   = sf_q == '0;
+  wire last_sf    = sf_q == SF_BITS'(SF - 1);
+
+  wire take, enable_a, step;
+  assign s_ready = stored_q != (ROOM_BITS + 1)'(ROOM);
+  assign take    = s_valid && s_ready;
+  assign step    = enable_a && (!first_pass || unread_q != '0);
+
+  wire [ROOM_BITS-1:0] read_next = read_q == ROOM_BITS'(ROOM - 1) ? '0 : read_q + 1'b1;
+  wire free = step && last_pass;
+  wire open = step && first_pass;
+
+  always_ff @(posedge clk) begin
+    if (rst) begin
+      write_q  <= '0;
+      read_q   <= '0;
+      base_q   <= '0;
+      stored_q <= '0;
+      unread_q <= '0;
+      sf_q     <= '0;
+      nf_q     <= '0;
+      step_q   <= '0;
+    end else begin
+      if (take) write_q <= write_q == ROOM_BITS'(ROOM - 1) ? '0 : write_q + 1'b1;
+      if (take != free) stored_q <= take ? stored_q + 1'b1 : stored_q - 1'b1;
+      if (take != open) unread_q <= take ? unread_q + 1'b1 : unread_q - 1'b1;
+      if (step) begin
+        step_q <= step_q == STEP_BITS'(STEPS - 1) ? '0 : step_q + 1'b1;
+        sf_q   <= last_sf ? '0 : sf_q + 1'b1;
+        read_q <= last_sf && !last_pass ? base_q : read_next;
+        if (last_sf) begin
+          nf_q <= last_pass ? '0 : nf_q + 1'b1;
+          if (last_pass) base_q <= read_next;
+        end
+      end
+    end
+  end
+
+  // Stage a: operands.
+  (* no_rw_check *) logic [SIMD*IN_BITS-1:0] room[ROOM];
+  logic [PE*SIMD*W_BITS-1:0] weights[STEPS];
+  logic [SIMD*IN_BITS-1:0]   x_q;
+  logic [PE*SIMD*W_BITS-1:0] w_q;
+  logic valid_a_q, first_a_q, last_a_q;
+
+  if (WEIGHT_FILE != "") begin : g_weight_file
+    initial $readmemh(WEIGHT_FILE, weights);
+  end
+
+  always_ff @(posedge clk) begin
+    if (take) room[write_q] <= s_data;
+    if (step) begin
+      x_q       <= room[read_q];
+      w_q       <= weights[step_q];
+      first_a_q <= first_sf;
+      last_a_q  <= last_sf;
+    end
+  end
+
+  // Stage b: sums over the word, behind a stage g of its own where there are several groups.
+  logic valid_b_q, first_b_q, last_b_q;
+  wire  enable_b, enable_c;
+  wire  load_c = valid_b_q && enable_c;
+  wire  move_a, move_g;  // operands leave stage a; sums of groups leave stage g
+  assign enable_b = !valid_b_q || enable_c;
+
+  if (GROUPS > 1) begin : g_flags
+    logic valid_g_q, first_g_q, last_g_q;
+    wire  enable_g = !valid_g_q || enable_b;
+    assign enable_a = !valid_a_q || enable_g;
+    assign move_a   = valid_a_q && enable_g;
+    assign move_g   = valid_g_q && enable_b;
+    always_ff @(posedge clk) begin
+      if (rst) valid_g_q <= 1'b0;
+      else if (enable_g) valid_g_q <= valid_a_q;
+      if (move_a) {first_g_q, last_g_q} <= {first_a_q, last_a_q};
+      if (move_g) {first_b_q, last_b_q} <= {first_g_q, last_g_q};
+      if (rst) valid_b_q <= 1'b0;
+      else if (enable_b) valid_b_q <= valid_g_q;
+    end
+  end else begin : g_flags
+    assign enable_a = !valid_a_q || enable_b;
+    assign move_a   = valid_a_q && enable_b;
+    assign move_g   = move_a;
+    always_ff @(posedge clk) begin
+      if (move_a) {first_b_q, last_b_q} <= {first_a_q, last_a_q};
+      if (rst) valid_b_q <= 1'b0;
+      else if (enable_b) valid_b_q <= valid_a_q;
+    end
+  end
+
+  // Stage c: accumulators; a result stays until it is taken.
+  logic result_q;
+  wire  result_ready;
+  assign enable_c = !result_q || result_ready;
+
+  always_ff @(posedge clk) begin
+    if (rst) begin
+      valid_a_q <= 1'b0;
+      result_q  <= 1'b0;
+    end else begin
+      if (enable_a) valid_a_q <= step;
+      if (enable_c) result_q <= valid_b_q && last_b_q;
+    end
+  end
+
+  wire [PE*ACC_BITS-1:0] result;
+
+  for (genvar p = 0; p < PE; p++) begin : g_lane
+    logic signed [SUM_BITS-1:0] sum_q;
+    logic signed [ACC_BITS-1:0] acc_q;
+
+    if (GROUPS > 1) begin : g_tree
+      logic signed [SUM_BITS-1:0] total;
+      for (genvar g = 0; g < GROUPS; g++) begin : g_group
+        localparam int LOW  = g * GROUP;
+        localparam int HIGH = LOW + GROUP < SIMD ? LOW + GROUP : SIMD;
+        logic signed [GROUP_BITS-1:0] sum_group_q;
+        always_ff @(posedge clk) begin : products
+          logic signed [GROUP_BITS-1:0] sum;
+          if (move_a) begin
+            sum = '0;
+            for (int s = LOW; s < HIGH; s++) begin
+              sum = sum + GROUP_BITS'(
+                  $signed({IN_SIGNED && x_q[s*IN_BITS+IN_BITS-1], x_q[s*IN_BITS+:IN_BITS]})
+                  * $signed(w_q[(p*SIMD+s)*W_BITS+:W_BITS]));
+            end
+            sum_group_q <= sum;
+          end
+        end
+      end
+      wire [GROUPS*GROUP_BITS-1:0] sums;
+      for (genvar g = 0; g < GROUPS; g++) begin : g_sums
+        assign sums[g*GROUP_BITS+:GROUP_BITS] = g_group[g].sum_group_q;
+      end
+      always_comb begin
+        total = '0;
+        for (int g = 0; g < GROUPS; g++) begin
+          total = total + SUM_BITS'($signed(sums[g*GROUP_BITS+:GROUP_BITS]));
+        end
+      end
+      always_ff @(posedge clk) if (move_g) sum_q <= total;
+    end else begin : g_tree
+      always_ff @(posedge clk) begin : products
+        logic signed [SUM_BITS-1:0] sum;
+        if (move_g) begin
+          sum = '0;
+          for (int s = 0; s < SIMD; s++) begin
+            sum = sum + SUM_BITS'(
+                $signed({IN_SIGNED && x_q[s*IN_BITS+IN_BITS-1], x_q[s*IN_BITS+:IN_BITS]})
+                * $signed(w_q[(p*SIMD+s)*W_BITS+:W_BITS]));
+          end
+          sum_q <= sum;
+        end
+      end
+    end
+
+    always_ff @(posedge clk) begin
+      if (load_c) acc_q <= ACC_BITS'(sum_q) + (first_b_q ? '0 : acc_q);
+    end
+    assign result[p*ACC_BITS+:ACC_BITS] = acc_q;
+  end
+
+  if (LEVELS == 0) begin : g_raw
+    assign m_valid      = result_q;
+    assign result_ready = m_ready;
+    assign m_data       = result;
+  end else begin : g_threshold
+    ex_threshold #(
+        .PE            (PE),
+        .IN_BITS       (ACC_BITS),
+        .IN_SIGNED     (1'b1),
+        .OUT_BITS      (OUT_BITS),
+        .FOLDS         (NF),
+        .LEVELS        (LEVELS),
+        .BIAS          (BIAS),
+        .THRESHOLD_FILE(THRESHOLD_FILE)
+    ) threshold (
+        .clk    (clk),
+        .rst    (rst),
+        .s_valid(result_q),
+        .s_ready(result_ready),
+        .s_data (result),
+        .m_valid(m_valid),
+        .m_ready(m_ready),
+        .m_data (m_data)
+    );
+  end
+
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,92 @@
+"""Corners of `ex_mvu`: folds of 1 and more on both sides, 2 to 8 bits, signs, thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from lib.bench import Corner, kernel_corner
+from lib.pairwise import grid, pairwise
+
+from exeunt.graph import Integer, Mvu, Stream
+
+
+def corner(
+    fold: tuple[int, int, int, int],
+    dtype: Integer,
+    *,
+    weight_bits: int = 4,
+    levels: int = 0,
+    bias: int = 0,
+    vectors: tuple[int, int] = (2, 3),
+) -> Corner:
+    """A matrix of NF * PE rows and SF * SIMD columns, `fold` = (SF, SIMD, NF, PE).
+
+    Weights include both extremes; thresholds lie where the results do.
+    """
+    sf, simd, nf, pe = fold
+    mw, mh = sf * simd, nf * pe
+    sign = "s" if dtype.signed else "u"
+    name = f"sf{sf}x{simd}_nf{nf}x{pe}_{sign}{dtype.bits}_w{weight_bits}_l{levels}"
+    rng = np.random.default_rng(sum(map(ord, name)))
+    low = -(1 << (weight_bits - 1))
+    weights = rng.integers(low, -low, (mh, mw))
+    weights[0] = low
+    weights[-1, -1] = -low - 1
+    bound = int(np.abs(weights).sum(axis=1).max()) * max(-dtype.min, dtype.max)
+    accumulator = Integer.covering(-bound - 1, bound)
+    arrays = {"weights": weights}
+    output = accumulator
+    if levels:
+        output = Integer.covering(bias, bias + levels)
+        spread = max(2, int(bound * 0.6))
+        arrays["thresholds"] = np.sort(rng.integers(-spread, spread, (mh, levels)), axis=1)
+    node = Mvu(
+        name,
+        Stream((*vectors, mw), dtype, simd),
+        Stream((*vectors, mh), output, pe),
+        weight_bits=weight_bits,
+        accumulator=accumulator,
+        levels=levels,
+        bias=bias,
+    )
+    return kernel_corner(node, arrays)
+
+
+FACTORS: dict[str, Sequence[Any]] = {
+    "fold": (
+        (1, 1, 1, 1),
+        (1, 9, 4, 2),
+        (6, 1, 1, 3),
+        (3, 4, 3, 1),
+        (1, 12, 1, 4),
+        (2, 8, 5, 2),
+        (9, 2, 2, 1),
+        (2, 17, 2, 3),
+        (1, 25, 2, 1),
+    ),
+    "dtype": (
+        Integer(8),
+        Integer(2),
+        Integer(4),
+        Integer(4, signed=True),
+        Integer(8, signed=True),
+        Integer(3, signed=True),
+    ),
+    "weight_bits": (2, 4, 8, 3),
+    "levels": (0, 15, 3, 6, 255),
+}
+
+CORNERS: list[Corner] = [
+    corner((1, 9, 8, 1), Integer(8), levels=15, vectors=(4, 4)),
+    corner((4, 9, 2, 8), Integer(4), levels=14, bias=-7),
+    corner((7, 4, 1, 10), Integer(4), vectors=(1, 1)),
+    *(corner(**row) for row in pairwise(FACTORS)),
+]
+
+
+def full_grid() -> list[Corner]:
+    """The grid of folds, types, weights and levels."""
+    factors = {**FACTORS, "dtype": (Integer(3), Integer(3, signed=True)), "levels": (0, 5)}
+    return [corner(**row) for row in grid({**factors, "weight_bits": (2, 5)})]
