@@ -6,12 +6,13 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from exeunt.reference.controller import decide_times, margin
-from exeunt.registers import ALWAYS, NEVER
 from lib.bench import Corner, bench_corners
 from lib.handles import Joined, from_cycles, stream
 from lib.patterns import bernoulli
 from lib.streams import Cycles, StreamSink, StreamSource, compare
+
+from exeunt.reference.controller import decide_times, margin
+from exeunt.registers import ALWAYS, NEVER
 
 FRAMES = 20
 BANK = 64  # bit of the metadata

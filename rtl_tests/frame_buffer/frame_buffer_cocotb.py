@@ -7,10 +7,11 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from exeunt.reference.controller import buffer_times
 from lib.bench import Corner, bench_corners
 from lib.handles import from_cycles, stream
 from lib.streams import Cycles, StreamSink, StreamSource, compare
+
+from exeunt.reference.controller import buffer_times
 
 FRAMES = 24
 

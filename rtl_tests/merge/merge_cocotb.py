@@ -6,10 +6,11 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from exeunt.reference.controller import merge_times
 from lib.bench import Corner, bench_corners
 from lib.handles import from_cycles
 from lib.streams import Cycles, StreamSink, compare
+
+from exeunt.reference.controller import merge_times
 
 FRAMES = 48
 LATENCY = 64  # low bit of the field

@@ -1,0 +1,59 @@
+"""`ex_registers` against the register map, and the map against itself."""
+
+import pytest
+from lib.bench import run_bench
+from registers.corners import CORNERS
+
+from exeunt import registers
+from exeunt.errors import InputError
+
+
+@pytest.mark.sim
+def test_registers() -> None:
+    run_bench("registers", CORNERS, "registers.registers_cocotb")
+
+
+def test_map_does_not_overlap() -> None:
+    seen: dict[int, str] = {}
+    for register in registers.MAP:
+        for i in range(registers.MAX_EXITS if register.per_exit else 1):
+            address = registers.address(register.name, i)
+            assert address % 4 == 0
+            assert address < 1 << registers.ADDRESS_BITS
+            assert address not in seen, f"{register.name} overlaps {seen[address]}"
+            seen[address] = register.name
+        used: set[int] = set()
+        for name, field in register.fields.items():
+            bits = set(range(field.low, field.low + field.width))
+            assert not bits & used, f"{register.name}.{name} overlaps"
+            assert max(bits) < 32
+            used |= bits
+
+
+def test_map_as_data() -> None:
+    data = registers.to_json()
+    assert data["status"]["fields"]["in_flight"] == [16, 16]
+    assert data["threshold"]["address"] == registers.address("threshold")
+    assert registers.address("taken", 3) == registers.address("taken") + 12
+
+
+def test_fields() -> None:
+    field = registers.Field(16, 16)
+    assert field.get(field.put(0x1234) | 0xFFFF) == 0x1234
+
+
+@pytest.mark.parametrize(
+    ("threshold", "word"),
+    [(None, 0x80000000), (0, 0), (-1, 0xFFFFFFFF), (registers.NEVER, 0x7FFFFFFF)],
+)
+def test_threshold_word(threshold: int | None, word: int) -> None:
+    assert registers.threshold_word(threshold) == word
+
+
+def test_threshold_word_refuses_what_does_not_fit() -> None:
+    with pytest.raises(InputError) as caught:
+        registers.threshold_word(1 << 31)
+    assert str(caught.value) == (
+        "threshold must fit in 32 signed bits, got 2147483648; calibrate again or use 2147483647 "
+        "for never and -2147483648 for always"
+    )
