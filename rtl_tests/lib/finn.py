@@ -6,8 +6,9 @@ import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from exeunt.graph import IntArray, Node
 from lib.bench import BUILD, Corner, run_bench, stream_ports
+
+from exeunt.graph import IntArray, Node
 
 
 def finn_corner(node: Node, arrays: Mapping[str, IntArray] | None = None) -> Corner:

@@ -16,11 +16,12 @@ import cocotb
 import numpy as np
 import numpy.typing as npt
 from cocotb.triggers import RisingEdge
-from exeunt.graph import Node, Stream
-from exeunt.packing import pack, unpack
 from lib.bench import Corner, bench_data
 from lib.patterns import LENGTH, always, bernoulli, bursts, gaps, masks
 from lib.streams import start_clock
+
+from exeunt.graph import Node, Stream
+from exeunt.packing import pack, unpack
 
 PREROLL = 40  # cycles between reset and cycle 0, sources and sinks silent
 PATIENCE = 4000  # cycles without any transfer before the bench gives up

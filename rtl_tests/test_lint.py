@@ -1,0 +1,87 @@
+"""Verilator has nothing to say about any block at any corner, and illegal corners are refused."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from lib.bench import RTL, Corner, flat_wrapper, literal, rtl_sources, tools
+from lib.blocks import corners, untested
+
+BLOCKS = corners()
+
+
+def lint(folder: Path, top: str, sources: list[Path], *options: str) -> tuple[int, str]:
+    """Exit code and messages of `verilator --lint-only -Wall`."""
+    tools()
+    command = [
+        "verilator",
+        "--lint-only",
+        "-Wall",
+        "--quiet",
+        "--no-timing",
+        "--top-module",
+        top,
+        *options,
+    ]
+    done = subprocess.run(
+        [*command, *map(str, sources)], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("block", BLOCKS)
+def test_lint_is_silent(block: str, tmp_path: Path) -> None:
+    wrapper = tmp_path / "bench.sv"
+    wrapper.write_text(flat_wrapper(BLOCKS[block]))
+    sources = sorted({p for c in BLOCKS[block] for p in rtl_sources(c.module)})
+    code, text = lint(tmp_path, "bench", [*sources, wrapper])
+    assert (code, text) == (0, "")
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("module", untested())
+def test_lint_is_silent_at_the_defaults(module: str, tmp_path: Path) -> None:
+    """Blocks that are tested inside the controller only."""
+    assert lint(tmp_path, module, rtl_sources(module)) == (0, "")
+
+
+ILLEGAL: list[tuple[str, Mapping[str, int | str], str]] = [
+    ("ex_fifo", {"DEPTH": -1}, "ex_fifo: DEPTH must be at least 1, is -1"),
+    ("ex_fifo", {"WIDTH": 0}, "ex_fifo: WIDTH must be at least 1, is 0"),
+    ("ex_fork", {"WIDTH": 0}, "ex_fork: WIDTH must be at least 1, is 0"),
+    ("ex_threshold", {"PE": 0}, "ex_threshold: PE must be 1 to 999, is 0"),
+    ("ex_threshold", {"LEVELS": 256}, "ex_threshold: LEVELS must be 1 to 255, is 256"),
+    ("ex_threshold", {"OUT_BITS": 2}, "ex_threshold: OUT_BITS must be >= 4, is 2"),
+    ("ex_threshold", {"FOLDS": 0}, "ex_threshold: FOLDS must be at least 1, is 0"),
+    ("ex_mvu", {"SIMD": 3}, "ex_mvu: SIMD must divide MW 8, not be 3"),
+    ("ex_mvu", {"PE": 3}, "ex_mvu: PE must divide MH 4, not be 3"),
+    ("ex_mvu", {"OUT_BITS": 8}, "ex_mvu: OUT_BITS must be ACC_BITS 16 without thresholds, is 8"),
+]
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize(("module", "parameters", "message"), ILLEGAL)
+def test_illegal_corner_ends_elaboration(
+    module: str, parameters: Mapping[str, int | str], message: str, tmp_path: Path
+) -> None:
+    options = [f"-G{k}={literal(v)}" for k, v in parameters.items()]
+    code, text = lint(tmp_path, module, rtl_sources(module), *options)
+    assert code != 0
+    assert message in text
+
+
+@pytest.mark.sim
+def test_lint_can_fail(tmp_path: Path) -> None:
+    """A block with an unused signal is caught."""
+    source = tmp_path / "ex_fork.sv"
+    text = (RTL / "ex_fork.sv").read_text()
+    source.write_text(text.replace("  logic done0_q", "  logic spare_q;\n  logic done0_q"))
+    wrapper = tmp_path / "bench.sv"
+    wrapper.write_text(flat_wrapper([Corner("fork", "ex_fork", {}, BLOCKS["fork"][1].ports)]))
+    code, text = lint(tmp_path, "bench", [source, wrapper])
+    assert code != 0
+    assert "spare_q" in text
