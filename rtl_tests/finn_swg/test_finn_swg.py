@@ -17,6 +17,10 @@ CASES = [  # (H, W, C), lanes, dtype, kernel, stride, pad (top, left, bottom, ri
     ((4, 5, 4), 2, Integer(4), (1, 3), (1, 1), (0, 1, 0, 1)),
     ((5, 4, 2), 2, Integer(4), (3, 1), (1, 1), (1, 0, 1, 0)),
     ((5, 5, 3), 3, Integer(5), (2, 3), (1, 2), (0, 1, 1, 0)),
+    # more rows and columns behind the last window than the windows cover
+    ((5, 7, 1), 1, Integer(2), (2, 3), (4, 4), (0, 0, 0, 0)),
+    ((4, 4, 3), 1, Integer(8), (4, 2), (2, 4), (0, 0, 0, 0)),
+    ((7, 6, 2), 1, Integer(3), (4, 2), (2, 1), (0, 0, 1, 2)),
 ]
 
 

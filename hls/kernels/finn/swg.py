@@ -2,7 +2,9 @@
 
 The window is FINN's "default" style, a line buffer that is read word by word. FINN's compiler
 fills its template with numbers; here they become parameters, worked out as
-`ConvolutionInputGenerator_rtl.prepare_codegen_default` does (dilation 1, not depthwise).
+`ConvolutionInputGenerator_rtl.prepare_codegen_default` does (dilation 1, not depthwise), but for
+the rows and columns behind the last window: FINN takes a remainder (`h % covered`), which is wrong
+when that is more than the windows cover, and the kernel then loses its place between frames.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ def steps(node: Swg) -> dict[str, int]:
     _, w = padded(node)
     folds = node.input.shape[2] // node.input.lanes
     span, _ = line_buffer(node)
-    skipped = w % (kw + (node.output.shape[1] - 1) * sw)
+    skipped = w - (kw + (node.output.shape[1] - 1) * sw)
     to_window = -span + sw * folds + 1
     to_row = -span + (skipped + kw) * folds + (sh - 1) * w * folds + 1
     return {
@@ -129,8 +131,8 @@ def parameters(node: Swg) -> dict[str, int | str]:
     loops = {"kh": kh, "kw": kw, "simd": folds}
     inner = "simd" if folds > 1 else "kw" if kw > 1 else "kh"
     loops[inner] -= 1
-    skipped_rows = h % (kh + (rows - 1) * sh)
-    skipped_columns = w % (kw + (columns - 1) * sw)
+    skipped_rows = h - (kh + (rows - 1) * sh)
+    skipped_columns = w - (kw + (columns - 1) * sw)
     return {
         "BITS": node.input.dtype.bits,
         "SIMD": node.input.lanes,

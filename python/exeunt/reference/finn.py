@@ -273,7 +273,6 @@ def _swg(node: Swg, offered: Cycles, ready: Cycles | None) -> tuple[list[int], l
     for _ in range(frames):
         stored: list[int] = []
         fetches: list[int] = []
-        read = max(read, restart - 1)
         for place, limit in zip(real, needed, strict=True):
             while len(fetches) < limit:
                 word = wanted[len(fetches)]
@@ -281,7 +280,7 @@ def _swg(node: Swg, offered: Cycles, ready: Cycles | None) -> tuple[list[int], l
                 give = max(fetched + 1, give + 1, accepts[len(given)])
                 fetches.append(fetched)
                 given.append(give)
-            free = max(read + 1, fetches[limit - 1] + 1 if limit else LONG_AGO)
+            free = max(read + 1, fetches[limit - 1] + 1 if limit else restart)
             if not padding:
                 read = max(free, offers[len(taken)])
                 taken.append(read)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from exeunt.errors import InputError, ToolError
 from exeunt.graph import (
     Accelerator,
@@ -263,6 +264,12 @@ def test_window_numbers_are_those_of_finns_compiler(shape, lanes, kernel, stride
     assert {k: ours[k] for k in names} == {k: int(expected[f"${v}$"][0]) for k, v in names.items()}
     inner = {1: "SIMD", 2: "KW", 3: "KH"}[ours["INNER"]]
     assert expected["$INNERMOST_STATE$"] == [f"STATE_LOOP_{inner}"]
+
+
+def test_everything_behind_the_last_window_is_counted():
+    node = a_swg((5, 7, 1), 1, (2, 3), (4, 4), (0, 0, 0, 0))  # FINN: 5 % 2 rows, 1 instead of 3
+    assert node.output.shape[:2] == (1, 2)
+    assert swg.parameters(node)["LAST_WRITE"] == 1 * 7 + 7 - 1
 
 
 def chain(node, fifo=4):
