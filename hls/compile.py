@@ -73,7 +73,8 @@ def read_network(
 ) -> Network:
     """The layers of a QONNX file; the exits it must have are those of the config's stages."""
     finn_env.prepare()
-    from exeunt.hls import network
+    with finn_env.quiet():
+        from exeunt.hls import network
 
     expected = len(config.model.stages) or None
     total = 2 * (expected or 1)

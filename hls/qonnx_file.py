@@ -137,7 +137,7 @@ def _check_exits(model: ModelWrapper, path: Path, exits: int | None) -> None:
     if exits is None and found == 1:
         raise InputError(
             f"{path}: one output per exit is expected but the graph has a single one; "
-            "export the heads too, or say that one exit is wanted"
+            "export the heads too, or describe the one exit in the configuration's stages"
         )
     if found > MAX_EXITS:
         raise InputError(f"{path}: at most {MAX_EXITS} exits are supported but it has {found}")

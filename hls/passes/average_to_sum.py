@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from exeunt.errors import InputError
-from exeunt.hls.passes import sum_pool
 from onnx import NodeProto, TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.transformation.infer_shapes import InferShapes
+
+from exeunt.errors import InputError
+from exeunt.hls.passes import sum_pool
 
 
 class AverageToSum(Transformation):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from exeunt.errors import InputError
-from exeunt.hls.passes.sum_pool_nhwc import TO_NCHW
-from exeunt.hls.qonnx_file import scalar
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.util.basic import get_by_name
+
+from exeunt.errors import InputError
+from exeunt.hls.passes.sum_pool_nhwc import TO_NCHW
+from exeunt.hls.qonnx_file import scalar
 
 
 class FlattenNHWC(Transformation):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import qonnx.core.data_layout as DataLayout  # noqa: N812 - QONNX's own name for it
-from exeunt.hls.passes.sum_pool_nhwc import TO_NCHW
 from onnx import TensorProto, helper
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
+
+from exeunt.hls.passes.sum_pool_nhwc import TO_NCHW
 
 NAME = "integers"
 

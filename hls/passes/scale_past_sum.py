@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from exeunt.hls.qonnx_file import scalar
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.base import Transformation
 from qonnx.transformation.infer_datatypes import InferDataTypes
+
+from exeunt.hls.qonnx_file import scalar
 
 
 class ScalePastSum(Transformation):
