@@ -52,7 +52,6 @@ def load_graph(path: Path) -> Graph:
         raise InputError(f"model.source must name a QONNX file, got no file {path}: check it")
     try:
         model = onnx.load(path)
-        onnx.helper.printable_graph(model.graph)
     except Exception:  # protobuf's errors have no common base
         model = None
     if model is None or not model.graph.node:

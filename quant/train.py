@@ -119,8 +119,15 @@ class _Training:
         self.labels = torch.from_numpy(splits.train.labels).to(device)
         self.batch = min(section.batch, len(self.labels))
         self.batches = len(self.labels) // self.batch
+        self.random = torch.Generator().manual_seed(section.seed)
+        self.history: list[dict[str, Any]] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make the optimizer and its schedule, for the parameters as they are now."""
+        section = self.config.train
         self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=section.learning_rate, weight_decay=section.weight_decay
+            self.network.parameters(), lr=section.learning_rate, weight_decay=section.weight_decay
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
@@ -128,8 +135,6 @@ class _Training:
             total_steps=section.epochs * self.batches + 1,
             pct_start=0.2,
         )
-        self.random = torch.Generator().manual_seed(section.seed)
-        self.history: list[dict[str, Any]] = []
 
     def run(self, resume: Path, progress: Progress) -> list[dict[str, Any]]:
         """Train to the end, from what `resume` holds when it is of the same config."""
@@ -209,6 +214,7 @@ class _Training:
         if state["hash"] != fingerprint(self.config):
             return
         self.network.load_state_dict(state["model"])
+        self._begin()  # Brevitas replaces its scale parameters when it loads them
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.random.set_state(state["random"])

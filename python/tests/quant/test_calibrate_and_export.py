@@ -1,0 +1,199 @@
+"""From a trained network to integers, thresholds and one QONNX file that agree with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from exeunt import calibration, config, report
+from exeunt.errors import CheckFailed, InputError
+from exeunt.quant import calibrate as calibrating
+from exeunt.quant import export as exporting
+from exeunt.quant.calibrate import calibrate, integer_logits
+from exeunt.quant.data import load_split
+from exeunt.quant.export import export, to_qonnx
+from exeunt.quant.model import MultiExitNetwork, cumulative_macs
+from exeunt.quant.qonnx_graph import Graph, GraphNetwork, load_graph
+from exeunt.quant.qonnx_graph import cumulative_macs as macs_of_graph
+from exeunt.quant.qonnx_graph import logit_scales as scales_of_graph
+from exeunt.quant.train import load_checkpoint, logits
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "run"
+    shutil.copytree(trained, folder)
+    calibrate(tiny, folder)
+    export(tiny, folder)
+    return folder
+
+
+def test_exits_json_repeats_from_the_network(exported, tiny):
+    data = json.loads((exported / "exits.json").read_text())
+    network = load_checkpoint(tiny, exported)
+    assert isinstance(network, MultiExitNetwork)
+    macs = cumulative_macs(network.costs)
+    validation = load_split(exported / "splits.npz", "validation")
+    found = integer_logits(network, validation.images, network.logit_scales())
+    expected = calibration.calibrate_exits(
+        found, validation.labels, macs=macs, drop=tiny.calibrate.drop
+    )
+    assert data["thresholds"] == [*expected.chosen.thresholds, None]
+    assert data["macs"] == macs
+    assert data["images"] == len(validation.labels)
+    assert data["reach"] == list(expected.chosen.reach)
+    assert data["logit_scales"] == network.logit_scales()
+    assert [p["macs"] for p in data["curve"]] == [p.macs for p in expected.curve]
+    assert sum(data["rates"]) == pytest.approx(1)
+
+
+def test_report_counts_the_test_images(exported, tiny):
+    found = report.read(exported)
+    data = json.loads((exported / "exits.json").read_text())
+    test = load_split(exported / "splits.npz", "test")
+    network = load_checkpoint(tiny, exported)
+    integers = integer_logits(network, test.images, data["logit_scales"])
+    right = 0
+    for image in range(len(test.labels)):
+        row = np.sort(integers[0][image])
+        k = 0 if row[-1] - row[-2] >= data["thresholds"][0] else 1
+        right += int(integers[k][image].argmax() == test.labels[image])
+    assert found["accuracy"]["early_exit"] == pytest.approx(right / len(test.labels))
+    last = (integers[1].argmax(1) == test.labels).mean()
+    assert found["accuracy"]["quantized_last_exit"] == pytest.approx(last)
+    assert [e["index"] for e in found["exits"]] == [0, 1]
+    assert sum(e["rate"] for e in found["exits"]) == pytest.approx(1)
+
+
+def test_one_file_with_one_output_per_exit(exported):
+    model = onnx.load(exported / "model.onnx", load_external_data=False)
+    assert [v.name for v in model.graph.output] == ["exit0", "exit1"]
+    assert [v.name for v in model.graph.input] == ["images"]
+    shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
+    assert shape == [1, 1, 8, 8]
+    assert all(t.data_location == onnx.TensorProto.DEFAULT for t in model.graph.initializer)
+    assert not list(exported.glob("*.data"))
+    kinds = {n.op_type for n in model.graph.node}
+    assert "Quant" in kinds
+    assert not any(n.metadata_props or n.doc_string for n in model.graph.node)
+
+
+def test_file_computes_what_brevitas_computes(exported, tiny):
+    test = load_split(exported / "splits.npz", "test")
+    network = load_checkpoint(tiny, exported)
+    graph = load_graph(exported / "model.onnx")
+    scales = scales_of_graph(graph)
+    assert scales == pytest.approx(network.logit_scales(), rel=1e-6)
+    expected = integer_logits(network, test.images, scales)
+    found = integer_logits(GraphNetwork(graph), test.images, scales)
+    for a, b in zip(expected, found, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_file_computes_the_same_in_qonnx(exported):
+    """Our torch interpreter of the file against qonnx's own execution of it."""
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+
+    images = load_split(exported / "splits.npz", "test").images[:4]
+    wrapper = ModelWrapper(str(exported / "model.onnx"))
+    ours = logits(GraphNetwork(load_graph(exported / "model.onnx")), images)
+    for k in range(len(images)):
+        feed = images[k : k + 1].transpose(0, 3, 1, 2).astype(np.float32)
+        found = execute_onnx(wrapper, {"images": feed})
+        for e in (0, 1):
+            assert np.allclose(found[f"exit{e}"], ours[e][k], rtol=1e-5, atol=1e-4)
+
+
+def test_same_network_same_bytes(exported, tiny, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(exported, again)
+    export(tiny, again)
+    assert (again / "model.onnx").read_bytes() == (exported / "model.onnx").read_bytes()
+
+
+def test_costs_of_graph_and_layers_agree(exported, tiny):
+    network = load_checkpoint(tiny, exported)
+    graph = load_graph(exported / "model.onnx")
+    assert macs_of_graph(graph, torch.zeros(1, 1, 8, 8)) == cumulative_macs(network.costs)
+
+
+def test_file_that_differs_is_found(exported, tiny):
+    network = load_checkpoint(tiny, exported)
+    graph = load_graph(exported / "model.onnx")
+    images = load_split(exported / "splits.npz", "validation").images
+    with torch.no_grad():
+        network.heads[1][-1].weight.neg_()
+    with pytest.raises(CheckFailed, match=r"^exported exit 1 must give the network's logits, got"):
+        exporting.compare(graph, network, images)
+
+
+def test_logits_off_the_grid(trained, tiny):
+    network = load_checkpoint(tiny, trained)
+    scales = network.logit_scales()
+    images = load_split(trained / "splits.npz", "validation").images
+    with pytest.raises(
+        CheckFailed, match=r"^logits of exit 1 must be integers times .* one 0\.\d+"
+    ):
+        integer_logits(network, images, [scales[0], scales[1] * 1.37])
+
+
+def test_calibrate_and_export_need_a_checkpoint(tiny, tmp_path):
+    for step in (calibrate, export):
+        with pytest.raises(InputError, match=r"checkpoint\.pt must exist, got no such file"):
+            step(tiny, tmp_path)
+
+
+def test_network_that_cannot_be_exported():
+    class Plain(torch.nn.Module):
+        def forward(self, x):
+            raise RuntimeError("no way")
+
+    with pytest.raises(InputError, match=r"^Plain must be one that Brevitas can export to QONNX"):
+        to_qonnx(Plain(), shape=(1, 4, 4))
+
+
+STAGES = """
+name = "x"
+[data]
+dataset = "digits"
+[model]
+input = [9, 9, 2]
+classes = 4
+[[model.stages]]
+blocks = [{ pool = "max", size = 2, stride = 1 }, { conv = 3, kernel = 4, stride = 2, padding = 1 }]
+head = [{ pool = "max", size = "global" }]
+[[model.stages]]
+blocks = [{ conv = 4, kernel = 1 }, { pool = "average", size = 2 }]
+head = [{ linear = 5 }, { linear = 4 }]
+[[model.stages]]
+blocks = [{ pool = "max", size = 2 }]
+head = [{ pool = "average", size = "global" }]
+"""
+
+
+def test_every_layer_survives_the_export():
+    torch.manual_seed(3)
+    network = MultiExitNetwork(config.parse(STAGES).model)
+    images = np.random.default_rng(0).integers(0, 256, (16, 9, 9, 2)).astype(np.uint8)
+    network.train()
+    for _ in range(3):  # batch statistics that are not the initial ones
+        network(torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32)))
+    graph = Graph(to_qonnx(network, shape=(2, 9, 9)), "x")
+    assert len(graph.outputs) == 3
+    assert exporting.compare(graph, network, images) < 0.01
+    assert macs_of_graph(graph, torch.zeros(1, 2, 9, 9)) == cumulative_macs(network.costs)
+
+
+def test_grid_and_cost_of_both_kinds_of_network(exported, tiny):
+    network = load_checkpoint(tiny, exported)
+    first = calibrating.grid_and_cost(network, tiny)
+    graph = GraphNetwork(load_graph(exported / "model.onnx"))
+    second = calibrating.grid_and_cost(graph, tiny)
+    assert first[0] == pytest.approx(second[0], rel=1e-6)
+    assert first[1] == second[1]

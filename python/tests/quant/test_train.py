@@ -1,0 +1,212 @@
+"""Training: the loss, the seeds, the resume, and what a checkpoint is refused for."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from exeunt import config, report
+from exeunt.errors import InputError
+from exeunt.quant import train as training
+from exeunt.quant.data import load_split
+from exeunt.quant.train import joint_loss, load_checkpoint, logits, shifted, train
+
+
+def with_train(whole: config.Config, **values) -> config.Config:
+    return whole.model_copy(update={"train": whole.train.model_copy(update=values)})
+
+
+def weights(folder) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoint.pt", weights_only=True)["model"]
+
+
+def test_leaves_checkpoint_splits_history_and_report(trained, tiny):
+    names = sorted(p.name for p in trained.iterdir())
+    assert names == ["checkpoint.pt", "report.json", "splits.npz", "training.json"]
+    history = json.loads((trained / "training.json").read_text())["history"]
+    assert [h["epoch"] for h in history] == [1, 2]
+    assert history[1]["loss"] < history[0]["loss"]
+    assert len(history[0]["accuracy"]) == 2
+    found = report.read(trained)
+    assert found["training"]["epochs"] == 2
+    assert 0.1 < found["accuracy"]["float"] <= 1
+    images = load_split(trained / "splits.npz", "test").images
+    assert images.shape == (359, 8, 8, 1)
+
+
+def test_it_learns(trained, tiny):
+    test = load_split(trained / "splits.npz", "test")
+    found = training.accuracies(logits(load_checkpoint(tiny, trained), test.images), test.labels)
+    assert max(found) > 0.3  # two epochs at three bits; chance is 0.1
+
+
+def test_same_seed_same_weights(trained, tiny, tmp_path):
+    train(tiny, tmp_path, tmp_path)
+    for name, value in weights(trained).items():
+        assert torch.equal(value, weights(tmp_path)[name]), name
+    assert (tmp_path / "training.json").read_bytes() == (trained / "training.json").read_bytes()
+
+
+def test_other_seed_other_weights(trained, tiny, tmp_path):
+    train(with_train(tiny, seed=1, epochs=1), tmp_path, tmp_path)
+    name = "segments.0.0.weight"
+    assert not torch.equal(weights(trained)[name], weights(tmp_path)[name])
+
+
+def test_an_interrupted_training_resumes_to_the_same_weights(trained, tiny, tmp_path):
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(done: int, total: int, text: str = "") -> None:
+        if text:  # figures of the first epoch: the second begins
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(tiny, tmp_path, tmp_path, progress=interrupt)
+    assert (tmp_path / "resume.pt").exists()
+    assert not (tmp_path / "checkpoint.pt").exists()
+    seen: list[int] = []
+    train(tiny, tmp_path, tmp_path, progress=lambda done, total, text="": seen.append(done))
+    assert min(seen) == seen[-1] // 2  # the first epoch is not done again
+    assert not (tmp_path / "resume.pt").exists()
+    for name, value in weights(trained).items():
+        assert torch.equal(value, weights(tmp_path)[name]), name
+
+
+@pytest.mark.parametrize("content", [b"", b"half a file"])
+def test_a_damaged_or_foreign_resume_file_starts_again(trained, tiny, tmp_path, content):
+    (tmp_path / "resume.pt").write_bytes(content)
+    train(tiny, tmp_path, tmp_path)
+    assert torch.equal(
+        weights(trained)["segments.0.0.weight"], weights(tmp_path)["segments.0.0.weight"]
+    )
+
+
+def test_progress_counts_batches_and_tells_the_figures(tiny, tmp_path):
+    seen: list[tuple[int, int, str]] = []
+    train(
+        with_train(tiny, epochs=2),
+        tmp_path,
+        tmp_path,
+        progress=lambda done, total, text="": seen.append((done, total, text)),
+    )
+    assert seen[-1][0] == seen[-1][1]
+    assert seen[-1][2].startswith("loss ")
+    assert seen[-1][2].endswith("%")
+    assert [s[0] for s in seen] == sorted(s[0] for s in seen)
+
+
+def test_random_state_of_the_caller_is_left_alone(tiny, tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(with_train(tiny, epochs=1), tmp_path, tmp_path)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_checkpoint_of_another_config_is_refused(trained, tiny):
+    other = with_train(tiny, epochs=3)
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(other, trained)
+    assert str(caught.value) == (
+        f"checkpoint {trained}/checkpoint.pt must be from this config "
+        f"({training.fingerprint(other)[:12]}), got one from another "
+        f"({training.fingerprint(tiny)[:12]}): train again or choose another --out"
+    )
+
+
+def test_missing_and_damaged_checkpoint(trained, tiny, tmp_path):
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(tiny, tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    assert str(caught.value) == (
+        f"checkpoint {path} must exist, got no such file: run `exeunt train`"
+    )
+    whole = (trained / "checkpoint.pt").read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(tiny, tmp_path)
+    assert str(caught.value) == (
+        f"checkpoint {path} must be a whole one of schema 1, got one that cannot be read: run "
+        "`exeunt train` again"
+    )
+
+
+def test_gpu_that_is_not_there(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError) as caught:
+        train(with_train(tiny, device="cuda"), tmp_path, tmp_path)
+    assert str(caught.value) == (
+        'train.device "cuda" must find a GPU that torch can use, got none: use "auto" or "cpu"'
+    )
+
+
+def test_loss_that_is_not_finite(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        training, "joint_loss", lambda *a, **k: torch.tensor(float("nan"), requires_grad=True)
+    )
+    with pytest.raises(InputError) as caught:
+        train(tiny, tmp_path, tmp_path)
+    assert str(caught.value) == (
+        "training must keep a finite loss, got nan in epoch 1: lower train.learning_rate"
+    )
+
+
+def test_joint_loss_by_hand():
+    out = torch.tensor([[2.0, 0.0]])
+    last = torch.tensor([[0.0, 1.0]])
+    label = torch.tensor([1])
+    cross = torch.nn.functional.cross_entropy
+    plain = joint_loss([out, last], label, distill=0.0)
+    assert torch.allclose(plain, cross(out, label) + cross(last, label))
+    weighted = joint_loss([out, last], label, weights=[0.25, 2.0], distill=0.0)
+    assert torch.allclose(weighted, 0.25 * cross(out, label) + 2 * cross(last, label))
+    p, q = torch.softmax(last / 2, 1), torch.softmax(out / 2, 1)
+    divergence = (p * (p / q).log()).sum()
+    distilled = joint_loss([out, last], label, distill=0.5)
+    assert torch.allclose(distilled, plain + 0.5 * 4 * divergence)
+
+
+def test_the_last_exit_is_not_drawn_towards_the_others():
+    out = torch.tensor([[2.0, 0.0]], requires_grad=True)
+    last = torch.tensor([[0.0, 1.0]], requires_grad=True)
+    label = torch.tensor([1])
+    joint_loss([out, last], label, distill=3.0).backward()
+    alone = torch.autograd.grad(torch.nn.functional.cross_entropy(last, label), last)[0]
+    assert torch.allclose(last.grad, alone)
+
+
+def test_wrong_number_of_exit_weights():
+    outputs = [torch.zeros(1, 2)] * 3
+    with pytest.raises(InputError) as caught:
+        joint_loss(outputs, torch.zeros(1, dtype=torch.long), weights=[1.0, 2.0])
+    assert str(caught.value) == (
+        "train.exit_weights must have one entry for each of 3 exits, got 2: change it"
+    )
+
+
+def test_shifted_moves_each_image_within_its_bound():
+    images = torch.zeros(200, 1, 5, 5, dtype=torch.uint8)
+    images[:, 0, 2, 2] = 7
+    moved = shifted(images, 2, torch.Generator().manual_seed(0))
+    spots = np.argwhere(moved.numpy() == 7)[:, 2:]
+    assert len(spots) == 200
+    assert {tuple(s) for s in spots.tolist()} == {(y, x) for y in range(5) for x in range(5)}
+    assert shifted(images, 0, torch.Generator()) is images
+
+
+def test_shifted_fills_with_zeros():
+    images = torch.full((50, 2, 4, 4), 9, dtype=torch.uint8)
+    moved = shifted(images, 1, torch.Generator().manual_seed(1))
+    assert sorted(torch.unique(moved).tolist()) == [0, 9]
+
+
+def test_copied_run_folder_works(trained, tiny, tmp_path):
+    shutil.copytree(trained, tmp_path / "copy")
+    first = logits(load_checkpoint(tiny, trained), np.zeros((3, 8, 8, 1), np.uint8))
+    second = logits(load_checkpoint(tiny, tmp_path / "copy"), np.zeros((3, 8, 8, 1), np.uint8))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))

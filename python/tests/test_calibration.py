@@ -1,0 +1,138 @@
+"""Thresholds from integer logits, against a count by hand and against all thresholds there are."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from exeunt import calibration
+from exeunt.errors import InputError
+
+NEVER = calibration.NEVER
+
+
+def exits_with(rights: list[list[int]], margins: list[list[int]]) -> calibration.Margins:
+    return calibration.Margins(np.array(margins, np.int64), np.array(rights, bool))
+
+
+def made_up(seed: int, images: int = 200, exits: int = 3) -> tuple[list[np.ndarray], np.ndarray]:
+    """Logits whose exits get better and whose margins tell something."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 5, images)
+    hard = random.normal(0, 6, images)
+    logits = []
+    for k in range(exits):
+        noise = random.normal(0, 6 - k, (images, 5))
+        noise[np.arange(images), labels] += 12 + 3 * k - np.abs(hard)
+        logits.append(np.rint(noise).astype(np.int64))
+    return logits, labels
+
+
+def test_margin_is_largest_minus_second_and_the_first_index_wins():
+    logits = np.array([[5, 9, 2], [7, 7, -3], [-8, -1, -1]])
+    found = calibration.margins([logits], np.array([1, 1, 1]))
+    assert found.margin.tolist() == [[4, 0, 0]]
+    assert found.right.tolist() == [[True, False, True]]
+
+
+def test_exits_take_when_margin_reaches_the_threshold():
+    margin = np.array([[3, 4, 5, 0], [9, 0, 0, 2], [0, 0, 0, 0]], np.int64)
+    assert calibration.exits(margin, [4, 2]).tolist() == [1, 0, 0, 1]
+    assert calibration.exits(margin, [NEVER, NEVER]).tolist() == [2, 2, 2, 2]
+    assert calibration.exits(margin, [0, 0]).tolist() == [0, 0, 0, 0]
+
+
+def test_evaluate_counts_by_hand():
+    found = exits_with([[1, 0, 1, 0], [1, 1, 1, 1]], [[9, 8, 1, 2], [0, 0, 0, 0]])
+    point = calibration.evaluate(found, [5], [10, 100])
+    assert point == calibration.Point(
+        thresholds=(5,), accuracy=0.75, macs=55.0, rates=(0.5, 0.5), reach=(1.0, 0.5)
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("drop", [0.0, 0.02, 0.1])
+def test_keeps_the_drop_and_comes_close_to_the_best_pair_of_thresholds(seed, drop):
+    logits, labels = made_up(seed)
+    macs = [10, 60, 300]
+    result = calibration.calibrate_exits(logits, labels, macs=macs, drop=drop)
+    found = calibration.margins(logits, labels)
+    budget = int(drop / 2 * len(labels))
+    best = float("inf")
+    values = [[*np.unique(found.margin[k]), NEVER] for k in range(2)]
+    for pair in itertools.product(*values):
+        taken = calibration.exits(found.margin, pair)
+        if found.lost[taken, np.arange(len(labels))].sum() <= budget:
+            best = min(best, calibration.evaluate(found, pair, macs).macs)
+    taken = calibration.exits(found.margin, result.chosen.thresholds)
+    assert found.lost[taken, np.arange(len(labels))].sum() <= budget
+    assert result.chosen.accuracy >= result.accuracies[-1] - drop / 2 - 1e-12
+    assert best <= result.chosen.macs <= 1.15 * best
+
+
+def test_nobody_leaves_where_leaving_always_costs():
+    labels = np.zeros(20, np.int64)
+    wrong = np.tile([0, 50], (20, 1))
+    right = np.tile([50, 0], (20, 1))
+    result = calibration.calibrate_exits([wrong, right], labels, macs=[1, 2], drop=0.0)
+    assert result.chosen.thresholds == (NEVER,)
+    assert result.chosen.rates == (0.0, 1.0)
+    assert result.accuracies == (0.0, 1.0)
+
+
+def test_everybody_leaves_where_all_exits_agree():
+    logits, labels = made_up(1, exits=1)
+    result = calibration.calibrate_exits(logits * 3, labels, macs=[1, 2, 3], drop=0.0)
+    assert result.chosen.rates == (1.0, 0.0, 0.0)
+
+
+def test_one_exit_takes_all():
+    logits, labels = made_up(2, exits=1)
+    result = calibration.calibrate_exits(logits, labels, macs=[7], drop=0.01)
+    assert result.chosen.thresholds == ()
+    assert result.chosen.rates == (1.0,)
+    assert result.chosen.macs == 7
+
+
+def test_curve_falls_in_cost_from_nobody_to_all():
+    logits, labels = made_up(3)
+    result = calibration.calibrate_exits(logits, labels, macs=[10, 60, 300], drop=0.01)
+    costs = [p.macs for p in result.curve]
+    assert costs == sorted(costs, reverse=True)
+    assert result.curve[0].thresholds == (NEVER, NEVER)
+    assert result.curve[0].accuracy == result.accuracies[-1]
+    assert result.chosen in result.curve
+    assert len(result.curve) > 8
+    assert result.curve[-1].rates[0] > 0.99
+
+
+def test_same_input_same_thresholds():
+    logits, labels = made_up(4)
+    first = calibration.calibrate_exits(logits, labels, macs=[1, 2, 3], drop=0.02)
+    assert calibration.calibrate_exits(logits, labels, macs=[1, 2, 3], drop=0.02) == first
+
+
+def test_no_images():
+    with pytest.raises(InputError) as caught:
+        calibration.calibrate_exits([np.zeros((0, 3), int)], np.zeros(0, int), macs=[1], drop=0.1)
+    assert str(caught.value) == (
+        "calibration must have at least one validation image, got none: raise data.validation"
+    )
+
+
+def test_logits_that_are_no_integers():
+    with pytest.raises(InputError) as caught:
+        calibration.margins([np.zeros((4, 3))], np.zeros(4, int))
+    assert str(caught.value) == (
+        "logits of exit 0 must be integers, got float64: divide them by the logit scale and round"
+    )
+
+
+def test_logits_of_another_shape():
+    with pytest.raises(InputError) as caught:
+        calibration.margins([np.zeros((4, 3), int)] * 2, np.zeros(5, int))
+    assert str(caught.value) == (
+        "logits of exit 0 must have shape (5, classes >= 2), got (4, 3): give one row for each "
+        "label"
+    )
