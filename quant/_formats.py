@@ -16,8 +16,9 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-from exeunt.errors import InputError
 from PIL import Image, UnidentifiedImageError
+
+from exeunt.errors import InputError
 
 Images = npt.NDArray[np.uint8]  # (N, H, W, C)
 Labels = npt.NDArray[np.int64]  # (N,)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from torch import nn
+
 from exeunt import report
 from exeunt.calibration import Calibration, Point, calibrate_exits, evaluate, margins
 from exeunt.config import Config
@@ -17,7 +19,6 @@ from exeunt.progress import Progress, silent
 from exeunt.quant.data import SPLITS, load_split
 from exeunt.quant.model import MultiExitNetwork
 from exeunt.quant.train import load_checkpoint, logits
-from torch import nn
 
 EXITS = "exits.json"
 SCHEMA = 1
@@ -72,6 +73,7 @@ def grid_and_cost(network: nn.Module, config: Config) -> tuple[list[float], list
 
         return network.logit_scales(), of_layers(network.costs)
     import torch
+
     from exeunt.quant.export import to_qonnx
     from exeunt.quant.qonnx_graph import Graph, GraphNetwork, cumulative_macs, logit_scales
 

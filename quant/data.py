@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from exeunt.config import Data
 from exeunt.errors import InputError
 from exeunt.quant._formats import (

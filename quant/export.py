@@ -12,6 +12,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.util.cleanup import cleanup_model
+from torch import nn
+
 from exeunt import report
 from exeunt.config import Config
 from exeunt.errors import CheckFailed, InputError
@@ -20,9 +24,6 @@ from exeunt.quant._brevitas import export_qonnx
 from exeunt.quant.data import SPLITS, load_split
 from exeunt.quant.qonnx_graph import Graph, GraphNetwork, checked, logit_scales
 from exeunt.quant.train import load_checkpoint, logits
-from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.util.cleanup import cleanup_model
-from torch import nn
 
 MODEL = "model.onnx"
 INPUT = "images"

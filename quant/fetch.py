@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
+
 from exeunt.errors import InputError, ToolError
 
 _NAMES = tuple(

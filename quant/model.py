@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from torch import Tensor, nn
+
 from exeunt.config import Conv, Linear, Model, Pool
 from exeunt.errors import InputError
 from exeunt.quant._brevitas import (
@@ -26,7 +28,6 @@ from exeunt.quant._brevitas import (
     Uint8ActPerTensorFloat,
     quantization_status_manager,
 )
-from torch import Tensor, nn
 
 # Where an unsigned quantizer of so many bits first clips an input of unit variance; learned on.
 _CLIP = {2: 1.8, 3: 2.4, 4: 3.0, 5: 3.5, 6: 4.0, 7: 4.0, 8: 4.0}

@@ -11,10 +11,11 @@ import numpy as np
 import onnx
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
-from exeunt.config import MAX_EXITS
-from exeunt.errors import InputError
 from onnx import numpy_helper
 from torch import Tensor, nn
+
+from exeunt.config import MAX_EXITS
+from exeunt.errors import InputError
 
 _SAME_GRID = ("Reshape", "Flatten", "MaxPool", "GlobalMaxPool", "Transpose", "Identity", "Relu")
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
+from torch import nn
+
 from exeunt.config import MAX_EXITS, Model
 from exeunt.errors import InputError
 from exeunt.quant.model import MultiExitNetwork
 from exeunt.quant.qonnx_graph import GraphNetwork, load_graph
-from torch import nn
 
 
 def build(model: Model) -> nn.Module:

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
+from torch import Tensor, nn
+
 from exeunt import report
 from exeunt.config import Config, hash_of
 from exeunt.errors import InputError
@@ -24,7 +26,6 @@ from exeunt.progress import Progress, silent
 from exeunt.quant.data import SPLITS, Labelled, Splits, load, save_splits
 from exeunt.quant.model import quantizers_disabled
 from exeunt.quant.source import build
-from torch import Tensor, nn
 
 CHECKPOINT = "checkpoint.pt"
 RESUME = "resume.pt"  # an unfinished training, removed at its end

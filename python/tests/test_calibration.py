@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from exeunt import calibration
 from exeunt.errors import InputError
 
