@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from exeunt.graph import Integer, Mvu, Stream
-from exeunt.hls.kernels.finn import mvu
 from lib.bench import BUILD, run_bench
 from lib.finn import check_finn_block, finn_corner, finn_sources
+
+from exeunt.graph import Integer, Mvu, Stream
+from exeunt.hls.kernels.finn import mvu
 
 pytestmark = pytest.mark.sim
 

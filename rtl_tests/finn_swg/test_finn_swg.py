@@ -1,8 +1,9 @@
 """FINN's padding and sliding window: kernels, strides, paddings, channel folds."""
 
 import pytest
-from exeunt.graph import Integer, Stream, Swg
 from lib.finn import check_finn_block, finn_corner
+
+from exeunt.graph import Integer, Stream, Swg
 
 pytestmark = pytest.mark.sim
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from exeunt.graph import Integer, Stream, Threshold
 from lib.finn import check_finn_block, finn_corner
+
+from exeunt.graph import Integer, Stream, Threshold
 
 pytestmark = pytest.mark.sim
 

@@ -1,8 +1,9 @@
 """FINN's width converter: both directions, ratios that are and are not powers of two."""
 
 import pytest
-from exeunt.graph import Integer, Stream, Width
 from lib.finn import check_finn_block, finn_corner
+
+from exeunt.graph import Integer, Stream, Width
 
 pytestmark = pytest.mark.sim
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+
 from exeunt.graph import IntArray, Mvu
 from exeunt.hls.kernels.finn.library import Edit, bundle, require
 

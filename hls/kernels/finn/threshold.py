@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+
 from exeunt.graph import IntArray, Threshold
 from exeunt.hls.kernels.finn.library import bundle, require
 
