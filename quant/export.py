@@ -7,6 +7,7 @@ import io
 import logging
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,7 @@ def compare(graph: Graph, network: nn.Module, images: np.ndarray) -> float:
 
 
 @contextlib.contextmanager
-def _quiet():  # noqa: ANN202 - a context manager
+def _quiet() -> Iterator[None]:
     """Keep the exporter's chatter and its known deprecation warnings to itself."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)

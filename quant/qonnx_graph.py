@@ -197,8 +197,8 @@ def _scale(graph: Graph, name: str) -> float | None:
         for value, factor in (node.input, tuple(node.input)[::-1]):
             constant = graph.constants.get(factor)
             if constant is not None and constant.size == 1:
-                scale = _scale(graph, value)
-                return None if scale is None else scale * float(constant.item())
+                of_value = _scale(graph, value)
+                return None if of_value is None else of_value * float(constant.item())
     return None
 
 

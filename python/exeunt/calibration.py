@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.errors import InputError
-
-NEVER = 0x7FFFFFFF  # the threshold that no margin reaches: nobody leaves here
+from exeunt.reference.controller import margin as score
+from exeunt.registers import NEVER  # the threshold that no margin reaches: nobody leaves here
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -77,9 +77,8 @@ def margins(logits: Sequence[npt.NDArray[np.integer]], labels: npt.NDArray[np.in
                 f"logits of exit {k} must have shape ({len(labels)}, classes >= 2), got "
                 f"{values.shape}: give one row for each label"
             )
-        top = np.partition(values.astype(np.int64), -2, axis=1)[:, -2:]
-        margin[k] = top[:, 1] - top[:, 0]
-        right[k] = values.argmax(axis=1) == labels
+        answers, margin[k] = score(values)
+        right[k] = answers == labels
     return Margins(margin, right)
 
 
