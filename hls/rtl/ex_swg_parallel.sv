@@ -166,27 +166,30 @@ module ex_swg_parallel #(
   // What goes along with the column that is being read
   logic column_valid_q, column_end_q;
   logic [KH-1:0] rows_q, rows;  // rows of the column inside the frame
-  logic [KW-1:0] keep_q, keep;  // columns of the window that belong to it:
-  logic [KW-1:0] own;  // those of the row at x_q,
-  logic [KW-1:0] last;  // and in the tail, at most those of the row before it
+  logic [KW-1:0] keep_q, keep;  // columns of the window that are inside of its row
   logic [BW-1:0] column_turn_q;
   for (genvar r = 0; r < int'(KH); r++) begin : gen_rows
     localparam int FROM = -r;
     localparam int UPTO = int'(H) - r;
     assign rows[r] = (FROM <= Y_FIRST || y0_q >= YW'(FROM)) && (UPTO > Y_LAST || y0_q < YW'(UPTO));
   end
-  for (genvar k = 0; k < int'(KW); k++) begin : gen_own
-    if (k + 1 == int'(KW)) begin : gen_newest
-      assign own[k] = 1'b1;
-    end else begin : gen_older
-      assign own[k] = int'(KW) - 1 - k >= COLUMNS ? 1'b0 : x_q >= XW'(int'(KW) - 1 - k);
+  for (genvar k = 0; k < int'(KW); k++) begin : gen_keep
+    localparam int BACK = int'(KW) - 1 - k;  // steps since column k of the window came in
+    localparam int LIMIT = TAIL + COLUMNS - BACK;
+    logic own;  // column k came with the row at x_q
+    logic old;  // it came before the row that the tail belongs to
+    if (BACK > 0 && (k < int'(PL) || BACK < TAIL)) begin : gen_own
+      assign own = BACK < COLUMNS && x_q >= XW'(BACK);
+    end else begin : gen_all_own
+      assign own = 1'b1;
+    end
+    assign old = LIMIT < TAIL && (LIMIT < 0 || tail_q > TW'(LIMIT));
+    if (BACK < TAIL) begin : gen_edge
+      assign keep[k] = tail_q == '0 ? own : flush ? !old : !old && !own;
+    end else begin : gen_middle
+      assign keep[k] = tail_q == '0 ? own : !old;
     end
   end
-  for (genvar k = 0; k < int'(KW); k++) begin : gen_last
-    localparam int LIMIT = TAIL + COLUMNS + k + 1 - int'(KW);
-    assign last[k] = LIMIT >= TAIL || (LIMIT >= 0 && tail_q <= TW'(LIMIT));
-  end
-  assign keep = flush ? last : tail_q != '0 ? last & ~own : own;
 
   // The column in the order of its rows, zero outside of the frame
   logic [COLUMN-1:0] column;
