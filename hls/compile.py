@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Chain, IntArray
 from exeunt.hls import finn_env, folding, lower
@@ -143,6 +144,7 @@ def build(network: Network, *, config: Config, reach: Sequence[float] | None = N
         scales=[part.scale for part in network.parts[1::2]],
         cycles=cycles,
         overrides=overrides,
+        kernels=config.compile.kernels,
     )
     check_values(compiled.accelerator, network)
     return compiled
@@ -156,6 +158,7 @@ def assemble(
     scales: Sequence[float],
     cycles: Sequence[int],
     overrides: Overrides | None = None,
+    kernels: str = "exeunt",
 ) -> Compiled:
     """Fold segments and heads, one target each pair, and lower them to kernels."""
     source = None
@@ -166,7 +169,7 @@ def assemble(
         for label, layers in ((f"seg{i}", segment), (f"head{i}", head)):
             lanes = None if source is None else source.lanes
             found = folding.fold(layers, target=cycles[i], lanes=lanes, overrides=overrides)
-            chain, values = lower.chain(label, layers, found.folds, source=source)
+            chain, values = lower.chain(label, layers, found.folds, source=source, kernels=kernels)
             chains.append(chain)
             arrays |= values
             foldings[label] = found
@@ -182,7 +185,7 @@ def assemble(
     return Compiled(accelerator, foldings)
 
 
-def baseline(network: Network, *, name: str, multipliers: int) -> Compiled:
+def baseline(network: Network, *, name: str, multipliers: int, kernels: str = "exeunt") -> Compiled:
     """The same backbone without early exits: all segments in one, and the last head.
 
     It is folded for the fewest cycles a frame that `multipliers` (sum of PE * SIMD) allow, found
@@ -192,7 +195,7 @@ def baseline(network: Network, *, name: str, multipliers: int) -> Compiled:
     head, scale = network.layers[-1], network.parts[-1].scale
 
     def attempt(cycles: int) -> Compiled:
-        return assemble(name, [backbone], [head], scales=[scale], cycles=[cycles])
+        return assemble(name, [backbone], [head], scales=[scale], cycles=[cycles], kernels=kernels)
 
     low, high = 1, 1
     best = attempt(high)
@@ -293,7 +296,17 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     hardware: dict[str, Any] = {"clock_mhz": config.compile.clock_mhz}
     section: dict[str, Any] = {"multipliers": compiled.multipliers, "parts": summary(compiled)}
     if config.compile.baseline:
-        plain = baseline(network, name=f"{config.name}_baseline", multipliers=compiled.multipliers)
+        plain = baseline(
+            network,
+            name=f"{config.name}_baseline",
+            multipliers=compiled.multipliers,
+        plain = baseline(
+            network,
+            name=f"{config.name}_baseline",
+            multipliers=compiled.multipliers,
+            kernels=config.compile.kernels,
+        )
+        )
         stitch.write(
             with_fifos(plain.accelerator),
             run_dir / "baseline",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+
 from exeunt.graph import (
     Chain,
     IntArray,
@@ -20,14 +22,16 @@ from exeunt.graph import (
     Width,
 )
 from exeunt.hls.folding import Fold, converters
+from exeunt.hls.kernels import finn as finn_kernels
 from exeunt.hls.layers import Layer
 
 
 class _Builder:
     """Collects the nodes of one chain; `stream` is what the last of them gives."""
 
-    def __init__(self, name: str, stream: Stream) -> None:
+    def __init__(self, name: str, stream: Stream, *, fused: bool) -> None:
         self.name = name
+        self.fused = fused  # thresholds inside the matrix-vector unit
         self.stream = stream
         self.nodes: list[Node] = []
         self.arrays: dict[str, IntArray] = {}
@@ -60,7 +64,12 @@ class _Builder:
 
 
 def chain(
-    name: str, layers: Sequence[Layer], folds: Sequence[Fold], *, source: Stream | None = None
+    name: str,
+    layers: Sequence[Layer],
+    folds: Sequence[Fold],
+    *,
+    source: Stream | None = None,
+    kernels: str = "exeunt",
 ) -> tuple[Chain, dict[str, IntArray]]:
     """A chain of kernels and its arrays by "<node>.<array>".
 
@@ -69,10 +78,12 @@ def chain(
         layers: in stream order.
         folds: one per layer.
         source: the stream that enters; None lets the first layer choose its lanes.
+        kernels: "exeunt" for ours with fused thresholds; "finn" for FINN's RTL with thresholds of
+            their own, and ours where FINN has no kernel that fits.
     """
     if source is None:
         source = Stream(layers[0].input, layers[0].source, folds[0].lanes_in)
-    builder = _Builder(name, source)
+    builder = _Builder(name, source, fused=kernels == "exeunt")
     for layer, item in zip(layers, folds, strict=True):
         builder.adapt(layer.input, item.lanes_in, layer.finn)
         if layer.kind == "matrix":
@@ -93,6 +104,8 @@ def chain(
         else:
             _pool(builder, layer, item)
     nodes = tuple(builder.nodes)
+    if kernels == "finn":
+        nodes = tuple(_with_finn(node) for node in nodes)
     return Chain(name, source, nodes, (2,) * len(nodes)), builder.arrays
 
 
@@ -121,25 +134,48 @@ def _matrix(builder: _Builder, layer: Layer, item: Fold) -> None:
     if layer.window is not None:
         _window(builder, layer, item, layer.finn[:-1])
         builder.adapt(shape, item.simd, layer.finn[-1:])
-    levels = 0 if layer.thresholds is None else layer.thresholds.shape[1]
+    thresholds = layer.thresholds
+    levels = 0 if thresholds is None else thresholds.shape[1]
     arrays: dict[str, IntArray] = {"weights": layer.weights}
-    if layer.thresholds is not None:
-        arrays["thresholds"] = layer.thresholds
+    result = Stream(layer.output, layer.result, item.pe)
+    if thresholds is not None and builder.fused:
+        arrays["thresholds"] = thresholds
+    alone = thresholds is not None and not builder.fused
     low, high = int(layer.weights.min()), int(layer.weights.max())
     bits = Integer.covering(min(low, -2), max(high, 1)).bits  # at least two, always signed
     builder.add(
         Mvu(
             builder.label("mvu"),
             Stream(shape, layer.source, item.simd),
-            Stream(layer.output, layer.result, item.pe),
+            Stream(layer.output, layer.accumulator, item.pe) if alone else result,
             finn=layer.finn[-1:],
             weight_bits=bits,
             accumulator=layer.accumulator,
-            levels=levels,
-            bias=layer.bias,
+            levels=0 if alone else levels,
+            bias=0 if alone else layer.bias,
         ),
         arrays,
     )
+    if alone:
+        assert thresholds is not None
+        builder.add(
+            Threshold(
+                builder.label("threshold"),
+                builder.stream,
+                result,
+                finn=layer.finn[-1:],
+                levels=levels,
+                bias=layer.bias,
+            ),
+            {"thresholds": thresholds},
+        )
+
+
+def _with_finn(node: Node) -> Node:
+    """The node on FINN's RTL kernel where there is one that can implement it."""
+    if finn_kernels.unsupported(node) is not None:
+        return node
+    return dataclasses.replace(node, backend="finn")
 
 
 def _pool(builder: _Builder, layer: Layer, item: Fold) -> None:
