@@ -77,7 +77,7 @@ class CoreDescription:
         if not 1 <= len(self.exits) <= registers.MAX_EXITS:
             raise InputError(
                 f"an accelerator has 1 to {registers.MAX_EXITS} exits, {self.name} has "
-                f"{len(self.exits)}; remove some"
+                f"{len(self.exits)}; change their number"
             )
         if not 2 <= self.in_flight <= 1024 or self.in_flight & (self.in_flight - 1):
             raise InputError(

@@ -1,0 +1,82 @@
+"""The controller's reference against definitions written out frame by frame."""
+
+import numpy as np
+import pytest
+
+from exeunt.reference import controller
+from exeunt.registers import ALWAYS, NEVER
+
+
+def test_margin_first_index_wins_a_tie() -> None:
+    logits = np.array([[3, 7, 7, 1], [5, 5, 5, 5], [-9, -4, -8, -6], [2, 1, 0, 2]])
+    classes, scores = controller.margin(logits)
+    assert classes.tolist() == [1, 0, 1, 0]
+    assert scores.tolist() == [0, 0, 2, 0]
+    assert classes.dtype == scores.dtype == np.int64
+
+
+def test_margin_against_sorting() -> None:
+    rng = np.random.default_rng(0)
+    for dtype in (np.int8, np.int32):
+        info = np.iinfo(dtype)
+        logits = rng.integers(info.min, info.max + 1, (200, 10), dtype=np.int64).astype(dtype)
+        classes, scores = controller.margin(logits)
+        for row, klass, score in zip(logits.astype(int), classes, scores, strict=True):
+            ordered = sorted(row.tolist(), reverse=True)
+            assert score == ordered[0] - ordered[1]
+            assert klass == row.tolist().index(ordered[0])
+
+
+def test_decide_takes_the_first_exit_that_reaches_its_threshold() -> None:
+    exit0 = np.array([[0, 10], [0, 9], [0, 1], [0, 0]])
+    exit1 = np.array([[5, 0], [20, 0], [19, 0], [0, 0]])
+    exit2 = np.array([[1, 2], [1, 2], [1, 2], [2, 1]])
+    found = controller.decide([exit0, exit1, exit2], [10, 20])
+    assert found.exits.tolist() == [0, 1, 2, 2]
+    assert found.classes.tolist() == [1, 0, 1, 0]
+    assert found.scores.tolist() == [10, 20, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "exits"),
+    [(ALWAYS, [0, 0]), (NEVER, [1, 1]), (-1, [0, 0]), (0, [0, 0]), (1, [0, 1]), (None, [0, 0])],
+)
+def test_codes(threshold: int | None, exits: list[int]) -> None:
+    logits = np.array([[0, 1], [0, 0]])
+    assert controller.decide([logits, logits], [threshold]).exits.tolist() == exits
+    assert controller.decide([logits, logits], [threshold, NEVER]).exits.tolist() == exits
+
+
+def test_each_frame_uses_its_bank() -> None:
+    logits = np.array([[0, 5]] * 4)
+    banks = np.array([0, 1, 1, 0])
+    found = controller.decide([logits, logits], [[5], [6]], banks=banks)
+    assert found.exits.tolist() == [0, 1, 1, 0]
+    table = controller.results(
+        found, first_id=0xFFFFFFFE, bad=np.array([True, False, True, False]), banks=banks
+    )
+    assert table["id"].tolist() == [0xFFFFFFFE, 0xFFFFFFFF, 0, 1]
+    assert table["flags"].tolist() == [1, 2, 3, 0]
+    assert controller.RESULT.itemsize == 16
+    assert table[:1].tobytes()[:8] == bytes([0xFE, 0xFF, 0xFF, 0xFF, 5, 0, 0, 0])
+
+
+def test_raw_beats_are_zero_padded_per_frame() -> None:
+    beats = controller.raw_beats(np.array([[1, -1, 2, 3, 4], [5, 6, 7, 8, 9]]))
+    words = [[beat >> (32 * k) & 0xFFFFFFFF for k in range(4)] for beat in beats]
+    assert words == [[1, 0xFFFFFFFF, 2, 3], [4, 0, 0, 0], [5, 6, 7, 8], [9, 0, 0, 0]]
+
+
+def test_times_without_stalls() -> None:
+    takes, gives = controller.decide_times(2, np.arange(6))
+    assert takes.tolist() == [0, 1, 2, 3, 4, 5]
+    assert gives.tolist() == [3, 5, 7]
+    keep = np.array([False, True])
+    takes, decided, gives = controller.buffer_times(3, 6, np.arange(6), np.array([0, 0]), keep)
+    assert takes.tolist() == [0, 1, 2, 3, 4, 5]
+    assert decided.tolist() == [0, 3]
+    assert gives.tolist() == [5, 6, 7]
+    order, loads, gives = controller.merge_times([np.array([5, 6]), np.array([6])])
+    assert order == [(0, 0), (1, 0), (0, 1)]
+    assert loads.tolist() == [5, 6, 7]
+    assert gives.tolist() == [6, 7, 8]
