@@ -300,12 +300,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
             network,
             name=f"{config.name}_baseline",
             multipliers=compiled.multipliers,
-        plain = baseline(
-            network,
-            name=f"{config.name}_baseline",
-            multipliers=compiled.multipliers,
             kernels=config.compile.kernels,
-        )
         )
         stitch.write(
             with_fifos(plain.accelerator),
