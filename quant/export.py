@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
 import tempfile
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
-from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.util.cleanup import cleanup_model
 from torch import nn
 
 from exeunt import report
@@ -23,11 +16,17 @@ from exeunt.errors import CheckFailed, InputError
 from exeunt.progress import Progress, silent
 from exeunt.quant._brevitas import export_qonnx
 from exeunt.quant.data import SPLITS, load_split
-from exeunt.quant.qonnx_graph import Graph, GraphNetwork, checked, logit_scales
+from exeunt.quant.qonnx_graph import (
+    Graph,
+    GraphNetwork,
+    checked,
+    logit_scales,
+    quiet,
+    tidied,
+)
 from exeunt.quant.train import load_checkpoint, logits
 
 MODEL = "model.onnx"
-INPUT = "images"
 _IMAGES = 64
 
 
@@ -65,7 +64,7 @@ def to_qonnx(network: nn.Module, *, shape: tuple[int, int, int]) -> onnx.ModelPr
         InputError: the network cannot be exported.
     """
     network.eval()
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         path = Path(folder) / MODEL
         try:
             export_qonnx(network, torch.zeros(1, *shape), str(path), verbose=False)
@@ -78,34 +77,14 @@ def to_qonnx(network: nn.Module, *, shape: tuple[int, int, int]) -> onnx.ModelPr
         return tidied(onnx.load(path))  # with the weights that the exporter put beside it
 
 
-def tidied(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph cleaned up by qonnx, its input named "images", its outputs exit0 upwards."""
-    with _quiet():
-        wrapper = cleanup_model(ModelWrapper(model))
-    graph = wrapper.graph
-    constants = {t.name for t in graph.initializer}
-    inputs = [v.name for v in graph.input if v.name not in constants]
-    if len(inputs) == 1 and inputs[0] != INPUT:
-        wrapper.rename_tensor(inputs[0], INPUT)
-    for index, name in enumerate([v.name for v in graph.output]):
-        if name != f"exit{index}":
-            wrapper.rename_tensor(name, f"exit{index}")
-    out = wrapper.model
-    del out.metadata_props[:]
-    out.doc_string = out.graph.doc_string = ""
-    for item in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        del item.metadata_props[:]  # the exporter notes source files there
-        item.doc_string = ""
-    return out
-
-
 def compare(graph: Graph, network: nn.Module, images: np.ndarray) -> float:
     """Largest difference, in integer steps, between the graph's logits and the network's.
 
-    Images uint8 (N, H, W, C). A difference that rounds away is float noise; a whole step is not.
+    Images uint8 (N, H, W, C). The two sum in another order, so an activation within float noise
+    of a rounding tie may fall on either side: one image in fifty (at least one) may differ.
 
     Raises:
-        CheckFailed: an integer logit differs.
+        CheckFailed: more images than that have an integer logit that differs.
     """
     scales = logit_scales(graph)
     worst = 0.0
@@ -113,7 +92,6 @@ def compare(graph: Graph, network: nn.Module, images: np.ndarray) -> float:
     for index, (scale, a, b) in enumerate(zip(scales, expected, found, strict=True)):
         steps = np.abs(a - b) / scale
         wrong = np.flatnonzero(steps.max(axis=1) > 0.5)
-        # An activation within float noise of a rounding tie may fall on either side: rare.
         if len(wrong) > max(1, len(images) // 50):
             frame = int(wrong[0])
             raise CheckFailed(
@@ -122,16 +100,3 @@ def compare(graph: Graph, network: nn.Module, images: np.ndarray) -> float:
             )
         worst = max(worst, float(steps.max()))
     return worst
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's chatter and its known deprecation warnings to itself."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)

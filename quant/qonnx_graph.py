@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +16,14 @@ import onnx
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from onnx import numpy_helper
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.util.cleanup import cleanup_model
 from torch import Tensor, nn
 
 from exeunt.config import MAX_EXITS
 from exeunt.errors import InputError
 
+INPUT = "images"
 _SAME_GRID = ("Reshape", "Flatten", "MaxPool", "GlobalMaxPool", "Transpose", "Identity", "Relu")
 
 
@@ -57,7 +64,48 @@ def load_graph(path: Path) -> Graph:
         model = None
     if model is None or not model.graph.node:
         raise InputError(f"{path} must be an ONNX file, got something else: export it again")
-    return checked(Graph(model, str(path)))
+    try:
+        tidy = tidied(model)
+    except Exception as error:  # qonnx meets shapes and operators that it does not know
+        raise InputError(
+            f"{path} must be a graph that qonnx can clean up, got {type(error).__name__} "
+            f"({error}): export it for a fixed image size"
+        ) from error
+    return checked(Graph(tidy, str(path)))
+
+
+def tidied(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph cleaned up by qonnx, its input named "images", its outputs exit0 upwards."""
+    with quiet():
+        wrapper = cleanup_model(ModelWrapper(model))
+    graph = wrapper.graph
+    constants = {t.name for t in graph.initializer}
+    inputs = [v.name for v in graph.input if v.name not in constants]
+    if len(inputs) == 1 and inputs[0] != INPUT:
+        wrapper.rename_tensor(inputs[0], INPUT)
+    for index, name in enumerate([v.name for v in graph.output]):
+        if name != f"exit{index}":
+            wrapper.rename_tensor(name, f"exit{index}")
+    out = wrapper.model
+    del out.metadata_props[:]
+    out.doc_string = out.graph.doc_string = ""
+    for item in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del item.metadata_props[:]  # the exporter notes source files there
+        item.doc_string = ""
+    return out
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the exporter's chatter and its known deprecation warnings to itself."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
 
 
 def checked(graph: Graph) -> Graph:

@@ -293,3 +293,19 @@ def test_a_file_of_another_image_size(custom, tmp_path):
     )
     with pytest.raises(InputError, match=r"^exit 0 of .* must give logits of model.classes = 11"):
         build(model(source, classes=11))
+
+
+def test_graph_that_cannot_be_cleaned_up(tmp_path, monkeypatch):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(graph().SerializeToString())
+    assert len(load_graph(path).outputs) == 2
+
+    def fail(wrapper):
+        raise KeyError("Sinh")
+
+    monkeypatch.setattr("exeunt.quant.qonnx_graph.cleanup_model", fail)
+    refused(
+        f"{path} must be a graph that qonnx can clean up, got KeyError ('Sinh'): export it for a "
+        "fixed image size",
+        f"qonnx:{path}",
+    )
