@@ -59,7 +59,36 @@ ILLEGAL: list[tuple[str, Mapping[str, int | str], str]] = [
     ("ex_threshold", {"FOLDS": 0}, "ex_threshold: FOLDS must be at least 1, is 0"),
     ("ex_mvu", {"SIMD": 3}, "ex_mvu: SIMD must divide MW 8, not be 3"),
     ("ex_mvu", {"PE": 3}, "ex_mvu: PE must divide MH 4, not be 3"),
+    ("ex_mvu", {"ACC_BITS": 33, "OUT_BITS": 33}, "ex_mvu: ACC_BITS must be 2 to 32, is 33"),
     ("ex_mvu", {"OUT_BITS": 8}, "ex_mvu: OUT_BITS must be ACC_BITS 16 without thresholds, is 8"),
+    (
+        "ex_width",
+        {"OUT_WIDTH": 12},
+        "one width must divide the other, not IN_WIDTH 8 and OUT_WIDTH 12",
+    ),
+    ("ex_swg", {"C": 4, "SIMD": 3}, "ex_swg: SIMD must divide C 4, not be 3"),
+    ("ex_swg", {"KH": 9}, "ex_swg: KH x KW must lie inside the padded frame 4x4, not be 9x3"),
+    (
+        "ex_swg",
+        {"PL": 3},
+        "ex_swg: PT, PB must be below KH 3 and PL, PR below KW 3, not 0, 0, 3, 0",
+    ),
+    ("ex_swg", {"SW": 0}, "ex_swg: SH and SW must be at least 1, not 1 and 0"),
+    ("ex_swg_parallel", {"KW": 5}, "ex_swg_parallel: KH x KW must lie in the padded frame 4x4"),
+    ("ex_swg_parallel", {"PB": 3}, "ex_swg_parallel: PT, PB must be below KH 3"),
+    ("ex_swg_parallel", {"SH": 0}, "ex_swg_parallel: SH and SW must be at least 1, not 0 and 1"),
+    ("ex_swg_parallel", {"SW": 0}, "ex_swg_parallel: SH and SW must be at least 1, not 1 and 0"),
+    (
+        "ex_swg_parallel",
+        {"W": 2, "KW": 7, "PL": 3, "PR": 3},
+        "ex_swg_parallel: the padding on the right must not reach over a whole row, W 2",
+    ),
+    ("ex_pool", {"C": 4, "LANES": 3}, "ex_pool: LANES must divide C 4, not be 3"),
+    ("ex_pool", {"KW": 5}, "ex_pool: KH x KW must lie inside H x W 4x4, not be 2x5"),
+    ("ex_pool", {"OUT_BITS": 3}, "ex_accumulate: OUT_BITS must be at least IN_BITS 4, not 3"),
+    ("ex_pool", {"FUNCTION": 2}, "ex_accumulate: FUNCTION must be 0 or 1, not 2"),
+    ("ex_reduce", {"C": 4, "LANES": 3}, "ex_reduce: LANES must divide C 4, not be 3"),
+    ("ex_accumulate", {"WORDS": 3}, "ex_accumulate: AW must address WORDS 3, not be 1"),
 ]
 
 

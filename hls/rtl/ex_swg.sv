@@ -55,21 +55,23 @@ module ex_swg #(
   localparam int F = int'(C / SIMD);
   localparam int ROW = int'(W) * F;
   localparam int FRAME = int'(H) * ROW;
-  localparam int OH = (int'(H + PT + PB) - int'(KH)) / int'(SH) + 1;
-  localparam int OW = (int'(W + PL + PR) - int'(KW)) / int'(SW) + 1;
+  localparam int DY = SH > 0 ? int'(SH) : 1;
+  localparam int DX = SW > 0 ? int'(SW) : 1;
+  localparam int OH = (int'(H + PT + PB) - int'(KH)) / DY + 1;
+  localparam int OW = (int'(W + PL + PR) - int'(KW)) / DX + 1;
   localparam int WINDOW = int'(KH * KW) * F;
   localparam int Y_FIRST = -int'(PT);
   localparam int X_FIRST = -int'(PL);
-  localparam int Y_LAST = (OH - 1) * int'(SH) - int'(PT);
-  localparam int X_LAST = (OW - 1) * int'(SW) - int'(PL);
-  localparam int Y_CROSS = (int'(PT + SH) - 1) / int'(SH) * int'(SH) - int'(PT);
-  localparam int X_CROSS = (int'(PL + SW) - 1) / int'(SW) * int'(SW) - int'(PL);
+  localparam int Y_LAST = (OH - 1) * DY - int'(PT);
+  localparam int X_LAST = (OW - 1) * DX - int'(PL);
+  localparam int Y_CROSS = (int'(PT) + DY - 1) / DY * DY - int'(PT);
+  localparam int X_CROSS = (int'(PL) + DX - 1) / DX * DX - int'(PL);
 
   // The base is the first word that this or a later window may need; it moves window by window.
   localparam int X_LAST_BASE = (X_LAST > 0 ? X_LAST : 0) * F;
-  localparam int MOVE_COLUMN = int'(SW) * F;
+  localparam int MOVE_COLUMN = DX * F;
   localparam int MOVE_COLUMN_CROSS = X_CROSS * F;
-  localparam int MOVE_ROW = int'(SH) * ROW - X_LAST_BASE;
+  localparam int MOVE_ROW = DY * ROW - X_LAST_BASE;
   localparam int MOVE_ROW_CROSS = Y_CROSS * ROW;
   localparam int LAST_BASE = Y_LAST >= 0 ? Y_LAST * ROW + X_LAST_BASE : 0;
   localparam int MOVE_FRAME = FRAME - LAST_BASE;
@@ -79,7 +81,7 @@ module ex_swg #(
   localparam int HEAD_ROWS = int'(KH - PT) < int'(H) ? int'(KH - PT) : int'(H);
   localparam int HEAD_COLUMNS = int'(KW - PL) < int'(W) ? int'(KW - PL) : int'(W);
   localparam int HEAD = (HEAD_ROWS - 1) * ROW + HEAD_COLUMNS * F;
-  localparam int NEW_ROW = (int'(SH) - 1) * ROW + int'(KW) * F;
+  localparam int NEW_ROW = (DY - 1) * ROW + int'(KW) * F;
   localparam int KEEP_ROW = int'(KH - 1) * ROW + int'(KW) * F + NEW_ROW;
   localparam int KEEP_FRAME = FRAME - LAST_BASE + HEAD;
   localparam int FREE_ROW = (NEW_ROW / WINDOW + 2) * MOVE_COLUMN;
@@ -161,7 +163,7 @@ module ex_swg #(
         move = LW'(MOVE_ROW_CROSS);
         turn = AW'(MOVE_ROW_CROSS % DEPTH);
       end else begin
-        window_next = window_q + LW'(int'(SH) * ROW - (OW - 1) * MOVE_COLUMN);
+        window_next = window_q + LW'(DY * ROW - (OW - 1) * MOVE_COLUMN);
       end
     end else begin
       move = LW'(MOVE_FRAME);

@@ -51,12 +51,14 @@ module ex_swg_parallel #(
 
   // Distances in pixels, signed, counted in stream order.
   localparam int FRAME = int'(H * W);
-  localparam int OH = (int'(H + PT + PB) - int'(KH)) / int'(SH) + 1;
-  localparam int OW = (int'(W + PL + PR) - int'(KW)) / int'(SW) + 1;
+  localparam int DY = SH > 0 ? int'(SH) : 1;
+  localparam int DX = SW > 0 ? int'(SW) : 1;
+  localparam int OH = (int'(H + PT + PB) - int'(KH)) / DY + 1;
+  localparam int OW = (int'(W + PL + PR) - int'(KW)) / DX + 1;
   localparam int Y_FIRST = -int'(PT);
-  localparam int Y_LAST = (OH - 1) * int'(SH) - int'(PT);
-  localparam int X_LAST = (OW - 1) * int'(SW) - int'(PL);
-  localparam int Y_CROSS = (int'(PT + SH) - 1) / int'(SH) * int'(SH) - int'(PT);
+  localparam int Y_LAST = (OH - 1) * DY - int'(PT);
+  localparam int X_LAST = (OW - 1) * DX - int'(PL);
+  localparam int Y_CROSS = (int'(PT) + DY - 1) / DY * DY - int'(PT);
   localparam int COLUMNS = int'(W) + (PL + PR + 1 > KW ? int'(PL + PR + 1 - KW) : 0);
   localparam int TAIL = X_LAST + int'(KW) > COLUMNS ? X_LAST + int'(KW) - COLUMNS : 0;
   localparam int DEPTH = int'(KH * W);
@@ -64,7 +66,7 @@ module ex_swg_parallel #(
   localparam int COLUMN = int'(KH) * PIXEL;
 
   // What is freed when a row of windows ends, besides its own top row column by column.
-  localparam int FREE_ROW = (int'(SH) - 1) * int'(W);
+  localparam int FREE_ROW = (DY - 1) * int'(W);
   localparam int FREE_ROW_CROSS = Y_CROSS * int'(W);
   localparam int FREE_FRAME = FRAME - (Y_LAST >= 0 ? (Y_LAST + 1) * int'(W) : 0);
 
@@ -74,8 +76,8 @@ module ex_swg_parallel #(
 
   // Which memory holds the top row of a window.
   localparam int TURN_FIRST = int'(KH - PT) % int'(KH);
-  localparam int TURN_ROW = int'(SH % KH);
-  localparam int TURN_FRAME = (int'(H) - (OH - 1) * int'(SH) + int'(KH) * OH * int'(SH)) % int'(KH);
+  localparam int TURN_ROW = DY % int'(KH);
+  localparam int TURN_FRAME = (int'(H) - (OH - 1) * DY + int'(KH) * OH * DY) % int'(KH);
 
   localparam int XW = COLUMNS > 1 ? $clog2(COLUMNS) : 1;
   localparam int CW = W > 1 ? $clog2(W) : 1;
@@ -117,7 +119,7 @@ module ex_swg_parallel #(
   assign row_end = step && !flush && x_end;
   assign y0_next = y0_q + YW'(SH);
   assign bottom_next = y0_next > YW'(int'(H) - int'(KH)) ? LW'(BOTTOM_LAST)
-                                                         : bottom_q + LW'(int'(SH * W));
+                                                         : bottom_q + LW'(DY * int'(W));
   if (COLUMNS > int'(W)) begin : gen_blank
     assign pixel = x_q < XW'(W);
   end else begin : gen_no_blank
@@ -146,11 +148,11 @@ module ex_swg_parallel #(
   logic [TAIL:0] tail_ends;  // with t steps to go; index 0 is not used
   for (genvar x = 0; x < COLUMNS; x++) begin : gen_ends
     localparam int X0 = x - int'(KW) + 1 + int'(PL);
-    assign ends[x] = X0 >= 0 && X0 % int'(SW) == 0 && X0 / int'(SW) < OW;
+    assign ends[x] = X0 >= 0 && X0 % DX == 0 && X0 / DX < OW;
   end
   for (genvar t = 0; t <= TAIL; t++) begin : gen_tail_ends
     localparam int X0 = TAIL - t + COLUMNS - int'(KW) + 1 + int'(PL);
-    assign tail_ends[t] = t > 0 && X0 >= 0 && X0 % int'(SW) == 0 && X0 / int'(SW) < OW;
+    assign tail_ends[t] = t > 0 && X0 >= 0 && X0 % DX == 0 && X0 / DX < OW;
   end
 
   // Row memories, read synchronously
