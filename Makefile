@@ -23,10 +23,10 @@ demo: $(VENV)/.run.stamp
 	$(BIN)/exeunt run digits
 
 test: $(VENV)/.dev.stamp
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not board"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not board and not bench"
 
 test-all: $(VENV)/.dev.stamp
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not board"
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not board and not bench"
 
 # mypy sees the package as Python does after the install: four folders under one name
 lint: $(VENV)/.dev.stamp
