@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exeunt.graph import IntArray, Width
-from exeunt.hls.kernels.finn.library import bundle, require
+from exeunt.hls.kernels.finn.library import Edit, bundle, require
 
 MODULE = "ex_finn_width"
+EDITS = (  # compiler directives within a module, which read_slang refuses
+    Edit("no directive inside the module", ");\n`default_nettype none\n", ");\n"),
+    Edit("no directive at the module's end", "`default_nettype wire\nendmodule", "endmodule"),
+)
 
 
 def unsupported(node: Width) -> str | None:
@@ -47,4 +51,4 @@ def sources(node: Width) -> dict[str, str]:
         ToolError: finn-rtllib is missing.
     """
     require(node.name, unsupported(node))
-    return bundle(MODULE, [("dwc/hdl/vpc.sv", ())])
+    return bundle(MODULE, [("dwc/hdl/vpc.sv", EDITS)])
