@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from exeunt.errors import InputError
 from exeunt.graph import Function, Integer
 

@@ -8,6 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.core.onnx_exec import execute_onnx
+from qonnx.transformation.infer_shapes import InferShapes
+from qonnx.util.cleanup import cleanup_model
+
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Integer
 from exeunt.hls import finn_env, frontend, qonnx_file
@@ -16,11 +22,6 @@ from exeunt.hls.layers import Layer, layers
 from exeunt.hls.passes.break_ties import BreakTies
 from exeunt.hls.register import registered
 from exeunt.hls.split import remove_input_quantizer, split
-from qonnx.core.datatype import DataType
-from qonnx.core.modelwrapper import ModelWrapper
-from qonnx.core.onnx_exec import execute_onnx
-from qonnx.transformation.infer_shapes import InferShapes
-from qonnx.util.cleanup import cleanup_model
 
 Progress = Callable[[str], None]
 CHECK_FRAMES = 2  # on which every pass is checked; each costs about a second for three exits

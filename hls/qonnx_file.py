@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from exeunt.errors import InputError
 from google.protobuf.message import DecodeError
 from onnx import TensorProto
 from qonnx.core.modelwrapper import ModelWrapper
+
+from exeunt.errors import InputError
 
 OPERATORS = frozenset(
     [

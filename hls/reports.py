@@ -7,11 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exeunt.hls import folding
-from exeunt.hls.folding import Fold
-from exeunt.hls.frontend import FPGA_PART
-from exeunt.hls.layers import Layer
-from exeunt.hls.register import registered
 from finn.analysis.fpgadataflow.dataflow_performance import dataflow_performance
 from finn.analysis.fpgadataflow.exp_cycles_per_layer import exp_cycles_per_layer
 from finn.analysis.fpgadataflow.op_and_param_counts import aggregate_dict_keys, op_and_param_counts
@@ -19,6 +14,12 @@ from finn.analysis.fpgadataflow.res_estimation import res_estimation, res_estima
 from finn.transformation.fpgadataflow.annotate_cycles import AnnotateCycles
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
+
+from exeunt.hls import folding
+from exeunt.hls.folding import Fold
+from exeunt.hls.frontend import FPGA_PART
+from exeunt.hls.layers import Layer
+from exeunt.hls.register import registered
 
 if TYPE_CHECKING:
     from exeunt.hls.compile import Compiled

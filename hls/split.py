@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exeunt.errors import InputError
-from exeunt.hls.qonnx_file import is_static, scalar
 from onnx import TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import qonnx_make_model
+
+from exeunt.errors import InputError
+from exeunt.hls.qonnx_file import is_static, scalar
 
 PASSIVE = frozenset(
     [

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from exeunt import graph, manifest, registers
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, Chain, IntArray

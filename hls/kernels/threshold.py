@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+
 from exeunt.graph import IntArray, Integer, Threshold
 from exeunt.reference.threshold import stages
 

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from exeunt.graph import Function, Integer, Pool, Stream
 from exeunt.hls.kernels import pool as kernel
 from exeunt.reference import pool

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from exeunt.graph import Function, Integer, Reduce, Stream, Swg
 from exeunt.hls.kernels import reduce as kernel
 from exeunt.reference import reduce, swg

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from exeunt.graph import Integer, Stream, Swg
 from exeunt.hls.kernels import swg as kernel
 from exeunt.reference import swg

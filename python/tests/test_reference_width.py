@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from exeunt.graph import Integer, Stream, Width
 from exeunt.hls.kernels import width as kernel
 from exeunt.reference import accumulate, width

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from lib.bench import Corner, Port, stream_ports
+
 from exeunt.graph import IntArray, Integer, Node, Stream
 from exeunt.reference import fifo
-from lib.bench import Corner, Port, stream_ports
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from collections import deque
 
 import numpy as np
 import pytest
-from exeunt.reference.fifo import occupancy, times
 from fifo.corners import CORNERS
 from lib.bench import check_stream_block
+
+from exeunt.reference.fifo import occupancy, times
 
 
 @pytest.mark.sim

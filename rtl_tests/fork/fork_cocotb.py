@@ -9,10 +9,11 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from exeunt.reference.fork import times
 from lib.bench import bench_corners
 from lib.patterns import always, bernoulli, bursts
 from lib.streams import Cycles, StreamSink, StreamSource, compare
+
+from exeunt.reference.fork import times
 
 PATTERNS: dict[str, Callable[[int], Iterator[bool]]] = {
     "always": lambda seed: always(),

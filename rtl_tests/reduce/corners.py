@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from exeunt.graph import Function, Integer, Reduce, Stream
 from lib.bench import Corner, kernel_corner
 from lib.pairwise import grid, pairwise
+
+from exeunt.graph import Function, Integer, Reduce, Stream
 
 
 def node(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from exeunt.graph import Integer, Stream, Threshold
 from lib.bench import Corner, kernel_corner
+
+from exeunt.graph import Integer, Stream, Threshold
 
 
 def corner(

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from exeunt.graph import Integer, Threshold
-from exeunt.reference import threshold
 from lib.bench import Corner, check_stream_block
 from lib.stream_block import random_input
 from threshold.corners import CORNERS
+
+from exeunt.graph import Integer, Threshold
+from exeunt.reference import threshold
 
 
 @pytest.mark.sim
