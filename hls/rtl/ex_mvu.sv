@@ -1,11 +1,11 @@
 // Multiplies vectors by a constant matrix: y = W x, then thresholds (LEVELS > 0) as ex_threshold.
 //
-// x has MW elements, SIMD a word; y has MH elements, PE a word; with SF = MW / SIMD and NF = MH / PE
+// x has MW elements, SIMD a word; y has MH elements, PE a word. With SF = MW / SIMD, NF = MH / PE
 // a vector costs NF * SF steps, one a cycle without a gap between vectors. Step nf * SF + sf adds
 // the products of input word sf to the PE rows of output word nf. The input has room for two
 // vectors, so the next one comes in while this one is replayed (two words where NF = 1).
 // Latency: an output word is offered 4 cycles after its last input word at the earliest (5 for
-// SIMD > 8), with thresholds clog2(LEVELS + 1) + 1 more. On stall the pipeline closes up and
+// SIMD > 9), with thresholds clog2(LEVELS + 1) + 1 more. On stall the pipeline closes up and
 // stops, input is taken until the room is full; s_ready does not depend on m_ready. On reset
 // everything inside is forgotten, the next input word begins a vector.
 //
@@ -48,8 +48,9 @@ module ex_mvu #(
   localparam int ROOM_BITS = $clog2(ROOM);
   localparam int STEP_BITS = STEPS > 1 ? $clog2(STEPS) : 1;
 
-  // Products are summed in groups; the sums of the groups are added one cycle later.
-  localparam int GROUP      = 8;
+  // Products are summed in groups; the sums of the groups are added one cycle later. Sums are
+  // written as 32-bit integers, which simulate fastest; synthesis drops the bits nobody needs.
+  localparam int GROUP      = 9;  // a 3 x 3 window of one channel
   localparam int GROUPS     = (SIMD + GROUP - 1) / GROUP;
   localparam int GROUP_WANT = IN_BITS + W_BITS + $clog2(SIMD < GROUP ? SIMD : GROUP);
   localparam int GROUP_BITS = GROUP_WANT < ACC_BITS ? GROUP_WANT : ACC_BITS;
@@ -61,6 +62,9 @@ module ex_mvu #(
   end
   if (PE < 1 || MH % PE != 0) begin : g_bad_pe
     $error("ex_mvu: PE must divide MH %0d, not be %0d", MH, PE);
+  end
+  if (ACC_BITS < 2 || ACC_BITS > 32) begin : g_bad_acc_bits
+    $error("ex_mvu: ACC_BITS must be 2 to 32, is %0d", ACC_BITS);
   end
   if (LEVELS == 0 && OUT_BITS != ACC_BITS) begin : g_bad_out_bits
     $error("ex_mvu: OUT_BITS must be ACC_BITS %0d without thresholds, is %0d", ACC_BITS, OUT_BITS);
@@ -195,15 +199,14 @@ module ex_mvu #(
         localparam int HIGH = LOW + GROUP < SIMD ? LOW + GROUP : SIMD;
         logic signed [GROUP_BITS-1:0] sum_group_q;
         always_ff @(posedge clk) begin : products
-          logic signed [GROUP_BITS-1:0] sum;
+          int sum;
           if (move_a) begin
-            sum = '0;
+            sum = 0;
             for (int s = LOW; s < HIGH; s++) begin
-              sum = sum + GROUP_BITS'(
-                  $signed({IN_SIGNED && x_q[s*IN_BITS+IN_BITS-1], x_q[s*IN_BITS+:IN_BITS]})
-                  * $signed(w_q[(p*SIMD+s)*W_BITS+:W_BITS]));
+              sum = sum + 32'($signed({IN_SIGNED && x_q[(s+1)*IN_BITS-1], x_q[s*IN_BITS+:IN_BITS]}))
+                  * 32'($signed(w_q[(p*SIMD+s)*W_BITS+:W_BITS]));
             end
-            sum_group_q <= sum;
+            sum_group_q <= GROUP_BITS'(sum);
           end
         end
       end
@@ -220,15 +223,14 @@ module ex_mvu #(
       always_ff @(posedge clk) if (move_g) sum_q <= total;
     end else begin : g_tree
       always_ff @(posedge clk) begin : products
-        logic signed [SUM_BITS-1:0] sum;
+        int sum;
         if (move_g) begin
-          sum = '0;
+          sum = 0;
           for (int s = 0; s < SIMD; s++) begin
-            sum = sum + SUM_BITS'(
-                $signed({IN_SIGNED && x_q[s*IN_BITS+IN_BITS-1], x_q[s*IN_BITS+:IN_BITS]})
-                * $signed(w_q[(p*SIMD+s)*W_BITS+:W_BITS]));
+            sum = sum + 32'($signed({IN_SIGNED && x_q[(s+1)*IN_BITS-1], x_q[s*IN_BITS+:IN_BITS]}))
+                * 32'($signed(w_q[(p*SIMD+s)*W_BITS+:W_BITS]));
           end
-          sum_q <= sum;
+          sum_q <= SUM_BITS'(sum);
         end
       end
     end

@@ -10,7 +10,7 @@ from exeunt.graph import IntArray, Mvu
 from exeunt.reference.fifo import Cycles, spaced
 from exeunt.reference.threshold import count, narrow, stages
 
-GROUP = 8  # products that the hardware adds in one cycle
+GROUP = 9  # products that the hardware adds in one cycle
 
 
 def values(node: Mvu, arrays: Mapping[str, IntArray], x: IntArray) -> IntArray:
@@ -56,7 +56,7 @@ def times(node: Mvu, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycl
     Step nf * SF + sf of a vector is started in a cycle of its own: in the first pass (nf = 0) one
     cycle after input word sf was taken or later, then without a gap. An input word is taken when
     its room, that of the word 2 * SF before (2 where NF = 1), was read for the last time at least
-    one cycle ago. Output word nf is offered 3 cycles after its last step (4 for SIMD > 8), with
+    one cycle ago. Output word nf is offered 3 cycles after its last step (4 for SIMD > 9), with
     thresholds ceil(log2(levels + 1)) + 1 more.
 
     Args:
