@@ -86,7 +86,8 @@ def options(layer: Layer) -> Iterator[Fold]:
                     words = max(pixels, layer.vectors * layer.columns // channels)
                     serial = words * (channels // lanes)
                     yield Fold(simd, pe, window=lanes, period=max(period, serial))
-            if simd > channels or channels % simd:
+            # the parallel window needs the padding on the right within one row
+            if (simd > channels or channels % simd) and layer.window.pad[3] <= width:
                 walk = max(pixels, layer.vectors, period)
                 yield Fold(simd, pe, window=channels, parallel=True, period=walk)
 

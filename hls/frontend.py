@@ -187,7 +187,7 @@ def _run(
         first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise InputError(
             f"{part}: pass {step} cannot take the network, FINN says: {first}; "
-            "see the table of operators in the README"
+            "see the table of operators in hls/README.md"
         ) from error
 
 
@@ -292,5 +292,5 @@ def _check_converted(model: ModelWrapper, part: str) -> None:
             continue
         raise InputError(
             f"{part}: the operator {node.op_type} (node {node.name}) has no hardware layer; "
-            "see the table of operators in the README"
+            "see the table of operators in hls/README.md"
         )

@@ -107,6 +107,11 @@ def layers(model: Any, name: str) -> tuple[Layer, ...]:
             continue
         if operator == "ConvolutionInputGenerator":
             window = Window(_pair(get("ConvKernelDim")), _pair(get("Stride")), pad)
+            if max(pad[0], pad[2]) >= window.kernel[0] or max(pad[1], pad[3]) >= window.kernel[1]:
+                raise InputError(
+                    f"{name}: a window's padding must be below its kernel but {node.name} has "
+                    f"the kernel {window.kernel} and the padding {pad}; pad less"
+                )
             continue
         result, out = _integer(model, tensor), _shape(model, tensor)
         common: dict[str, Any] = {"finn": tuple(pending), "input": shape, "source": dtype}
@@ -129,7 +134,7 @@ def layers(model: Any, name: str) -> tuple[Layer, ...]:
         else:
             raise InputError(
                 f"{name}: no kernel implements the FINN layer {node.op_type} (node {node.name}); "
-                "see the table of operators in the README"
+                "see the table of operators in hls/README.md"
             )
         found.append(made)
         shape, dtype = made.output, made.result
@@ -147,20 +152,24 @@ def _matrix(
             f"{name}: a linear or convolution layer takes at most {MAX_BITS}-bit integers but "
             f"{node.name} gets {source.bits} bits; put a quantizer in front of it"
         )
+    if max(int(weights.max()), -int(weights.min()) - 1) > 127:
+        raise InputError(
+            f"{name}: weights must have 2 to 8 bits, signed, but those of {node.name} reach from "
+            f"{weights.min()} to {weights.max()}; quantize them to 8 bits or fewer"
+        )
     low, high = accumulator_range(weights, source)
     shape: Shape = common["input"]
     vectors = [int(v) for v in get("numInputVectors")]
     height, width = (vectors[1], vectors[2]) if len(vectors) == 3 else (1, int(np.prod(vectors)))
-    thresholds, bias, accumulator = None, 0, Integer.covering(min(low, 0), max(high, 0))
-    if not accumulator.signed:
-        accumulator = Integer(accumulator.bits + 1, signed=True)
+    # signed, two bits at least, as the kernel wants it
+    thresholds, bias, accumulator = None, 0, Integer.covering(min(low, -2), max(high, 1))
     result = accumulator
     if not get("noActivation"):
         bias, result = int(get("ActVal")), _integer(model, node.output[0])
         thresholds = integer_thresholds(
             model.get_initializer(node.input[2]), weights.shape[0], low, high
         )
-        accumulator = Integer.covering(min(low, -1), max(high, int(thresholds.max())))
+        accumulator = Integer.covering(min(low, -2), max(high, int(thresholds.max()), 1))
     if window is None and (height, width) != shape[:2]:
         shape = (height, width, weights.shape[1])
     return Layer(

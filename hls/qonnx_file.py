@@ -152,7 +152,7 @@ def _check_operators(model: ModelWrapper, path: Path) -> None:
         if node.op_type not in OPERATORS:
             raise InputError(
                 f"{path}: the operator {label} is not supported; "
-                "see the table of operators in the README"
+                "see the table of operators in hls/README.md"
             )
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         if node.op_type == "Conv" and attributes.get("group", 1) != 1:

@@ -95,7 +95,7 @@ def _path(model: ModelWrapper, output: str, path: str) -> list[str]:
         if is_static(node):
             raise InputError(
                 f"{path}: the operator {node.op_type} (node {node.name}) is not supported on "
-                "activations; see the table of operators in the README"
+                "activations; see the table of operators in hls/README.md"
             )
         tensors.append(streams[0])
     return tensors[::-1]

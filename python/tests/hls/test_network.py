@@ -165,8 +165,8 @@ def check_node(node: Node, arrays: dict[str, np.ndarray]) -> None:
             needed += [arrays["thresholds"].min(), arrays["thresholds"].max()]
         assert node.accumulator.min <= min(needed)
         assert max(needed) <= node.accumulator.max
-        halved = node.accumulator.bits - 1
-        assert min(needed) < -(1 << (halved - 1)) or max(needed) >= 1 << (halved - 1)
+        halved = 1 << (node.accumulator.bits - 2)
+        assert min(needed) < -halved or max(needed) >= halved or node.accumulator.bits == 2
     if isinstance(node, Mvu | Threshold) and node.levels:
         thresholds = arrays["thresholds"]
         assert thresholds.shape == (node.output.shape[2], node.levels)

@@ -150,6 +150,16 @@ def accumulators_into_a_layer(b: Any) -> Any:
     return b
 
 
+def padding_as_wide_as_the_kernel(b: Any) -> Any:
+    x = b.conv("image", 4, 1, pad=1)
+    return two(b, x, b.conv(x, 4))
+
+
+def wide_weights(b: Any) -> Any:
+    x = b.conv("image", 4, weight_bits=9)
+    return two(b, x, b.conv(x, 4))
+
+
 def image_alone(b: Any) -> Any:
     x = b.conv("image", 4)
     return two(b, "image", x)
@@ -195,6 +205,13 @@ REFUSALS: dict[Callable[[Any], Any], str] = {
     ),
     accumulators_into_a_layer: (
         "head0: a linear or convolution layer takes at most 16-bit integers but "
+    ),
+    padding_as_wide_as_the_kernel: (
+        "seg0: a window's padding must be below its kernel but "
+        "seg0_ConvolutionInputGenerator_rtl_0 has the kernel (1, 1) and the padding (1, 1, 1, 1); "
+    ),
+    wide_weights: (
+        "seg0: weights must have 2 to 8 bits, signed, but those of seg0_MVAU_rtl_0 reach from "
     ),
     image_alone: (
         "FILE: exit 0 must leave the backbone at the output of an activation quantizer but "
