@@ -1,0 +1,149 @@
+"""The compile step in a run folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exeunt import config as configuration
+from exeunt.errors import InputError
+from exeunt.hls import compile as compiler
+from exeunt.hls import finn_env
+
+STAGES = """
+[[model.stages]]
+blocks = [{ conv = 3, kernel = 3 }]
+[[model.stages]]
+blocks = [{ conv = 4, kernel = 3 }]
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def finn() -> None:
+    finn_env.prepare()
+    with finn_env.quiet():
+        import exeunt.hls.network  # noqa: F401 - only for its import of FINN
+
+
+def settings(**model: Any) -> configuration.Config:
+    values = {"input": [6, 7, 1], "classes": 3, **model}
+    lines = "\n".join(f"{k} = {json.dumps(v)}" for k, v in values.items())
+    return configuration.parse(
+        f'name = "tiny"\n[data]\ndataset = "digits"\n[model]\n{lines}\n{STAGES}'
+        "[compile]\ntarget_cycles = 60\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def model(builder: type, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    b = builder((6, 7, 1))
+    x = b.conv("image", 3)
+    b.exit(b.linear(x, 3))
+    b.exit(b.linear(b.conv(x, 4), 3))
+    return b.save(tmp_path_factory.mktemp("tiny") / "model.onnx")
+
+
+def run_folder(model: Path, folder: Path, **exits: Any) -> Path:
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(model.read_bytes())
+    content = {"thresholds": [7, None], "reach": [1.0, 0.25], **exits}
+    (folder / "exits.json").write_text(json.dumps(content))
+    images = np.random.default_rng(0).integers(0, 256, (6, 6, 7, 1)).astype(np.uint8)
+    np.savez(folder / "splits.npz", validation_images=images)
+    return folder
+
+
+def test_the_step_writes_everything_and_the_same_twice(model: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def progress(done: int, total: int, text: str = "") -> None:
+        assert 0 <= done <= total
+        seen.append(text)
+
+    folders = [run_folder(model, tmp_path / name) for name in ("a", "b")]
+    for folder in folders:
+        compiler.compile(settings(), folder, progress=progress)
+    assert seen[:4] == ["seg0", "head0", "seg1", "head1"]
+    first = {
+        p.relative_to(folders[0]): p.read_bytes() for p in folders[0].rglob("*") if p.is_file()
+    }
+    for path, content in first.items():
+        assert (folders[1] / path).read_bytes() == content, f"{path} differs"
+    for name in (
+        "rtl/exeunt_top.sv", "design.f", "manifest.json", "baseline/manifest.json",
+        "report/auto_folding_config.json", "report/seg1/estimate_network_performance.json",
+    ):  # fmt: skip
+        assert Path(name) in first
+    manifest = json.loads(first[Path("manifest.json")])
+    assert manifest["exits"][0]["threshold"] == 7
+    assert manifest["folding"]["seg1"]["target_cycles"] == 160
+    for name, cycles in manifest["cycles"].items():
+        assert cycles["interval"] == manifest["folding"][name]["cycles"]
+    report = json.loads(first[Path("report.json")])
+    assert report["compile"]["baseline"]["multipliers"] <= report["compile"]["multipliers"]
+
+
+@pytest.mark.parametrize(
+    ("model_section", "sentence"),
+    [
+        (
+            {"input": [7, 6, 1]},
+            "FILE: the network takes images of (6, 7, 1) (H, W, C) but the configuration says "
+            "(7, 6, 1); change model.input or the file",
+        ),
+        (
+            {"classes": 4},
+            "FILE: exit 0 has 3 logits but the configuration says 4 classes; "
+            "change model.classes or the file",
+        ),
+    ],
+)
+def test_a_file_of_another_network(
+    model_section: dict[str, Any], sentence: str, model: Path
+) -> None:
+    with pytest.raises(InputError) as error:
+        compiler.read_network(model, config=settings(**model_section))
+    assert str(error.value).replace(str(model), "FILE") == sentence
+
+
+def test_check_images_of_another_shape(model: Path) -> None:
+    with pytest.raises(InputError) as error:
+        compiler.read_network(model, config=settings(), images=np.zeros((2, 8, 8, 1), np.uint8))
+    assert str(error.value).replace(str(model), "FILE") == (
+        "FILE: the network takes images of (6, 7, 1) (H, W, C) but the check images are "
+        "(8, 8, 1); use the data it was trained on"
+    )
+
+
+def test_exits_that_are_no_json(model: Path, tmp_path: Path) -> None:
+    folder = run_folder(model, tmp_path / "run")
+    (folder / "exits.json").write_text("{")
+    with pytest.raises(InputError) as error:
+        compiler.compile(settings(), folder)
+    assert str(error.value).startswith(f"{folder / 'exits.json'} must be JSON but is not (")
+    assert str(error.value).endswith("; calibrate again")
+
+
+def test_reach_of_another_network(model: Path, tmp_path: Path) -> None:
+    folder = run_folder(model, tmp_path / "run", reach=[1.0, 0.5, 0.2])
+    with pytest.raises(InputError) as error:
+        compiler.compile(settings(), folder)
+    assert str(error.value) == (
+        "reach must have one fraction for each of 2 exits but has 3; calibrate again"
+    )
+
+
+def test_importing_the_step_does_not_import_finn() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, exeunt.hls.compile, exeunt.hls.folding, exeunt.hls.lower;"
+        "print([m for m in ('finn', 'qonnx', 'onnx', 'torch') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
