@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import sys
 import traceback
@@ -69,13 +70,14 @@ def _context(config: str, out: str | None, data: str) -> Context:
     return run.Context(loaded, run_dir, Path(data))
 
 
-def _one(name: str, config: str, out: str | None, data: str, debug: bool) -> None:
-    """Do one step with its progress bar."""
+def _one(name: str, config: str, out: str | None, data: str, debug: bool, **options: Any) -> None:
+    """Do one step with its progress bar; `options` are arguments that it alone has."""
     from exeunt import run
 
-    context = _context(config, out, data)
+    context = dataclasses.replace(_context(config, out, data), options=options)
     with _log(context, debug) as shown, shown.showing():
         run.run_step(name, context, announce=shown.announce)
+    return context.run_dir
 
 
 def _log(context: Context, debug: bool) -> Any:
@@ -134,7 +136,21 @@ _step("train", "Train the network and all its exits; resumes an interrupted trai
 _step("calibrate", "Choose the exit thresholds, in the integers that the hardware sees.")
 _step("export", "Export to one QONNX file with one output per exit.")
 _step("compile", "From QONNX to RTL, exit by exit, with FINN as the compiler.")
-_step("simulate", "Run the test images through the RTL and compare every answer.")
+
+
+@cli.command()
+@_options
+@click.option("--waves", type=click.Choice(["vcd", "fst"]), help="Write waves of one frame.")
+@click.option("--frame", type=click.IntRange(min=0), help="The frame.  [default: the first]")
+def simulate(
+    config: str, out: str | None, data: str, debug: bool, waves: str | None, frame: int | None
+) -> None:
+    """Run the test images through the RTL and compare every answer."""
+    run_dir = _one("simulate", config, out, data, debug, waves=waves or "", frame=frame)
+    if waves or frame is not None:
+        click.echo(run_dir / "waves" / f"frame{frame or 0}.{waves or 'vcd'}")
+
+
 _step("synth", "Count LUT, FF, DSP and BRAM with Yosys.")
 
 

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,12 +40,16 @@ _BASELINE = (  # what a simulation says of the network without exits
 
 @dataclass(frozen=True)
 class Context:
-    """What a step is given: the config, the run folder, the data folder, and how to tell."""
+    """What a step is given: the config, the run folder, the data folder, and how to tell.
+
+    `options` are arguments of one step that the config does not know, such as waves.
+    """
 
     config: Config
     run_dir: Path
     data_dir: Path
     progress: Progress = silent
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,8 @@ class Step:
         """Import what the step needs and do it."""
         module, _, function = self.function.partition(":")
         work = getattr(importlib.import_module(module), function)
-        if self.data:
-            work(context.config, context.run_dir, context.data_dir, progress=context.progress)
-        else:
-            work(context.config, context.run_dir, progress=context.progress)
+        places = (context.run_dir, context.data_dir) if self.data else (context.run_dir,)
+        work(context.config, *places, progress=context.progress, **context.options)
 
 
 STEPS: tuple[Step, ...] = (
@@ -397,8 +399,11 @@ def run_step(name: str, context: Context, *, announce: Announce = _quiet) -> Non
     with locked(context.run_dir):
         state = _prepare(context)
         _check_ready(step, context, state)
-        progress = announce(step, "start")
-        _execute(step, dataclasses.replace(context, progress=progress), state)
+        context = dataclasses.replace(context, progress=announce(step, "start"))
+        if any(value not in ("", None) for value in context.options.values()):
+            step(context)  # a closer look, which leaves the step's results as they are
+        else:
+            _execute(step, context, state)
         announce(step, "done")
 
 

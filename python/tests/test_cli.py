@@ -87,6 +87,7 @@ def test_no_arguments_show_help(capsys):
     [
         (["trian"], r"step must be one of run, .*, got 'trian': did you mean 'train'\?"),
         (["zzz"], r"step must be one of run, .*, got 'zzz': see exeunt --help"),
+        (["simulate", "--waves", "gif"], r"invalid value for '--waves': .*: see exeunt --help"),
         (["run", "--fast"], r"no such option '?--fast'?.*: see exeunt --help"),
         (["run", "nosuch"], r"config 'nosuch' must be a shipped name .*: check the path"),
         (["run", "a", "b"], r"got unexpected extra argument \(b\): see exeunt --help"),

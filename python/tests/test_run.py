@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -162,6 +163,17 @@ def test_single_step_runs_even_when_done_and_clears_what_is_no_longer_true(world
     run.run_step("compile", world.context())
     assert "simulation" not in report.read(world.folder)
     assert world.run() == ["simulate"]
+
+
+def test_closer_look_leaves_the_results(world, monkeypatch):
+    world.run()
+    before = (world.folder / run.STATE).read_text()
+    monkeypatch.setattr(run.Step, "__call__", lambda step, context: world.did.append("look"))
+    context = dataclasses.replace(world.context(), options={"waves": "vcd", "frame": None})
+    run.run_step("simulate", context)
+    assert world.did[-1] == "look"
+    assert (world.folder / run.STATE).read_text() == before
+    assert "simulation" in report.read(world.folder)
 
 
 def test_failed_check_still_gives_the_report(world):
