@@ -227,6 +227,8 @@ def synth(config: Config, run_dir: Path, *, progress: Progress = silent) -> list
         ToolError: Yosys is missing or failed.
     """
     run_dir = Path(run_dir)
+    for left in (run_dir / FOLDER).glob("**/.work-*"):  # by an interrupted run
+        shutil.rmtree(left)
     targets = [TARGETS[name] for name in config.synth.targets]
     jobs = [(run_dir, target, run_dir / FOLDER) for target in targets]
     if (run_dir / "baseline" / manifest.NAME).is_file():

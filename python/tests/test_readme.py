@@ -72,3 +72,22 @@ def test_every_path_in_the_text_exists():
     assert inline
     for name in inline:
         assert (ROOT / name).exists(), name
+
+
+def test_table_of_blocks_is_what_the_files_say():
+    table = (ROOT / "hls" / "rtl" / "README.md").read_text()
+    rows = {
+        cells[1].strip(" `"): cells
+        for line in table.splitlines()
+        if line.startswith("| `ex_")
+        for cells in [line.split("|")]
+    }
+    files = {path.stem: path.read_text() for path in (ROOT / "hls" / "rtl").glob("ex_*.sv")}
+    assert sorted(rows) == sorted(files)
+    for name, cells in rows.items():
+        header = files[name].partition(") (")[0]
+        said = cells[3].split()
+        if said != ["see", "file"]:
+            assert said == re.findall(r"^ *parameter\b.*?(\w+) *=", header, re.MULTILINE), name
+        for folder in re.findall(r"`(\w+/\w+)`", cells[-2]):
+            assert (ROOT / folder).is_dir(), folder

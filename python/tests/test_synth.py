@@ -133,6 +133,7 @@ def test_script_reads_all_sources_and_ends_with_the_marker():
 
 def test_report_gets_every_target_and_the_baseline(design, fake, tmp_path):
     make(design / "baseline")
+    (design / "synth" / ".work-old").mkdir(parents=True)
     (tmp_path / "n.json").write_text(netlist({"l": {"type": "LUT4"}, "f": {"type": "TRELLIS_FF"}}))
     fake(
         f"cp {tmp_path}/n.json netlist.json; ls > seen; test -f seg0.hex || exit 9\n"
