@@ -4,15 +4,16 @@
 //   m[oy][ox][ky][kx][c] = s[oy*SH - PT + ky][ox*SW - PL + kx][c], 0 outside of the frame,
 //   OH = (H + PT + PB - KH) / SH + 1, OW = (W + PL + PR - KW) / SW + 1; a beat is [ky][kx][c]
 //
-// KH row memories, filled row after row in turn; a column of KH pixels a cycle moves from them
-// into a shift register of KW columns. A row of windows takes COLUMNS = W + max(0, PL+PR-KW+1)
-// column steps: the padding on its right shares steps with the first columns of the next row, each
-// hiding the other's columns. At the end of a frame it shares steps with the next frame if that
-// one's first columns are there, and goes ahead alone otherwise: no output waits for the next
-// frame. Latency: 3 cycles from the last pixel of a window to the window. Throughput (W > 1):
-// a frame in max(H*W, OH*COLUMNS) cycles, without a gap between frames; that is H*W whenever
-// PT+PB < KH and PL+PR < KW. Stall: the output is held, input is accepted until the memories are
-// full. Reset: empty, at the start of a frame.
+// KH row memories, one more for very narrow frames, filled row after row in turn; a column of KH
+// pixels a cycle moves from them into a shift register of KW columns. A row of windows takes
+// COLUMNS = W + max(0, PL + PR + 1 - KW) column steps: the padding on its right shares steps with
+// the first columns of the next row, each hiding the other's columns. At the end of a frame it
+// shares steps with the next frame if that one's first columns are there, and goes ahead alone
+// otherwise: no output waits for the next frame. Latency: 3 cycles from the last pixel of a window
+// to the window. Throughput: a frame in H * W cycles, without a gap between frames, when
+// PT + PB < KH and PL + PR < KW; with more padding about max(H * W, OH * COLUMNS). Stall: the
+// output is held, input is accepted until the memories are full. Reset: empty, at the start of a
+// frame.
 `default_nettype none
 module ex_swg_parallel #(
     parameter int unsigned BITS = 8,  // bits of an element
@@ -61,7 +62,8 @@ module ex_swg_parallel #(
   localparam int Y_CROSS = (int'(PT) + DY - 1) / DY * DY - int'(PT);
   localparam int COLUMNS = int'(W) + (PL + PR + 1 > KW ? int'(PL + PR + 1 - KW) : 0);
   localparam int TAIL = X_LAST + int'(KW) > COLUMNS ? X_LAST + int'(KW) - COLUMNS : 0;
-  localparam int DEPTH = int'(KH * W);
+  localparam int BANKS = int'(KH) + (int'(W) <= TAIL || W == 1 ? 1 : 0);  // row memories
+  localparam int DEPTH = BANKS * int'(W);
   localparam int PIXEL = int'(C * BITS);
   localparam int COLUMN = int'(KH) * PIXEL;
 
@@ -75,14 +77,14 @@ module ex_swg_parallel #(
   localparam int BOTTOM_FIRST = KH - PT < H ? int'(KH - PT - 1) * int'(W) : BOTTOM_LAST;
 
   // Which memory holds the top row of a window.
-  localparam int TURN_FIRST = int'(KH - PT) % int'(KH);
-  localparam int TURN_ROW = DY % int'(KH);
-  localparam int TURN_FRAME = (int'(H) - (OH - 1) * DY + int'(KH) * OH * DY) % int'(KH);
+  localparam int TURN_FIRST = (BANKS - int'(PT)) % BANKS;
+  localparam int TURN_ROW = DY % BANKS;
+  localparam int TURN_FRAME = (int'(H) + (BANKS - 1) * (OH - 1) * DY) % BANKS;
 
   localparam int XW = COLUMNS > 1 ? $clog2(COLUMNS) : 1;
   localparam int CW = W > 1 ? $clog2(W) : 1;
   localparam int YW = $clog2(H + PT + PB + SH) + 1;  // signed rows
-  localparam int BW = KH > 1 ? $clog2(KH) : 1;
+  localparam int BW = BANKS > 1 ? $clog2(BANKS) : 1;
   localparam int TW = $clog2(TAIL + 1) > 0 ? $clog2(TAIL + 1) : 1;
   localparam int LW = $clog2(FRAME + DEPTH + int'(W)) + 2;  // signed distances
 
@@ -139,7 +141,7 @@ module ex_swg_parallel #(
     end
   end
 
-  // The memory of the next top row, modulo KH
+  // The memory of the next top row, modulo BANKS
   logic [BW:0] turn_sum;
   assign turn_sum = {1'b0, turn_q} + (oy_end ? (BW + 1)'(TURN_FRAME) : (BW + 1)'(TURN_ROW));
 
@@ -156,8 +158,8 @@ module ex_swg_parallel #(
   end
 
   // Row memories, read synchronously
-  logic [COLUMN-1:0] banks_q;
-  for (genvar b = 0; b < int'(KH); b++) begin : gen_bank
+  logic [BANKS*PIXEL-1:0] banks_q;
+  for (genvar b = 0; b < BANKS; b++) begin : gen_bank
     logic [PIXEL-1:0] memory[W];
     always_ff @(posedge clk) begin
       if (take && write_bank_q == BW'(b)) memory[write_x_q] <= s_data;
@@ -198,8 +200,8 @@ module ex_swg_parallel #(
   always_comb begin
     column = '0;
     for (int r = 0; r < KH; r++) begin
-      for (int b = 0; b < KH; b++) begin
-        if (rows_q[r] && column_turn_q == BW'((b + KH - r) % KH)) begin
+      for (int b = 0; b < BANKS; b++) begin
+        if (rows_q[r] && column_turn_q == BW'((b + BANKS - r) % BANKS)) begin
           column[r*PIXEL+:PIXEL] = banks_q[b*PIXEL+:PIXEL];
         end
       end
@@ -217,7 +219,7 @@ module ex_swg_parallel #(
       write_x_q <= write_x_q + CW'(1);
       if (write_x_q == CW'(W - 1)) begin
         write_x_q <= '0;
-        write_bank_q <= write_bank_q == BW'(KH - 1) ? '0 : write_bank_q + BW'(1);
+        write_bank_q <= write_bank_q == BW'(BANKS - 1) ? '0 : write_bank_q + BW'(1);
       end
     end
     level_q <= level_q + (take ? LW'(1) : LW'(0)) - freed;
@@ -237,7 +239,7 @@ module ex_swg_parallel #(
       y0_q <= oy_end ? YW'(Y_FIRST) : y0_next;
       bottom_q <= oy_end ? LW'(BOTTOM_FIRST) : bottom_next;
       need_q <= oy_end ? LW'(BOTTOM_FIRST) : bottom_next;
-      turn_q <= BW'(turn_sum >= (BW + 1)'(KH) ? turn_sum - (BW + 1)'(KH) : turn_sum);
+      turn_q <= BW'(turn_sum >= (BW + 1)'(BANKS) ? turn_sum - (BW + 1)'(BANKS) : turn_sum);
     end
 
     if (go) begin

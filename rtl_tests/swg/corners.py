@@ -85,6 +85,8 @@ NAMED = [
     node((14, 14), (3, 3), pad="none", lanes=(2, 2)),
     node((5, 1), (3, 1), pad="same", parallel=True),
     node((1, 9), (1, 3), pad="same", parallel=True),
+    node((4, 3), (7, 7), pad="same", parallel=True),
+    node((1, 1), (1, 1), lanes=(2, 2), parallel=True),
     node((1, 9), (1, 3), pad="full"),
 ]
 

@@ -1,10 +1,11 @@
 """Cycles of `ex_swg_parallel`: row memories, column steps, a pipeline that stalls as a whole.
 
 A column step reads the pixels of one column of a row of windows, one cycle after the lowest of
-them was taken at the earliest, and frees pixels of the top row; pixel k is taken when pixel
-k - KH * W is free. A window is on offer two cycles after the step that completes it. While it
-waits, nothing moves. The padding on the right of a row (the tail) completes in the first steps of
-the next row; at a frame's end in steps of its own when the next frame's columns are not there.
+them was taken at the earliest, and frees pixels of the top row; pixel k is taken when pixel k - D
+is free, D = KH * W, or a row more for very narrow frames. A window is on offer two cycles after
+the step that completes it. While it waits, nothing moves. The padding on the right of a row (the
+tail) completes in the first steps of the next row; at a frame's end in steps of its own when the
+next frame's columns are not there.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def times(node: Swg, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycl
     """Transfer cycles of whole frames, see `swg.times`."""
     p = plan(node)
     words, w = node.input.words, node.input.shape[1]
-    depth = node.kernel[0] * w
+    depth = (node.kernel[0] + (w <= p.tail or w == 1)) * w
     offers = offered.tolist()
     takes: list[int] = []
     pipeline = _Pipeline(None if ready is None else np.asarray(ready, np.int64).tolist())
