@@ -71,6 +71,12 @@ MUTANTS = (
         "rtl_tests/threshold",
     ),
     Mutant(
+        "hls/rtl/ex_mvu.sv",
+        "last_sf && !last_pass ? base_q",
+        "last_sf && !last_pass ? '0",
+        "rtl_tests/mvu/test_mvu.py::test_mvu",
+    ),
+    Mutant(
         "hls/rtl/ex_pool.sv",
         "ky_q <= (ky_end || y_end) ? '0",
         "ky_q <= ky_end ? '0",

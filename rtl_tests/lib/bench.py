@@ -315,10 +315,10 @@ def _raise_failures(block: str, results: Path, log: Path) -> None:
     bad = [
         (case, fault) for case in cases for tag in ("failure", "error") for fault in case.iter(tag)
     ]
-    texts = [
-        f"{block}.{case.get('name')}: {fault.get('error_msg') or fault.text or 'failed'}"
-        for case, fault in bad
-    ]
+    texts = []
+    for case, fault in bad:
+        message = fault.get("message") or fault.get("error_msg") or fault.text or "failed"
+        texts.append(f"{block}.{case.get('name')}: {message}")
     if not cases:
         texts = [f"{block}: the simulation ran no test, see {log}: {log.read_text()[-2000:]}"]
     if texts:

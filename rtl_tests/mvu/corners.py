@@ -23,7 +23,8 @@ def corner(
 ) -> Corner:
     """A matrix of NF * PE rows and SF * SIMD columns, `fold` = (SF, SIMD, NF, PE).
 
-    Weights include both extremes; thresholds lie where the results do.
+    Weights include both extremes; thresholds part the results evenly, one of
+    them is always reached and one never.
     """
     sf, simd, nf, pe = fold
     mw, mh = sf * simd, nf * pe
@@ -40,8 +41,11 @@ def corner(
     output = accumulator
     if levels:
         output = Integer.covering(bias, bias + levels)
-        spread = max(2, int(bound * 0.6))
-        arrays["thresholds"] = np.sort(rng.integers(-spread, spread, (mh, levels)), axis=1)
+        results = rng.integers(dtype.min, dtype.max + 1, (400, mw)) @ weights.T
+        limits = np.quantile(results, np.arange(1, levels + 1) / (levels + 1), axis=0).T
+        limits = limits.astype(np.int64)
+        limits[0, 0], limits[-1, -1] = -bound - 2, bound + 2
+        arrays["thresholds"] = limits
     node = Mvu(
         name,
         Stream((*vectors, mw), dtype, simd),
