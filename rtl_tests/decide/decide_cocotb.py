@@ -80,7 +80,9 @@ class Line:
 
 
 def metadata(rng: np.random.Generator) -> list[int]:
-    return [int(rng.integers(0, 1 << 62)) | int(b) << 64 for b in rng.integers(0, 4, FRAMES)]
+    flags = rng.integers(0, 4, FRAMES)
+    flags[5] |= 1  # bank 1 may say never, and frame 5 has the largest margin there is
+    return [int(rng.integers(0, 1 << 62)) | int(b) << BANK for b in flags]
 
 
 def pauses(probability: float, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -136,7 +138,7 @@ async def raw_modes(dut: Any) -> None:
     cycles = Cycles(dut.clk, dut.rst)
     lines = [Line(dut, i, c, cycles) for i, c in enumerate(bench_corners())]
     await cycles.reset()
-    for seed in range(4):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         for here, later in ((1, 0), (0, 1)):
             expected = []

@@ -22,4 +22,4 @@ def corner(width: int, frame: int, in_flight: int) -> Corner:
     )
 
 
-CORNERS = [corner(*c) for c in ((8, 1, 4), (8, 7, 4), (1, 2, 1), (33, 5, 16), (16, 64, 8))]
+CORNERS = [corner(*c) for c in ((8, 1, 4), (8, 7, 4), (1, 2, 1), (33, 5, 16), (16, 20, 8))]

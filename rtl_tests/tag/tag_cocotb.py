@@ -118,7 +118,7 @@ async def frames(dut: Any) -> None:
         expected = []
         for k, line in enumerate(lines):
             beats = []
-            for n in range(8 * line.frame if line.frame < 30 else 3 * line.frame):
+            for n in range(max(3 * line.frame, 30)):
                 last = {
                     "none": False,
                     "ends": n % line.frame == line.frame - 1 and rng.random() < 0.5,
