@@ -103,8 +103,11 @@ def run_(config: str, out: str | None, data: str, debug: bool) -> None:
         except CheckFailed as error:
             failure = error
     console = screen.Screen(sys.stdout).console
-    for table in screen.summary(report.read(context.run_dir), run.seconds(context.run_dir)):
+    found = report.read(context.run_dir)
+    for table in screen.summary(found, run.seconds(context.run_dir)):
         console.print(table)
+    for warning in screen.warnings(found):
+        console.print(f"warning: {warning}", markup=False)
     console.print(f"report: {context.run_dir / report.HTML}", markup=False)
     if failure is not None:
         raise failure

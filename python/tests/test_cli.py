@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -9,8 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from exeunt import cli, report, run
+from exeunt import cli, report, run, screen
 from exeunt.errors import CheckFailed, ToolError
 
 STEPS = [
@@ -189,3 +191,30 @@ def test_module_can_be_run():
         [sys.executable, "-m", "exeunt.cli", "--version"], capture_output=True, text=True
     )
     assert done.stdout == "exeunt 0.1.0\n"
+
+
+def test_warnings():
+    def rows(*rates):
+        return [{"index": i, "rate": rate} for i, rate in enumerate(rates)]
+
+    fine = {"accuracy": {"early_exit": 0.97, "quantized_last_exit": 0.975}}
+    assert screen.warnings(fine | {"exits": rows(0.5, 0.2, 0.3)}) == []
+    assert screen.warnings({}) == []
+    worse = {"accuracy": {"early_exit": 0.95, "quantized_last_exit": 0.975}}
+    assert screen.warnings(worse | {"exits": rows(0.5, 0.0, 0.5)}) == [
+        "leaving early costs 2.50 points of accuracy on the test images: lower calibrate.drop or "
+        "take more validation images",
+        "nobody leaves at exit 1: leave it out of the network",
+        "only 50.0% leave before the last exit: give the first stages more to work with, or raise "
+        "calibrate.drop",
+    ]
+
+
+def test_table_of_a_finished_run(finished):
+    stream = io.StringIO()
+    for table in screen.summary(report.read(finished), {"train": 30.2}):
+        Console(file=stream, width=100).print(table)
+    shown = stream.getvalue()
+    for text in ("97.50%", "60.00%", "multiplications saved", "62.00%", "2.03 x", "train 30"):
+        assert text in shown, text
+    assert "3,920 LUT, 1,960 FF, 0 DSP, 8 BRAM18" in shown
