@@ -90,7 +90,13 @@ def load_checkpoint(config: Config, run_dir: Path) -> nn.Module:
             f"from another ({state['hash'][:12]}): train again or choose another --out"
         )
     network = build(config.model)
-    network.load_state_dict(state["model"])
+    try:
+        network.load_state_dict(state["model"])
+    except RuntimeError:  # a user's own file can change without the config
+        raise InputError(
+            f"checkpoint {path} must have the weights of {config.model.source}, got those of other "
+            "layers: train again"
+        ) from None
     return network.eval()
 
 

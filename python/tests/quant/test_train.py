@@ -136,6 +136,18 @@ def test_missing_and_damaged_checkpoint(trained, tiny, tmp_path):
     )
 
 
+def test_checkpoint_of_other_layers(trained, tiny, tmp_path):
+    state = torch.load(trained / "checkpoint.pt", weights_only=True)
+    del state["model"]["segments.0.0.weight"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(tiny, tmp_path)
+    assert str(caught.value) == (
+        f"checkpoint {tmp_path}/checkpoint.pt must have the weights of config, got those of other "
+        "layers: train again"
+    )
+
+
 def test_gpu_that_is_not_there(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError) as caught:
