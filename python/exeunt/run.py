@@ -445,4 +445,5 @@ def run_all(context: Context, *, announce: Announce = _quiet) -> tuple[str, ...]
 
 def seconds(run_dir: Path) -> Mapping[str, float]:
     """How long each step took when it was last done."""
-    return {name: entry["seconds"] for name, entry in State(run_dir).steps.items()}
+    done = State(run_dir).steps
+    return {name: done[name]["seconds"] for name in NAMES if name in done}
