@@ -114,3 +114,8 @@ def test_lint_can_fail(tmp_path: Path) -> None:
     code, text = lint(tmp_path, "bench", [source, wrapper])
     assert code != 0
     assert "spare_q" in text
+
+
+def test_every_module_has_a_row_in_the_table() -> None:
+    table = (RTL / "README.md").read_text(encoding="utf-8")
+    assert [p.stem for p in sorted(RTL.glob("*.sv")) if f"| `{p.stem}` |" not in table] == []

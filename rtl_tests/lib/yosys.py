@@ -7,17 +7,19 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.bench import ROOT, Corner, flat_wrapper, rtl_sources
+from lib.bench import ROOT, Corner, flat_wrapper, instance, rtl_sources
+
+from exeunt.synth import ECP5, KINDS, XC7, Target
 
 END = "EXEUNT_END"  # ABC can die with exit code 0, so the log must reach this line
 SYNTH = {
     "generic": "synth -noabc -top bench",
-    "xc7": "synth_xilinx -family xc7 -noiopad -noclkbuf -top bench",
-    "ecp5": "synth_ecp5 -noabc9 -top bench",
+    "xc7": f"{XC7.command} -top bench",
+    "ecp5": f"{ECP5.command} -top bench",
 }
 # A warning that is expected has its reason here; every other one is a finding.
 EXPECTED = (
@@ -44,14 +46,25 @@ def synthesize(
     Raises:
         AssertionError: when Yosys fails or its log has no end.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bench.sv").write_text(flat_wrapper(corners))
     sources = sorted({p for c in corners for p in rtl_sources(c.module)})
+    memories = {name: text for c in corners for name, text in c.memories.items()}
+    return _run(folder, flat_wrapper(corners), sources, memories, target, timeout)
+
+
+def _run(
+    folder: Path,
+    wrapper: str,
+    sources: Sequence[Path],
+    memories: Mapping[str, str],
+    target: str,
+    timeout: int = 3600,
+) -> tuple[str, dict[str, Any]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "bench.sv").write_text(wrapper)
     for source in sources:
         shutil.copyfile(source, folder / source.name)
-    for corner in corners:
-        for name, text in corner.memories.items():
-            (folder / name).write_text(text)
+    for name, text in memories.items():
+        (folder / name).write_text(text)
     names = " ".join(p.name for p in sources)
     script = [
         f"read_verilog -sv {names} bench.sv",
@@ -74,8 +87,8 @@ def synthesize(
     tail = (log + done.stdout + done.stderr)[-1500:]
     assert done.returncode == 0, f"yosys failed in {folder}: {tail}"
     assert END in log, f"yosys stopped before the end in {folder}: {tail}"
-    text = (folder / "stat.json").read_text()
-    modules: dict[str, Any] = json.loads(text[text.index("{") :])["modules"]
+    counted = (folder / "stat.json").read_text()
+    modules: dict[str, Any] = json.loads(counted[counted.index("{") :])["modules"]
     return log, modules
 
 
@@ -100,23 +113,27 @@ def cells(modules: dict[str, Any], top: str) -> dict[str, int]:
     return total
 
 
-def resources(counts: dict[str, int], target: str) -> dict[str, int]:
-    """LUT, FF, BRAM (18 or 16 kbit halves) and DSP of a target's cells."""
+def resources(counts: dict[str, int], target: Target) -> dict[str, int]:
+    """LUT, FF, DSP and BRAM of a target's cells."""
+    total = dict.fromkeys(KINDS, 0)
+    for name, count in counts.items():
+        for unit, value in target.cells.get(name, {}).items():
+            total[unit] += count * value
+    return total
 
-    def total(pattern: str, weight: int = 1) -> int:
-        return sum(n * weight for k, n in counts.items() if re.fullmatch(pattern, k))
 
-    if target == "xc7":
-        return {
-            "lut": total(r"LUT\d") + total(r"RAM32M|RAM64M", 4) + total("RAM(32|64)X1D", 2)
-            + total("RAM128X1D", 4) + total("SRL16E|SRLC32E"),
-            "ff": total(r"FD[RSCP]E"),
-            "bram": total("RAMB18E1") + total("RAMB36E1", 2),
-            "dsp": total("DSP48E1"),
-        }  # fmt: skip
-    return {
-        "lut": total("LUT4") + total("CCU2C", 2) + total("TRELLIS_DPR16X4", 4),
-        "ff": total("TRELLIS_FF"),
-        "bram": total("DP16KD"),
-        "dsp": total("MULT18X18D"),
-    }
+def measure(folder: Path, corners: Sequence[Corner], target: Target) -> list[dict[str, int]]:
+    """The resources of each corner, all of them from one Yosys run."""
+    text, outer = "", []
+    for i, corner in enumerate(corners):
+        ports = ["input wire clk", "input wire rst"]
+        for port in corner.ports:
+            width = f"[{port.width - 1}:0] " if port.width > 1 else ""
+            ports.append(f"{'output' if port.output else 'input'} wire {width}{port.name}")
+        wires = {name: name for name in ("clk", "rst", *(p.name for p in corner.ports))}
+        text += f"module c{i} ({', '.join(ports)});\n{instance(corner, 'u', wires)}endmodule\n"
+        outer.append(Corner(corner.name, f"c{i}", {}, corner.ports))
+    sources = sorted({p for c in corners for p in rtl_sources(c.module)})
+    memories = {name: t for c in corners for name, t in c.memories.items()}
+    modules = _run(folder, text + flat_wrapper(outer), sources, memories, target.name)[1]
+    return [resources(cells(modules, f"c{i}"), target) for i in range(len(corners))]

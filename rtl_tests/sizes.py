@@ -1,0 +1,101 @@
+"""Prints the sizes in `hls/rtl/README.md`: `python rtl_tests/sizes.py`, some minutes of Yosys.
+
+Each figure is LUT / FF / DSP / BRAM of one corner alone, for xc7 and for ECP5, without place and
+route.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import decide.corners
+import frame_buffer.corners
+import merge.corners
+import mvu.corners
+import pool.corners
+import reduce.corners
+import registers.corners
+import swg.corners
+import tag.corners
+import threshold.corners
+import width.corners
+from lib.bench import BUILD, Corner, Port, kernel_corner, stream_ports
+from lib.blocks import corners
+from lib.yosys import measure
+
+from exeunt.graph import Integer
+from exeunt.synth import ECP5, KINDS, XC7
+
+INT4, UINT8 = Integer(4), Integer(8)
+
+
+def fifo(word: int, depth: int) -> Corner:
+    """A FIFO by its two parameters."""
+    parameters = {"WIDTH": word, "DEPTH": depth}
+    ports = (*stream_ports(word, word), Port("count", depth.bit_length(), output=True))
+    return Corner(f"fifo{depth}", "ex_fifo", parameters, ports)
+
+
+def chosen() -> dict[str, Corner]:
+    """What the table shows, by its description there."""
+    plain = kernel_corner
+    swg_node, pool_node, reduce_node = swg.corners.node, pool.corners.node, reduce.corners.node
+    deep = threshold.corners.corner(
+        "deep", bits=16, signed=True, levels=15, channels=16, lanes=1, pixels=(1, 1)
+    )
+    wide = threshold.corners.corner(
+        "wide", bits=16, signed=True, levels=15, channels=8, lanes=8, pixels=(1, 1)
+    )
+    return {
+        "fifo: 32 bits, 16 words": fifo(32, 16),
+        "fifo: 32 bits, 512 words": fifo(32, 512),
+        "fork: 37 bits": corners()["fork"][2],
+        "width: 8 to 2 lanes of 4 bits": plain(width.corners.node((8, 2), INT4)),
+        "width: 2 to 8 lanes of 4 bits": plain(width.corners.node((2, 8), INT4)),
+        "swg: 14x14x8, 3x3, 8 lanes": plain(swg_node((14, 14), (3, 3), lanes=(8, 8))),
+        "swg_parallel: 28x28x1 8 bits, 3x3": plain(
+            swg_node((28, 28), (3, 3), dtype=UINT8, parallel=True)
+        ),
+        "swg_parallel: 14x14x8, 3x3": plain(
+            swg_node((14, 14), (3, 3), lanes=(8, 8), parallel=True)
+        ),
+        "pool: max 2x2, 28x28x8, 8 lanes": plain(pool_node("max", INT4, (28, 28), lanes=(8, 8))),
+        "pool: sum 2x2, 28x28x8, 2 lanes": plain(pool_node("sum", INT4, (28, 28), lanes=(8, 2))),
+        "reduce: sum of 49, 16 channels, 4 lanes": plain(
+            reduce_node("sum", INT4, count=49, lanes=(16, 4))
+        ),
+        "threshold: 15 levels, 16 bits in, 8 lanes": wide,
+        "threshold: 15 levels, 16 bits in, 1 lane of 16 channels": deep,
+        "mvu: 72x16, SIMD 9, PE 8, 15 levels": mvu.corners.corner((8, 9, 2, 8), INT4, levels=15),
+        "mvu: 9x8 8 bits in, SIMD 9, PE 2, 15 levels": mvu.corners.corner(
+            (1, 9, 4, 2), UINT8, levels=15
+        ),
+        "mvu: 160x10, SIMD 4, PE 2, no levels": mvu.corners.corner((40, 4, 5, 2), INT4),
+        "tag: 32 bits, 16 words, 16 in flight": tag.corners.corner(32, 16, 16),
+        "decide: 10 classes one by one": decide.corners.corner(1, 10, 14),
+        "decide: 10 classes at once": decide.corners.corner(10, 10, 14),
+        "frame_buffer: 32 bits, 4 frames of 49": frame_buffer.corners.corner(32, 49, 196),
+        "merge: 3 exits, 16 in flight": merge.corners.corner(3, 16),
+        "registers: 3 exits": registers.corners.corner(3, 5),
+        "axil": corners()["axil"][0],
+    }
+
+
+def main() -> None:
+    """One table row a corner."""
+    found = chosen()
+    rows: dict[str, list[str]] = {name: [] for name in found}
+    for target in (XC7, ECP5):
+        sizes = measure(BUILD / f"sizes_{target.name}", list(found.values()), target)
+        for name, size in zip(found, sizes, strict=True):
+            rows[name].append(" / ".join(str(size[kind]) for kind in KINDS))
+    print(f"| corner | xc7 {' / '.join(KINDS)} | ecp5 |\n|---|---|---|")
+    for name, (xc7, ecp5) in rows.items():
+        print(f"| {name} | {xc7} | {ecp5} |")
+
+
+if __name__ == "__main__":
+    main()
