@@ -211,26 +211,33 @@ def baseline(network: Network, *, name: str, multipliers: int, kernels: str = "e
             high, best = middle, found
         else:
             low = middle
+    check_values(best.accelerator, network)
     return best
 
 
 def check_values(accelerator: Accelerator, network: Network) -> None:
     """Compare every chain with FINN's hardware layers before folding, on the check frames.
 
+    A single pair of chains stands for the whole backbone and the last head.
+
     Raises:
         CheckFailed: naming the chain and the first element that differs.
     """
     from exeunt.reference import network as reference
 
-    for chain, part in zip(accelerator.chains, network.parts, strict=True):
-        got = reference.run_chain(accelerator, chain, part.inputs)
-        wrong = np.argwhere(got.reshape(part.outputs.shape) != part.outputs)
+    parts = network.parts
+    frames = [(part.inputs, part.outputs) for part in parts]
+    if len(accelerator.chains) == 2:
+        frames = [(parts[0].inputs, parts[-2].outputs), frames[-1]]
+    for chain, (inputs, outputs) in zip(accelerator.chains, frames, strict=True):
+        got = reference.run_chain(accelerator, chain, inputs).reshape(outputs.shape)
+        wrong = np.argwhere(got != outputs)
         if wrong.size:
             where = tuple(int(i) for i in wrong[0])
             raise CheckFailed(
                 f"pass lower changed the values of {chain.name}: frame {where[0]} at {where[1:]} "
-                f"is {int(got.reshape(part.outputs.shape)[where])} but FINN's hardware layers "
-                f"have {int(part.outputs[where])}; please report the network"
+                f"is {int(got[where])} but FINN's hardware layers have {int(outputs[where])}; "
+                "please report the network"
             )
 
 
