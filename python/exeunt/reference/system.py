@@ -4,26 +4,27 @@ Segments and heads come from `pipeline.flow`; this module adds what the controll
 them: admission, fork, verdict, frame buffer, results. Every rule is the one that the block's header
 states (hls/rtl/ex_tag.sv, ex_decide.sv, ex_route.sv, ex_frame_buffer.sv, ex_merge.sv).
 
-Words of a chain that runs in its rhythm repeat from frame to frame, so the first segment is solved
-for a few frames and continued; only where back-pressure reaches the input are all frames solved.
+Nothing that happens to a frame depends on a later one, so the frames are taken in turn. A chain
+forgets: some of the last frames, given to an empty chain, bring it into the state it is in. So it
+is solved for a short window of frames, which must do again what they did, word for word; and a
+window that was seen before (all cycles counted from its own start) need not be solved again.
 """
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from exeunt.graph import Accelerator, Chain, IntArray
 from exeunt.reference import pipeline
 from exeunt.reference.pipeline import Cycles
 
 ENTRY_DEPTH = 2
-RESULT_DEPTH = 2
-WARM_UP = 16
-MAX_PASSES = 64
+SHORTEST, LONGEST = 2, 8  # frames of a window
+_NEVER_BINDS = np.int64(-(1 << 40))
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Prediction:
     `decides[i]`: int64, decision of each frame that reaches exit i, in order.
     `results`: int64 (N,), transfer of each frame's result on m_*, by frame.
     `reported`: int64 (N,), the latency field of each result.
-    `gives[node]`: int64, transfers of the node's output words; those of the first segment and
-    head may cover the first frames only.
+    `gives[node]`: int64, transfers of the node's output words.
+    `guesses`: windows that did not do again what they did; the cycles behind them may be off.
     """
 
     accepts: Cycles
@@ -52,6 +53,7 @@ class Prediction:
     results: Cycles
     reported: Cycles
     gives: dict[str, Cycles]
+    guesses: int = 0
 
     @property
     def cycles(self) -> int:
@@ -59,160 +61,231 @@ class Prediction:
         return int(self.results.max() - self.accepts[0]) + 1 if len(self.results) else 0
 
 
-@dataclass
-class _Stage:
-    """One segment with its head and exit, for the frames that reach it."""
-
-    segment: Chain
-    head: Chain
-    offered: Cycles
-    entry: int = 0
-    hold: Cycles | None = None
-    shows: Cycles | None = None  # when the frame buffer sees each word of the segment
-    enters: Cycles | None = None
-    last: Cycles | None = None  # when each frame's last logits beat is taken
-    gives: tuple[Cycles, ...] = ()  # of every kernel, of the frames that were solved
-
-
-def _solve(stage: _Stage, frames: int) -> None:
-    nodes = stage.segment.nodes + stage.head.nodes
-    fifos = stage.segment.fifos + stage.head.fifos
-    fork = len(stage.segment.nodes)
-    if not stage.segment.nodes:  # the core puts a FIFO of two words in its place
-        assert not stage.entry, "a first segment without kernels is not predicted"
-    found = pipeline.flow(
-        nodes, fifos, stage.offered, entry=stage.entry, fork=fork, hold=stage.hold
-    )
-    stage.enters = found.enters
-    stage.shows = found.shows
-    stage.gives = found.gives
-    words = stage.head.output.words
-    stage.last = found.leaves.reshape(frames, words)[:, -1]
-
-
-def _continue(times: Cycles, frames: int, have: int) -> Cycles | None:
-    """Repeat the rhythm of the last of `have` frames until there are `frames`."""
-    table = times.reshape(have, -1)
-    rhythm = pipeline.settle(times, table.shape[1])
-    if rhythm is None:
-        return None
-    cycle, step = rhythm
-    more = frames - have
-    rounds = np.arange(more, dtype=np.int64)
-    source = have - cycle + rounds % cycle
-    rest = table[source] + (rounds // cycle + 1)[:, None] * step
-    whole: Cycles = np.concatenate([table, rest]).reshape(-1)
-    return whole
-
-
-def _first(stage: _Stage, frames: int) -> None:
-    """Solve the first stage for a source that always has a beat."""
-    words = stage.segment.input.words
-    if frames <= WARM_UP or stage.hold is not None:
-        _solve(stage, frames)
-        return
-    short = _Stage(stage.segment, stage.head, stage.offered[: WARM_UP * words], stage.entry)
-    _solve(short, WARM_UP)
-    assert short.enters is not None
-    assert short.shows is not None
-    assert short.last is not None
-    parts = [_continue(t, frames, WARM_UP) for t in (short.enters, short.shows, short.last)]
-    if any(p is None for p in parts):
-        _solve(stage, frames)
-        return
-    stage.enters, stage.shows, stage.last = parts
-    stage.gives = short.gives
-
-
 @dataclass(frozen=True)
-class _Exit:
-    """What happens behind a head: see `_decide`."""
+class _Frame:
+    """One frame in a chain: when its words come in, are on offer at the fork, leave each node.
 
-    decides: Cycles
-    results: Cycles
-    freed: Cycles
-    offers: Cycles
-    late: Cycles
-
-
-def _decide(stage: _Stage, keep: npt.NDArray[np.bool_], depth: int, taken: Cycles | None) -> _Exit:
-    """Decisions of one exit and what its frame buffer does with them, frame by frame.
-
-    Args:
-        stage: solved; its `shows` (and `hold`) say when words are written.
-        keep: bool (F,), frames that go on.
-        depth: verdicts that may wait for the frame buffer; 0 at the last exit, which has none.
-        taken: int64, when the next segment takes each kept word; None: always at once.
-
-    Returns:
-        decides: int64 (F,), when each token is released to all its receivers.
-        results: int64 (F - K,), when each result enters its FIFO.
-        freed: int64 (F * words,), when each word's place in the buffer is given back.
-        offers: int64 (K * words,), first cycle in which each kept word is on offer.
-        late: int64 (F,), when the last logits of each frame make room for the next frame's.
+    `offered`: when its words could come in. `hold`: when the frame buffer had room for each word,
+    where that came too late; else far past. `last`: when the last beat of its logits is taken.
+    `fresh`: the chain was empty before.
     """
-    assert stage.shows is not None
-    assert stage.last is not None
-    frames = len(keep)
-    written = stage.shows if stage.hold is None else np.maximum(stage.shows, stage.hold)
-    table = written.reshape(frames, -1)
-    words = table.shape[1]
-    steps = np.arange(words, dtype=np.int64)
-    decides, late, popped = (np.empty(frames, np.int64) for _ in range(3))
-    freed = np.empty((frames, words if depth else 0), np.int64)
-    reads: list[Cycles] = []
-    results: list[int] = []
-    token = free_from = last_read = -1
-    for f in range(frames):
-        late[f] = max(int(stage.last[f]) + 1, token)
-        shown = max(int(late[f]), token) + 1
-        token = shown
-        if not keep[f]:
-            results.append(shown)
-        if depth:
-            token = max(shown, int(popped[f - depth]) + 1) if f >= depth else shown
-            cycle = popped[f] = max(token + 1, free_from)
-            if keep[f]:
-                earliest = np.maximum(table[f], cycle) + 1
-                earliest[0] = max(int(earliest[0]), last_read + 1)
-                if taken is not None:
-                    start = len(reads) * words
-                    earliest[1:] = np.maximum(earliest[1:], taken[start : start + words - 1])
-                    if start:
-                        earliest[0] = max(int(earliest[0]), int(taken[start - 1]))
-                read = np.maximum.accumulate(earliest - steps) + steps
-                reads.append(read)
-                freed[f] = read
-                free_from = last_read = int(read[-1])
-            else:
-                freed[f] = cycle
-                free_from = max(cycle, int(table[f, -1])) + 1
-        decides[f] = token
-    offers = np.concatenate(reads) + 1 if reads else np.zeros(0, np.int64)
-    return _Exit(decides, np.array(results, np.int64), freed.reshape(-1), offers, late)
+
+    offered: Cycles
+    hold: Cycles
+    enters: Cycles
+    shows: Cycles
+    gives: tuple[Cycles, ...]
+    last: int
+    fresh: bool = False
+
+    @property
+    def end(self) -> int:
+        """The last cycle in which the frame does anything in the chain."""
+        return max(self.last, int(self.shows[-1]), int(self.hold[-1]))
+
+    def does_as(self, other: _Frame, later: int) -> bool:
+        """Whether every word moves as in `other`, `later` cycles later."""
+        mine = (self.enters, self.shows, *self.gives)
+        theirs = (other.enters, other.shows, *other.gives)
+        return all(np.array_equal(a, b + later) for a, b in zip(mine, theirs, strict=True))
 
 
-def _merge(entered: Sequence[Cycles]) -> list[Cycles]:
+def _moved(hold: Cycles, cycles: int) -> Cycles:
+    return np.where(hold == _NEVER_BINDS, hold, hold + cycles)
+
+
+class _Line:
+    """A segment and its head, which take frames in turn.
+
+    `guesses` counts the frames for which no window explained what the frames before did; they are
+    predicted from a window that comes close.
+    """
+
+    def __init__(self, segment: Chain, head: Chain, entry: int) -> None:
+        self._nodes = segment.nodes + head.nodes
+        self._fifos = segment.fifos + head.fifos
+        self._fork = len(segment.nodes)
+        self._entry = entry
+        self._past: list[_Frame] = []
+        self._known: dict[bytes, list[_Frame]] = {}
+        self.guesses = 0
+
+    def take(self, offered: Cycles, room: Cycles) -> _Frame:
+        """The next frame.
+
+        Args:
+            offered: int64 (input words,), first cycle in which each can be valid.
+            room: int64 (segment's output words,), first cycle in which the frame buffer has room.
+        """
+        if self._past and self._past[-1].end + 1 < offered[0]:
+            self._past.clear()
+        free = np.full(len(room), _NEVER_BINDS, np.int64)
+        window, later = self._window()
+        found = self._solve(window, later, offered, free)
+        if (found.shows < room).any():
+            found = self._solve(window, later, offered, np.where(found.shows < room, room, free))
+        self._past.append(found)
+        del self._past[:-LONGEST]
+        return found
+
+    def _solve(
+        self, window: list[tuple[Cycles, Cycles]], later: int, offered: Cycles, hold: Cycles
+    ) -> _Frame:
+        """The frame behind a window, all of whose cycles are `later` in truth."""
+        start = int(window[0][0][0] if window else offered[0] - later)
+        frames = [*window, (offered - later, _moved(hold, -later))]
+        found = self._flow(frames, start)[-1]
+        shift = start + later
+        return _Frame(
+            offered, hold, found.enters + shift, found.shows + shift,
+            tuple(g + shift for g in found.gives), found.last + shift, not window,
+        )  # fmt: skip
+
+    def _flow(self, frames: list[tuple[Cycles, Cycles]], start: int) -> list[_Frame]:
+        """Frames (offered, hold) that an empty chain takes in turn, counted from `start`."""
+        offered = np.concatenate([o for o, _ in frames]) - start
+        hold = _moved(np.concatenate([h for _, h in frames]), -start)
+        key = offered.tobytes() + hold.tobytes()
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        binds = bool((hold != _NEVER_BINDS).any())
+        flow = pipeline.flow(
+            self._nodes, self._fifos, offered, entry=self._entry, fork=self._fork,
+            hold=hold if binds else None,
+        )  # fmt: skip
+        count = len(frames)
+        tables = [a.reshape(count, -1) for a in (offered, hold, flow.enters, flow.shows)]
+        gives = [g.reshape(count, -1) for g in flow.gives]
+        last = flow.leaves.reshape(count, -1)[:, -1]
+        known = [
+            _Frame(*(t[n] for t in tables), tuple(g[n] for g in gives), int(last[n]))
+            for n in range(count)
+        ]
+        self._known[key] = known
+        return known
+
+    def _window(self) -> tuple[list[tuple[Cycles, Cycles]], int]:
+        """Frames that bring an empty chain into the state it is in now, but for a delay.
+
+        Returns:
+            (offered, hold) of some of the last frames, and the delay.
+        """
+        if not self._past:
+            return [], 0
+        guess: tuple[list[tuple[Cycles, Cycles]], int] | None = None
+        depth = SHORTEST
+        while depth <= LONGEST:
+            past = self._past[-depth:]
+            begin = int(past[0].enters[0])
+            imposed = [(f.enters, f.hold) for f in past]
+            free = [(np.maximum(f.offered, begin), f.hold) for f in past]
+            if past[0].fresh:
+                return [(f.offered, f.hold) for f in past], 0
+            holds = any((f.hold != _NEVER_BINDS).any() for f in past)
+            for window in (imposed, free):
+                start = int(window[0][0][0])
+                found = self._flow(window, start)
+                delay = past[-1].last - found[-1].last
+                guess = (window, delay - start)
+                if holds and delay != start:
+                    continue
+                pairs = list(zip(past, found, strict=True))[-SHORTEST:]
+                if all(f.does_as(g, delay) for f, g in pairs):
+                    return window, delay - start
+            if len(past) < depth:
+                break
+            depth *= 2
+        assert guess is not None
+        self.guesses += 1
+        return guess
+
+
+@dataclass
+class _Exit:
+    """What is behind a head: the decision, and the frame buffer that obeys it."""
+
+    words: int
+    places: int  # words of the frame buffer; 0 at the last exit, which has none
+    verdicts: int
+    token: int = -1
+    free_from: int = -1
+    last_read: int = -1
+    last_taken: int = -1
+    popped: list[int] = field(default_factory=list)
+    freed: list[Cycles] = field(default_factory=list)  # of the frames that fill the buffer
+    decides: list[int] = field(default_factory=list)
+    results: list[int] = field(default_factory=list)
+
+    def room(self) -> Cycles:
+        """When the frame buffer has room for each word of the next frame."""
+        room = np.full(self.words, _NEVER_BINDS, np.int64)
+        if not self.places or not self.freed:
+            return room
+        freed = np.concatenate(self.freed)
+        first = len(freed) - self.places  # word of `freed` whose place the next word takes
+        skip = max(0, -first)
+        if skip < self.words:
+            room[skip:] = freed[first + skip : first + self.words] + 1
+        return room
+
+    def decide(self, frame: _Frame, keep: bool) -> int:
+        """The verdict; the cycle in which the frame buffer takes it."""
+        shown = max(frame.last + 1, self.token) + 1
+        self.token = shown
+        if not keep:
+            self.results.append(shown)
+        cycle = shown
+        if self.places:
+            if len(self.popped) >= self.verdicts:
+                self.token = max(shown, self.popped[-self.verdicts] + 1)
+            cycle = max(self.token + 1, self.free_from)
+            self.popped.append(cycle)
+        self.decides.append(self.token)
+        return cycle
+
+    def drop(self, frame: _Frame, cycle: int) -> None:
+        """The frame buffer moves its read pointer over the frame."""
+        written = max(int(frame.shows[-1]), int(frame.hold[-1]))
+        self.free_from = max(cycle, written) + 1
+        self._release(np.full(self.words, cycle, np.int64))
+
+    def offers(self, frame: _Frame, cycle: int) -> Cycles:
+        """First cycle in which each word of a kept frame is on offer to the next segment."""
+        earliest = np.maximum(np.maximum(frame.shows, frame.hold), cycle) + 1
+        earliest[0] = max(int(earliest[0]), self.last_read + 1, self.last_taken)
+        return pipeline.in_order(earliest) + 1
+
+    def forward(self, offers: Cycles, enters: Cycles) -> None:
+        """The kept frame was taken at `enters`: a word is read when the one before it is taken."""
+        earliest = offers - 1
+        earliest[1:] = np.maximum(earliest[1:], enters[:-1])
+        read = pipeline.in_order(earliest)
+        self.free_from = self.last_read = int(read[-1])
+        self.last_taken = int(enters[-1])
+        self._release(read)
+
+    def _release(self, freed: Cycles) -> None:
+        self.freed.append(freed)
+        del self.freed[: -(-(-self.places // self.words) + 1)]
+
+
+def _merge(entered: Sequence[Sequence[int]]) -> list[Cycles]:
     """When each result leaves on m_*, by exit, for results that enter their FIFOs at `entered`.
 
     A FIFO shows a result from the cycle after it entered; each cycle the highest exit that shows
     one puts it into the output register, from which it leaves a cycle later.
     """
     left = [np.empty(len(c), np.int64) for c in entered]
-    shown = [[int(c) + 1 for c in cycles] for cycles in entered]
     heads = [0] * len(entered)
     cycle = -1
     for _ in range(sum(len(c) for c in entered)):
-        waiting = [(shown[e][k], e) for e, k in enumerate(heads) if k < len(shown[e])]
+        waiting = [(entered[e][k] + 1, e) for e, k in enumerate(heads) if k < len(entered[e])]
         cycle = max(cycle + 1, min(waiting)[0])
         exit_ = max(e for at, e in waiting if at <= cycle)
         left[exit_][heads[exit_]] = cycle + 1
         heads[exit_] += 1
     return left
-
-
-def _same(old: Cycles | None, new: Cycles) -> bool:
-    return old is not None and np.array_equal(old, new)
 
 
 def predict(accelerator: Accelerator, exits: IntArray, *, sizes: Sizes) -> Prediction:
@@ -223,57 +296,48 @@ def predict(accelerator: Accelerator, exits: IntArray, *, sizes: Sizes) -> Predi
         exits: int64 (N,), the exit each frame takes.
         sizes: what the core was built with.
     """
-    frames = len(exits)
-    words = accelerator.segments[0].input.words
-    members = [np.flatnonzero(exits >= i) for i in range(len(accelerator.segments))]
-    admitted = np.arange(frames * words, dtype=np.int64)
     count = len(accelerator.segments)
-    holds: list[Cycles | None] = [None] * count
-    takens: list[Cycles | None] = [None] * count
-    for _ in range(MAX_PASSES):
-        offered, settled = admitted, True
-        decided: list[_Exit] = []
-        stages: list[_Stage] = []
-        for i in range(count):
-            stage = _Stage(
-                accelerator.segments[i], accelerator.heads[i], offered,
-                entry=0 if i else ENTRY_DEPTH, hold=holds[i],
-            )  # fmt: skip
-            _first(stage, len(members[i])) if not i else _solve(stage, len(members[i]))
-            assert stage.enters is not None
-            if i and not _same(takens[i - 1], stage.enters):
-                takens[i - 1] = stage.enters
-                settled = False
-            final = i + 1 == count
-            keep = exits[members[i]] > i
-            found = _decide(stage, keep, 0 if final else sizes.verdicts, takens[i])
-            if not final:
-                room = pipeline.space(found.freed, sizes.buffers[i])
-                assert stage.shows is not None
-                binds = holds[i] is not None or bool((stage.shows < room).any())
-                if binds and not _same(holds[i], room):
-                    holds[i] = room
-                    settled = False
-            stages.append(stage)
-            decided.append(found)
-            offered = found.offers
-        results = np.empty(frames, np.int64)
-        for i, left in enumerate(_merge([d.results for d in decided])):
-            results[members[i][exits[members[i]] == i]] = left
-        assert stages[0].enters is not None
-        firsts = stages[0].enters.reshape(frames, words)[:, 0]
-        gate = pipeline.space(np.sort(results), sizes.in_flight)
-        if (firsts < gate).any():
-            admitted = np.maximum(admitted.reshape(frames, words), gate[:, None]).reshape(-1)
-            settled = False
-        if settled:
-            gives = {
-                node.name: given
-                for stage in stages
-                for node, given in zip(
-                    stage.segment.nodes + stage.head.nodes, stage.gives, strict=True
-                )
-            }
-            decides = tuple(d.decides for d in decided)
-            return Prediction(firsts, decides, results, results - 1 - firsts, gives)
-    raise AssertionError(f"no fixed point after {MAX_PASSES} passes over {frames} frames")
+    words = accelerator.segments[0].input.words
+    lines = [
+        _Line(segment, head, 0 if i else ENTRY_DEPTH)
+        for i, (segment, head) in enumerate(
+            zip(accelerator.segments, accelerator.heads, strict=True)
+        )
+    ]
+    behind = [
+        _Exit(s.output.words, sizes.buffers[i] if i + 1 < count else 0, sizes.verdicts)
+        for i, s in enumerate(accelerator.segments)
+    ]
+    accepts = np.empty(len(exits), np.int64)
+    left: list[int] = []  # cycles in which results leave, ascending
+    gives: list[list[tuple[Cycles, ...]]] = [[] for _ in lines]
+    next_beat = 0
+    for n, exit_ in enumerate(exits.tolist()):
+        if n >= sizes.in_flight:
+            next_beat = max(next_beat, left[n - sizes.in_flight] + 1)
+        offered = np.arange(next_beat, next_beat + words, dtype=np.int64)
+        for i in range(exit_ + 1):
+            frame = lines[i].take(offered, behind[i].room())
+            gives[i].append(frame.gives)
+            if i == 0:
+                accepts[n] = frame.enters[0]
+                next_beat = int(frame.enters[-1]) + 1
+            else:
+                behind[i - 1].forward(offered, frame.enters)
+            cycle = behind[i].decide(frame, i < exit_)
+            if i < exit_:
+                offered = behind[i].offers(frame, cycle)
+            elif behind[i].places:
+                behind[i].drop(frame, cycle)
+        bisect.insort(left, behind[exit_].results[-1] + 2)
+    results = np.empty(len(exits), np.int64)
+    for i, cycles in enumerate(_merge([b.results for b in behind])):
+        results[exits == i] = cycles
+    given: dict[str, Cycles] = {}
+    for segment, head, found in zip(accelerator.segments, accelerator.heads, gives, strict=True):
+        for k, node in enumerate(segment.nodes + head.nodes):
+            parts = [frame[k] for frame in found]
+            given[node.name] = np.concatenate(parts) if parts else np.zeros(0, np.int64)
+    decides = tuple(np.array(b.decides, np.int64) for b in behind)
+    guesses = sum(line.guesses for line in lines)
+    return Prediction(accepts, decides, results, results - 1 - accepts, given, guesses)

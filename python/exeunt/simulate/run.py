@@ -225,7 +225,7 @@ def compare(
 def timeline(answers: Answers, predictions: Sequence[system.Prediction]) -> str:
     """simulation.json: every answer, and which of the first frames is where.
 
-    `answers` has the class and the exit of every image. Cycles count from the first accepted beat; `decides[i]` lists the frames that reach exit i.
+    Cycles count from the first accepted beat; `decides[i]` lists the frames that reach exit i.
     """
     part = answers.slices[0]
     start = int(part.trace.accepts[0])
@@ -245,6 +245,5 @@ def timeline(answers: Answers, predictions: Sequence[system.Prediction]) -> str:
         "decides": decides,
         "leaves": (answers.left[:count] - start).tolist(),
         "leaves_predicted": (found.results[:count] - found.accepts[0]).tolist(),
-        "answers": {name: answers.got[name].tolist() for name in ("class", "exit")},
     }
     return json.dumps(data, sort_keys=True) + "\n"

@@ -30,6 +30,7 @@ SLOW = "-O1"
 DEFINES = ("-fPIC", "-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH")
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp", "verilated_dpi.cpp")
 SPLIT = 4000
+SMALL = 400_000  # bytes of C++
 LOG_LINES = 12
 
 
@@ -141,19 +142,28 @@ def _flags(options: Options, tool: Verilator) -> list[str]:
     return flags
 
 
-def _units(folder: Path, jobs: int) -> list[Path]:
-    """Join Verilator's C++ into at most `jobs` fast units and a slow one, of like size."""
+def _units(folder: Path, jobs: int) -> list[tuple[Path, str]]:
+    """Join Verilator's C++ and the harness into few units: (source, optimisation), largest first.
+
+    A small model is one unit; else one a compiler, and one for what runs only at the start.
+    """
     found = sorted(folder.glob(f"{PREFIX}*.cpp"))
     slow = [p for p in found if "Slow" in p.name]
     fast = sorted((p for p in found if "Slow" not in p.name), key=lambda p: -p.stat().st_size)
-    bins: list[list[Path]] = [[] for _ in range(max(1, min(jobs, len(fast))))]
+    small = sum(p.stat().st_size for p in found) < SMALL
+    bins: list[list[Path]] = [[] for _ in range(1 if small else min(jobs, len(fast)))]
     for path in fast:
         min(bins, key=lambda b: sum(p.stat().st_size for p in b)).append(path)
+    bins[-1].append(harness())
+    if small:
+        bins[0] += slow
+    else:
+        bins.append(slow)
     units = []
-    for name, members in [("slow", slow), *[(f"fast{i}", b) for i, b in enumerate(bins)]]:
-        unit = folder / f"{name}.cc"
-        unit.write_text("".join(f'#include "{p.name}"\n' for p in sorted(members)))
-        units.append(unit)
+    for i, members in enumerate(bins):
+        unit = folder / f"unit{i}.cc"
+        unit.write_text("".join(f'#include "{p}"\n' for p in members))
+        units.append((unit, SLOW if members is slow else OPTIMISE))
     return units
 
 
@@ -247,9 +257,8 @@ def _compile(options: Options, tool: Verilator, folder: Path, log: Path, jobs: i
         if not target.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             work.append((source, target, OPTIMISE))
-    for unit in _units(folder, jobs)[::-1]:
-        work.append((unit, unit.with_suffix(".o"), SLOW if unit.stem == "slow" else OPTIMISE))
-    work.append((harness(), folder / "harness.o", OPTIMISE))
+    for unit, optimise in _units(folder, jobs):
+        work.append((unit, unit.with_suffix(".o"), optimise))
 
     def one(item: tuple[Path, Path, str]) -> Path:
         source, target, optimise = item
