@@ -28,7 +28,10 @@ def test_values_against_the_definition(corner: Corner) -> None:
 def test_search_and_table_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(0).integers(-300, 300, (50, 4))
     limits = np.sort(np.random.default_rng(1).integers(-320, 320, (4, 15)), axis=1)
-    kwargs = {"bias": -8, "output": Integer(4, True), "low": -512, "high": 511}
-    by_table = threshold.count(x, limits, **kwargs)
-    monkeypatch.setattr(threshold, "TABLE_ENTRIES", 0)
-    assert np.array_equal(by_table, threshold.count(x, limits, **kwargs))
+    counts = []
+    for entries in (threshold.TABLE_ENTRIES, 0):
+        monkeypatch.setattr(threshold, "TABLE_ENTRIES", entries)
+        counts.append(
+            threshold.count(x, limits, bias=-8, output=Integer(4, True), low=-512, high=511)
+        )
+    assert np.array_equal(*counts)
