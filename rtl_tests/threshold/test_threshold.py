@@ -34,4 +34,4 @@ def test_search_and_table_agree(monkeypatch: pytest.MonkeyPatch) -> None:
         counts.append(
             threshold.count(x, limits, bias=-8, output=Integer(4, True), low=-512, high=511)
         )
-    assert np.array_equal(*counts)
+    assert np.array_equal(counts[0], counts[1])
