@@ -3,7 +3,8 @@
 // SIMD elements a word in and out; each window is KH * KW * C / SIMD words, ordered (ky, kx, c).
 // Padding adds a word of zeros a cycle; a window needs a cycle a word; frames do not overlap. On
 // stall the last word waits and words are taken until the line buffer is full. On reset everything
-// is forgotten. A frame's last word leaves without the next frame's input.
+// is forgotten. A frame's last word leaves without the next frame's input, and its padding waits
+// until its first word is offered.
 //
 // BUFFER ... INNER are what FINN's compiler works out for this window; see
 // exeunt.hls.kernels.finn.swg.
@@ -60,6 +61,37 @@ module ex_finn_swg #(
     assign s_ready = padded_ready;
     assign padded_data = s_data;
   end else begin : g_padding
+    localparam int IN_WORDS = H * W * C / SIMD;
+    localparam int IN_COUNT_BITS = IN_WORDS > 1 ? $clog2(IN_WORDS) : 1;
+    localparam int COUNT_BITS = $clog2(LAST_READ + 1);
+
+    wire padding_valid, padding_ready;
+    logic [IN_COUNT_BITS-1:0] taken_q;  // word of the frame that is offered next
+    logic [COUNT_BITS-1:0] read_q;      // word of the padded frame that the window reads next
+    logic [1:0] begun_q;                // frames that were begun here and not in the window
+
+    wire begins = s_valid && s_ready && taken_q == '0;
+    wire reads = padded_valid && padded_ready;
+    wire first = read_q == '0;
+    wire open = !first || begun_q != '0 || (s_valid && taken_q == '0);
+
+    assign padded_valid = padding_valid && open;
+    assign padding_ready = padded_ready && open;
+
+    always_ff @(posedge clk) begin
+      if (rst) begin
+        taken_q <= '0;
+        read_q  <= '0;
+        begun_q <= '0;
+      end else begin
+        if (s_valid && s_ready)
+          taken_q <= taken_q == IN_COUNT_BITS'(IN_WORDS - 1) ? '0 : taken_q + 1'b1;
+        if (reads) read_q <= read_q == COUNT_BITS'(LAST_READ) ? '0 : read_q + 1'b1;
+        if (begins && !(reads && first)) begun_q <= begun_q + 1'b1;
+        else if (!begins && reads && first) begun_q <= begun_q - 1'b1;
+      end
+    end
+
     wire [BYTES*8-1:0] bytes;
     assign padded_data = bytes[WIDTH-1:0];
     wire unused = &{1'b0, bytes};
@@ -84,8 +116,8 @@ module ex_finn_swg #(
         .s_axis_tready(s_ready),
         .s_axis_tvalid(s_valid),
         .s_axis_tdata({{(BYTES * 8 - WIDTH){1'b0}}, s_data}),
-        .m_axis_tready(padded_ready),
-        .m_axis_tvalid(padded_valid),
+        .m_axis_tready(padding_ready),
+        .m_axis_tvalid(padding_valid),
         .m_axis_tdata(bytes)
     );
   end

@@ -38,4 +38,4 @@ def corners():
 
 
 def test_finn_sliding_window_matches_the_references():
-    check_finn_block("finn_swg", corners(), leads=True)
+    check_finn_block("finn_swg", corners())

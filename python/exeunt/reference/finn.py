@@ -1,7 +1,6 @@
 """Cycle reference of FINN's RTL kernels, the backend `kernels = "finn"`; the values are ours.
 
-All four are exact, also under stalls. `times` counts the sink as silent before cycle 0: FINN's
-padding offers a frame's first zeros before any of its pixels came in.
+All four are exact, also under stalls.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def times(node: Node, offered: Cycles, ready: Cycles | None = None) -> tuple[Cyc
         ready: int64, first cycle in which the sink accepts each output word; None: always.
     """
     offers = np.asarray(offered).astype(np.int64)
-    accepts = None if ready is None else np.maximum(np.asarray(ready).astype(np.int64), 0)
+    accepts = None if ready is None else np.asarray(ready).astype(np.int64)
     if isinstance(node, Mvu):
         takes, gives = _mvu(node, offers, accepts)
     elif isinstance(node, Threshold):
@@ -86,7 +85,7 @@ def _width(node: Width, offered: Cycles, ready: Cycles | None) -> tuple[list[int
     unit = min(node.input.width, node.output.width)
     into, out = node.input.width // unit, node.output.width // unit
     count = len(offered) * into // out
-    accepts = [0] * count if ready is None else ready.tolist()
+    accepts = [LONG_AGO] * count if ready is None else ready.tolist()
     taken: list[int] = []
     given: list[int] = []
     last = give = LONG_AGO
@@ -155,7 +154,7 @@ def _mvu_stalled(node: Mvu, offers: list[int], ready: list[int]) -> tuple[list[i
     reads = freed = issued = 0  # reads of the replay buffer, words freed in it, steps issued
     queue = 0  # results in the queue behind the output register
     shown = locked = waiting = False  # output register, lock, a step waits behind the buffer
-    cycle = min(offers[0], 0)
+    cycle = offers[0]
     while len(given) < total_out:
         n = len(taken)
         offers_now = n < total_in and offers[n] <= cycle
@@ -252,9 +251,9 @@ def _fetches_before(node: Swg) -> Cycles:
 
 
 def _swg(node: Swg, offered: Cycles, ready: Cycles | None) -> tuple[list[int], list[int]]:
-    # The padding shows word p from the cycle after `sent` on; the window reads it into the line
-    # buffer (`stored`), fetches what windows need and shows it a cycle later. Frames do not
-    # overlap in the line buffer.
+    # The padding shows word p from the cycle after `sent` on, a frame's first one not before the
+    # frame is offered; the window reads it into the line buffer (`stored`), fetches what windows
+    # need and shows it a cycle later. Frames do not overlap in the line buffer.
     top, left, bottom, right = node.pad
     padding = bool(top or left or bottom or right)
     height, width, channels = node.input.shape
@@ -265,7 +264,7 @@ def _swg(node: Swg, offered: Cycles, ready: Cycles | None) -> tuple[list[int], l
     wanted: list[int] = window_words(node).reshape(-1).tolist()
     needed: list[int] = _fetches_before(node).tolist()
     frames = len(offered) // (height * width * folds)
-    accepts = [0] * (frames * len(wanted)) if ready is None else ready.tolist()
+    accepts = [LONG_AGO] * (frames * len(wanted)) if ready is None else ready.tolist()
     offers = offered.tolist()
     taken: list[int] = []
     given: list[int] = []
@@ -273,6 +272,7 @@ def _swg(node: Swg, offered: Cycles, ready: Cycles | None) -> tuple[list[int], l
     for _ in range(frames):
         stored: list[int] = []
         fetches: list[int] = []
+        restart = max(restart, offers[len(taken)], took + 1)
         for place, limit in zip(real, needed, strict=True):
             while len(fetches) < limit:
                 word = wanted[len(fetches)]
@@ -282,7 +282,7 @@ def _swg(node: Swg, offered: Cycles, ready: Cycles | None) -> tuple[list[int], l
                 given.append(give)
             free = max(read + 1, fetches[limit - 1] + 1 if limit else restart)
             if not padding:
-                read = max(free, offers[len(taken)])
+                took = read = max(free, offers[len(taken)])
                 taken.append(read)
             else:
                 sent = max(sent + 1, read)

@@ -41,7 +41,7 @@ def three_exits(b: Any) -> Any:
     return b
 
 
-@pytest.mark.parametrize("cycles", [60, 400])
+@pytest.mark.parametrize("cycles", [400, pytest.param(60, marks=pytest.mark.slow)])
 def test_finns_kernels_answer_as_the_reference(builder: type, tmp_path: Path, cycles: int) -> None:
     path = three_exits(builder((8, 6, 1))).save(tmp_path / "model.onnx")
     config = configuration.parse(CONFIG.format(cycles=cycles))

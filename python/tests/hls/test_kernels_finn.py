@@ -12,8 +12,6 @@ import pytest
 
 from exeunt.errors import InputError, ToolError
 from exeunt.graph import (
-    Accelerator,
-    Chain,
     Integer,
     Mvu,
     Pool,
@@ -23,7 +21,7 @@ from exeunt.graph import (
     Width,
 )
 from exeunt.hls.kernels import finn
-from exeunt.hls.kernels.finn import library, mvu, select, swg, threshold, width
+from exeunt.hls.kernels.finn import library, mvu, swg, threshold, width
 from exeunt.reference import finn as reference
 
 U4 = Integer(4)
@@ -83,7 +81,7 @@ def test_parameters_are_those_of_the_wrapper(kind):
 
 def test_finn_is_not_imported():
     code = (
-        "import sys; import exeunt.hls.kernels.finn.select, exeunt.reference.finn;"
+        "import sys; import exeunt.hls.kernels.finn, exeunt.reference.finn;"
         "from exeunt.hls.kernels.finn import mvu, threshold, swg, width, library; library.root();"
         "sys.exit('finn' in sys.modules or 'torch' in sys.modules)"
     )
@@ -270,40 +268,6 @@ def test_everything_behind_the_last_window_is_counted():
     node = a_swg((5, 7, 1), 1, (2, 3), (4, 4), (0, 0, 0, 0))  # FINN: 5 % 2 rows, 1 instead of 3
     assert node.output.shape[:2] == (1, 2)
     assert swg.parameters(node)["LAST_WRITE"] == 1 * 7 + 7 - 1
-
-
-def chain(node, fifo=4):
-    return Chain("seg0", node.input, (node,), (fifo,))
-
-
-def test_select_splits_thresholds_off_and_moves_their_array():
-    fused = replace(a_mvu(), output=Stream((2, 2, 4), U4, 2), levels=15, bias=0, finn=("MVAU_0",))
-    head = Chain("head0", fused.output, ())
-    arrays = {"m.weights": np.ones((4, 18), int), "m.thresholds": np.zeros((4, 15), int)}
-    before = Accelerator("a", (chain(fused),), (head,), (1.0,), arrays)
-    after = select.select(before)
-    first, second = after.segments[0].nodes
-    assert (first.name, first.backend, first.levels) == ("m", "finn", 0)
-    assert first.output == Stream((2, 2, 4), S12, 2)
-    assert (second.name, second.backend, second.levels) == ("m_threshold", "finn", 15)
-    assert second.input == first.output
-    assert second.output == fused.output
-    assert second.finn == ("MVAU_0",)
-    assert after.segments[0].fifos == (2, 4)
-    assert set(after.arrays) == {"m.weights", "m_threshold.thresholds"}
-    assert set(before.arrays) == {"m.weights", "m.thresholds"}
-
-
-@pytest.mark.parametrize(
-    "node",
-    [
-        a_swg(parallel=True, lanes=4),
-        Pool("p", Stream((4, 4, 2), U4, 2), Stream((2, 2, 2), U4, 2)),
-        replace(a_mvu(weight_bits=9), output=Stream((2, 2, 4), U4, 2), levels=15),
-    ],
-)
-def test_select_leaves_what_finn_cannot_do(node):
-    assert select.nodes_of(node) == (node,)
 
 
 def test_a_stalled_unit_that_is_never_stalled_agrees_with_the_closed_form():
