@@ -1,4 +1,4 @@
-"""Bulk simulation against cocotb: the same design, the same images, cycles per second in one run."""
+"""Bulk simulation against cocotb: same design, same images, cycles per second in one run."""
 
 import json
 

@@ -25,6 +25,7 @@ Times = Callable[[Node, Cycles, "Cycles | None"], "tuple[Cycles, Cycles]"]
 
 MAX_PASSES = 4096
 MIN_DEPTH = 2
+TRIM_FRAMES = 6
 _FAR_PAST = np.int64(-(1 << 40))
 
 
@@ -229,6 +230,19 @@ def depths(nodes: Sequence[Node], *, frames: int = 6) -> tuple[int, ...]:
     for i in range(len(nodes)):
         leaves = spread.takes[i + 1] if i + 1 < len(nodes) else spread.leaves
         found.append(max(MIN_DEPTH, occupancy(spread.gives[i], leaves)))
+    return _trimmed(nodes, found, period)
+
+
+def _trimmed(nodes: Sequence[Node], found: list[int], period: float) -> tuple[int, ...]:
+    """The same depths, with those cut to the least that turn out not to be needed for `period`."""
+    least = [MIN_DEPTH] * len(found)
+    if found == least or interval(nodes, least, frames=TRIM_FRAMES) <= period:
+        return tuple(least)
+    for i in sorted(range(len(found)), key=lambda i: -found[i]):
+        if found[i] > MIN_DEPTH:
+            shorter = [*found[:i], MIN_DEPTH, *found[i + 1 :]]
+            if interval(nodes, shorter, frames=TRIM_FRAMES) <= period:
+                found = shorter
     return tuple(found)
 
 
