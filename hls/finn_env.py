@@ -35,10 +35,6 @@ def quiet() -> Iterator[None]:
             # FINN and QONNX warn about each other's deprecations and about optional speed-ups;
             # none of it is about the network that is being compiled.
             warnings.simplefilter("ignore")
-            with (
-                Path(os.devnull).open("w", encoding="utf-8") as null,
-                contextlib.redirect_stdout(null),
-            ):
-                yield
+            yield
     finally:
         log.setLevel(level)

@@ -318,6 +318,21 @@ def test_specialize_layers_sees_our_kernels_only_while_registered(network: Any) 
     ]
 
 
+def test_finns_own_folding_works_on_our_kernels(network: Any) -> None:
+    from finn.transformation.fpgadataflow.set_folding import SetFolding
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.custom_op.registry import getCustomOp
+
+    from exeunt.hls import register
+
+    with finn_env.quiet(), register.registered():
+        model = ModelWrapper(network.parts[2].model.model, make_deepcopy=True)
+        model = model.transform(SetFolding(60))
+        cycles = {n.name: getCustomOp(n).get_exp_cycles() for n in model.graph.node}
+    assert list(cycles) == ["ConvolutionInputGenerator_rtl_0", "MVAU_rtl_0"]
+    assert max(cycles.values()) <= 60
+
+
 def test_files_of_the_registered_variants_exist() -> None:
     from exeunt.hls import register
 
