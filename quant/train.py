@@ -23,7 +23,7 @@ from exeunt import report
 from exeunt.config import Config, hash_of
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
-from exeunt.quant.data import SPLITS, Labelled, Splits, load, save_splits
+from exeunt.quant.data import SPLITS, Splits, load, save_splits
 from exeunt.quant.model import quantizers_disabled
 from exeunt.quant.source import build
 
@@ -65,8 +65,10 @@ def train(
         "training": {"epochs": len(history), "images": len(splits.train.labels), **_last(history)}
     }
     if config.model.kind != "qonnx":
-        figures["accuracy"] = {"float": _float_accuracy(network, splits.test, device)}
-        figures["training"]["float"] = "the trained weights with all quantizers disabled"
+        figures["accuracy"] = {"float": _float_accuracy(network, splits, device)}
+        figures["training"]["float"] = (
+            "the trained weights without quantizers, batch norms measured anew"
+        )
     report.update(run_dir, figures)
     return network.cpu()
 
@@ -288,10 +290,29 @@ def _last(history: list[dict[str, Any]]) -> dict[str, Any]:
     return {"validation_accuracy": history[-1]["accuracy"]} if history else {}
 
 
-def _float_accuracy(network: nn.Module, test: Labelled, device: torch.device) -> float:
-    """Accuracy of the last exit on the test images without any quantizer."""
+def _float_accuracy(network: nn.Module, splits: Splits, device: torch.device) -> float:
+    """Accuracy of the last exit on the test images without any quantizer.
+
+    The means and variances of the batch norms are taken anew from training images, since those of
+    the quantized network do not fit; they are put back afterwards.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    kept = [({k: v.clone() for k, v in m.state_dict().items()}, m.momentum) for m in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches
     with quantizers_disabled(network):
-        return accuracies(logits(network, test.images, device=device), test.labels)[-1]
+        network.train()
+        with torch.no_grad():
+            for start in range(0, min(len(splits.train.labels), 4096), 256):
+                images = splits.train.images[start : start + 256]
+                if len(images) > 1:
+                    network(_tensor(images).to(device).float())
+        found = logits(network, splits.test.images, device=device)
+    for norm, (state, momentum) in zip(norms, kept, strict=True):
+        norm.load_state_dict(state)
+        norm.momentum = momentum
+    return accuracies(found, splits.test.labels)[-1]
 
 
 def _tensor(images: np.ndarray) -> Tensor:

@@ -44,6 +44,12 @@ def test_it_learns(trained, tiny):
     assert max(found) > 0.3  # two epochs at three bits; chance is 0.1
 
 
+def test_measuring_in_floating_point_leaves_the_network_alone(tiny, tmp_path):
+    network = train(with_train(tiny, epochs=1), tmp_path, tmp_path)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, weights(tmp_path)[name]), name
+
+
 def test_same_seed_same_weights(trained, tiny, tmp_path):
     train(tiny, tmp_path, tmp_path)
     for name, value in weights(trained).items():
