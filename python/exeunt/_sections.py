@@ -296,6 +296,16 @@ def estimates(run_dir: Path) -> Part | None:
     """FINN's own reports, as they are."""
     folder = run_dir / "report"
     parts: list[Part] = []
+    rows = []
+    for path in sorted(folder.rglob("estimate_network_performance.json")):
+        found = read_json(path)
+        if isinstance(found, Mapping):
+            name = path.parent.name if path.parent != folder else "all"
+            keys = ("max_cycles", "max_cycles_node_name", "critical_path_cycles")
+            slowest = [found.get(key, "-") for key in keys]
+            rows.append((name, *(number(v) if isinstance(v, int) else v for v in slowest)))
+    if rows:
+        parts.append(table(("part", "cycles a frame", "slowest node", "critical path"), rows))
     for path in sorted(folder.rglob("*.json")) if folder.is_dir() else []:
         data = read_json(path)
         if isinstance(data, Mapping):

@@ -142,7 +142,11 @@ def cost(
         x2, y2 = chosen["macs"], 100 * chosen["accuracy"]
         axes.plot([x2], [y2], "*", color=INK, markersize=13, label="chosen", markeredgewidth=0)
     axes.set(xlabel="multiplications an image", ylabel="validation accuracy (%)")
-    axes.set_xlim(left=0)
+    costs = [p["macs"] for p in (*curve, *fixed) if p.get("macs")]
+    if costs and max(costs) > 10 * min(costs):
+        axes.set_xscale("log")
+    else:
+        axes.set_xlim(left=0)
     axes.legend(loc="lower right")
     return svg(figure, "accuracy against multiplications")
 
