@@ -89,7 +89,7 @@ def _run(
     assert END in log, f"yosys stopped before the end in {folder}: {tail}"
     counted = (folder / "stat.json").read_text()
     modules: dict[str, Any] = json.loads(counted[counted.index("{") :])["modules"]
-    return log, modules
+    return log, {name.removeprefix("\\"): module for name, module in modules.items()}
 
 
 def findings(log: str) -> list[str]:
