@@ -164,6 +164,7 @@ def write(
     *,
     thresholds: Sequence[int | None] | None = None,
     buffer_frames: int = 4,
+    kept_frames: int = 2,
     in_flight: int = 16,
     extra: Mapping[str, Any] | None = None,
 ) -> Manifest:
@@ -174,6 +175,8 @@ def write(
         run_dir: the run folder; an older rtl/ in it is replaced.
         thresholds: margin per exit, None for "always"; the last one always takes. Never, if None.
         buffer_frames: frames that each frame buffer holds.
+        kept_frames: frames that wait before each later segment, so that a kept frame does not
+            hold up those behind it in the frame buffer; 0: none.
         in_flight: most frames inside at once.
         extra: more entries for the manifest (folding targets, clock).
 
@@ -183,7 +186,12 @@ def write(
     for chain in accelerator.chains:
         _with_all_fifos(chain)
     margins = _thresholds(accelerator, thresholds)
-    texts = {f"{c.name}.sv": stitch_chain.render(accelerator, c) for c in accelerator.chains}
+    entries = [0] + [kept_frames * s.input.words for s in accelerator.segments[1:]]
+    texts = {
+        f"{segment.name}.sv": stitch_chain.render(accelerator, segment, entry=entry)
+        for segment, entry in zip(accelerator.segments, entries, strict=True)
+    }
+    texts |= {f"{h.name}.sv": stitch_chain.render(accelerator, h) for h in accelerator.heads}
     memories: dict[str, str] = {}
     made: dict[str, str] = {}
     for chain in accelerator.chains:
@@ -242,6 +250,7 @@ def write(
             "exits": _exits(accelerator, margins),
             "buffers": [e.buffer_depth for e in final.exits[:-1]],
             "buffer_frames": buffer_frames,
+            "entries": entries,
             "decision_depth": final.exits[0].decision_depth,
             "in_flight": in_flight,
             "registers": registers.to_json(),

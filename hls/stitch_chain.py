@@ -107,8 +107,7 @@ def _tap_block(found: Iterable[tuple[Tap, str]], bits: int) -> list[str]:
     """Simulation only: report every transfer once `+ex_taps` is among the arguments."""
     lines = [f"`ifdef {TAP_GUARD}"]
     lines.append(
-        '  import "DPI-C" function void ex_tap(input int index, '
-        f"input bit [{bits - 1}:0] word);"
+        f'  import "DPI-C" function void ex_tap(input int index, input bit [{bits - 1}:0] word);'
     )
     lines.append("  logic taps_on;")
     lines.append('  initial taps_on = $test$plusargs("ex_taps") != 0;')
@@ -122,12 +121,13 @@ def _tap_block(found: Iterable[tuple[Tap, str]], bits: int) -> list[str]:
     return lines
 
 
-def render(accelerator: Accelerator, chain: Chain) -> str:
+def render(accelerator: Accelerator, chain: Chain, *, entry: int = 0) -> str:
     """The module `chain.name`: clk, rst, s_*, m_*; every transfer of a tapped stream is reported.
 
     Args:
         accelerator: numbers the taps.
         chain: `fifos[i]` words of FIFO behind node i; 0 leaves the FIFO out.
+        entry: words of a FIFO before the first node; 0: none.
     """
     assert len(chain.fifos) == len(chain.nodes), f"{chain.name}: a FIFO depth for every node"
     mine = [t for t in taps(accelerator) if t.chain == chain.name]
@@ -135,6 +135,13 @@ def render(accelerator: Accelerator, chain: Chain) -> str:
     wires: list[str] = []
     tapped: list[tuple[Tap, str]] = [(mine[0], "s")]
     source = "s"
+    if entry and chain.nodes:
+        wires += _declare("entry", chain.input.width)
+        ports = _ports("s", "entry", last=False) + ",\n      .count()"
+        body.append(
+            _instance("ex_fifo", "entry", {"WIDTH": chain.input.width, "DEPTH": entry}, ports)
+        )
+        source = "entry"
     for i, node in enumerate(chain.nodes):
         final = i + 1 == len(chain.nodes)
         depth = chain.fifos[i]

@@ -29,11 +29,16 @@ _NEVER_BINDS = np.int64(-(1 << 40))
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the core was built with: words of each frame buffer, verdicts queued, frames inside."""
+    """What the core was built with.
+
+    `buffers`: words of each frame buffer; `verdicts`: verdicts queued; `in_flight`: most frames
+    inside; `entries[i]`: words that wait before segment i.
+    """
 
     buffers: tuple[int, ...]
     verdicts: int
     in_flight: int
+    entries: tuple[int, ...] = (0,) * 8
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,8 @@ class _Line:
     ) -> _Frame:
         """The frame behind a window, all of whose cycles are `later` in truth."""
         start = int(window[0][0][0] if window else offered[0] - later)
-        frames = [*window, (offered - later, _moved(hold, -later))]
+        arriving = np.maximum(offered - later, start)
+        frames = [*window, (arriving, _moved(hold, -later))]
         found = self._flow(frames, start)[-1]
         shift = start + later
         return _Frame(
@@ -155,11 +161,15 @@ class _Line:
             hold=hold if binds else None,
         )  # fmt: skip
         count = len(frames)
-        tables = [a.reshape(count, -1) for a in (offered, hold, flow.enters, flow.shows)]
+        opened, held, enters, shows = (
+            a.reshape(count, -1) for a in (offered, hold, flow.enters, flow.shows)
+        )
         gives = [g.reshape(count, -1) for g in flow.gives]
         last = flow.leaves.reshape(count, -1)[:, -1]
         known = [
-            _Frame(*(t[n] for t in tables), tuple(g[n] for g in gives), int(last[n]))
+            _Frame(
+                opened[n], held[n], enters[n], shows[n], tuple(g[n] for g in gives), int(last[n])
+            )
             for n in range(count)
         ]
         self._known[key] = known
@@ -299,7 +309,7 @@ def predict(accelerator: Accelerator, exits: IntArray, *, sizes: Sizes) -> Predi
     count = len(accelerator.segments)
     words = accelerator.segments[0].input.words
     lines = [
-        _Line(segment, head, 0 if i else ENTRY_DEPTH)
+        _Line(segment, head, sizes.entries[i] if i else ENTRY_DEPTH)
         for i, (segment, head) in enumerate(
             zip(accelerator.segments, accelerator.heads, strict=True)
         )
@@ -311,17 +321,16 @@ def predict(accelerator: Accelerator, exits: IntArray, *, sizes: Sizes) -> Predi
     accepts = np.empty(len(exits), np.int64)
     left: list[int] = []  # cycles in which results leave, ascending
     gives: list[list[tuple[Cycles, ...]]] = [[] for _ in lines]
-    next_beat = 0
+    gate = 0  # from which on a frame may come in; the source has always had it on offer
     for n, exit_ in enumerate(exits.tolist()):
         if n >= sizes.in_flight:
-            next_beat = max(next_beat, left[n - sizes.in_flight] + 1)
-        offered = np.arange(next_beat, next_beat + words, dtype=np.int64)
+            gate = max(gate, left[n - sizes.in_flight] + 1)
+        offered = np.full(words, gate, np.int64)
         for i in range(exit_ + 1):
             frame = lines[i].take(offered, behind[i].room())
             gives[i].append(frame.gives)
             if i == 0:
                 accepts[n] = frame.enters[0]
-                next_beat = int(frame.enters[-1]) + 1
             else:
                 behind[i - 1].forward(offered, frame.enters)
             cycle = behind[i].decide(frame, i < exit_)

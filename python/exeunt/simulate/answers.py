@@ -155,6 +155,7 @@ def sizes(manifest: Manifest) -> system.Sizes:
         buffers=tuple(manifest.data["buffers"]),
         verdicts=int(manifest.data["decision_depth"]),
         in_flight=int(manifest.data["in_flight"]),
+        entries=tuple(manifest.data["entries"]),
     )
 
 
