@@ -32,7 +32,7 @@ class Memory:
         cycles.add(step)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def accesses(dut: Any) -> None:
     """Random reads and writes with random pauses on every channel; partial writes are refused."""
     cycles = Cycles(dut.clk, dut.rst)

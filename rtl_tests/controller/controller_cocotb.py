@@ -161,7 +161,7 @@ SCHEDULES = ("all leave first", "none leave", "all leave second", "alternating",
              "bursts", "one straggler", "random")  # fmt: skip
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def schedules(dut: Any) -> None:
     """Every schedule in both orders, idles x stalls: every id leaves once, with its answer."""
     device = await start(dut, 100, 100)
@@ -193,7 +193,7 @@ async def schedules(dut: Any) -> None:
     assert sum(counts[f"taken{e}"] for e in range(EXITS)) == first, f"counters say {counts}"
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def codes(dut: Any) -> None:
     """Never and always hold for every frame; the threshold itself leaves, one above does not."""
     rng = np.random.default_rng(2)
@@ -218,7 +218,7 @@ async def codes(dut: Any) -> None:
         first += 20
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def tlast_inside_a_frame(dut: Any) -> None:
     """A short transfer gives one bad frame padded with zeros; the next beat starts a frame."""
     rng = np.random.default_rng(3)
@@ -257,7 +257,7 @@ async def tlast_inside_a_frame(dut: Any) -> None:
         first += 9
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def batches_and_latency(dut: Any) -> None:
     """TLAST after every N results, never with 0; latency = cycles from first beat to output."""
     rng = np.random.default_rng(4)
@@ -283,7 +283,7 @@ async def batches_and_latency(dut: Any) -> None:
             first += 20
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def thresholds_in_flight(dut: Any) -> None:
     """Commits while frames stream: each frame keeps the bank of its first beat at every exit."""
     rng = np.random.default_rng(5)
@@ -314,7 +314,7 @@ async def thresholds_in_flight(dut: Any) -> None:
         check(f"frames from {group[0]}", table[group], part, ordered=True)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def commit_waits(dut: Any) -> None:
     """A second commit waits until the frames of the bank it overwrites have left."""
     rng = np.random.default_rng(6)
@@ -344,7 +344,7 @@ async def commit_waits(dut: Any) -> None:
     assert await device.read("active") == ALWAYS & 0xFFFFFFFF
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def order_changes_when_empty(dut: Any) -> None:
     """The order register is written in flight: frames before and after keep their own order."""
     rng = np.random.default_rng(7)
@@ -369,7 +369,7 @@ async def order_changes_when_empty(dut: Any) -> None:
     assert len(prefix) >= 5, f"results are complete only after {prefix} frames"
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def in_flight_limit(dut: Any) -> None:
     """With the output blocked exactly W frames enter; stall cycles are counted; nothing is lost."""
     rng = np.random.default_rng(8)
@@ -400,7 +400,7 @@ async def in_flight_limit(dut: Any) -> None:
         check("after the block", got, expect(logits, (100, 100)), ordered=bool(order))
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def soft_reset(dut: Any) -> None:
     """A soft reset at any moment leaves an empty core: ids from 0, counters 0, right answers."""
     rng = np.random.default_rng(9)
@@ -430,7 +430,7 @@ async def soft_reset(dut: Any) -> None:
         await device.soft_reset()
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def hard_reset(dut: Any) -> None:
     """One cycle of reset in mid-stream: registers at their reset values, core empty."""
     rng = np.random.default_rng(10)
@@ -451,7 +451,7 @@ async def hard_reset(dut: Any) -> None:
     check("after a reset", got, expect(logits, (NEVER, NEVER), bank=0), ordered=False)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def raw_logits(dut: Any) -> None:
     """Raw mode gives the logits of each exit for all frames, then results go on as before."""
     rng = np.random.default_rng(11)
@@ -503,7 +503,7 @@ async def raw_logits(dut: Any) -> None:
         device.sink.clear()
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=10, timeout_unit="ms")
 async def snapshots_agree(dut: Any) -> None:
     """At any moment the counters of one snapshot fit each other and do not move."""
     rng = np.random.default_rng(12)
