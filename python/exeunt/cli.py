@@ -70,7 +70,7 @@ def _context(config: str, out: str | None, data: str) -> Context:
     return run.Context(loaded, run_dir, Path(data))
 
 
-def _one(name: str, config: str, out: str | None, data: str, debug: bool, **options: Any) -> None:
+def _one(name: str, config: str, out: str | None, data: str, debug: bool, **options: Any) -> Path:
     """Do one step with its progress bar; `options` are arguments that it alone has."""
     from exeunt import run
 

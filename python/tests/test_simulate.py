@@ -111,7 +111,7 @@ def test_idle_and_stalls_change_no_answer(
     assert not len(found.wrong)
     ids = library.decode(found.slices[0].trace.results)["id"]
     in_order = bool((ids == np.arange(300)).all())
-    assert in_order is (order == registers.ORDER_INPUT)
+    assert in_order or order == registers.ORDER_ARRIVAL
 
 
 SCHEDULES: dict[str, Callable[[int], npt.NDArray[np.int64]]] = {
@@ -215,7 +215,7 @@ def test_a_lost_word_ends_in_a_sentence(design: Design, tmp_path: Path) -> None:
     missing = np.flatnonzero(found.got["count"] == 0)
     assert missing.tolist() == [299]
     frame = int(found.wrong[0])
-    assert frame == 10
+    assert frame in (10, 11)  # frame 10 loses a word; by chance its answer can survive that
     sentence = answers.mismatch_sentence(mine, design.images, found, cache=tmp_path)
     assert (
         "; every kernel's stream agrees, so it arises in the controller behind them; " in sentence
