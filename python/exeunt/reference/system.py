@@ -13,6 +13,7 @@ window that was seen before (all cycles counted from its own start) need not be 
 from __future__ import annotations
 
 import bisect
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ from exeunt.reference.pipeline import Cycles
 
 ENTRY_DEPTH = 2
 SHORTEST, LONGEST = 2, 8  # frames of a window
+BLOCKED = 3  # frames of a window behind a frame that waited for its buffer
 _NEVER_BINDS = np.int64(-(1 << 40))
 
 
@@ -50,7 +52,8 @@ class Prediction:
     `results`: int64 (N,), transfer of each frame's result on m_*, by frame.
     `reported`: int64 (N,), the latency field of each result.
     `gives[node]`: int64, transfers of the node's output words.
-    `guesses`: windows that did not do again what they did; the cycles behind them may be off.
+    `guesses`: frames met by a chain whose state no window explained in full; the cycles from
+    there on may be off by a little.
     """
 
     accepts: Cycles
@@ -72,7 +75,7 @@ class _Frame:
 
     `offered`: when its words could come in. `hold`: when the frame buffer had room for each word,
     where that came too late; else far past. `last`: when the last beat of its logits is taken.
-    `fresh`: the chain was empty before.
+    `taken`: when the first kernel takes its words. `fresh`: the chain was empty before.
     """
 
     offered: Cycles
@@ -81,6 +84,7 @@ class _Frame:
     shows: Cycles
     gives: tuple[Cycles, ...]
     last: int
+    taken: Cycles
     fresh: bool = False
 
     @property
@@ -106,12 +110,14 @@ class _Line:
     predicted from a window that comes close.
     """
 
-    def __init__(self, segment: Chain, head: Chain, entry: int) -> None:
+    def __init__(self, segment: Chain, head: Chain, *, entry: int = 0, queue: int = 0) -> None:
         self._nodes = segment.nodes + head.nodes
         self._fifos = segment.fifos + head.fifos
         self._fork = len(segment.nodes)
         self._entry = entry
+        self._queue = queue
         self._past: list[_Frame] = []
+        self._taken: list[Cycles] = []
         self._known: dict[bytes, list[_Frame]] = {}
         self.guesses = 0
 
@@ -122,8 +128,15 @@ class _Line:
             offered: int64 (input words,), first cycle in which each can be valid.
             room: int64 (segment's output words,), first cycle in which the frame buffer has room.
         """
-        if self._past and self._past[-1].end + 1 < offered[0]:
-            self._past.clear()
+        enters = None
+        if self._queue:
+            enters = self._enqueue(offered)
+            offered = enters + 1
+        if self._past:
+            if self._past[-1].end + 1 < offered[0]:
+                self._past.clear()
+            elif not self._entry:
+                offered = np.maximum(offered, int(self._past[-1].taken[-1]) + 1)
         free = np.full(len(room), _NEVER_BINDS, np.int64)
         window, later = self._window()
         found = self._solve(window, later, offered, free)
@@ -131,7 +144,23 @@ class _Line:
             found = self._solve(window, later, offered, np.where(found.shows < room, room, free))
         self._past.append(found)
         del self._past[:-LONGEST]
+        if enters is not None:
+            self._taken.append(found.taken)
+            del self._taken[: -(self._queue // len(offered) + 1)]
+            return dataclasses.replace(found, enters=enters)
         return found
+
+    def _enqueue(self, offered: Cycles) -> Cycles:
+        """When each word of the next frame enters the FIFO before the first kernel."""
+        if not self._taken:
+            return pipeline.in_order(offered)
+        gone = np.concatenate(self._taken)
+        first = len(gone) - self._queue
+        room = np.full(len(offered), _NEVER_BINDS, np.int64)
+        skip = max(0, -first)
+        if skip < len(offered):
+            room[skip:] = gone[first + skip : first + len(offered)] + 1
+        return pipeline.in_order(np.maximum(offered, room))
 
     def _solve(
         self, window: list[tuple[Cycles, Cycles]], later: int, offered: Cycles, hold: Cycles
@@ -144,7 +173,8 @@ class _Line:
         shift = start + later
         return _Frame(
             offered, hold, found.enters + shift, found.shows + shift,
-            tuple(g + shift for g in found.gives), found.last + shift, not window,
+            tuple(g + shift for g in found.gives), found.last + shift, found.taken + shift,
+            not window,
         )  # fmt: skip
 
     def _flow(self, frames: list[tuple[Cycles, Cycles]], start: int) -> list[_Frame]:
@@ -161,17 +191,18 @@ class _Line:
             hold=hold if binds else None,
         )  # fmt: skip
         count = len(frames)
-        opened, held, enters, shows = (
-            a.reshape(count, -1) for a in (offered, hold, flow.enters, flow.shows)
+        opened, held, enters, shows, taken = (
+            a.reshape(count, -1) for a in (offered, hold, flow.enters, flow.shows, flow.takes[0])
         )
         gives = [g.reshape(count, -1) for g in flow.gives]
         last = flow.leaves.reshape(count, -1)[:, -1]
         known = [
             _Frame(
-                opened[n], held[n], enters[n], shows[n], tuple(g[n] for g in gives), int(last[n])
+                opened[n], held[n], enters[n], shows[n], tuple(g[n] for g in gives),
+                int(last[n]), taken[n],
             )
             for n in range(count)
-        ]
+        ]  # fmt: skip
         self._known[key] = known
         return known
 
@@ -183,32 +214,32 @@ class _Line:
         """
         if not self._past:
             return [], 0
-        guess: tuple[list[tuple[Cycles, Cycles]], int] | None = None
+        last = self._past[-1]
+        if last.fresh:
+            return [(last.offered, last.hold)], 0
+        blocked = any((f.hold != _NEVER_BINDS).any() for f in self._past[-LONGEST:])
         depth = SHORTEST
-        while depth <= LONGEST:
+        while self._entry and not blocked and depth <= len(self._past):
             past = self._past[-depth:]
-            begin = int(past[0].enters[0])
-            imposed = [(f.enters, f.hold) for f in past]
-            free = [(np.maximum(f.offered, begin), f.hold) for f in past]
             if past[0].fresh:
                 return [(f.offered, f.hold) for f in past], 0
-            holds = any((f.hold != _NEVER_BINDS).any() for f in past)
-            for window in (imposed, free):
-                start = int(window[0][0][0])
-                found = self._flow(window, start)
-                delay = past[-1].last - found[-1].last
-                guess = (window, delay - start)
-                if holds and delay != start:
-                    continue
-                pairs = list(zip(past, found, strict=True))[-SHORTEST:]
-                if all(f.does_as(g, delay) for f, g in pairs):
-                    return window, delay - start
-            if len(past) < depth:
-                break
+            begin = int(past[0].enters[0])
+            window = [(np.maximum(f.offered, begin), f.hold) for f in past]
+            found = self._flow(window, begin)
+            delay = last.last - found[-1].last
+            pairs = list(zip(past, found, strict=True))[-SHORTEST:]
+            if all(f.does_as(g, delay) for f, g in pairs):
+                return window, delay - begin
             depth *= 2
-        assert guess is not None
         self.guesses += 1
-        return guess
+        if (last.hold != _NEVER_BINDS).any():  # the hold says when; what came before matters little
+            past = self._past[-BLOCKED:]
+            begin = int(past[0].enters[0] if self._entry else past[0].offered[0])
+            return [(np.maximum(f.offered, begin), f.hold) for f in past], 0
+        asap = np.zeros(len(last.offered), np.int64)
+        free = np.full(len(last.hold), _NEVER_BINDS, np.int64)
+        window = [(asap, free)] * SHORTEST
+        return window, last.last - self._flow(window, 0)[-1].last
 
 
 @dataclass
@@ -298,18 +329,23 @@ def _merge(entered: Sequence[Sequence[int]]) -> list[Cycles]:
     return left
 
 
-def predict(accelerator: Accelerator, exits: IntArray, *, sizes: Sizes) -> Prediction:
+def predict(
+    accelerator: Accelerator, exits: IntArray, *, sizes: Sizes, gives: bool = True
+) -> Prediction:
     """Cycles of every frame when the source always has a beat and the sink always takes.
 
     Args:
         accelerator: the compiled graph.
         exits: int64 (N,), the exit each frame takes.
         sizes: what the core was built with.
+        gives: also keep the transfers of every node, for every frame.
     """
     count = len(accelerator.segments)
     words = accelerator.segments[0].input.words
     lines = [
-        _Line(segment, head, sizes.entries[i] if i else ENTRY_DEPTH)
+        _Line(segment, head, queue=sizes.entries[i])
+        if i
+        else _Line(segment, head, entry=ENTRY_DEPTH)
         for i, (segment, head) in enumerate(
             zip(accelerator.segments, accelerator.heads, strict=True)
         )
@@ -320,7 +356,7 @@ def predict(accelerator: Accelerator, exits: IntArray, *, sizes: Sizes) -> Predi
     ]
     accepts = np.empty(len(exits), np.int64)
     left: list[int] = []  # cycles in which results leave, ascending
-    gives: list[list[tuple[Cycles, ...]]] = [[] for _ in lines]
+    kept: list[list[tuple[Cycles, ...]]] = [[] for _ in lines]
     gate = 0  # from which on a frame may come in; the source has always had it on offer
     for n, exit_ in enumerate(exits.tolist()):
         if n >= sizes.in_flight:
@@ -328,7 +364,8 @@ def predict(accelerator: Accelerator, exits: IntArray, *, sizes: Sizes) -> Predi
         offered = np.full(words, gate, np.int64)
         for i in range(exit_ + 1):
             frame = lines[i].take(offered, behind[i].room())
-            gives[i].append(frame.gives)
+            if gives:
+                kept[i].append(frame.gives)
             if i == 0:
                 accepts[n] = frame.enters[0]
             else:
@@ -343,7 +380,7 @@ def predict(accelerator: Accelerator, exits: IntArray, *, sizes: Sizes) -> Predi
     for i, cycles in enumerate(_merge([b.results for b in behind])):
         results[exits == i] = cycles
     given: dict[str, Cycles] = {}
-    for segment, head, found in zip(accelerator.segments, accelerator.heads, gives, strict=True):
+    for segment, head, found in zip(accelerator.segments, accelerator.heads, kept, strict=True):
         for k, node in enumerate(segment.nodes + head.nodes):
             parts = [frame[k] for frame in found]
             given[node.name] = np.concatenate(parts) if parts else np.zeros(0, np.int64)

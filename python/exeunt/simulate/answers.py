@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from exeunt.simulate import bulk, localise
 from exeunt.simulate.library import Cycles, decode
 
 BLOCK_FRAMES = 12
+ALONE = 1000  # images below which processes do not pay
 BANK_FLAG = controller.FLAG_BANK
 
 Images = npt.NDArray[np.uint8]
@@ -159,6 +162,22 @@ def sizes(manifest: Manifest) -> system.Sizes:
     )
 
 
+def _predictions(
+    manifest: Manifest, accelerator: Accelerator, answers: Answers
+) -> list[system.Prediction]:
+    """The cycle reference for every slice, in a process each when there is enough to do."""
+    parts = [answers.want["exit"][s.first : s.end] for s in answers.slices]
+    if len(parts) < 2 or len(answers.latency) < ALONE:
+        return [system.predict(accelerator, exits, sizes=sizes(manifest)) for exits in parts]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(parts), mp_context=context) as pool:
+        waiting = [
+            pool.submit(system.predict, accelerator, exits, sizes=sizes(manifest), gives=False)
+            for exits in parts
+        ]
+        return [w.result() for w in waiting]
+
+
 def check_cycles(
     manifest: Manifest, accelerator: Accelerator, answers: Answers
 ) -> tuple[dict[str, Any], list[system.Prediction]]:
@@ -169,13 +188,9 @@ def check_cycles(
         all frames' latencies, both totals, the frames whose accept, result and latency are exact;
         and the prediction of every slice.
     """
-    predictions = []
+    predictions = _predictions(manifest, accelerator, answers)
     worst, exact, total, predicted = 0.0, 0, 0, 0
-    for part in answers.slices:
-        found = system.predict(
-            accelerator, answers.want["exit"][part.first : part.end], sizes=sizes(manifest)
-        )
-        predictions.append(found)
+    for part, found in zip(answers.slices, predictions, strict=True):
         begin = part.trace.accepts[0]
         left = answers.left[part.first : part.end]
         cycles = int(left.max() - begin) + 1
