@@ -1,7 +1,7 @@
 """Integer reference of a whole accelerator: images in, integer logits per exit out.
 
-Every node is `exeunt.reference.<kind>.values`; this module runs them one behind the other, in
-batches that stay in the processor's cache, and hands the logits to the controller's reference.
+Every node is `exeunt.reference.<kind>.values`; this module runs them one behind the other where
+every node's output is wanted, and has `prepared` compute where only the logits are.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.graph import Accelerator, Chain, IntArray, Mvu, Node
+from exeunt.reference.prepared import Prepared
 
 BATCH = 256
 
@@ -79,6 +80,9 @@ def run(
         streams: also keep every node's output tensor.
         progress: called with the number of frames done so far.
     """
+    if not streams:
+        prepared = Prepared(accelerator)
+        return Outputs(prepared.logits(images, batch=batch, progress=progress), {})
     heads = accelerator.heads
     logits = tuple(np.empty((len(images), h.output.elements), np.int64) for h in heads)
     kept: dict[str, list[IntArray]] = {}
@@ -86,13 +90,12 @@ def run(
     def keep(node: Node, y: IntArray) -> None:
         kept.setdefault(node.name, []).append(y.reshape(-1, *node.output.shape))
 
-    record = keep if streams else None
     for start in range(0, len(images), batch):
         part = slice(start, min(start + batch, len(images)))
         x: IntArray = images[part].reshape(-1, *accelerator.segments[0].input.shape)
         for segment, head, out in zip(accelerator.segments, heads, logits, strict=True):
-            x = run_chain(accelerator, segment, x, record=record)
-            y = run_chain(accelerator, head, x, record=record)
+            x = run_chain(accelerator, segment, x, record=keep)
+            y = run_chain(accelerator, head, x, record=keep)
             out[part] = y.reshape(len(x), -1)
         if progress is not None:
             progress(part.stop)
