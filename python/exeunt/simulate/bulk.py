@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -192,6 +193,7 @@ class _Process:
         self._child = subprocess.Popen(
             [sys.executable, "-m", "exeunt.simulate.worker", str(job)],
             stdout=subprocess.PIPE, stderr=self._errors, text=True,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
         )  # fmt: skip
         assert self._child.stdout is not None
         self._reader = threading.Thread(target=self._read, args=(self._child.stdout,), daemon=True)
