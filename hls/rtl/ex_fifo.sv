@@ -49,15 +49,6 @@ module ex_fifo #(
     logic [WIDTH-1:0] word_q;
     always_ff @(posedge clk) if (take) word_q <= s_data;
     assign m_data = word_q;
-  end else if (DEPTH == 2) begin : g_two
-    logic [WIDTH-1:0] word_q, behind_q;
-    wire              moves = give && count == COUNT_BITS'(2);
-    always_ff @(posedge clk) begin
-      if (take) behind_q <= s_data;
-      if (moves) word_q <= behind_q;
-      else if (take && (give || !m_valid)) word_q <= s_data;
-    end
-    assign m_data = word_q;
   end else begin : g_many
     localparam int ADDR_BITS = $clog2(DEPTH);
     localparam logic [ADDR_BITS-1:0] LAST = ADDR_BITS'(DEPTH - 1);
