@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exeunt import manifest, report
-from exeunt.errors import ToolError
+from exeunt.errors import InputError, ToolError
 from exeunt.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -170,12 +170,18 @@ def map_design(folder: Path, target: Target, keep: Path, *, top: str = TOP) -> d
     """Count the resources of the run folder `folder` on `target`; log and counts go to `keep`.
 
     Raises:
-        InputError: the RTL is missing or not what the manifest recorded.
+        InputError: the RTL is missing, not what the manifest recorded, or FINN's.
         ToolError: Yosys is missing or failed.
     """
     program = yosys()
     description = manifest.read(folder)
     names = [path.name for path in description.sources]
+    foreign = [name for name in names if name.startswith("ex_finn_")]
+    if foreign:
+        raise InputError(
+            f"a design must be made of our kernels for Yosys to read it, got {foreign[0]} in "
+            f'{folder}: set compile.kernels = "exeunt" and run `exeunt compile` again'
+        )
     keep.mkdir(parents=True, exist_ok=True)
     # Yosys as WebAssembly sees its working folder alone, and memory files are named without one
     with tempfile.TemporaryDirectory(dir=keep, prefix=".work-") as work:

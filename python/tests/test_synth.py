@@ -197,6 +197,19 @@ def test_changed_rtl_is_not_counted(design):
         synth.map_design(design, synth.XC7, design / "synth")
 
 
+def test_finns_kernels_are_refused(design):
+    (design / "rtl" / "ex_finn_mvu.sv").write_text("module ex_finn_mvu; endmodule\n")
+    known = manifest.read(design, verify=False).data
+    added = [*known["sources"], "rtl/ex_finn_mvu.sv"]
+    manifest.write(design, {"sources": added, "files": [*known["files"], added[-1]]})
+    with pytest.raises(
+        InputError,
+        match=r"must be made of our kernels for Yosys to read it, got ex_finn_mvu.sv in .*: set "
+        r'compile.kernels = "exeunt" and run `exeunt compile` again',
+    ):
+        synth.map_design(design, synth.XC7, design / "synth")
+
+
 @pytest.mark.synth
 @pytest.mark.parametrize("target", synth.TARGETS.values(), ids=list(synth.TARGETS))
 def test_yosys_counts_a_real_design(design, target):
