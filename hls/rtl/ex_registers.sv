@@ -7,7 +7,9 @@
 // it in force, both in one cycle, once no frame inside uses that bank. order and raw take effect
 // once no frame is inside; hold keeps new frames out until then. A snapshot copies all counters in
 // one cycle. A soft reset holds core_rst for 15 cycles: counters and everything inside are cleared,
-// thresholds, order, raw and batch stay. Reset: thresholds never, arrival order, batches of one.
+// thresholds, order, raw and batch stay, and the epoch counts 0 (since rst), 1, .. 255, 1, .., so
+// that a host sees a reset that was not its own. Reset: thresholds never, arrival order, batches of
+// one.
 `default_nettype none
 
 module ex_registers #(
@@ -78,6 +80,7 @@ module ex_registers #(
   logic [7:0]  exit_q, exit_next_q;
   logic [31:0] batch_q, rdata_q;
   logic [3:0]  reset_q;
+  logic [7:0]  epoch_q;
 
   logic [31:0] in_q, out_q, bad_q, stall_q, cycles_q;
   logic [EXITS-1:0][31:0] taken_q;
@@ -129,13 +132,17 @@ module ex_registers #(
       commit_q <= 1'b0;
     end
     if (write && group == A_THRESHOLD && commit_q) refused_q <= 1'b1;
-    if (control && wdata[0]) reset_q <= '1;
+    if (control && wdata[0]) begin
+      reset_q <= '1;
+      epoch_q <= &epoch_q ? 8'd1 : epoch_q + 1'b1;
+    end
     if (control && wdata[1] && !commit_q) begin
       commit_q  <= 1'b1;
       refused_q <= 1'b0;
     end
     if (rst) begin
       reset_q      <= '0;
+      epoch_q      <= '0;
       order_next_q <= 1'b0;
       order_q      <= 1'b0;
       raw_next_q   <= 1'b0;
@@ -195,7 +202,7 @@ module ex_registers #(
     if (address == A_VERSION) read = VERSION;
     if (address == A_HASH) read = HASH;
     if (address == A_STATUS)
-      read = {16'(occupied), 11'd0, refused_q, bank_q, resetting, mode, commit_q};
+      read = {16'(occupied), epoch_q, 3'd0, refused_q, bank_q, resetting, mode, commit_q};
     if (address == A_ORDER) read = {31'd0, order_next_q};
     if (address == A_RAW) read = {raw_next_q, 23'd0, exit_next_q};
     if (address == A_BATCH) read = batch_q;

@@ -49,6 +49,7 @@ class Register:
     """One register, or `per_exit` ones behind each other (4 bytes apart, exit 0 first).
 
     `access` is "r", "rw" or "w"; `reset` is the value after a reset (per-exit ones: of each).
+    A `counter` reads what it was at the last snapshot; the driver shows all of them.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Register:
     text: str
     reset: int = 0
     per_exit: bool = False
+    counter: bool = False
     fields: Mapping[str, Field] = field(default_factory=dict)
 
 
@@ -78,13 +80,15 @@ MAP: tuple[Register, ...] = (
         "commit_pending: the other bank still has frames in flight; mode_pending: order or raw "
         "wait for an empty pipeline and new frames are held back; resetting: a soft reset is under "
         "way; bank: threshold bank of the next frame; refused: a threshold was written while a "
-        "commit was pending and ignored, cleared by the next commit; in_flight: frames inside",
+        "commit was pending and ignored, cleared by the next commit; epoch: soft resets since rst, "
+        "1 follows 255; in_flight: frames inside",
         fields={
             "commit_pending": Field(0),
             "mode_pending": Field(1),
             "resetting": Field(2),
             "bank": Field(3),
             "refused": Field(4),
+            "epoch": Field(8, 8),
             "in_flight": Field(16, 16),
         },
     ),
@@ -98,13 +102,22 @@ MAP: tuple[Register, ...] = (
     ),
     Register("batch", 0x01C, "rw", "TLAST after this many results; 0: never", reset=1),
     Register("criterion", 0x020, "r", "0: margin, largest logit minus second"),
-    Register("frames_in", 0x040, "r", "frames accepted, at the last snapshot"),
-    Register("frames_out", 0x044, "r", "frames that left, at the last snapshot"),
-    Register("in_flight", 0x048, "r", "frames_in - frames_out, at the last snapshot"),
-    Register("bad", 0x04C, "r", "frames cut short by TLAST, at the last snapshot"),
-    Register("stall", 0x050, "r", "cycles a beat waited at the input, at the last snapshot"),
-    Register("cycles", 0x054, "r", "cycles since reset, at the last snapshot"),
-    Register("taken", 0x080, "r", "frames decided to leave, at the last snapshot", per_exit=True),
+    Register("frames_in", 0x040, "r", "frames accepted, at the last snapshot", counter=True),
+    Register("frames_out", 0x044, "r", "frames that left, at the last snapshot", counter=True),
+    Register("in_flight", 0x048, "r", "frames_in - frames_out, at the last snapshot", counter=True),
+    Register("bad", 0x04C, "r", "frames cut short by TLAST, at the last snapshot", counter=True),
+    Register(
+        "stall", 0x050, "r", "cycles a beat waited at the input, at the last snapshot", counter=True
+    ),
+    Register("cycles", 0x054, "r", "cycles since reset, at the last snapshot", counter=True),
+    Register(
+        "taken",
+        0x080,
+        "r",
+        "frames decided to leave, at the last snapshot",
+        per_exit=True,
+        counter=True,
+    ),
     Register(
         "threshold",
         0x0C0,
@@ -156,6 +169,7 @@ def to_json() -> dict[str, Any]:
             "access": r.access,
             "reset": r.reset & 0xFFFFFFFF,
             "per_exit": r.per_exit,
+            "counter": r.counter,
             "text": r.text,
             "fields": {k: [f.low, f.width] for k, f in r.fields.items()},
         }

@@ -238,3 +238,20 @@ async def soft_reset(dut: Any) -> None:
         if device.exits > 1:
             await device.expect("active", 9)
         assert await device.status("resetting") == 0
+
+
+@cocotb.test()
+async def epoch(dut: Any) -> None:
+    """Soft resets are counted from 0 after rst; behind 255 comes 1, which no rst gives."""
+    for device in await start(dut):
+        for count in range(1, 258):
+            await device.control("reset")
+            if count in (1, 2, 255, 256, 257):
+                got = await device.status("epoch")
+                want = count if count < 256 else count - 255
+                assert got == want, f"{device.name}: epoch {got} after {count} resets, not {want}"
+        await device.control("snapshot")
+        await device.control("commit")
+        assert await device.status("epoch") == 2, f"{device.name}: only resets count"
+        await device.cycles.reset()
+        assert await device.status("epoch") == 0, f"{device.name}: rst starts the epochs again"

@@ -33,6 +33,10 @@ def test_map_does_not_overlap() -> None:
 def test_map_as_data() -> None:
     data = registers.to_json()
     assert data["status"]["fields"]["in_flight"] == [16, 16]
+    assert data["status"]["fields"]["epoch"] == [8, 8]
+    assert {n for n, r in data.items() if r["counter"]} == {
+        r.name for r in registers.MAP if "at the last snapshot" in r.text
+    }
     assert data["threshold"]["address"] == registers.address("threshold")
     assert registers.address("taken", 3) == registers.address("taken") + 12
 

@@ -299,4 +299,107 @@ int ex_run(Sim* sim, Job* job, int64_t cycles) {
     return job->result_count >= job->result_capacity ? 1 : 0;
 }
 
+// A simple-mode DMA at the core's streams: one transfer each way at a time, Python mirrors the order
+// (exeunt.simulate.device). Nothing of it moves unless ex_device_run or a register access is called.
+struct Device {
+    const uint8_t* words;      // input beats of the transfer under way
+    int64_t stride;            // bytes between them
+    int64_t bytes;             // bytes of one that the core has
+    int64_t sent;              // beats taken so far
+    int64_t end;               // beats of the transfer, the last with s_last; none under way: sent
+    uint8_t* results;          // 16 bytes each
+    int64_t capacity;          // most results of the transfer under way; 0: none under way
+    int64_t received;          // so far
+    int64_t last;              // m_last has come with the last of them
+    int64_t input_until;       // no new beat is offered before this cycle
+    int64_t output_until;      // no result is taken before this cycle
+    int64_t write_at;          // in this cycle somebody else writes a register; never: -1
+    int64_t write_address;
+    int64_t write_value;
+    int64_t rst_from;          // rst between these cycles
+    int64_t rst_to;
+    uint32_t idle;             // a new beat is held back in idle / 2^32 of the cycles
+    uint32_t stall;            // m_ready is low in stall / 2^32 of the cycles
+};
+
+static void device_step(Sim* sim, Device* device) {
+    Vexeunt* top = sim->top;
+    if (!sim->holding) {
+        const bool offer = device->sent < device->end && sim->cycle >= device->input_until &&
+                           !(device->idle && draw(sim) < device->idle);
+        if (offer) {
+            put(top->s_data, device->words + device->sent * device->stride,
+                static_cast<int>(device->bytes));
+            top->s_last = device->sent + 1 == device->end;
+        }
+        top->s_valid = offer;
+        sim->holding = offer;
+    }
+    const bool open = device->received < device->capacity && !device->last;
+    top->m_ready = open && sim->cycle >= device->output_until &&
+                   !(device->stall && draw(sim) < device->stall);
+    const bool foreign = sim->cycle == device->write_at;
+    if (foreign) {
+        top->reg_address = static_cast<uint32_t>(device->write_address);
+        top->reg_wdata = static_cast<uint32_t>(device->write_value);
+        top->reg_write = 1;
+    }
+    top->rst = sim->cycle >= device->rst_from && sim->cycle < device->rst_to;
+    low(sim);
+    if (sim->holding && top->s_ready) {
+        sim->holding = false;
+        ++device->sent;
+    }
+    if (top->m_valid && top->m_ready) {
+        std::memcpy(device->results + 16 * device->received++, top->m_data.data(), 16);
+        device->last = top->m_last;
+    }
+    edge(sim);
+    if (foreign) top->reg_write = 0;
+}
+
+static bool device_received(const Device* device) {
+    return device->last || device->received >= device->capacity;
+}
+
+// Run at most `cycles` cycles, until all is sent (want 1) or the results have come (want 2).
+// 1: so it is; 0: the cycles are over; -1: stopped.
+int ex_device_run(Sim* sim, Device* device, int64_t cycles, int want) {
+    current = sim;
+    for (int64_t i = 0;; ++i) {
+        if (!sim->message.empty()) return -1;
+        if (want == 1 ? device->sent >= device->end : device_received(device)) return 1;
+        if (i >= cycles) return 0;
+        device_step(sim, device);
+    }
+}
+
+// One cycle each, while the streams go on.
+void ex_device_write(Sim* sim, Device* device, uint32_t address, uint32_t value) {
+    current = sim;
+    if (device->write_at == sim->cycle) device_step(sim, device);
+    sim->top->reg_address = address;
+    sim->top->reg_wdata = value;
+    sim->top->reg_write = 1;
+    device_step(sim, device);
+    sim->top->reg_write = 0;
+}
+
+uint32_t ex_device_read(Sim* sim, Device* device, uint32_t address) {
+    current = sim;
+    if (device->write_at == sim->cycle) device_step(sim, device);
+    sim->top->reg_address = address;
+    device_step(sim, device);
+    return sim->top->reg_rdata;
+}
+
+// Both transfers are forgotten, and the beat that was offered.
+void ex_device_stop(Sim* sim, Device* device) {
+    device->end = device->sent = 0;
+    device->capacity = device->received = device->last = 0;
+    sim->holding = false;
+    sim->top->s_valid = 0;
+    sim->top->m_ready = 0;
+}
+
 }  // extern "C"

@@ -1,0 +1,32 @@
+"""The host driver: NumPy alone, Python 3.10, any transport.
+
+`Accelerator` answers images over a transport: `exeunt.runtime.simulated.Simulated` (the RTL under
+Verilator), `exeunt.runtime.pynq.Pynq` (a PYNQ board), `exeunt.runtime.serial.Serial` (a serial
+port). Transports are imported when they are used.
+"""
+
+from exeunt.runtime import golden
+from exeunt.runtime.accelerator import Accelerator, Info
+from exeunt.runtime.errors import DeviceError, DeviceFault, DeviceTimeout
+from exeunt.runtime.golden import Golden
+from exeunt.runtime.results import RESULT, Answer, Results
+from exeunt.runtime.selftests import Selftest
+from exeunt.runtime.transport import TransferError, TransferFault, TransferTimeout, Transport
+
+__all__ = [
+    "RESULT",
+    "Accelerator",
+    "Answer",
+    "DeviceError",
+    "DeviceFault",
+    "DeviceTimeout",
+    "Golden",
+    "Info",
+    "Results",
+    "Selftest",
+    "TransferError",
+    "TransferFault",
+    "TransferTimeout",
+    "Transport",
+    "golden",
+]

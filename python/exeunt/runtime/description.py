@@ -1,0 +1,88 @@
+"""What the driver needs of a manifest, read with nothing but JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exeunt.errors import InputError
+
+SCHEMA = 1
+NAME = "manifest.json"
+KEYS = ("name", "design_hash", "input", "classes", "exits", "cycles", "in_flight", "registers")
+
+
+@dataclass(frozen=True)
+class Description:
+    """An accelerator as its manifest describes it; `folder` is None for a dictionary.
+
+    `input`: shape (H, W, C), bits, signed, lanes, words, width of the image stream.
+    `thresholds`: one signed 32-bit value per exit. `cycles`: cycles that one frame may take at most
+    when it passes all parts one after another.
+    """
+
+    folder: Path | None
+    name: str
+    design_hash: int
+    input: Mapping[str, Any]
+    classes: int
+    exits: int
+    thresholds: tuple[int, ...]
+    cycles: int
+    in_flight: int
+    registers: Mapping[str, Any]
+
+
+def load(manifest: str | Path | Mapping[str, Any]) -> Description:
+    """The description in a manifest: the path of the file or of its folder, or its data.
+
+    Raises:
+        InputError: there is no manifest, or it is of another schema.
+    """
+    folder: Path | None = None
+    if isinstance(manifest, Mapping):
+        data: Any = manifest
+        said = "The manifest"
+    else:
+        path = Path(manifest)
+        path = path / NAME if path.is_dir() else path
+        folder, said = path.parent, str(path)
+        try:
+            data = json.loads(path.read_text())
+        except OSError:
+            raise InputError(
+                f"{path} must be a manifest and cannot be read; give the folder that "
+                "`exeunt compile` or `exeunt deploy` wrote."
+            ) from None
+        except ValueError:
+            raise InputError(
+                f"{path} must be a JSON file and cannot be read as one; run `exeunt compile` again."
+            ) from None
+    missing = [k for k in KEYS if k not in data] if isinstance(data, Mapping) else list(KEYS)
+    if missing or data.get("schema") != SCHEMA:
+        seen = f"no {missing[0]}" if missing else f"schema {data.get('schema')}"
+        raise InputError(
+            f"{said} must be a manifest of schema {SCHEMA} and has {seen}; run `exeunt compile` "
+            "again."
+        )
+    status = data["registers"].get("status", {})
+    if "epoch" not in status.get("fields", {}):
+        raise InputError(
+            f"{said} must have the register field status.epoch, which this driver needs, and has "
+            "none; run `exeunt compile` again."
+        )
+    return Description(
+        folder=folder,
+        name=str(data["name"]),
+        design_hash=int(data["design_hash"]),
+        input=data["input"],
+        classes=int(data["classes"]),
+        exits=len(data["exits"]),
+        thresholds=tuple(int(e["threshold"]) for e in data["exits"]),
+        cycles=sum(int(c["interval"]) + int(c["last_word"]) for c in data["cycles"].values()),
+        in_flight=int(data["in_flight"]),
+        registers=data["registers"],
+    )

@@ -1,0 +1,38 @@
+"""Faults of the device, with what was answered before them."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.errors import ToolError
+from exeunt.runtime.results import RESULT, Results
+
+
+class DeviceError(ToolError):
+    """The device did not do what it was asked.
+
+    `answered`: the images answered before; `indices`: int64 (K,), which images these are. The
+    device was reset, so that the next call works, unless the sentence says otherwise.
+    """
+
+    told = False  # the sentence is complete and the device was reset
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        answered: Results | None = None,
+        indices: npt.NDArray[np.int64] | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.answered = Results.of(np.zeros(0, RESULT)) if answered is None else answered
+        self.indices = np.zeros(0, np.int64) if indices is None else indices
+
+
+class DeviceTimeout(DeviceError):
+    """Something did not happen in time; the sentence names what is stuck."""
+
+
+class DeviceFault(DeviceError):
+    """A transfer failed, or results came that cannot be right."""

@@ -1,0 +1,113 @@
+"""Images to the bytes of a transfer, element 0 in the low bits of a beat.
+
+Elements of eight bits are a view of the images; narrower ones are brought together eight at a
+time, in 64-bit words, so that a batch costs a few passes over its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.errors import InputError
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def frame_bytes(stream: Mapping[str, Any], beat_bytes: int) -> int:
+    """Bytes of a frame of `beat_bytes` bytes a beat."""
+    return int(stream["words"]) * beat_bytes
+
+
+def check(stream: Mapping[str, Any], images: Any) -> Bytes:
+    """`images` as an array (N, H, W, C) that fits the stream.
+
+    Raises:
+        InputError: another shape, element type or range than the accelerator takes.
+    """
+    shape = tuple(int(n) for n in stream["shape"])
+    bits, signed = int(stream["bits"]), bool(stream["signed"])
+    if bits > 8:
+        raise InputError(
+            f"The accelerator's input must have elements of at most 8 bits for this driver and has "
+            f"{bits}; compile the network with an 8-bit input."
+        )
+    wanted = np.dtype(np.int8 if signed else np.uint8)
+    found = np.asarray(images)
+    if found.ndim != 4 or found.shape[1:] != shape:
+        raise InputError(
+            f"images must have the shape (N, {', '.join(map(str, shape))}), got {found.shape}; "
+            "reshape them, or use classify_one for a single image."
+        )
+    if found.dtype != wanted:
+        raise InputError(
+            f"images must be {wanted} as the network was trained on, got {found.dtype}; convert "
+            "them as its training data was."
+        )
+    if bits < 8 and len(found):
+        low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+        smallest, largest = int(found.min()), int(found.max())
+        if smallest < low or largest > high:
+            raise InputError(
+                f"images must be within {low} .. {high}, the accelerator's {bits}-bit input, got "
+                f"{smallest} .. {largest}; scale them as the training data was."
+            )
+    return found.view(np.uint8) if signed else found
+
+
+def pack(stream: Mapping[str, Any], images: Any, beat_bytes: int | None = None) -> Bytes:
+    """Whole frames as a transport sends them.
+
+    Args:
+        stream: the manifest's description: shape, bits, signed, lanes, words, width.
+        images: uint8 (int8 for a signed stream) (N, H, W, C).
+        beat_bytes: bytes a beat; ceil(width / 8) unless given.
+
+    Returns:
+        uint8 (N, words * beat_bytes), each beat padded with zeros to its bytes; a view of the
+        images where nothing has to be moved.
+
+    Raises:
+        InputError: the images do not fit.
+    """
+    found = np.ascontiguousarray(check(stream, images))
+    bits, lanes, words = (int(stream[k]) for k in ("bits", "lanes", "words"))
+    dense = -(-lanes * bits // 8)
+    size = dense if beat_bytes is None else beat_bytes
+    beats = found.reshape(len(found) * words, lanes)
+    if bits < 8:
+        beats = _narrow(beats, bits)[:, :dense]
+    if size != dense:
+        wide = np.zeros((len(beats), size), np.uint8)
+        wide[:, :dense] = beats
+        beats = wide
+    return np.ascontiguousarray(beats).reshape(len(found), words * size)
+
+
+def _narrow(beats: Bytes, bits: int) -> Bytes:
+    """Elements of `bits` < 8 bits, uint8 (B, lanes), brought together in rows of bytes."""
+    rows, lanes = beats.shape
+    if lanes == 1:
+        return beats & np.uint8((1 << bits) - 1)
+    if lanes % 8:
+        wide = np.zeros((rows, lanes + 8 - lanes % 8), np.uint8)
+        wide[:, :lanes] = beats
+        beats = wide
+    words = beats.reshape(-1).view("<u8")
+    # eight elements: neighbours close their gaps, then pairs, then fours
+    step = 8
+    words = words & _ones(bits, step)
+    while step < 64:
+        width = bits * step // 8
+        low, high = _ones(width, 2 * step), _ones(width, 2 * step) << np.uint64(step)
+        words = (words & low) | ((words & high) >> np.uint64(step - width))
+        step *= 2
+    return words.view(np.uint8).reshape(-1, 8)[:, :bits].reshape(rows, -1)
+
+
+def _ones(width: int, step: int) -> np.uint64:
+    """`width` ones at every multiple of `step` bits."""
+    return np.uint64(sum(((1 << width) - 1) << at for at in range(0, 64, step)))

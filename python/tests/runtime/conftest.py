@@ -1,0 +1,78 @@
+"""A small accelerator as a simulated device, and one that answers without a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from exeunt import samples
+from exeunt.graph import Accelerator as Graph
+from exeunt.hls import stitch
+from exeunt.manifest import Manifest
+from exeunt.reference import controller, network
+from exeunt.runtime import Accelerator, Results
+from exeunt.runtime.simulated import Simulated
+
+COUNT = 120
+
+
+@dataclass(frozen=True)
+class Small:
+    """A stitched accelerator, images whose exits vary, and the reference's answers."""
+
+    graph: Graph
+    manifest: Manifest
+    images: npt.NDArray[np.uint8]
+    logits: tuple[npt.NDArray[np.int64], ...]
+    thresholds: tuple[int, ...]
+    cache: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.manifest.folder
+
+    def want(self, thresholds=None, images=slice(None)) -> controller.Decisions:
+        limits = self.thresholds if thresholds is None else tuple(thresholds)
+        return controller.decide([x[images] for x in self.logits], limits)
+
+    def agree(self, got: Results, thresholds=None, images=slice(None)) -> None:
+        """Every answer is the reference's."""
+        want = self.want(thresholds, images)
+        np.testing.assert_array_equal(got.classes, want.classes)
+        np.testing.assert_array_equal(got.exits, want.exits)
+        np.testing.assert_array_equal(got.scores, want.scores)
+        assert not got.bad.any()
+
+
+def small_design(folder: Path, cache: Path) -> Small:
+    graph = samples.pooling()
+    images = samples.images(COUNT, size=16, channels=4, seed=1)
+    logits = network.run(graph, images).logits
+    scores = [controller.margin(x)[1] for x in logits]
+    first = int(np.quantile(scores[0], 2 / 3))
+    limits = [first, int(np.median(scores[1][scores[0] < first])), None]
+    manifest = stitch.write(graph, folder, thresholds=limits)
+    return Small(graph, manifest, images, logits, manifest.thresholds, cache)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    return small_design(tmp_path_factory.mktemp("small"), tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def simulated(small: Small) -> Iterator[Simulated]:
+    transport = Simulated(small.folder, cache=small.cache)
+    yield transport
+    transport.close()
+
+
+@pytest.fixture
+def device(small: Small, simulated: Simulated) -> Iterator[Accelerator]:
+    with Accelerator(small.folder, simulated) as found:
+        yield found
