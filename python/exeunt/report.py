@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +51,42 @@ def update(run_dir: Path, mapping: Mapping[str, Any]) -> None:
     write_text(Path(run_dir) / JSON, json.dumps(data, indent=2, sort_keys=True) + "\n")
 
 
+def put(run_dir: Path, name: str, key: str, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Put `entries` into the list `name` of report.json, each in place of the one of its `key`.
+
+    Two kinds of entry share a list by having different keys: what `exeunt synth` counted has a
+    `target`, a bitstream has a `board`. New ones go behind, in their order.
+
+    Raises:
+        InputError: the file that is there is not a report.
+    """
+    new = {entry[key]: _plain(entry) for entry in entries}
+    old = read(run_dir).get(name, [])
+    kept = [new.pop(entry[key]) if entry.get(key) in new else entry for entry in old]
+    update(run_dir, {name: [*kept, *new.values()]})
+
+
 def discard(run_dir: Path, keys: tuple[str, ...]) -> None:
-    """Take the dotted `keys` out of `run_dir`/report.json: they are no longer true."""
+    """Take the dotted `keys` out of `run_dir`/report.json: they are no longer true.
+
+    `synthesis[target]` takes the entries with that key out of a list, `synthesis[board=zcu104]`
+    those where it has that value.
+    """
     data = read(run_dir)
-    for key in keys:
-        *path, last = key.split(".")
+    for name in keys:
+        dotted, _, choice = name.partition("[")
+        *path, last = dotted.split(".")
         table: Any = data
         for part in path:
             table = table.get(part) if isinstance(table, dict) else None
-        if isinstance(table, dict):
-            table.pop(last, None)
+        if not isinstance(table, dict):
+            continue
+        found = table.pop(last, None)
+        if choice and isinstance(found, list):
+            key, _, value = choice.rstrip("]").partition("=")
+            kept = [e for e in found if key not in e or (value and e[key] != value)]
+            if kept:
+                table[last] = kept
     write_text(Path(run_dir) / JSON, json.dumps(data, indent=2, sort_keys=True) + "\n")
 
 

@@ -58,7 +58,8 @@ class Step:
 
     `sections` of the config and `inputs` in the run folder decide whether it must run again;
     `outputs` are the files and folders it leaves there, those in `may` only under some configs;
-    `reports` are the dotted keys of report.json that it writes.
+    `reports` are the dotted keys of report.json that it writes. A step with `variants` is done for
+    one value of that option at a time, and each is remembered by itself.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Step:
     may: tuple[str, ...] = ()
     always: bool = True  # part of `exeunt run`
     data: bool = False  # reads the data folder
+    variants: str = ""  # option that chooses one of several outcomes, such as the board
 
     def __call__(self, context: Context) -> None:
         """Import what the step needs and do it."""
@@ -149,11 +151,30 @@ STEPS: tuple[Step, ...] = (
         sections=("synth",),
         inputs=("manifest.json", "rtl", "design.f", "baseline"),
         outputs=("synth.json",),
-        reports=("synthesis", "hardware.resources", "hardware.baseline.resources"),
+        reports=("synthesis[target]", "hardware.resources", "hardware.baseline.resources"),
         always=False,
+    ),
+    Step(
+        "bitstream",
+        "Make the bitstream for a board",
+        "exeunt.boards.bitstream:bitstream",
+        sections=("bitstream",),
+        inputs=("manifest.json", "rtl", "design.f"),
+        outputs=(),
+        always=False,
+        variants="board",
     ),
 )
 NAMES = tuple(step.name for step in STEPS)
+
+
+def step_of(name: str) -> Step:
+    """The step of that name; `bitstream:zcu104` is the step for that board alone."""
+    base, _, variant = name.partition(":")
+    step = STEPS[NAMES.index(base)]
+    if not variant:
+        return step
+    return dataclasses.replace(step, name=name, reports=(f"synthesis[{step.variants}={variant}]",))
 
 
 def default_out(config: Config) -> Path:
@@ -341,14 +362,14 @@ def _execute(step: Step, context: Context, state: State) -> None:
     step(context)
     state.end(step, inputs, time.monotonic() - started)
     # what later steps left from other inputs is no longer true of this network
-    later = NAMES[NAMES.index(step.name) + 1 :]
-    for other in STEPS:
-        entry = state.steps.get(other.name)
-        if other.name not in later or entry is None:
+    later = NAMES[NAMES.index(step.name.partition(":")[0]) + 1 :]
+    for name, entry in list(state.steps.items()):
+        if name.partition(":")[0] not in later:
             continue
+        other = step_of(name)
         if entry["inputs"] != fingerprint(other, context.config, context.run_dir):
             report.discard(context.run_dir, other.reports)
-            del state.steps[other.name]
+            del state.steps[name]
     state.save()
 
 
@@ -386,7 +407,7 @@ def _quiet(step: Step, what: str) -> Progress:
 
 
 def run_step(name: str, context: Context, *, announce: Announce = _quiet) -> None:
-    """Do one step, whether or not it has been done before.
+    """Do one step, whether or not it has been done before; `bitstream:zcu104` is one for a board.
 
     `announce(step, "start" | "done")` is told of it and gives the progress for the step.
 
@@ -395,12 +416,12 @@ def run_step(name: str, context: Context, *, announce: Announce = _quiet) -> Non
         CheckFailed: a check in the step does not hold.
         ToolError: a tool is missing or failed.
     """
-    step = STEPS[NAMES.index(name)]
+    step = step_of(name)
     with locked(context.run_dir):
         state = _prepare(context)
         _check_ready(step, context, state)
         context = dataclasses.replace(context, progress=announce(step, "start"))
-        if any(value not in ("", None) for value in context.options.values()):
+        if not step.variants and any(value not in ("", None) for value in context.options.values()):
             step(context)  # a closer look, which leaves the step's results as they are
         else:
             _execute(step, context, state)

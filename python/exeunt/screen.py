@@ -256,8 +256,9 @@ def _resources(report: Mapping[str, Any]) -> list[tuple[str, dict[str, int]]]:
     keys = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram18": "BRAM18"}
     return [
         (
-            entry.get("target", "?"),
+            entry.get("target") or entry.get("board", "?"),
             {keys[k]: entry["resources"][k] for k in keys if k in entry.get("resources", {})},
         )
         for entry in report.get("synthesis", [])
+        if entry.get("resources")
     ]

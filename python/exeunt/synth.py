@@ -257,6 +257,8 @@ def synth(config: Config, run_dir: Path, *, progress: Progress = silent) -> list
     if len(found) > len(targets):
         hardware["baseline"] = {"resources": found[-1]["resources"]}
     ours = found[: len(targets)]
-    report.update(run_dir, {"synthesis": ours, "hardware": hardware})
+    report.discard(run_dir, ("synthesis[target]",))
+    report.put(run_dir, "synthesis", "target", ours)
+    report.update(run_dir, {"hardware": hardware})
     report.write_text(run_dir / JSON, json.dumps(found, indent=2, sort_keys=True) + "\n")
     return ours

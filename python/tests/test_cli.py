@@ -24,6 +24,7 @@ STEPS = [
     "compile",
     "simulate",
     "synth",
+    "bitstream",
     "report",
     "doctor",
 ]

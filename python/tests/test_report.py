@@ -100,3 +100,20 @@ def test_mismatches_are_not_hidden(finished):
 def test_names_are_escaped(finished):
     report.update(finished, {"name": "<script>"})
     assert "<script>" not in report.write(finished).read_text()
+
+
+def test_two_kinds_of_entry_share_a_list(tmp_path):
+    def names():
+        return [e.get("target") or e["board"] for e in report.read(tmp_path).get("s", [])]
+
+    report.put(tmp_path, "s", "target", [{"target": "xc7", "n": 1}, {"target": "ecp5"}])
+    report.put(tmp_path, "s", "board", [{"board": "a", "n": np.int64(2)}, {"board": "b"}])
+    report.put(tmp_path, "s", "target", [{"target": "xc7", "n": 3}])
+    assert names() == ["xc7", "ecp5", "a", "b"]
+    assert report.read(tmp_path)["s"][0] == {"target": "xc7", "n": 3}
+    report.discard(tmp_path, ("s[board=a]",))
+    assert names() == ["xc7", "ecp5", "b"]
+    report.discard(tmp_path, ("s[target]",))
+    assert names() == ["b"]
+    report.discard(tmp_path, ("s[board]",))
+    assert "s" not in report.read(tmp_path)

@@ -283,3 +283,20 @@ def test_seconds(world):
     world.run()
     assert set(run.seconds(world.folder)) == set(ALL)
     assert json.loads((world.folder / run.STATE).read_text())["running"] is None
+
+
+def test_bitstreams_are_remembered_by_board_until_the_design_changes(world):
+    world.run()
+    for board in ("zcu104", "pynq-z2"):
+        context = dataclasses.replace(world.context(), options={"board": board})
+        run.run_step(f"bitstream:{board}", context)
+        report.put(world.folder, "synthesis", "board", [{"board": board}])
+    report.put(world.folder, "synthesis", "target", [{"target": "xc7"}])
+    run.run_step("bitstream:zcu104", world.context())  # its own entry goes, the other one stays
+    left = [e.get("board") for e in report.read(world.folder)["synthesis"]]
+    assert left == ["pynq-z2", None]
+    assert {"bitstream:zcu104", "bitstream:pynq-z2"} <= set(run.State(world.folder).steps)
+    world.texts["compile"] = "another design"
+    world.run(DIGITS.replace("headroom = 1.5", "headroom = 1.6"))
+    assert report.read(world.folder)["synthesis"] == [{"target": "xc7"}]
+    assert not [name for name in run.State(world.folder).steps if name.startswith("bitstream")]
