@@ -4,7 +4,7 @@
 // a vector costs NF * SF steps, one a cycle without a gap between vectors. Step nf * SF + sf adds
 // the products of input word sf to the PE rows of output word nf. The input has room for two
 // vectors, so the next one comes in while this one is replayed (two words where NF = 1).
-// Latency: an output word is offered 4 cycles after its last input word at the earliest (5 for
+// Latency: an output word is offered 5 cycles after its last input word at the earliest (6 for
 // SIMD > 9), with thresholds clog2(LEVELS + 1) + 1 more. On stall the pipeline closes up and
 // stops, input is taken until the room is full; s_ready does not depend on m_ready. On reset
 // everything inside is forgotten, the next input word begins a vector.
@@ -83,10 +83,10 @@ module ex_mvu #(
   wire first_sf   = sf_q == '0;
   wire last_sf    = sf_q == SF_BITS'(SF - 1);
 
-  wire take, enable_a, step;
+  wire take, enable_m, step;
   assign s_ready = stored_q != (ROOM_BITS + 1)'(ROOM);
   assign take    = s_valid && s_ready;
-  assign step    = enable_a && (!first_pass || unread_q != '0);
+  assign step    = enable_m && (!first_pass || unread_q != '0);
 
   wire [ROOM_BITS-1:0] read_next = read_q == ROOM_BITS'(ROOM - 1) ? '0 : read_q + 1'b1;
   wire free = step && last_pass;
@@ -118,12 +118,17 @@ module ex_mvu #(
     end
   end
 
-  // Stage a: operands.
+  // Stage m: operands as the memories give them, late in the cycle where these are blocks. Stage a:
+  // the same, one cycle later, next to the multipliers.
   (* no_rw_check *) logic [SIMD*IN_BITS-1:0] room[ROOM];
   logic [PE*SIMD*W_BITS-1:0] weights[STEPS];
-  logic [SIMD*IN_BITS-1:0]   x_q;
-  logic [PE*SIMD*W_BITS-1:0] w_q;
+  logic [SIMD*IN_BITS-1:0]   x_m_q, x_q;
+  logic [PE*SIMD*W_BITS-1:0] w_m_q, w_q;
+  logic valid_m_q, first_m_q, last_m_q;
   logic valid_a_q, first_a_q, last_a_q;
+  wire  enable_a;
+  wire  move_m = valid_m_q && enable_a;  // operands leave stage m
+  assign enable_m = !valid_m_q || enable_a;
 
   if (WEIGHT_FILE != "") begin : g_weight_file
     initial $readmemh(WEIGHT_FILE, weights);
@@ -132,10 +137,16 @@ module ex_mvu #(
   always_ff @(posedge clk) begin
     if (take) room[write_q] <= s_data;
     if (step) begin
-      x_q       <= room[read_q];
-      w_q       <= weights[step_q];
-      first_a_q <= first_sf;
-      last_a_q  <= last_sf;
+      x_m_q     <= room[read_q];
+      w_m_q     <= weights[step_q];
+      first_m_q <= first_sf;
+      last_m_q  <= last_sf;
+    end
+    if (move_m) begin
+      x_q       <= x_m_q;
+      w_q       <= w_m_q;
+      first_a_q <= first_m_q;
+      last_a_q  <= last_m_q;
     end
   end
 
@@ -178,10 +189,12 @@ module ex_mvu #(
 
   always_ff @(posedge clk) begin
     if (rst) begin
+      valid_m_q <= 1'b0;
       valid_a_q <= 1'b0;
       result_q  <= 1'b0;
     end else begin
-      if (enable_a) valid_a_q <= step;
+      if (enable_m) valid_m_q <= step;
+      if (enable_a) valid_a_q <= valid_m_q;
       if (enable_c) result_q <= valid_b_q && last_b_q;
     end
   end

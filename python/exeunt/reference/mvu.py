@@ -56,7 +56,7 @@ def times(node: Mvu, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycl
     Step nf * SF + sf of a vector is started in a cycle of its own: in the first pass (nf = 0) one
     cycle after input word sf was taken or later, then without a gap. An input word is taken when
     its room, that of the word 2 * SF before (2 where NF = 1), was read for the last time at least
-    one cycle ago. Output word nf is offered 3 cycles after its last step (4 for SIMD > 9), with
+    one cycle ago. Output word nf is offered 4 cycles after its last step (5 for SIMD > 9), with
     thresholds ceil(log2(levels + 1)) + 1 more.
 
     Args:
@@ -68,7 +68,7 @@ def times(node: Mvu, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycl
         takes: int64 (n,); gives: int64 (n / SF * NF,).
     """
     nf, sf = folds(node)
-    operands = 2 + (node.input.lanes > GROUP)  # registers before the accumulator
+    operands = 3 + (node.input.lanes > GROUP)  # registers before the accumulator
     search = stages(node.levels) + 1 if node.levels else 0  # registers behind it
     if ready is not None:
         return _stalled(np.asarray(offered), np.asarray(ready), nf, sf, operands, search)
