@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exeunt.cost.folding import targets
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Chain, IntArray
 from exeunt.hls import finn_env, folding, lower
@@ -25,8 +26,6 @@ from exeunt.progress import Progress, silent
 if TYPE_CHECKING:
     from exeunt.config import Config
     from exeunt.hls.network import Network
-
-MAX_STRETCH = 64.0  # a part that no frame reaches is not folded further than this
 
 
 @dataclass(frozen=True)
@@ -100,26 +99,6 @@ def read_network(
                 f"{model_path}: exit {i} has {classes} logits but the configuration says "
                 f"{config.model.classes} classes; change model.classes or the file"
             )
-    return found
-
-
-def targets(
-    exits: int, *, target: int, headroom: float, reach: Sequence[float] | None
-) -> list[int]:
-    """Cycles a frame that segment i and head i may take.
-
-    target for the first; later ones see only the fraction reach[i] of the frames and may take
-    target / (reach[i] * headroom), never less than target.
-    """
-    if reach is not None and len(reach) != exits:
-        raise InputError(
-            f"reach must have one fraction for each of {exits} exits but has {len(reach)}; "
-            "calibrate again"
-        )
-    found = []
-    for i in range(exits):
-        share = 1.0 if i == 0 or reach is None else min(1.0, reach[i] * headroom)
-        found.append(int(target / max(share, 1.0 / MAX_STRETCH)))
     return found
 
 

@@ -12,25 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exeunt.cost.folding import Shape, Window
 from exeunt.errors import InputError
 from exeunt.graph import Function, Integer
 
-Shape = tuple[int, int, int]
 MAX_BITS = 16  # of what enters a matrix: activations have 2 to 8 bits, sums of them some more
-
-
-@dataclass(frozen=True)
-class Window:
-    """A sliding window: kernel, stride (y, x) and pad (top, left, bottom, right)."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    pad: tuple[int, int, int, int]
-
-    @property
-    def tiles(self) -> bool:
-        """Whether windows neither overlap nor reach outside the map."""
-        return self.kernel == self.stride and not any(self.pad)
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ XC7 = Target(
         "RAMB36E1": {"bram18": 2},
     },
 )  # fmt: skip
+XC7_LUTS = Target("xc7_luts", f"{XC7.command} -nodsp", XC7.cells)  # multipliers in LUTs
 ECP5 = Target(
     "ecp5",
     "synth_ecp5 -noflatten",

@@ -14,12 +14,13 @@ from typing import Any
 
 from lib.bench import ROOT, Corner, flat_wrapper, instance, rtl_sources
 
-from exeunt.synth import ECP5, KINDS, XC7, Target
+from exeunt.synth import ECP5, KINDS, XC7, XC7_LUTS, Target
 
 END = "EXEUNT_END"  # ABC can die with exit code 0, so the log must reach this line
 SYNTH = {
     "generic": "synth -noabc -top bench",
     "xc7": f"{XC7.command} -top bench",
+    "xc7_luts": f"{XC7_LUTS.command} -top bench",
     "ecp5": f"{ECP5.command} -top bench",
 }
 # A warning that is expected has its reason here; every other one is a finding.

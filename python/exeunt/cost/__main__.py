@@ -1,0 +1,10 @@
+"""`python -m exeunt.cost FILE` fits the LUT model to the counts in FILE: coefficients.json."""
+
+import json
+import sys
+from pathlib import Path
+
+from exeunt.cost.fit import fit
+
+if __name__ == "__main__":
+    print(json.dumps(fit(Path(sys.argv[1])), indent=1, sort_keys=True))

@@ -1,0 +1,94 @@
+"""Fits the LUT model to counts: a factor for each part of a kernel, none below zero.
+
+The counts are those in `rtl_tests/cost_sizes.jsonl`. The factors minimise the sum of squared
+relative errors (a block of some LUT may be off by more).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.cost import kernels
+
+Row = Mapping[str, Any]
+FLOOR = 40.0  # LUT added to a count before an error is taken relative to it
+SWEEPS = 20000
+COMMAND = "python rtl_tests/cost_sizes.py; python -m exeunt.cost rtl_tests/cost_sizes.jsonl"
+
+
+def parts_of(row: Row) -> dict[str, float]:
+    """The parts of a counted corner."""
+    values = {k: v for k, v in row.items() if k not in ("kind", "dsp", "luts")}
+    found = kernels.mvu_parts if row["kind"] == "mvu" else kernels.threshold_parts
+    return found(**values)
+
+
+def groups(rows: Iterable[Row]) -> dict[str, list[tuple[dict[str, float], int]]]:
+    """(parts, LUT) of the corners by model: "mvu" in LUTs, "mvu_dsp" and "threshold"."""
+    found: dict[str, list[tuple[dict[str, float], int]]] = {}
+    for row in rows:
+        parts = parts_of(row)
+        if row["kind"] == "mvu":
+            found.setdefault("mvu", []).append((parts, row["luts"]["lut"]))
+            if row["dsp"]["dsp"]:
+                found.setdefault("mvu_dsp", []).append((parts, row["dsp"]["lut"]))
+        else:
+            found.setdefault("threshold", []).append((parts, row["luts"]["lut"]))
+    return found
+
+
+def fitted(samples: Sequence[tuple[Mapping[str, float], int]]) -> dict[str, float]:
+    """LUT a part, at least zero, by coordinate descent on the relative squared error."""
+    names = sorted({name for parts, _ in samples for name in parts})
+    counts = np.array([count for _, count in samples], float)
+    scale = 1.0 / (counts + FLOOR)
+    matrix = np.array([[parts.get(n, 0.0) for n in names] for parts, _ in samples], float)
+    matrix *= scale[:, None]
+    wanted = counts * scale
+    factors = np.zeros(len(names))
+    gram, right = matrix.T @ matrix, matrix.T @ wanted
+    for _ in range(SWEEPS):
+        for i in range(len(names)):
+            if gram[i, i]:
+                rest = right[i] - gram[i] @ factors + gram[i, i] * factors[i]
+                factors[i] = max(0.0, rest / gram[i, i])
+    return {name: float(f"{f:.4g}") for name, f in zip(names, factors, strict=True) if f > 1e-9}
+
+
+def errors(
+    samples: Sequence[tuple[Mapping[str, float], int]], factors: Mapping[str, float]
+) -> npt.NDArray[np.float64]:
+    """Relative errors |predicted - counted| / (counted + FLOOR)."""
+    return np.array(
+        [
+            abs(sum(factors.get(k, 0.0) * v for k, v in parts.items()) - count) / (count + FLOOR)
+            for parts, count in samples
+        ]
+    )
+
+
+def fit(path: Path) -> dict[str, Any]:
+    """The contents of coefficients.json for the counts in `path` (JSON Lines)."""
+    lines = path.read_text(encoding="ascii").splitlines()
+    rows = [row for row in map(json.loads, lines) if "luts" in row]
+    lut, quality = {}, {}
+    for name, samples in sorted(groups(rows).items()):
+        lut[name] = fitted(samples)
+        found = errors(samples, lut[name])
+        quality[name] = {
+            "corners": len(samples),
+            "mean_error": round(float(found.mean()), 3),
+            "worst_error": round(float(found.max()), 3),
+        }
+    return {
+        "command": COMMAND,
+        "lut": lut,
+        "target": "xc7",
+        "quality": quality,
+    }

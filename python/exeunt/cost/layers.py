@@ -1,0 +1,234 @@
+"""The layers of a config as things to fold, without weights: what compiling would find.
+
+A test compares them, folded, with the kernels that the compiler makes of the exported network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from exeunt.cost.folding import Shape, Window
+from exeunt.errors import InputError
+from exeunt.graph import Function, Integer
+
+if TYPE_CHECKING:
+    from exeunt.config import Conv, Linear, Model, Pool
+
+IMAGE = Integer(8)
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """One layer to fold; shapes are (H, W, C) of the streams into and out of it.
+
+    kind "matrix" (a convolution with its window, or a linear layer), "pool" (`window` None is the
+    whole map) or "threshold". `levels` is the number of thresholds behind a matrix, 0 for none.
+    `where` is the layer's place in the config, such as "stages[0].blocks[1]".
+    """
+
+    kind: str
+    where: str
+    input: Shape
+    source: Integer
+    output: Shape
+    result: Integer
+    window: Window | None = None
+    function: Function = "max"
+    weight_bits: int = 0
+    levels: int = 0
+    columns: int = 0
+    accumulator: Integer = field(default=Integer(32, signed=True))
+    flat: bool = False  # takes the flattened map, or reduces all of it
+
+    @property
+    def vectors(self) -> int:
+        """Output pixels of a frame."""
+        return self.output[0] * self.output[1]
+
+    @property
+    def rows(self) -> int:
+        """MH, the rows of the matrix."""
+        return self.output[2]
+
+    @property
+    def weights(self) -> int:
+        """Number of weights."""
+        return self.rows * self.columns
+
+    @property
+    def macs(self) -> int:
+        """Multiplications of a frame."""
+        return self.vectors * self.weights
+
+
+Layers = tuple[LayerShape, ...]
+
+
+def accumulator(source: Integer, weight_bits: int, columns: int) -> Integer:
+    """The accumulator that trained weights of `weight_bits` need, within a bit.
+
+    Their sum over a row stays far below the worst case, since few weights are large: a quarter of
+    it, within one bit on the shipped networks. The compiler takes the weights' own range.
+    """
+    bits = source.bits + weight_bits + math.floor(math.log2(columns) - 2) + 1
+    return Integer(max(2, min(32, bits)), signed=True)
+
+
+def chains(model: Model) -> tuple[tuple[Layers, ...], tuple[Layers, ...]]:
+    """The layers of every segment and of every head.
+
+    Raises:
+        InputError: the network is not described by stages, or a layer would be empty.
+    """
+    if model.kind != "config":
+        raise InputError(
+            f'a cost before compiling must be of model.source "config", got "{model.source}": '
+            "compile it and take the cost of the compiled graph"
+        )
+    height, width, channels = model.input
+    shape: Shape = (height, width, channels)
+    source = IMAGE
+    segments, heads = [], []
+    for index, stage in enumerate(model.stages):
+        body = _Builder(model, shape, source)
+        for number, block in enumerate(stage.blocks):
+            body.add(block, f"stages[{index}].blocks[{number}]")
+        if not body.quantized:
+            body.requantize(f"stages[{index}]", model.activation_bits)
+        shape, source = body.shape, body.source
+        head = _Builder(model, shape, source)
+        *hidden, last = cast("tuple[Any, ...]", model.head(index))
+        for number, layer in enumerate(hidden):
+            head.add(layer, f"stages[{index}].head[{number}]")
+        head.linear(last, f"stages[{index}].head[{len(hidden)}]", last=True)
+        segments.append(tuple(body.layers))
+        heads.append(tuple(head.layers))
+    segments[-1], heads[-1] = _last_cut(segments[-1], heads[-1])
+    return tuple(segments), tuple(heads)
+
+
+def _last_cut(segment: Layers, head: Layers) -> tuple[Layers, Layers]:
+    """No stage follows the last head: it begins behind the last quantizer before it is flat."""
+    layers = (*segment, *head)
+    flat = next(i for i, layer in enumerate(layers) if layer.flat)
+    quantized = [i for i, layer in enumerate(layers[:flat]) if layer.levels]
+    cut = 1 + (quantized[-1] if quantized else len(segment) - 1)
+    return layers[:cut], layers[cut:]
+
+
+class _Builder:
+    """Layers of one segment or head, and the stream behind them."""
+
+    def __init__(self, model: Model, shape: Shape, source: Integer) -> None:
+        self.model, self.shape, self.source = model, shape, source
+        self.layers: list[LayerShape] = []
+        self.quantized = False
+
+    def add(self, layer: Any, where: str) -> None:
+        """One entry of a stage's `blocks` or `head`; importing their classes takes time."""
+        if hasattr(layer, "conv"):
+            self._conv(layer, where)
+        elif hasattr(layer, "pool"):
+            self._pool(layer, where)
+        else:
+            self.linear(layer, where)
+
+    def _append(self, layer: LayerShape) -> None:
+        self.layers.append(layer)
+        self.shape, self.source = layer.output, layer.result
+
+    def _matrix(
+        self, where: str, output: Shape, columns: int, window: Window | None,
+        weight_bits: int, activation_bits: int, *, flat: bool = False,
+    ) -> None:  # fmt: skip
+        """A matrix with the thresholds of `activation_bits` behind it, 0 for none."""
+        total = accumulator(self.source, weight_bits, columns)
+        result = Integer(activation_bits) if activation_bits else total
+        levels = (1 << activation_bits) - 1 if activation_bits else 0
+        self._append(
+            LayerShape(
+                "matrix", where, self.shape, self.source, output, result, window=window,
+                weight_bits=weight_bits, levels=levels, columns=columns, accumulator=total,
+                flat=flat,
+            )
+        )  # fmt: skip
+
+    def _conv(self, layer: Conv, where: str) -> None:
+        pad = (layer.padding,) * 4
+        window = Window((layer.kernel,) * 2, (layer.stride,) * 2, pad)
+        height, width = _behind(self.shape, window)
+        columns = layer.kernel**2 * self.shape[2]
+        self._matrix(
+            where,
+            (height, width, layer.conv),
+            columns,
+            None if window == Window((1, 1), (1, 1), (0, 0, 0, 0)) else window,
+            layer.weight_bits or self.model.weight_bits,
+            layer.activation_bits or self.model.activation_bits,
+        )
+        self.quantized = True
+
+    def linear(self, layer: Linear, where: str, *, last: bool = False) -> None:
+        """A fully connected layer on the flattened map."""
+        columns = math.prod(self.shape)
+        self.shape = (1, 1, columns)
+        self._matrix(
+            where,
+            (1, 1, layer.linear),
+            columns,
+            None,
+            layer.weight_bits or self.model.weight_bits,
+            0 if last else layer.activation_bits or self.model.activation_bits,
+            flat=True,
+        )
+
+    def _pool(self, layer: Pool, where: str) -> None:
+        whole = layer.size == "global"
+        if layer.size == "global":
+            kernel = stride = (self.shape[0], self.shape[1])
+        else:
+            kernel = (layer.size, layer.size)
+            stride = (layer.stride or layer.size,) * 2
+        window = Window(kernel, stride, (layer.padding,) * 4)
+        height, width = _behind(self.shape, window)
+        function: Function = "max" if layer.pool == "max" else "sum"
+        result = self.source
+        if function == "sum":
+            result = Integer.covering(0, kernel[0] * kernel[1] * self.source.max)
+        self._append(
+            LayerShape(
+                "pool", where, self.shape, self.source, (height, width, self.shape[2]), result,
+                window=None if whole and function == "sum" else window, function=function,
+                flat=whole and function == "sum",
+            )
+        )  # fmt: skip
+        if function == "sum":
+            self.requantize(where, layer.activation_bits or self.model.activation_bits)
+
+    def requantize(self, where: str, bits: int) -> None:
+        """Thresholds of their own."""
+        shape = self.shape
+        self._append(
+            LayerShape(
+                "threshold", where, shape, self.source, shape, Integer(bits),
+                levels=(1 << bits) - 1,
+            )
+        )  # fmt: skip
+        self.quantized = True
+
+
+def _behind(shape: Shape, window: Window) -> tuple[int, int]:
+    """Height and width behind a window."""
+    sizes = [
+        (shape[i] + window.pad[i] + window.pad[i + 2] - window.kernel[i]) // window.stride[i] + 1
+        for i in (0, 1)
+    ]
+    return sizes[0], sizes[1]
+
+
+def weighted(layers: Layers) -> Iterator[LayerShape]:
+    """Those with weights."""
+    return (layer for layer in layers if layer.kind == "matrix")

@@ -1,0 +1,280 @@
+"""Cycles and resources of a whole network, compiled or still a config."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exeunt.cost import folding, kernels
+from exeunt.cost.folding import Fold
+from exeunt.cost.kernels import Size
+from exeunt.cost.layers import Layers, LayerShape, chains, weighted
+from exeunt.errors import InputError
+from exeunt.graph import Accelerator, Chain, Mvu, Node, Pool, Reduce, Stream, Swg, Threshold, Width
+
+if TYPE_CHECKING:
+    from exeunt.config import Model
+
+# What an accelerator has beside its segments and heads: LUT with one exit, and for each further
+# one; counted by `exeunt synth` on the shipped networks and their baselines.
+CONTROL = (1184, 622)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A segment or head: its slowest kernel's cycles a frame, and what its kernels take."""
+
+    name: str
+    period: int
+    reach: float  # fraction of the frames that come here
+    multipliers: int
+    size: Size
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network costs on xc7, before place and route.
+
+    `cycles` is the mean time between frames at steady state: the largest period times reach.
+    LUT, DSP and BRAM are those of the kernels and the queues between them; `control` are the LUT
+    of everything else, which depends on the number of exits alone. `weight_bits` and `macs` are
+    of the full path: all segments and all heads.
+    """
+
+    cycles: float
+    lut: int
+    dsp: int
+    bram18: int
+    weight_bits: int
+    macs: int
+    multipliers: int
+    control: int
+    parts: tuple[Part, ...]
+
+
+def network(
+    model: Model | Accelerator,
+    *,
+    target_cycles: int | None = None,
+    reach: Sequence[float] | None = None,
+    headroom: float = 1.5,
+    dsp: bool = True,
+) -> Cost:
+    """The cost of a network.
+
+    Args:
+        model: the [model] section of a config, folded as the compiler would; or a compiled graph,
+            which is folded already.
+        target_cycles: cycles a frame that the first stage may take; only for a config, which
+            needs it.
+        reach: fraction of the frames that reach exit i, from 1.0 down; None: all reach all.
+        headroom: drift of reach that the folding allows for, `compile.headroom`.
+        dsp: multipliers may become DSPs, as Yosys prefers it; False keeps all of them in LUTs.
+
+    Raises:
+        InputError: a config without a target or not described by stages, or not one reach for
+            each exit.
+    """
+    if isinstance(model, Accelerator):
+        exits = len(model.heads)
+        folding.targets(exits, target=1, headroom=headroom, reach=reach)  # refuses a wrong reach
+        named = [(chain.name, chain.nodes) for chain in model.chains]
+        return _cost(named, reach or (1.0,) * exits, dsp=dsp)
+    if target_cycles is None or target_cycles < 1:
+        raise InputError(
+            f"target_cycles must be at least 1 for a network that is not compiled, got "
+            f"{target_cycles}: give compile.target_cycles"
+        )
+    segments, heads = chains(model)
+    cycles = folding.targets(len(heads), target=target_cycles, headroom=headroom, reach=reach)
+    named = _folded(segments, heads, cycles)
+    return _cost(named, reach or (1.0,) * len(heads), dsp=dsp)
+
+
+def at_multipliers(
+    model: Model,
+    *,
+    multipliers: int,
+    reach: Sequence[float] | None = None,
+    headroom: float = 1.5,
+    dsp: bool = True,
+) -> Cost:
+    """The cost when folded for the fewest cycles that `multipliers` (sum of PE * SIMD) allow.
+
+    Found by bisection over the target, within a thousandth. A budget below one multiplier a
+    matrix gives the smallest design there is.
+
+    Raises:
+        InputError: as `network`.
+    """
+    segments, heads = chains(model)
+    shares = reach or (1.0,) * len(heads)
+
+    def attempt(target: int) -> list[tuple[str, tuple[Node, ...]]]:
+        cycles = folding.targets(len(heads), target=target, headroom=headroom, reach=reach)
+        return _folded(segments, heads, cycles)
+
+    def fits(found: Sequence[tuple[str, tuple[Node, ...]]]) -> bool:
+        return sum(_multipliers(nodes) for _, nodes in found) <= multipliers
+
+    low, high = 1, 1
+    best = attempt(high)
+    while not fits(best) and high <= 1 << 40:
+        low, high = high, high * 4
+        best = attempt(high)
+    while high - low > max(1, high // 1000):
+        middle = (low + high) // 2
+        found = attempt(middle)
+        if fits(found):
+            high, best = middle, found
+        else:
+            low = middle
+    return _cost(best, shares, dsp=dsp)
+
+
+def compiled(
+    model: Model,
+    *,
+    target_cycles: int,
+    reach: Sequence[float] | None = None,
+    headroom: float = 1.5,
+) -> tuple[Chain, ...]:
+    """The chains of kernels that the compiler would make, in pipeline order, without weights."""
+    segments, heads = chains(model)
+    cycles = folding.targets(len(heads), target=target_cycles, headroom=headroom, reach=reach)
+    named = _folded(segments, heads, cycles)
+    return tuple(Chain(name, nodes[0].input, nodes, (2,) * len(nodes)) for name, nodes in named)
+
+
+def _folded(
+    segments: Sequence[Layers], heads: Sequence[Layers], cycles: Sequence[int]
+) -> list[tuple[str, tuple[Node, ...]]]:
+    lanes: int | None = None
+    found = []
+    for i, (segment, head) in enumerate(zip(segments, heads, strict=True)):
+        for name, layers in ((f"seg{i}", segment), (f"head{i}", head)):
+            folds = folding.fold(layers, target=cycles[i], lanes=lanes).folds
+            nodes = _nodes(layers, folds, lanes)
+            found.append((name, nodes))
+            if name.startswith("seg"):  # feeds its head and the next segment
+                lanes = nodes[-1].output.lanes
+    return found
+
+
+def _cost(
+    named: Sequence[tuple[str, tuple[Node, ...]]], reach: Sequence[float], *, dsp: bool
+) -> Cost:
+    parts = []
+    total = Size()
+    for number, (name, nodes) in enumerate(named):
+        size = Size()
+        for item in nodes:
+            size += kernels.node(item, dsp=dsp) + kernels.fifo(item.output.width)
+        if number and number % 2 == 0:  # frames wait here for the verdict of the exit before
+            size += kernels.entry(nodes[0].input.width)
+        period = max(kernels.period(item) for item in nodes)
+        share = float(reach[number // 2])
+        parts.append(Part(name, period, share, _multipliers(nodes), size))
+        total += size
+    exits = len(named) // 2
+    matrices = [n for _, nodes in named for n in nodes if isinstance(n, Mvu)]
+    return Cost(
+        cycles=max(p.period * p.reach for p in parts),
+        lut=total.lut,
+        dsp=total.dsp,
+        bram18=total.bram18,
+        weight_bits=sum(kernels.weights(n) * n.weight_bits for n in matrices),
+        macs=sum(kernels.weights(n) * kernels.vectors(n) for n in matrices),
+        multipliers=sum(p.multipliers for p in parts),
+        control=CONTROL[0] + CONTROL[1] * (exits - 1),
+        parts=tuple(parts),
+    )
+
+
+def _multipliers(nodes: Sequence[Node]) -> int:
+    return sum(n.input.lanes * n.output.lanes for n in nodes if isinstance(n, Mvu))
+
+
+def _nodes(layers: Layers, folds: Sequence[Fold], lanes: int | None) -> tuple[Node, ...]:
+    """The kernels of folded layers, as `exeunt.hls.lower` makes them, without names and arrays."""
+    nodes: list[Node] = []
+    first, source = layers[0], folds[0].lanes_in
+    stream = Stream(first.input, first.source, lanes or source)
+    for layer, item in zip(layers, folds, strict=True):
+        stream = _adapt(nodes, stream, layer.input, item.lanes_in)
+        if layer.kind == "matrix":
+            shape = (*layer.output[:2], layer.columns)
+            if layer.window is not None:
+                stream = _window(nodes, layer, item)
+                stream = _adapt(nodes, stream, shape, item.simd)
+            dtype = layer.result if layer.levels else layer.accumulator
+            nodes.append(
+                Mvu(
+                    "", Stream(shape, layer.source, item.simd),
+                    Stream(layer.output, dtype, item.pe),
+                    weight_bits=layer.weight_bits, accumulator=layer.accumulator,
+                    levels=layer.levels,
+                )
+            )  # fmt: skip
+        elif layer.kind == "threshold":
+            nodes.append(
+                Threshold(
+                    "", Stream(layer.input, layer.source, item.simd),
+                    Stream(layer.output, layer.result, item.pe), levels=layer.levels,
+                )
+            )  # fmt: skip
+        else:
+            nodes += _pool(nodes, layer, item)
+        stream = nodes[-1].output
+    return tuple(nodes)
+
+
+def _adapt(nodes: list[Node], stream: Stream, shape: tuple[int, int, int], lanes: int) -> Stream:
+    elements = stream.elements
+    for step in folding.converters(stream.lanes, lanes, elements):
+        target = shape if shape[2] % step == 0 else stream.shape
+        if target[2] % step:
+            target = (1, 1, elements)
+        result = Stream(target, stream.dtype, step)
+        nodes.append(Width("", stream, result))
+        stream = result
+    return stream
+
+
+def _window(nodes: list[Node], layer: LayerShape, item: Fold) -> Stream:
+    assert layer.window is not None
+    depth = math.prod(layer.window.kernel) * layer.input[2]
+    result = Stream(
+        (*layer.output[:2], depth), layer.source, depth if item.parallel else item.window
+    )
+    nodes.append(
+        Swg(
+            "", Stream(layer.input, layer.source, item.window), result,
+            kernel=layer.window.kernel, stride=layer.window.stride, pad=layer.window.pad,
+            parallel=item.parallel,
+        )
+    )  # fmt: skip
+    return result
+
+
+def _pool(nodes: list[Node], layer: LayerShape, item: Fold) -> list[Node]:
+    source = Stream(layer.input, layer.source, item.simd)
+    result = Stream(layer.output, layer.result, item.pe)
+    if layer.window is not None and layer.window.tiles:
+        return [Pool("", source, result, function=layer.function, kernel=layer.window.kernel)]
+    count = layer.input[0] * layer.input[1]
+    if layer.window is not None:
+        source, count = _window(nodes, layer, item), math.prod(layer.window.kernel)
+    return [Reduce("", source, result, function=layer.function, count=count)]
+
+
+def layer_bits(model: Model) -> dict[str, int]:
+    """Bits of the weights of every layer that has some, by its place in the config."""
+    return {
+        layer.where: layer.weights * layer.weight_bits
+        for pair in zip(*chains(model), strict=True)
+        for part in pair
+        for layer in weighted(part)
+    }

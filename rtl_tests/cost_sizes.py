@@ -1,0 +1,83 @@
+"""Counts what `exeunt.cost` is fitted to: `python rtl_tests/cost_sizes.py`, half an hour of Yosys.
+
+`cost_sizes.jsonl` has one corner a line: a matrix-vector unit without thresholds or a lone
+threshold, its parameters, and its size on xc7 as Yosys maps it ("dsp") and with `-nodsp`
+("luts"). Lines without sizes are counted; with `--all` every line is counted again.
+`python -m exeunt.cost rtl_tests/cost_sizes.jsonl` fits the model to the table.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+import threshold.corners
+from lib.bench import BUILD, Corner, kernel_corner
+from lib.yosys import measure
+
+from exeunt.graph import Integer, Mvu, Stream
+from exeunt.synth import XC7, XC7_LUTS
+
+TABLE = Path(__file__).with_suffix(".jsonl")
+BATCH = 8
+SIZES = ("dsp", "luts")
+
+
+def corner(row: Mapping[str, Any]) -> Corner:
+    """The block that a line of the table describes, with random weights or thresholds."""
+    if row["kind"] == "threshold":
+        return threshold.corners.corner(
+            name(row), bits=row["in_bits"], signed=True, levels=row["levels"],
+            channels=row["channels"], lanes=row["pe"], pixels=(1, 1),
+        )  # fmt: skip
+    accumulator = Integer(row["acc_bits"], signed=True)
+    node = Mvu(
+        name(row),
+        Stream((1, 1, row["columns"]), Integer(row["in_bits"]), row["simd"]),
+        Stream((1, 1, row["rows"]), accumulator, row["pe"]),
+        weight_bits=row["weight_bits"],
+        accumulator=accumulator,
+    )
+    top = 1 << (row["weight_bits"] - 1)
+    weights = np.random.default_rng(0).integers(-top, top, (row["rows"], row["columns"]))
+    return kernel_corner(node, {"weights": weights})
+
+
+def name(row: Mapping[str, Any]) -> str:
+    """Kind and parameters."""
+    values = [str(v) for k, v in row.items() if k not in ("kind", *SIZES)]
+    return "_".join((row["kind"], *values))
+
+
+def counted(rows: list[dict[str, Any]], folder: str = "cost") -> list[dict[str, Any]]:
+    """The rows with their counts; a threshold has no multiplier to move."""
+    corners = [corner(row) for row in rows]
+    mvus = [c for c in corners if isinstance(c.node, Mvu)]
+    plain = measure(BUILD / f"{folder}_luts", corners, XC7_LUTS)
+    mapped = iter(measure(BUILD / f"{folder}_dsp", mvus, XC7) if mvus else [])
+    return [
+        {**row, "luts": size, "dsp": next(mapped) if row["kind"] == "mvu" else size}
+        for row, size in zip(rows, plain, strict=True)
+    ]
+
+
+def main(*, again: bool) -> None:
+    """Count batch by batch and keep the table up to date."""
+    rows = [json.loads(line) for line in TABLE.read_text(encoding="ascii").splitlines()]
+    left = [i for i, row in enumerate(rows) if again or "luts" not in row]
+    for start in range(0, len(left), BATCH):
+        batch = left[start : start + BATCH]
+        for i, row in zip(batch, counted([rows[i] for i in batch]), strict=True):
+            rows[i] = row
+        TABLE.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="ascii")
+        print(f"{start + len(batch)} of {len(left)}", flush=True)
+
+
+if __name__ == "__main__":
+    main(again="--all" in sys.argv[1:])
