@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from exeunt import manifest, report
 from exeunt.boards import targets
+from exeunt.errors import CheckFailed
 from exeunt.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -47,9 +48,12 @@ def bitstream(
     flow = importlib.import_module(FLOWS[target.flow])
     out = run_dir / FOLDER / target.name
     out.mkdir(parents=True, exist_ok=True)
-    made = flow.build(design, target, out, progress=progress)
+    made = dict(flow.build(design, target, out, progress=progress))
+    failed = made.pop("failed", None)
     entry = {"board": target.name, "design_hash": design.data["design_hash"], **made}
     absent = [key for key in KEYS if key not in entry]
     assert not absent, f"flow {target.flow} says nothing of {absent[0]}"
     report.put(run_dir, "synthesis", "board", [entry])
+    if failed:
+        raise CheckFailed(failed)
     return entry

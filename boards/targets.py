@@ -41,11 +41,13 @@ class Vivado(_Table):
         preset: Tcl file in the board's folder that sets the processing system's properties.
         port_bits: width of the memory port that the DMA reads and writes through.
         address_bits: width of the DMA's addresses.
+        high_memory: there is memory at 32 GB too, 2 GB of it, which the DMA must reach.
     """
 
     preset: Text = "preset.tcl"
     port_bits: Literal[32, 64, 128]
     address_bits: Annotated[int, Field(ge=32, le=64)]
+    high_memory: bool = False
 
 
 class Nextpnr(_Table):

@@ -1,0 +1,314 @@
+"""The Vivado project of a design on a Zynq: an IP, a block design, and the script that builds it.
+
+Everything that Vivado reads lies in one folder, so that it can be built on another machine. The
+same manifest and board give the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exeunt import registers
+from exeunt.boards.targets import Board
+from exeunt.errors import InputError
+from exeunt.manifest import Manifest
+
+if TYPE_CHECKING:
+    import jinja2
+
+RELEASES = ("2022.2", "2023.1", "2023.2", "2024.1", "2024.2")
+"""Versions of Vivado that the scripts are written for."""
+END = "exeunt: end of build"
+RESULT_BYTES = 16
+MOST_STREAM_BYTES = 128
+"""Widest stream of the AXI DMA."""
+MOST_CONVERTER_BYTES = 512
+"""Widest word inside the AXI4-Stream width converter."""
+SCRIPTS = ("build.tcl", "package.tcl", "design.tcl")
+
+_AXIL = (
+    ("in", "awvalid", 1), ("out", "awready", 1), ("in", "awaddr", registers.ADDRESS_BITS),
+    ("in", "awprot", 3), ("in", "wvalid", 1), ("out", "wready", 1), ("in", "wdata", 32),
+    ("in", "wstrb", 4), ("out", "bvalid", 1), ("in", "bready", 1), ("out", "bresp", 2),
+    ("in", "arvalid", 1), ("out", "arready", 1), ("in", "araddr", registers.ADDRESS_BITS),
+    ("in", "arprot", 3), ("out", "rvalid", 1), ("in", "rready", 1), ("out", "rdata", 32),
+    ("out", "rresp", 2),
+)  # fmt: skip
+_VLNV = {
+    "s_axis": "xilinx.com:interface:axis:1.0",
+    "m_axis": "xilinx.com:interface:axis:1.0",
+    "s_axil": "xilinx.com:interface:aximm:1.0",
+}
+
+
+@dataclass(frozen=True)
+class Dma:
+    """How the DMA feeds the accelerator: bits of its memory port, bytes a beat of its stream."""
+
+    memory_bits: int
+    stream_bytes: int
+
+
+def dma_of(word_bytes: int, port_bits: int) -> Dma:
+    """The widths of a DMA that feeds words of `word_bytes` bytes through a port of `port_bits`.
+
+    The stream is as wide as a word where the DMA has that width. Otherwise a converter takes the
+    words out of wider beats, without gaps between them: it works on the least common multiple of
+    both, so the widest stream is taken for which it can.
+
+    Raises:
+        InputError: a word is wider than the converter.
+    """
+    if word_bytes > MOST_CONVERTER_BYTES:
+        raise InputError(
+            f"an input beat must have at most {MOST_CONVERTER_BYTES} bytes for the DMA, got "
+            f"{word_bytes}: fold the first layer to fewer inputs at a time"
+        )
+    widths = [2**k for k in range(8)]
+    if word_bytes in widths:
+        best = word_bytes
+    else:
+        enough = 1 << (word_bytes - 1).bit_length()
+        fits = [
+            w for w in widths if w <= enough and math.lcm(w, word_bytes) <= MOST_CONVERTER_BYTES
+        ]
+        best = max(fits)
+    return Dma(max(port_bits, 32, 8 * best), best)
+
+
+def _mega(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _system(board: Board) -> dict[str, Any]:
+    """What differs between the processing systems: ports, pins, address map."""
+    vivado = board.vivado
+    assert vivado is not None
+    clock = _mega(board.clock_mhz)
+    if board.family == "xc7":
+        return {
+            "ip": "processing_system7",
+            "ports": {
+                "PCW_FPGA0_PERIPHERAL_FREQMHZ": clock,
+                "PCW_EN_CLK0_PORT": "1",
+                "PCW_EN_RST0_PORT": "1",
+                "PCW_USE_M_AXI_GP0": "1",
+                "PCW_USE_S_AXI_HP0": "1",
+                "PCW_S_AXI_HP0_DATA_WIDTH": str(vivado.port_bits),
+                "PCW_USE_FABRIC_INTERRUPT": "1",
+                "PCW_IRQ_F2P_INTR": "1",
+            },
+            "external": {
+                "DDR": "xilinx.com:interface:ddrx_rtl:1.0",
+                "FIXED_IO": "xilinx.com:display_processing_system7:fixedio_rtl:1.0",
+            },
+            "clock": "clk_fpga_0",
+            "master": "M_AXI_GP0",
+            "slave": "S_AXI_HP0",
+            "clock_out": "FCLK_CLK0",
+            "clock_in": ("M_AXI_GP0_ACLK", "S_AXI_HP0_ACLK"),
+            "reset": "FCLK_RESET0_N",
+            "irq": "IRQ_F2P",
+            "segments": (("S_AXI_HP0/HP0_DDR_LOWOCM", "0x00000000", "512M"),),
+            "base": {"dma": "0x40400000", "exeunt": "0x43C00000", "intc": "0x41800000"},
+            "families": "zynq",
+        }
+    return {
+        "ip": "zynq_ultra_ps_e",
+        "ports": {
+            "PSU__FPGA_PL0_ENABLE": "1",
+            "PSU__CRL_APB__PL0_REF_CTRL__SRCSEL": "IOPLL",
+            "PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ": clock,
+            "PSU__USE__FABRIC__RST": "1",
+            "PSU__NUM_FABRIC_RESETS": "1",
+            "PSU__USE__M_AXI_GP0": "1",
+            "PSU__USE__M_AXI_GP1": "0",
+            "PSU__USE__M_AXI_GP2": "0",
+            "PSU__USE__S_AXI_GP2": "1",
+            "PSU__SAXIGP2__DATA_WIDTH": str(vivado.port_bits),
+            "PSU__USE__IRQ0": "1",
+        },
+        "external": {},
+        "clock": "clk_pl_0",
+        "master": "M_AXI_HPM0_FPD",
+        "slave": "S_AXI_HP0_FPD",
+        "clock_out": "pl_clk0",
+        "clock_in": ("maxihpm0_fpd_aclk", "saxihp0_fpd_aclk"),
+        "reset": "pl_resetn0",
+        "irq": "pl_ps_irq0",
+        "segments": (
+            ("SAXIGP2/HP0_DDR_LOW", "0x00000000", "2G"),
+            *((("SAXIGP2/HP0_DDR_HIGH", "0x800000000", "2G"),) if vivado.high_memory else ()),
+        ),
+        "base": {"dma": "0xA0000000", "exeunt": "0xA0010000", "intc": "0xA0020000"},
+        "families": "zynquplus",
+    }
+
+
+def _wiring(board: Board, word_bytes: int) -> dict[str, Any]:
+    """All of the block design that follows from the board and the accelerator's words."""
+    ps = _system(board)
+    assert board.vivado is not None
+    dma = dma_of(word_bytes, board.vivado.port_bits)
+    converter = dma.stream_bytes != word_bytes
+    feed = [("dma_0/M_AXIS_MM2S", "exeunt_0/s_axis")]
+    if converter:
+        feed = [("dma_0/M_AXIS_MM2S", "width_0/S_AXIS"), ("width_0/M_AXIS", "exeunt_0/s_axis")]
+    clocked = [
+        *(f"ps_0/{pin}" for pin in ps["clock_in"]),
+        "rst_0/slowest_sync_clk",
+        "exeunt_0/aclk",
+        "dma_0/s_axi_lite_aclk",
+        "dma_0/m_axi_mm2s_aclk",
+        "dma_0/m_axi_s2mm_aclk",
+        *(["width_0/aclk"] if converter else []),
+        "control_0/aclk",
+        "memory_0/aclk",
+        "intc_0/s_axi_aclk",
+    ]
+    reset = [
+        "exeunt_0/aresetn",
+        "dma_0/axi_resetn",
+        *(["width_0/aresetn"] if converter else []),
+        "control_0/aresetn",
+        "memory_0/aresetn",
+        "intc_0/s_axi_aresetn",
+    ]
+    memory = [
+        (f"dma_0/Data_{way}", f"ps_0/{segment}", offset, size)
+        for way in ("MM2S", "S2MM")
+        for segment, offset, size in ps["segments"]
+    ]
+    return {
+        "ps": ps,
+        "dma": dma,
+        "streams": [*feed, ("exeunt_0/m_axis", "dma_0/S_AXIS_S2MM")],
+        "busses": [
+            (f"ps_0/{ps['master']}", "control_0/S00_AXI"),
+            ("control_0/M00_AXI", "dma_0/S_AXI_LITE"),
+            ("control_0/M01_AXI", "exeunt_0/s_axil"),
+            ("control_0/M02_AXI", "intc_0/s_axi"),
+            ("dma_0/M_AXI_MM2S", "memory_0/S00_AXI"),
+            ("dma_0/M_AXI_S2MM", "memory_0/S01_AXI"),
+            ("memory_0/M00_AXI", f"ps_0/{ps['slave']}"),
+        ],
+        "nets": [
+            ("clock", f"ps_0/{ps['clock_out']}", clocked),
+            ("reset in", f"ps_0/{ps['reset']}", ["rst_0/ext_reset_in"]),
+            ("reset", "rst_0/peripheral_aresetn", reset),
+            ("mm2s", "dma_0/mm2s_introut", ["concat_0/In0"]),
+            ("s2mm", "dma_0/s2mm_introut", ["concat_0/In1"]),
+            ("requests", "concat_0/dout", ["intc_0/intr"]),
+            ("interrupt", "intc_0/irq", [f"ps_0/{ps['irq']}"]),
+        ],
+        "addresses": [
+            ("ps_0/Data", "dma_0/S_AXI_LITE/Reg", ps["base"]["dma"], "64K"),
+            ("ps_0/Data", "exeunt_0/s_axil/reg0", ps["base"]["exeunt"], "4K"),
+            ("ps_0/Data", "intc_0/S_AXI/Reg", ps["base"]["intc"], "64K"),
+            *memory,
+        ],
+    }
+
+
+def _ports(word_bytes: int) -> list[tuple[str, str, str, int]]:
+    """Interface, direction, signal and width of every port of exeunt_top but clock and reset."""
+    bits = 8 * RESULT_BYTES
+    return [
+        ("s_axis", "in", "tvalid", 1),
+        ("s_axis", "out", "tready", 1),
+        ("s_axis", "in", "tdata", 8 * word_bytes),
+        ("s_axis", "in", "tlast", 1),
+        ("m_axis", "out", "tvalid", 1),
+        ("m_axis", "in", "tready", 1),
+        ("m_axis", "out", "tdata", bits),
+        ("m_axis", "out", "tkeep", RESULT_BYTES),
+        ("m_axis", "out", "tlast", 1),
+        *(("s_axil", way, signal, width) for way, signal, width in _AXIL),
+    ]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(
+            lambda name: (
+                resources.files("exeunt.boards")
+                .joinpath("common", name)
+                .read_text(encoding="utf-8")
+            )
+        ),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def word_bytes_of(manifest: Manifest) -> int:
+    """Bytes of a beat of the accelerator's input stream."""
+    return -(-int(manifest.data["input"]["width"]) // 8)
+
+
+def _listed(manifest: Manifest) -> list[Path]:
+    return [manifest.folder / name for name in manifest.data["files"]]
+
+
+def _memories(manifest: Manifest) -> list[Path]:
+    """Files that the sources read their memories' contents from."""
+    return [p for p in _listed(manifest) if p.suffix in (".hex", ".mem", ".dat")]
+
+
+def render(manifest: Manifest, board: Board, *, jobs: int = 4) -> dict[str, str]:
+    """File name -> text of the scripts and of the IP's top module.
+
+    Raises:
+        InputError: the accelerator's input is too wide, or the design is made of FINN's kernels.
+    """
+    word_bytes = word_bytes_of(manifest)
+    wiring = _wiring(board, word_bytes)
+    values = {
+        **wiring,
+        "board": board,
+        "name": manifest.data["name"],
+        "design_hash": manifest.data["design_hash"],
+        "word_bytes": word_bytes,
+        "registers": 1 << registers.ADDRESS_BITS,
+        "family": wiring["ps"]["families"],
+        "sources": [*(path.name for path in manifest.sources), "exeunt_ip.v"],
+        "memories": sorted(path.name for path in _memories(manifest)),
+        "ports": _ports(word_bytes),
+        "vlnv": _VLNV,
+        "releases": RELEASES,
+        "jobs": jobs,
+        "end": END,
+    }
+    names = (*SCRIPTS, "exeunt_ip.v")
+    return {name: _environment().get_template(f"{name}.j2").render(values) for name in names}
+
+
+def write(manifest: Manifest, board: Board, folder: Path) -> None:
+    """Write the whole project into the new folder `folder`.
+
+    Raises:
+        InputError: the board has no preset, or the design does not suit it.
+    """
+    assert board.vivado is not None
+    texts = render(manifest, board)
+    preset = board.file(board.vivado.preset)
+    source = folder / "ip" / "src"
+    source.mkdir(parents=True)
+    headers = [p for p in _listed(manifest) if p.suffix in (".svh", ".vh")]
+    for path in (*manifest.sources, *headers, *_memories(manifest)):
+        shutil.copyfile(path, source / path.name)
+    (source / "exeunt_ip.v").write_text(texts.pop("exeunt_ip.v"), encoding="ascii")
+    shutil.copyfile(preset, folder / "preset.tcl")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="ascii")
