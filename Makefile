@@ -4,14 +4,17 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+DATA ?= data
+BOARD ?= ulx3s-85f
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
 	--no-input
 
-.PHONY: help demo test test-all lint formal bench mutants venv tools clean
+.PHONY: help demo bitstream test test-all lint formal bench mutants venv tools clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      train, compile and simulate the digits network (build/digits/report.html)"
+	@echo "make bitstream digits and MNIST (DATA=folder with mnist/) for the board BOARD=ulx3s-85f"
 	@echo "make test      the tests; make test-all: the slow ones too"
 	@echo "make lint      ruff and mypy"
 	@echo "make formal    proofs of the stream contract, buffer and merge"
@@ -21,6 +24,15 @@ help:
 
 demo: $(VENV)/.run.stamp
 	$(BIN)/exeunt run digits
+
+bitstream: $(VENV)/.dev.stamp
+	$(BIN)/exeunt run digits
+	$(BIN)/exeunt bitstream digits --board $(BOARD)
+	@test -d "$(DATA)/mnist" || { \
+	  echo "make: DATA must be the folder that holds mnist/, got no $(DATA)/mnist:" \
+	    "make bitstream DATA=FOLDER, or exeunt fetch mnist" >&2; exit 2; }
+	$(BIN)/exeunt run mnist --data "$(DATA)"
+	$(BIN)/exeunt bitstream mnist --data "$(DATA)" --board $(BOARD)
 
 test: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not board and not bench"

