@@ -16,9 +16,10 @@ from exeunt.calibration import Calibration, Point, calibrate_exits, evaluate, ma
 from exeunt.config import Config
 from exeunt.errors import CheckFailed
 from exeunt.progress import Progress, silent
+from exeunt.quant.compress import load_network
 from exeunt.quant.data import SPLITS, load_split
 from exeunt.quant.model import MultiExitNetwork
-from exeunt.quant.train import load_checkpoint, logits
+from exeunt.quant.train import logits
 
 EXITS = "exits.json"
 SCHEMA = 1
@@ -33,7 +34,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
         InputError: no checkpoint of this config, or logits off any grid of integers.
         CheckFailed: the logits are not integers.
     """
-    network = load_checkpoint(config, run_dir)
+    network = load_network(config, run_dir)
     scales, macs = grid_and_cost(network, config)
     validation = load_split(run_dir / SPLITS, "validation")
     progress(0, 2, f"{len(validation.labels)} validation images")

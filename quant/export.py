@@ -15,6 +15,7 @@ from exeunt.config import Config
 from exeunt.errors import CheckFailed, InputError
 from exeunt.progress import Progress, silent
 from exeunt.quant._brevitas import export_qonnx
+from exeunt.quant.compress import load_network
 from exeunt.quant.data import SPLITS, load_split
 from exeunt.quant.qonnx_graph import (
     Graph,
@@ -24,7 +25,7 @@ from exeunt.quant.qonnx_graph import (
     quiet,
     tidied,
 )
-from exeunt.quant.train import load_checkpoint, logits
+from exeunt.quant.train import logits
 
 MODEL = "model.onnx"
 _IMAGES = 64
@@ -37,7 +38,7 @@ def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Gra
         InputError: no checkpoint of this config, or logits off any grid of integers.
         CheckFailed: the file does not compute what the network computes.
     """
-    network = load_checkpoint(config, run_dir)
+    network = load_network(config, run_dir)
     height, width, channels = config.model.input
     images = load_split(run_dir / SPLITS, "validation").images[:_IMAGES]
     progress(0, 2, "exporting")

@@ -50,7 +50,7 @@ def train(
     device = _device(config.train.device)
     splits = load(config.data, data_dir, shape=config.model.input, classes=config.model.classes)
     save_splits(run_dir / SPLITS, splits)
-    with _seeded(config.train.seed):
+    with one_thread(config.train.seed):
         network = build(config.model)
         history: list[dict[str, Any]] = []
         if config.model.kind != "qonnx":
@@ -330,7 +330,7 @@ def _device(name: str) -> torch.device:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def one_thread(seed: int) -> Iterator[None]:
     """Seed weights and dropout inside the block, and use one thread, which small layers like."""
     threads, state, python = torch.get_num_threads(), torch.get_rng_state(), random.getstate()
     torch.manual_seed(seed)

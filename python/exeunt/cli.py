@@ -44,7 +44,8 @@ class _Group(click.Group):
 def cli() -> None:
     """Early-exit CNNs from PyTorch to RTL that answers like its reference.
 
-    CONFIG is a shipped config (digits, mnist) or a TOML file. Exit codes: 0 good, 1 a check failed,
+    CONFIG is a shipped config (digits, mnist, cifar10) or a TOML
+    file. Exit codes: 0 good, 1 a check failed,
     2 the input is wrong, 3 a tool is missing or failed.
     """
 
@@ -136,6 +137,7 @@ def _step(name: str, text: str) -> None:
 
 
 _step("train", "Train the network and all its exits; resumes an interrupted training.")
+_step("compress", "Make the network smaller, as the config's [compress] says; resumes.")
 _step("calibrate", "Choose the exit thresholds, in the integers that the hardware sees.")
 _step("export", "Export to one QONNX file with one output per exit.")
 _step("compile", "From QONNX to RTL, exit by exit, with FINN as the compiler.")

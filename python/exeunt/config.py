@@ -12,29 +12,20 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
 
+from exeunt import passes
+from exeunt._section import Section as _Section
 from exeunt.errors import InputError
+from exeunt.passes import Compress
 
 MAX_EXITS = 8
 Bits = Annotated[int, Field(ge=2, le=8)]
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Conv(_Section):
@@ -70,6 +61,7 @@ class Linear(_Section):
 
 
 _LAYERS = ("conv", "pool", "linear")
+_TAGS = {"blocks": _LAYERS, "head": _LAYERS, "passes": passes.KINDS}  # in locations, no keys
 
 
 def _layer_kind(value: Any) -> str | None:
@@ -262,6 +254,7 @@ class Config(_Section):
     data: Data
     model: Model
     train: Train = Train()
+    compress: Compress | None = None
     calibrate: Calibrate = Calibrate()
     compile: Compile = Compile()
     simulate: Simulate = Simulate()
@@ -275,6 +268,11 @@ class Config(_Section):
             raise ValueError(
                 f"train.exit_weights must have one entry for each of {len(self.model.stages)} "
                 f"exits, got {len(weights)}"
+            )
+        if self.compress is not None and self.model.kind == "qonnx":
+            raise ValueError(
+                "compress must be absent when model.source is a QONNX file, got one with "
+                f"{len(self.compress.passes)} passes"
             )
         return self
 
@@ -371,9 +369,11 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
             continue
         elif isinstance(part, str) and table is Stage and part in tags:
             table = tags[part]
+        elif isinstance(part, str) and table is Compress and part in passes.TABLES:
+            table = passes.TABLES[part]
         elif part in Config.model_fields and table is Config:
-            annotation = Config.model_fields[part].annotation
-            table = annotation if isinstance(annotation, type) else table
+            found = Config.model_fields[part].annotation
+            table = next((t for t in (found, *get_args(found)) if isinstance(t, type)), table)
     return list(table.model_fields)
 
 
@@ -383,7 +383,7 @@ def _dotted(location: tuple[Any, ...]) -> str:
     for i, part in enumerate(location):
         if isinstance(part, int):
             out += f"[{part}]"
-        elif i and isinstance(location[i - 1], int) and part in _LAYERS:
+        elif i > 1 and isinstance(location[i - 1], int) and part in _TAGS.get(location[i - 2], ()):
             continue  # the tag of the union, not a key
         elif part.isidentifier() or not out:
             out += f".{part}" if out else part
@@ -416,6 +416,9 @@ def _sentence(error: ValidationError, where: str) -> str:
     if kind == "value_error":
         return f"config {where}: {key + '.' if key else ''}{context['error']}: change it"
     if kind in ("union_tag_not_found", "union_tag_invalid"):
+        if "passes" in location:
+            allowed = f'"kind", one of {", ".join(passes.KINDS)}'
+            return f"config {where}: {key} must have a key {allowed}, got {_shown(value)}: add it"
         allowed = '"conv" or "pool"' if "blocks" in location else '"pool" or "linear"'
         return f"config {where}: {key} must have a key {allowed}, got {_shown(value)}: add it"
     # the members of a union complain one by one: tell all that the value may be

@@ -59,7 +59,8 @@ class Step:
     `sections` of the config and `inputs` in the run folder decide whether it must run again;
     `outputs` are the files and folders it leaves there, those in `may` only under some configs;
     `reports` are the dotted keys of report.json that it writes. A step with `variants` is done for
-    one value of that option at a time, and each is remembered by itself.
+    one value of that option at a time, and each is remembered by itself. `when` is the section
+    without which the step has nothing to do.
     """
 
     name: str
@@ -73,6 +74,11 @@ class Step:
     always: bool = True  # part of `exeunt run`
     data: bool = False  # reads the data folder
     variants: str = ""  # option that chooses one of several outcomes, such as the board
+    when: str = ""  # section of the config
+
+    def wanted(self, config: Config) -> bool:
+        """Whether `config` has something for the step to do."""
+        return not self.when or getattr(config, self.when) is not None
 
     def __call__(self, context: Context) -> None:
         """Import what the step needs and do it."""
@@ -94,11 +100,23 @@ STEPS: tuple[Step, ...] = (
         data=True,
     ),
     Step(
+        "compress",
+        "Make the network smaller",
+        "exeunt.quant.compress.step:compress",
+        sections=("data", "model", "train", "compress", "calibrate"),
+        inputs=("checkpoint.pt", "splits.npz"),
+        outputs=(),
+        may=("compressed.pt", "compression.json"),
+        reports=("compression.chosen",),
+        data=True,
+        when="compress",
+    ),
+    Step(
         "calibrate",
         "Choose the exit thresholds on validation images",
         "exeunt.quant.calibrate:calibrate",
         sections=("data", "model", "calibrate"),
-        inputs=("checkpoint.pt", "splits.npz"),
+        inputs=("checkpoint.pt", "splits.npz", "compressed.pt"),
         outputs=("exits.json",),
         reports=(
             "exits",
@@ -112,7 +130,7 @@ STEPS: tuple[Step, ...] = (
         "Export to QONNX with one output per exit",
         "exeunt.quant.export:export",
         sections=("data", "model"),
-        inputs=("checkpoint.pt", "splits.npz"),
+        inputs=("checkpoint.pt", "splits.npz", "compressed.pt"),
         outputs=("model.onnx",),
         reports=("export",),
     ),
@@ -352,6 +370,16 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _forget(step: Step, context: Context, state: State) -> None:
+    """Remove what a step left that this config has nothing to do for."""
+    if state.steps.pop(step.name, None) is not None or state.running == step.name:
+        state.running = None
+        state.save()
+        report.discard(context.run_dir, step.reports)
+        for name in step.may:
+            _remove(context.run_dir / name)
+
+
 def _execute(step: Step, context: Context, state: State) -> None:
     started = time.monotonic()
     inputs = fingerprint(step, context.config, context.run_dir)
@@ -445,6 +473,9 @@ def run_all(context: Context, *, announce: Announce = _quiet) -> tuple[str, ...]
         state = _prepare(context)
         for step in STEPS:
             if not step.always:
+                continue
+            if not step.wanted(context.config):
+                _forget(step, context, state)
                 continue
             if state.done(step, fingerprint(step, context.config, context.run_dir)):
                 announce(step, "skip")

@@ -55,7 +55,7 @@ def world(monkeypatch, tmp_path):
     return World(monkeypatch, tmp_path / "out")
 
 
-ALL = [step.name for step in run.STEPS if step.always]
+ALL = [step.name for step in run.STEPS if step.always and not step.when]
 DIGITS = config.to_toml(config.load("digits"))
 
 
@@ -91,6 +91,20 @@ def test_only_what_depends_on_a_change_runs_again(world, old, new, first):
 def test_step_that_gives_the_same_again_ends_it(world):
     world.run()
     assert world.run(DIGITS.replace("epochs = ", "epochs = 1", 1)) == ["train"]
+
+
+def test_compression_comes_and_goes_with_its_section(world):
+    section = 'images = 9\npasses = [{ kind = "filters" }]\n'
+    compressed = f"{DIGITS}\n[compress]\n{section}"
+    world.run()
+    assert world.run(compressed) == ["compress"]
+    assert world.run(compressed) == []
+    (world.folder / "compressed.pt").write_text("weights")
+    state = run.State(world.folder)
+    state.end(run.STEPS[run.NAMES.index("compress")], state.steps["compress"]["inputs"], 1.0)
+    assert world.run(compressed) == ["calibrate", "export"]
+    assert world.run() == ["calibrate", "export"]
+    assert not (world.folder / "compressed.pt").exists()
 
 
 def test_missing_output_is_made_again(world):

@@ -1,0 +1,16 @@
+"""Which function does which kind of pass; a kind may also need a word when a network is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# apply(spec, subject, work) -> (subject, what was done where)
+PASSES: Mapping[str, str] = {
+    "filters": "exeunt.quant.compress.filters:apply",
+    "weights": "exeunt.quant.compress.weights:apply",
+    "blocks": "exeunt.quant.compress.weights:apply",
+}
+# prepare(network, extra): before the weights are loaded into a fresh network
+PREPARE: Mapping[str, str] = {}
+# restore(subject): when they are
+RESTORE: Mapping[str, str] = {}

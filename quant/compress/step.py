@@ -1,0 +1,92 @@
+"""The `compress` step: the passes of [compress], one behind the other, on the trained network."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from exeunt import report
+from exeunt.config import Config
+from exeunt.errors import InputError
+from exeunt.passes import Pass
+from exeunt.progress import Progress, silent
+from exeunt.quant.compress.registry import PASSES
+from exeunt.quant.compress.structure import structure_of
+from exeunt.quant.compress.subject import COMPRESSED, Subject, fingerprint, save
+from exeunt.quant.compress.weights import effective_macs
+from exeunt.quant.compress.work import FOLDER, Work, weight_bits
+from exeunt.quant.data import load
+from exeunt.quant.train import load_checkpoint, one_thread
+
+COMPRESSION = "compression.json"
+SCHEMA = 1
+
+
+def compress(
+    config: Config, run_dir: Path, data_dir: Path, *, progress: Progress = silent
+) -> nn.Module:
+    """Compress the trained network; leaves compressed.pt and compression.json.
+
+    An interrupted compression goes on behind the last epoch of its fine-tuning.
+
+    Raises:
+        InputError: no [compress] section, no checkpoint, or a pass that cannot do what it is told.
+    """
+    section = config.compress
+    if section is None:
+        raise InputError(
+            f"config {config.name} must have a section [compress] to be compressed, got none: add "
+            'one, such as passes = [{ kind = "filters", budget = 0.5 }]'
+        )
+    splits = load(config.data, data_dir, shape=config.model.input, classes=config.model.classes)
+    total = sum(p.rounds * p.epochs for p in section.passes)
+    folder = run_dir / FOLDER
+    work = Work(config, section, splits, folder, seed=section.seed, progress=progress, total=total)
+    subject = Subject(load_checkpoint(config, run_dir), config.model)
+    with one_thread(section.seed):
+        whole = figures(subject, work)
+        entries = []
+        for number, spec in enumerate(section.passes):
+            work.label = f"{number} {spec.kind}"
+            subject, entry = do_pass(spec, subject, work)
+            entries.append(entry)
+        after = figures(subject, work)
+    save(run_dir / COMPRESSED, subject, stamp=fingerprint(config))
+    data = {"schema": SCHEMA, "original": whole, "passes": entries, "compressed": after}
+    report.write_text(run_dir / COMPRESSION, json.dumps(data, indent=1, sort_keys=True) + "\n")
+    chosen = {"passes": [e["kind"] for e in entries], "original": whole, "compressed": after}
+    report.update(run_dir, {"compression": {"chosen": chosen}})
+    shutil.rmtree(folder, ignore_errors=True)
+    early = after["accuracy"]["early_exit"]
+    progress(total, total, f"validation accuracy {100 * early:.2f}%")
+    return subject.network
+
+
+def do_pass(spec: Pass, subject: Subject, work: Work) -> tuple[Subject, dict[str, Any]]:
+    """Do one pass; its settings, what it did where, and figures after it."""
+    module, _, name = PASSES[spec.kind].partition(":")  # type: ignore[attr-defined]
+    apply = getattr(importlib.import_module(module), name)
+    compressed, data = apply(spec, subject, work)
+    entry = {**data, "after": figures(compressed, work)["accuracy"]}
+    entry |= {**spec.model_dump(mode="json"), "weight_bits": _bits(compressed)}
+    return compressed, entry
+
+
+def figures(subject: Subject, work: Work) -> dict[str, Any]:
+    """Accuracy on validation images, multiplies of the full path, bits of the weights."""
+    structure = structure_of(subject.network, subject.model)
+    return {
+        "accuracy": work.accuracy(subject),
+        "macs": structure.macs(),
+        "macs_effective": effective_macs(structure, subject.masks),
+        "weight_bits": _bits(subject),
+    }
+
+
+def _bits(subject: Subject) -> int:
+    return weight_bits(subject.network, subject.masks)
