@@ -10,6 +10,8 @@ with warnings.catch_warnings():
     from brevitas.export import export_qonnx
     from brevitas.graph.calibrate import quantization_status_manager
     from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
+    from brevitas.nn.quant_layer import QuantNonLinearActLayer
+    from brevitas.proxy.runtime_quant import ActQuantProxyFromInjectorBase
     from brevitas.quant import (
         Int8WeightPerChannelFloat,
         Int8WeightPerTensorFloat,
@@ -17,11 +19,13 @@ with warnings.catch_warnings():
     )
 
 __all__ = [
+    "ActQuantProxyFromInjectorBase",
     "Int8WeightPerChannelFloat",
     "Int8WeightPerTensorFloat",
     "QuantConv2d",
     "QuantIdentity",
     "QuantLinear",
+    "QuantNonLinearActLayer",
     "QuantReLU",
     "ScalingImplType",
     "Uint8ActPerTensorFloat",

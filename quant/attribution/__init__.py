@@ -1,0 +1,27 @@
+"""Attribution for quantized multi-exit networks: pixels, activations, filters, weights."""
+
+from exeunt.quant.attribution.methods import (
+    METHODS,
+    OBJECTIVES,
+    Attribution,
+    activations,
+    attribute,
+)
+from exeunt.quant.attribution.rates import exit_rates
+from exeunt.quant.attribution.references import KINDS as REFERENCES
+from exeunt.quant.attribution.references import reference_images
+from exeunt.quant.attribution.scores import AGGREGATES, Scores, scores
+
+__all__ = [
+    "AGGREGATES",
+    "METHODS",
+    "OBJECTIVES",
+    "REFERENCES",
+    "Attribution",
+    "Scores",
+    "activations",
+    "attribute",
+    "exit_rates",
+    "reference_images",
+    "scores",
+]

@@ -1,0 +1,33 @@
+"""How many images leave at each exit, before the network is calibrated for good."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+from torch import nn
+
+from exeunt.calibration import calibrate_exits
+from exeunt.config import Config
+from exeunt.quant.calibrate import grid_and_cost, integer_logits
+
+
+def exit_rates(
+    network: nn.Module,
+    config: Config,
+    images: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+) -> tuple[float, ...]:
+    """Share of the images uint8 (N, H, W, C) that leaves at each exit, fractions that sum to 1.
+
+    From a calibration on these images themselves with the config's `calibrate.drop`; the final one
+    follows once the network is as it will be.
+
+    Raises:
+        InputError: no images, or logits off any grid of integers.
+        CheckFailed: the logits are not integers.
+    """
+    scales, macs = grid_and_cost(network, config)
+    found = integer_logits(network, images, scales)
+    result = calibrate_exits(found, labels, macs=macs, drop=config.calibrate.drop)
+    return result.chosen.rates
