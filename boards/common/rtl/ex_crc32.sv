@@ -1,0 +1,34 @@
+// ex_crc32: CRC-32 of Ethernet and zlib, one byte in each cycle in which s_valid is high.
+//
+// crc is the value over every byte since the last clear (polynomial 0x04c11db7, reflected, begun
+// and ended inverted), from the cycle after the byte on. good says that those bytes end with their
+// own CRC, lowest byte first. clear goes before a byte of the same cycle, which is then the first.
+`default_nettype none
+
+module ex_crc32 (
+    input  wire        clk,
+    input  wire        clear,
+    input  wire        s_valid,
+    input  wire [7:0]  s_data,
+    output wire [31:0] crc,
+    output wire        good
+);
+  localparam logic [31:0] POLYNOMIAL = 32'hedb8_8320;
+  localparam logic [31:0] RESIDUE = 32'hdebb_20e3;
+
+  logic [31:0] state_q, next;
+
+  assign crc = ~state_q;
+  assign good = state_q == RESIDUE;
+
+  always_comb begin
+    next = clear ? 32'hffff_ffff : state_q;
+    if (s_valid) begin
+      next[7:0] = next[7:0] ^ s_data;
+      for (int i = 0; i < 8; i++) next = {1'b0, next[31:1]} ^ (next[0] ? POLYNOMIAL : '0);
+    end
+  end
+  always_ff @(posedge clk) state_q <= next;
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,66 @@
+// ex_result_ring: the last 256 results, numbered, to be sent and to be sent again.
+//
+// A result is 128 bits, stored in 16 cycles, its first byte the lowest; it gets the next number,
+// next, counted modulo 256 from 0 on. m_valid says that result m_seq is to be sent: in the cycle of
+// take it becomes the current one and m_seq moves on. m_data is byte m_index of the current one, in
+// the cycle after m_index. again makes the number again_seq the next to be sent. A result stays
+// until 255 newer ones are stored; with 255 results still to be sent s_ready stays low.
+// flush forgets what is still to be sent; next and the current one stay. Reset: number 0.
+`default_nettype none
+
+module ex_result_ring (
+    input  wire         clk,
+    input  wire         rst,
+    input  wire         flush,
+    input  wire         s_valid,
+    output wire         s_ready,
+    input  wire [127:0] s_data,
+    input  wire         again,
+    input  wire [7:0]   again_seq,
+    output wire [7:0]   next,
+    output wire         m_valid,
+    output wire [7:0]   m_seq,
+    input  wire         take,
+    input  wire [3:0]   m_index,
+    output wire [7:0]   m_data
+);
+  (* ram_style = "block" *) logic [7:0] memory [0:4095];
+  logic [7:0] write_q, send_q, current_q, data_q;
+  logic [3:0] byte_q;
+
+  wire [7:0] unsent = write_q - send_q;
+  wire full = &unsent;
+  wire put = s_valid && !full && !flush;
+
+  assign s_ready = &byte_q && !full && !flush;
+  assign next = write_q;
+  assign m_valid = unsent != '0;
+  assign m_seq = send_q;
+  assign m_data = data_q;
+
+  always_ff @(posedge clk) begin
+    if (put) memory[{write_q, byte_q}] <= s_data[8*byte_q+:8];
+    data_q <= memory[{current_q, m_index}];
+  end
+
+  always_ff @(posedge clk) begin
+    if (put) byte_q <= byte_q + 1'b1;
+    if (put && s_ready) write_q <= write_q + 1'b1;
+    if (take) begin
+      current_q <= send_q;
+      send_q    <= send_q + 1'b1;
+    end
+    if (again) send_q <= again_seq;
+    if (flush) begin
+      byte_q <= '0;
+      send_q <= write_q;
+    end
+    if (rst) begin
+      byte_q  <= '0;
+      write_q <= '0;
+      send_q  <= '0;
+    end
+  end
+endmodule
+
+`default_nettype wire
