@@ -2,15 +2,16 @@
 //
 // A packet is 0xA5, type, seq, length (2 bytes), payload, CRC-32 over type to payload (4 bytes);
 // everything little-endian. An answer of kind 1 ACK (0x81), 2 DATA (0x82, payload address and
-// data), 3 HELLO (0x83, payload VERSION, STORE, IMAGE_BYTES (2 bytes), next), 0 NAK (0x8F, payload
-// reason) is taken when its packet begins; so is a result (0x84), whose 16 payload bytes are then
-// read by r_index, one cycle ahead of r_data. When both wait, they take turns, so neither holds the
+// data), 3 HELLO (0x83, payload VERSION, STORE, IMAGE_BYTES (2 bytes), next, BEAT_BYTES), 0 NAK
+// (0x8F, payload reason) is taken when its packet begins; so is a result (0x84), whose 16 payload
+// bytes are then read by r_index, one cycle ahead of r_data. When both wait, they take turns, so neither holds the
 // other up for longer than one packet. m_* is a stream of at most one byte in 3 cycles. Reset: the
 // packet being sent is cut off.
 `default_nettype none
 
 module ex_packet_tx #(
     parameter int IMAGE_BYTES = 64,
+    parameter int BEAT_BYTES = 1,
     parameter int STORE = 2,
     parameter int VERSION = 1
 ) (
@@ -36,6 +37,10 @@ module ex_packet_tx #(
 
   if (STORE < 1 || STORE > 255) begin : g_bad_store
     $error("ex_packet_tx: STORE must be 1 to 255, is %0d", STORE);
+  end
+
+  if (BEAT_BYTES < 1 || BEAT_BYTES > 255) begin : g_bad_beat
+    $error("ex_packet_tx: BEAT_BYTES must be 1 to 255, is %0d", BEAT_BYTES);
   end
 
   typedef enum logic [2:0] {IDLE, SYNC, TYPE, SEQ, LOW, HIGH, BODY, CHECK} state_t;
@@ -139,8 +144,8 @@ module ex_packet_tx #(
         end
         HELLO: begin
           type_q   <= 8'h83;
-          length_q <= 5'd5;
-          body_q   <= {8'h00, a_body[7:0], 16'(IMAGE_BYTES), 8'(STORE), 8'(VERSION)};
+          length_q <= 5'd6;
+          body_q   <= {8'(BEAT_BYTES), a_body[7:0], 16'(IMAGE_BYTES), 8'(STORE), 8'(VERSION)};
         end
         default: begin
           type_q   <= 8'h81;

@@ -9,8 +9,9 @@
 //   0x01 IMAGE  one frame's bytes             0x81 ACK    empty, seq of the IMAGE or WRITE
 //   0x02 WRITE  address u16, data u32         0x82 DATA   address u16, data u32, seq of the READ
 //   0x03 READ   address u16                   0x83 HELLO  version u8, STORE u8, bytes a frame u16,
-//   0x04 HELLO  empty                                     number of the next result u8
-//   0x05 AGAIN  empty, seq a result's number  0x84 RESULT a result, or a beat of logits, 16 bytes;
+//   0x04 HELLO  empty                                     number of the next result u8,
+//   0x05 AGAIN  empty, seq a result's number              bytes a beat u8
+//                                             0x84 RESULT a result, or a beat of logits, 16 bytes;
 //                                                         seq is its number, modulo 256
 //                                             0x8F NAK    reason u8, seq is the one expected
 //
@@ -43,7 +44,8 @@ module ex_serial_shell #(
     output wire [7:0] led
 );
   localparam int ADDRESS_BITS = 12;
-  localparam int IMAGE_BYTES = FRAME * ((WIDTH + 7) / 8);
+  localparam int BEAT_BYTES = (WIDTH + 7) / 8;
+  localparam int IMAGE_BYTES = FRAME * BEAT_BYTES;
 
   if (EXITS < 1) begin : g_bad_exits
     $error("ex_serial_shell: EXITS must be at least 1, is %0d", EXITS);
@@ -136,7 +138,9 @@ module ex_serial_shell #(
 
   wire       out_valid, out_ready;
   wire [7:0] out_data;
-  ex_packet_tx #(.IMAGE_BYTES(IMAGE_BYTES), .STORE(STORE)) u_packet_tx (
+  ex_packet_tx #(
+      .IMAGE_BYTES(IMAGE_BYTES), .BEAT_BYTES(BEAT_BYTES), .STORE(STORE)
+  ) u_packet_tx (
       .clk(clk), .rst(rst),
       .a_valid(answer_valid), .a_ready(answer_ready),
       .a_kind(answer[57:56]), .a_seq(answer[55:48]), .a_body(answer[47:0]),
