@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,12 +97,13 @@ def write(folder: Path, data: Mapping[str, Any]) -> Manifest:
     return Manifest(folder, full)
 
 
-def read(folder: Path, *, verify: bool = True) -> Manifest:
+def read(folder: Path, *, verify: bool | Collection[str] = True) -> Manifest:
     """Read `folder`/manifest.json and check it against the files it describes.
 
     Args:
         folder: the run folder.
-        verify: compare every recorded file hash (else only the manifest itself).
+        verify: compare every recorded file hash (else only the manifest itself), or those of the
+            named files alone.
 
     Raises:
         InputError: the manifest or a file is missing, of another schema, or was changed by hand.
@@ -130,7 +131,9 @@ def read(folder: Path, *, verify: bool = True) -> Manifest:
             f"{expected[:12]}, so it was changed by hand; run `exeunt compile` again."
         )
     if verify:
-        _verify(folder, data["files"])
+        files = data["files"]
+        chosen = files if verify is True else {name: files[name] for name in verify}
+        _verify(folder, chosen)
     return Manifest(folder, data)
 
 

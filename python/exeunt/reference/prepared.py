@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from exeunt.graph import Accelerator, Chain, IntArray, Integer, Mvu, Node, Swg, Threshold, Width
 from exeunt.reference.threshold import TABLE_ENTRIES, count, narrow, table
 
-Floats = npt.NDArray[np.floating[Any]]
+Floats: TypeAlias = "npt.NDArray[np.floating[Any]]"  # a text: as in exeunt.graph
 Step = Callable[[Floats], Floats]  # (n, input elements) -> (n, output elements)
 
 EXACT = 1 << 24  # float32 holds all integers below it, float64 those below 2**53
@@ -240,6 +240,25 @@ class Prepared:
         self._heads = [_steps(accelerator, c, self._dtype) for c in accelerator.heads]
         self._elements = accelerator.segments[0].input.elements
 
+    def stage(self, index: int, x: Floats) -> tuple[Floats, Floats]:
+        """Segment and head `index` alone, for who stops computing where a frame leaves.
+
+        Args:
+            index: of the exit.
+            x: (N, elements) integers as floats: the images, or what the stage before gave.
+
+        Returns:
+            What goes on to the next stage (N, elements), and the logits (N, classes); both only
+            until the next call.
+        """
+        x = x.reshape(len(x), -1).astype(self._dtype, copy=False)
+        for step in self._segments[index]:
+            x = step(x)
+        y = x
+        for step in self._heads[index]:
+            y = step(y)
+        return x, y
+
     def logits(
         self,
         images: npt.NDArray[np.uint8],
@@ -261,13 +280,8 @@ class Prepared:
         for start in range(0, len(images), batch):
             part = slice(start, min(start + batch, len(images)))
             x: Floats = images[part].reshape(-1, self._elements).astype(self._dtype)
-            for segment, head, out in zip(self._segments, self._heads, found, strict=True):
-                for step in segment:
-                    x = step(x)
-                y = x
-                for step in head:
-                    y = step(y)
-                out[part] = y
+            for index, out in enumerate(found):
+                x, out[part] = self.stage(index, x)
             if progress is not None:
                 progress(part.stop)
         return found

@@ -1,0 +1,1 @@
+"""Benchmark: what the accelerator does, against the same network on the processor."""

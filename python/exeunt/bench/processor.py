@@ -1,0 +1,279 @@
+"""The same network on the processor: what the accelerator is compared with, in the same run.
+
+Images leave early here too: an image that has left is not computed any further. `Reference` is the
+integer reference in NumPy, which runs everywhere; `OnnxRuntime` runs the float graph of
+`exeunt.bench.floats` where onnxruntime exists.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt import registers
+from exeunt.bench import statistics
+from exeunt.errors import ExeuntError
+from exeunt.graph import Accelerator
+from exeunt.reference.prepared import Prepared
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+Stage = Callable[[int, npt.NDArray[Any]], tuple[npt.NDArray[Any], npt.NDArray[Any]]]
+
+MODEL = "model.onnx"
+PIECES = "onnx"
+"""Folder with the pieces that onnxruntime runs, `<quantizers>-<exit>.onnx`."""
+
+MEANING = {
+    "kept": "quantizers as plain operators",
+    "dropped": "activations not rounded, only clipped",
+}
+BATCHES = (1, 16, 64, 256)
+LATENCIES = 200
+SECONDS = 0.5
+REPEATS = 5
+
+
+class Engine(Protocol):
+    """A network on the processor."""
+
+    name: str
+    graph: str
+    threads: int
+
+    def classify(self, images: Images, thresholds: Sequence[int]) -> tuple[Labels, Labels]:
+        """Class and exit of every image (N, H, W, C), all of them at once."""
+
+
+def leave(
+    stage: Stage, x: npt.NDArray[Any], limits: Sequence[float | None]
+) -> tuple[Labels, Labels]:
+    """Class and exit of every frame, none of them computed further than to where it leaves.
+
+    Args:
+        stage: (index, frames) -> what goes on, logits.
+        x: (N, ...) frames for stage 0.
+        limits: smallest margin that leaves, one for each exit but the last; None: nobody leaves.
+    """
+    classes, exits = np.zeros(len(x), np.int64), np.full(len(x), len(limits), np.int64)
+    here = np.arange(len(x))
+    for index in range(len(limits) + 1):
+        if not len(here):
+            break
+        x, logits = stage(index, x)
+        classes[here] = logits.argmax(axis=1)
+        if index == len(limits):
+            break
+        limit = limits[index]
+        if limit is None:
+            continue
+        top = np.partition(logits, -2, axis=1)
+        take = top[:, -1] - top[:, -2] >= limit
+        exits[here[take]] = index
+        here, x = here[~take], x[~take]
+    return classes, exits
+
+
+class Reference:
+    """The integer reference in NumPy, exact."""
+
+    name = "numpy"
+    graph = "integers"
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self._prepared = Prepared(accelerator)
+        self.threads = os.cpu_count() or 1  # BLAS takes what there is
+
+    def classify(self, images: Images, thresholds: Sequence[int]) -> tuple[Labels, Labels]:
+        """Class and exit of every image, as the accelerator answers."""
+        limits = [None if t == registers.NEVER else float(t) for t in thresholds]
+        flat = images.reshape(len(images), -1)
+        return leave(self._prepared.stage, flat, limits)
+
+
+class OnnxRuntime:
+    """onnxruntime on the float graph, one session for each exit.
+
+    Args:
+        pieces: serialized models, as `exeunt.bench.floats` cuts them.
+        graph: what was done with the quantizers.
+        scales: of the logits of each exit.
+        threads: 0 for one a core.
+
+    Raises:
+        ImportError: there is no onnxruntime here.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(
+        self, pieces: Sequence[bytes], graph: str, scales: Sequence[float], *, threads: int = 0
+    ) -> None:
+        import onnxruntime
+
+        self.graph = graph
+        self.threads = threads or os.cpu_count() or 1
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.log_severity_level = 3
+        self._scales = tuple(scales)
+        self._sessions = [
+            onnxruntime.InferenceSession(
+                piece, sess_options=options, providers=["CPUExecutionProvider"]
+            )
+            for piece in pieces
+        ]
+
+    def _stage(self, index: int, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        session = self._sessions[index]
+        got = session.run(None, {session.get_inputs()[0].name: x})
+        return got[-1], got[0]
+
+    def classify(self, images: Images, thresholds: Sequence[int]) -> tuple[Labels, Labels]:
+        """Class and exit of every image; a margin counts as reached half a step before it is."""
+        limits = [
+            None if t == registers.NEVER else (t - 0.5) * scale
+            for t, scale in zip(thresholds, self._scales, strict=False)
+        ]
+        x = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
+        return leave(self._stage, x, limits)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What an engine does: rates in images a second, latencies of single images in seconds."""
+
+    engine: Engine
+    batch: int
+    images_per_second: float
+    without_exits: float
+    latency: statistics.Spread
+    agreement: float
+    accuracy: float | None
+    images: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "engine": self.engine.name,
+            "graph": self.engine.graph,
+            "threads": self.engine.threads,
+            "batch": self.batch,
+            "images": self.images,
+            "images_per_second": self.images_per_second,
+            "images_per_second_without_exits": self.without_exits,
+            "latency": self.latency.to_json(),
+            "unit": "seconds",
+            "agreement": self.agreement,
+            "accuracy": self.accuracy,
+        }
+
+
+def _rate(
+    engine: Engine, images: Images, thresholds: Sequence[int], batch: int, seconds: float
+) -> float:
+    """Images a second in batches of that size: the median over passes through the images."""
+    passes: list[float] = []
+    until = time.perf_counter() + seconds
+    while not passes or (time.perf_counter() < until and len(passes) < REPEATS):
+        started = time.perf_counter()
+        for first in range(0, len(images), batch):
+            engine.classify(images[first : first + batch], thresholds)
+        passes.append(time.perf_counter() - started)
+    return len(images) / statistics.median(passes)
+
+
+def measure(
+    engine: Engine,
+    images: Images,
+    thresholds: Sequence[int],
+    *,
+    expected: Labels,
+    labels: Labels | None = None,
+    seconds: float = SECONDS,
+) -> Figures:
+    """Rate at the best batch, latency of single images, agreement with the expected classes.
+
+    Args:
+        engine: the network on this processor.
+        images: uint8 (N, H, W, C).
+        thresholds: one for each exit but the last.
+        expected: int64 (N,), the classes that the integers give.
+        labels: int64 (N,), the truth; None: no accuracy.
+        seconds: time for each batch size.
+    """
+    classes, _ = engine.classify(images, thresholds)  # also warms up
+    rates = {}
+    for batch in BATCHES:
+        if batch <= max(1, len(images)):
+            part = images[: max(batch, min(len(images), 4 * batch if batch > 1 else 64))]
+            rates[batch] = _rate(engine, part, thresholds, batch, seconds)
+    best = max(rates, key=lambda b: rates[b])
+    never = [registers.NEVER] * len(thresholds)
+    part = images[: 4 * best]
+    engine.classify(part[:best], never)
+    whole = _rate(engine, part, never, best, seconds)
+    rate = _rate(engine, images, thresholds, best, 2 * seconds)
+    single = []
+    for i in range(min(LATENCIES, len(images))):
+        started = time.perf_counter()
+        engine.classify(images[i : i + 1], thresholds)
+        single.append(time.perf_counter() - started)
+    latency = statistics.spread(single)
+    assert latency is not None, "there are images"
+    return Figures(
+        engine,
+        best,
+        rate,
+        whole,
+        latency,
+        float((classes == expected).mean()),
+        None if labels is None else float((classes == labels).mean()),
+        len(images),
+    )
+
+
+def engines(
+    accelerator: Accelerator, folder: Path, *, scales: Sequence[float] = (), threads: int = 0
+) -> tuple[list[Engine], str]:
+    """What there is to compare with here, and why onnxruntime is not among it ("" when it is).
+
+    Args:
+        accelerator: the compiled graph.
+        folder: a run folder with model.onnx, or one with the pieces that `exeunt.bench.floats`
+            cut of it; the latter needs no onnx.
+        scales: of the logits of each exit.
+        threads: for onnxruntime; 0: one a core.
+    """
+    found: list[Engine] = [Reference(accelerator)]
+    try:
+        if importlib.util.find_spec("onnxruntime") is None:
+            return found, "onnxruntime is not installed here"
+        for name, meaning in MEANING.items():
+            pieces = _pieces(folder, name)
+            if not pieces:
+                return found, f"there is no {MODEL} here"
+            found.append(OnnxRuntime(pieces, meaning, scales, threads=threads))
+    except (ImportError, ExeuntError) as error:
+        return found[:1], str(error)
+    return found, ""
+
+
+def _pieces(folder: Path, quantizers: str) -> list[bytes]:
+    """The network in pieces: from files where they are there, else cut from the model."""
+    files = sorted((folder / PIECES).glob(f"{quantizers}-*.onnx"))
+    if files:
+        return [path.read_bytes() for path in files]
+    if not (folder / MODEL).is_file():
+        return []
+    from exeunt.bench import floats
+
+    return [piece.model for piece in floats.read(folder / MODEL, quantizers)]
