@@ -377,13 +377,15 @@ def notes(report: Mapping[str, Any]) -> Part:
         said.append("Resources have not been counted: exeunt synth.")
     if not (hardware.get("baseline") or {}).get("throughput_fps"):
         said.append("There is no comparison with the network without exits.")
-    said.append("No energy was measured.")
+    if not ((report.get("bench") or {}).get("energy") or {}).get("source"):
+        said.append("No energy was measured.")
     return section("notes", "What this does not say", {"notes": said})
 
 
 def everything(run_dir: Path, report: Mapping[str, Any]) -> dict[str, Any]:
     """All that the template needs."""
     from exeunt._bitstreams import bitstreams
+    from exeunt.bench import section as bench_section  # takes the helpers above
 
     manifest = read_json(run_dir / "manifest.json")
     manifest = manifest if isinstance(manifest, Mapping) else {}
@@ -399,6 +401,7 @@ def everything(run_dir: Path, report: Mapping[str, Any]) -> dict[str, Any]:
         timeline(run_dir),
         blocks(report, manifest),
         bitstreams(report),
+        *bench_section.bench(run_dir, manifest),
         estimates(run_dir),
         summary(report, manifest),
         section("config", "Config", raw) if raw else None,

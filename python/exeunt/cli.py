@@ -177,6 +177,72 @@ def bitstream(config: str, out: str | None, data: str, debug: bool, board: str) 
         click.echo(made["next"])
 
 
+@cli.command()
+@_options
+@click.option("--board", default="", help="A board's name, or the folder of your own board.")
+@click.option("--archive", default="", help="The file.  [default: <run>/deploy/<name>-<board>.zip]")
+@click.option("--images", type=click.IntRange(min=0), help="Test images, 0: all.  [default: 1000]")
+def deploy(
+    config: str,
+    out: str | None,
+    data: str,
+    debug: bool,
+    board: str,
+    archive: str,
+    images: int | None,
+) -> None:
+    """Pack driver, network, vectors, notebook and bitstream for a board."""
+    from exeunt import config as config_module
+    from exeunt import report
+    from exeunt.boards import targets
+    from exeunt.deploy import step
+
+    loaded = config_module.load(config)
+    name = targets.load(board or loaded.bitstream.board).name
+    given = {"board": board or loaded.bitstream.board, "archive_path": archive, "images": images}
+    run_dir = _one(f"deploy:{name}", config, out, data, debug, **given)
+    made = next(e for e in report.read(run_dir)["deploy"] if e["board"] == name)
+    click.echo(step.path_of(loaded, run_dir, name, archive))
+    if made["bitstream"] is None:
+        click.echo(f"there is no bitstream in it: `exeunt bitstream --board {name}` makes one")
+
+
+@cli.command()
+@_options
+@click.option("--board", default="", help="A board that is connected, or on which this runs.")
+@click.option("--simulated", is_flag=True, help="The RTL under Verilator; times in cycles.")
+@click.option("--modelled", is_flag=True, help="The references in its place; times in cycles.")
+@click.option("--port", default="", help="Serial port of the board.")
+@click.option("--from", "file", default="", help="What bench.py wrote on the board.")
+@click.option("--images", type=click.IntRange(min=0), default=0, help="Test images, 0: all.")
+@click.option("--repeats", type=click.IntRange(min=1), default=3, help="Passes; the median counts.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=2.0, help="A power reading.")
+@click.option("--sweep/--no-sweep", default=True, help="Along the calibration curve.")
+@click.option("--energy/--no-energy", default=None, help="Fail without it, or leave it out.")
+@click.option("--watts", type=float, help="Under load, from an external meter.")
+@click.option("--idle-watts", type=float, help="Idle, from an external meter.")
+@click.option("--threads", type=click.IntRange(min=0), default=0, help="Of onnxruntime, 0: all.")
+def bench(
+    config: str,
+    out: str | None,
+    data: str,
+    debug: bool,
+    board: str,
+    simulated: bool,
+    modelled: bool,
+    **options: Any,
+) -> None:
+    """Images a second, latency and energy, against the same network on this processor."""
+    from exeunt import report, run
+    from exeunt.bench import step
+
+    name = step.chosen(board, simulated, modelled)
+    run_dir = _one(f"bench:{name}", config, out, data, debug, board=board or name, **options)
+    click.echo(step.told(run_dir, name))
+    with run.locked(run_dir):
+        click.echo(report.write(run_dir))
+
+
 @cli.command("report")
 @_options
 def report_(config: str, out: str | None, data: str, debug: bool) -> None:

@@ -179,6 +179,29 @@ STEPS: tuple[Step, ...] = (
         sections=("bitstream",),
         inputs=("manifest.json", "rtl", "design.f"),
         outputs=(),
+        reports=("synthesis[board={variant}]",),
+        always=False,
+        variants="board",
+    ),
+    Step(
+        "deploy",
+        "Pack what a board needs into one archive",
+        "exeunt.deploy:deploy",
+        sections=("bitstream",),
+        inputs=("manifest.json", "rtl", "exits.json", "splits.npz", "model.onnx", "bitstream"),
+        outputs=(),
+        reports=("deploy[board={variant}]",),
+        always=False,
+        variants="board",
+    ),
+    Step(
+        "bench",
+        "Measure the device against this processor",
+        "exeunt.bench:bench",
+        sections=(),
+        inputs=("manifest.json", "rtl", "exits.json", "splits.npz"),
+        outputs=("bench/{variant}.json", "bench/{variant}.csv"),
+        reports=("bench",),
         always=False,
         variants="board",
     ),
@@ -192,7 +215,11 @@ def step_of(name: str) -> Step:
     step = STEPS[NAMES.index(base)]
     if not variant:
         return step
-    return dataclasses.replace(step, name=name, reports=(f"synthesis[{step.variants}={variant}]",))
+    reports, outputs = (
+        tuple(text.replace("{variant}", variant) for text in texts)
+        for texts in (step.reports, step.outputs)
+    )
+    return dataclasses.replace(step, name=name, reports=reports, outputs=outputs)
 
 
 def default_out(config: Config) -> Path:
@@ -414,8 +441,8 @@ def _check_ready(step: Step, context: Context, state: State) -> None:
             )
         if not (context.run_dir / name).exists():
             raise InputError(
-                f"`exeunt {step.name}` must find {name} in {context.run_dir}, got no such file: "
-                f"do `exeunt {maker.name}` first"
+                f"`exeunt {step.name.partition(':')[0]}` must find {name} in {context.run_dir}, "
+                f"got no such file: do `exeunt {maker.name}` first"
             )
         inputs = fingerprint(maker, context.config, context.run_dir)
         entry = state.steps.get(maker.name)

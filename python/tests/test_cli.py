@@ -25,6 +25,8 @@ STEPS = [
     "simulate",
     "synth",
     "bitstream",
+    "deploy",
+    "bench",
     "report",
     "doctor",
 ]

@@ -1,0 +1,151 @@
+"""Opening what a network runs on, by name: the board, a simulation of its RTL, or its model."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from exeunt import manifest as manifests
+from exeunt.bench.network import load
+from exeunt.errors import InputError, ToolError
+from exeunt.runtime import Accelerator, golden
+from exeunt.runtime.transport import Transport
+
+BOARD = "board.json"
+GOLDEN = "golden.npz"
+GOLDEN_IMAGES = 64
+RAW_IMAGES = 2
+"""Golden images whose logits are compared too."""
+DEVICES = ("board", "simulated", "modelled")
+
+
+@dataclass(frozen=True)
+class Device:
+    """An opened accelerator; `board` has name, clock_mhz and sensors, `kind` is the transport."""
+
+    folder: Path
+    accelerator: Accelerator
+    transport: Transport
+    kind: str
+    board: Mapping[str, Any]
+
+    def golden(self) -> golden.Golden:
+        """The vectors that went with a deploy package, or new ones of a run folder's images.
+
+        Raises:
+            InputError: there are neither vectors nor images.
+        """
+        path = self.folder / GOLDEN
+        if path.is_file():
+            return golden.read(path)
+        images = load(self.folder).images[:GOLDEN_IMAGES]
+        return golden.make(self.folder, images, logits=min(RAW_IMAGES, len(images)))
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.accelerator.close()
+
+
+def board_of(folder: Path) -> dict[str, Any]:
+    """`folder`/board.json, or only the clock of the manifest where there is none.
+
+    Raises:
+        InputError: it is not JSON, or there is no manifest.
+    """
+    path = folder / BOARD
+    if path.is_file():
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(data, dict) and {"name", "clock_mhz"} <= set(data):
+                return data
+        except ValueError:
+            pass
+        raise InputError(
+            f"{path} must be what `exeunt deploy` wrote, got something else: unpack it again"
+        )
+    clock = manifests.read(folder, verify=False).data["clock_mhz"]
+    return {"name": "", "flow": "", "clock_mhz": clock, "sensors": {}, "bitstream": None}
+
+
+def opened(
+    folder: str | Path,
+    device: str = "board",
+    *,
+    board: Mapping[str, Any] | None = None,
+    port: str = "",
+) -> Device:
+    """Open an accelerator with the network of a folder.
+
+    Args:
+        folder: a run folder, or network/ of a deploy package.
+        device: "board": the real one; "simulated": its RTL under Verilator, which needs the whole
+            run folder; "modelled": the integer and cycle references, which need NumPy alone.
+        board: what board.json says, when it is not in the folder.
+        port: of a board behind a serial port.
+
+    Raises:
+        InputError: no such device, no bitstream, the wrong one, or a busy board.
+        ToolError: what is needed to reach the device is not installed.
+    """
+    folder = Path(folder)
+    if device not in DEVICES:
+        raise InputError(
+            f"device must be one of {', '.join(DEVICES)}, got {device!r}: choose one of them"
+        )
+    facts = dict(board) if board is not None else board_of(folder)
+    if device == "board":
+        return _board(folder, facts, port)
+    facts |= {"name": device, "clock_mhz": manifests.read(folder, verify=False).data["clock_mhz"]}
+    return _device(folder, _transport(device)(folder), device, facts)
+
+
+def _transport(kind: str) -> Callable[..., Transport]:
+    """The class of a transport, imported now.
+
+    Raises:
+        ToolError: what it is made of is not here.
+    """
+    try:
+        module = importlib.import_module(f"exeunt.runtime.{kind}")
+    except ImportError as error:
+        raise ToolError(
+            f"a {kind} device must find what it is made of, got {error}: use the whole of exeunt, "
+            "or the device modelled"
+        ) from None
+    found: Callable[..., Transport] = getattr(module, kind.capitalize())
+    return found
+
+
+def _board(folder: Path, facts: dict[str, Any], port: str) -> Device:
+    name = facts.get("name") or "the board"
+    if facts.get("flow") == "nextpnr":
+        return _device(folder, _transport("serial")(port or None), "serial", facts)
+    bits = facts.get("bitstream")
+    if not bits:
+        raise InputError(
+            f"{folder} must have a bitstream for {name}, got none: make one with "
+            "`exeunt bitstream` and deploy again, or use the device modelled"
+        )
+    path = folder / str(bits)
+    if not path.is_file():
+        raise InputError(
+            f"bitstream {path} must be there, got no such file: unpack the deploy package again"
+        )
+    return _device(folder, _transport("pynq")(path), "pynq", facts)
+
+
+def _device(folder: Path, transport: Transport, kind: str, facts: Mapping[str, Any]) -> Device:
+    accelerator = Accelerator(folder / manifests.NAME, transport)  # closes it when it fails
+    return Device(folder, accelerator, transport, kind, facts)

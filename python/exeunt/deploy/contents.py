@@ -1,0 +1,161 @@
+"""What goes into a deploy package: driver, network, vectors, bitstream, notebook, instructions."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exeunt import __version__
+from exeunt import manifest as manifests
+from exeunt.bench import floats, processor
+from exeunt.bench.network import EXITS, SPLITS, Network
+from exeunt.deploy.archive import EPOCH
+from exeunt.errors import ExeuntError, InputError
+from exeunt.runtime import golden
+
+NETWORK = "network"
+GOLDEN = "golden.npz"
+BOARD = "board.json"
+GOLDEN_IMAGES = 256
+RAW_IMAGES = 4
+"""Golden images whose logits are compared too."""
+
+MODULES = (
+    "__init__.py",
+    "errors.py",
+    "graph.py",
+    "manifest.py",
+    "packing.py",
+    "progress.py",
+    "registers.py",
+)
+PACKAGES = ("reference", "runtime", "bench")
+LEFT_OUT = ("bench/section.py", "bench/step.py", "bench/floats.py", "runtime/simulated.py")
+"""Of these packages, what needs more than NumPy and is of no use on a board."""
+
+
+def driver() -> dict[str, bytes]:
+    """The part of this package that needs NumPy alone: path below exeunt/ -> bytes."""
+    root = resources.files("exeunt")
+    found = {name: root.joinpath(name).read_bytes() for name in MODULES}
+    for package in PACKAGES:
+        for entry in root.joinpath(package).iterdir():
+            name = f"{package}/{entry.name}"
+            if entry.name.endswith(".py") and name not in LEFT_OUT:
+                found[name] = entry.read_bytes()
+    return found
+
+
+def array_file(arrays: Mapping[str, np.ndarray[Any, Any]]) -> bytes:
+    """A compressed .npz with the same bytes for the same arrays, which `np.savez` does not give."""
+    import zipfile
+
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in sorted(arrays):
+            data = io.BytesIO()
+            np.lib.format.write_array(data, np.ascontiguousarray(arrays[name]), version=(1, 0))
+            entry = zipfile.ZipInfo(f"{name}.npy", EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data.getvalue())
+    return out.getvalue()
+
+
+def network(found: Network) -> dict[str, bytes]:
+    """Manifest, parameters, calibration and test images: path below network/ -> bytes."""
+    contents = {
+        manifests.NAME: (found.folder / manifests.NAME).read_bytes(),
+        manifests.PARAMETERS: (found.folder / manifests.PARAMETERS).read_bytes(),
+        SPLITS: array_file({"test_images": found.images, "test_labels": found.labels}),
+    }
+    if (found.folder / EXITS).is_file():
+        contents[EXITS] = (found.folder / EXITS).read_bytes()
+    return contents
+
+
+def pieces(folder: Path) -> tuple[dict[str, bytes], str]:
+    """The network for onnxruntime, and why it is not there ("" when it is)."""
+    model = folder / processor.MODEL
+    if not model.is_file():
+        return {}, f"there is no {processor.MODEL}"
+    contents = {}
+    try:
+        for quantizers in processor.MEANING:
+            for i, piece in enumerate(floats.read(model, quantizers)):
+                contents[f"{processor.PIECES}/{quantizers}-{i}.onnx"] = piece.model
+    except ImportError:
+        return {}, "onnx is not installed here"
+    except ExeuntError as error:
+        return {}, str(error)
+    return contents, ""
+
+
+def vectors(found: Network) -> bytes:
+    """Golden vectors: images of every exit, some with their logits, as `selftest` takes them."""
+    import tempfile
+
+    count = min(GOLDEN_IMAGES, len(found.images))
+    made = golden.make(found.folder, found.images[:count], logits=min(RAW_IMAGES, count))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / GOLDEN
+        golden.write(path, made)
+        return path.read_bytes()
+
+
+def bitstream(
+    run_dir: Path, board: str, design_hash: int, entries: list[Mapping[str, Any]]
+) -> tuple[dict[str, bytes], float | None]:
+    """The bitstream of a board with its .hwh, nothing when there is none; and its clock in MHz.
+
+    Args:
+        run_dir: the run folder.
+        board: its name.
+        design_hash: of the manifest.
+        entries: `synthesis` of report.json.
+
+    Raises:
+        InputError: it was made of another compile.
+    """
+    entry = next((e for e in entries if e.get("board") == board), None)
+    if entry is None or not entry.get("bitstream"):
+        return {}, None
+    path = run_dir / str(entry["bitstream"])
+    if not path.is_file():
+        return {}, None
+    if entry.get("design_hash") != design_hash:
+        raise InputError(
+            f"bitstream {path} must be of this compile, got one of design "
+            f"{entry.get('design_hash')} instead of {design_hash}: do "
+            f"`exeunt bitstream --board {board}` again"
+        )
+    contents = {path.name: path.read_bytes()}
+    handoff = path.with_suffix(".hwh")
+    if handoff.is_file():
+        contents[handoff.name] = handoff.read_bytes()
+    return contents, float(entry["clock_mhz"]) if entry.get("clock_mhz") else None
+
+
+def board_file(facts: Mapping[str, Any], bits: Mapping[str, bytes], *, without: str) -> bytes:
+    """board.json: what driver and benchmark must know of the board."""
+    name = next((n for n in sorted(bits) if n.endswith(".bit")), None)
+    data = {**facts, "bitstream": name, "without_onnxruntime": without}
+    return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
+
+
+def template(name: str, values: Mapping[str, str]) -> bytes:
+    """A file of this package's files/, with {{NAME}} replaced."""
+    text = resources.files("exeunt.deploy").joinpath("files", name).read_text(encoding="utf-8")
+    for key, value in {**values, "VERSION": __version__}.items():
+        text = text.replace("{{" + key + "}}", value)
+    return text.encode()
+
+
+def notebook() -> bytes:
+    """The notebook."""
+    return resources.files("exeunt.boards").joinpath("notebooks", "exeunt.ipynb").read_bytes()
