@@ -44,7 +44,7 @@ class Producer:
             for item in self._images:
                 image = np.asarray(item)
                 batch = image if image.ndim == 4 else image[None]
-                if not self._put(self._accelerator._frames(batch)):
+                if not self._put(self._accelerator._packed(batch)):
                     return
         except BaseException as error:  # told to whoever takes the answers
             end = error
@@ -96,7 +96,7 @@ def run(
     accelerator: Accelerator, images: Iterable[Any], batch: int, timeout: float | None
 ) -> Iterator[Answer]:
     """See `Accelerator.stream`."""
-    with accelerator._transfers(timeout) as call:
+    with accelerator._device.transfers(timeout) as call:
         producer = Producer(accelerator, images, 2 * batch)
         first = 0
         try:
@@ -105,8 +105,8 @@ def run(
                 if call.broken is not None:
                     raise call.broken
                 count = min(producer.count, batch)
-                if count and accelerator._fits(call, count):
-                    accelerator._submit(call, first, producer.take(count), count)
+                if count and accelerator._device.fits(call, count):
+                    accelerator._device.submit(call, first, producer.take(count), count)
                     first += count
                 elif call.under_way:
                     call.advance()

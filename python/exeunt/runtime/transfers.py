@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from exeunt.runtime.errors import DeviceError
 from exeunt.runtime.results import FLAG_BAD, FLAGS, RESULT, parse
-from exeunt.runtime.transport import Bytes, TransferFault, Transport
+from exeunt.runtime.transport import NOTHING, Bytes, TransferError, TransferFault, Transport
 
 SHOWN = 4
 
@@ -34,6 +34,7 @@ class Transfer:
 class Transfers:
     """The transfers of one call, the oldest first; `ready` came back and was not handed out yet.
 
+    `started`: transfers that the transport has taken of those `under_way`.
     `limits`: exits and classes of the network. `unchanged`: whether the device was not reset since.
     """
 
@@ -44,6 +45,7 @@ class Transfers:
     under_way: deque[Transfer] = field(default_factory=deque)
     ready: deque[tuple[Transfer, npt.NDArray[np.void]]] = field(default_factory=deque)
     raw: bool = False
+    started: int = 0
     broken: DeviceError | None = None
 
     @property
@@ -57,6 +59,7 @@ class Transfers:
         waiting = self.count + transfer.count
         self.under_way.append(transfer)
         self.transport.submit(frames, transfer.records, self.timeout(waiting))
+        self.started += 1
 
     def advance(self) -> None:
         """Wait for the oldest transfer and keep what came.
@@ -73,6 +76,7 @@ class Transfers:
                 f"{oldest.count} images"
             )
         self.under_way.popleft()
+        self.started -= 1
         self.ready.append((oldest, table))
 
     def _believe(self, transfer: Transfer, records: Bytes) -> npt.NDArray[np.void]:
@@ -113,6 +117,15 @@ class Transfers:
         found |= table["class"] >= classes
         found |= (table["flags"] & ~np.uint8(FLAGS)) != 0
         return found
+
+    def arrived(self) -> Bytes:
+        """Records of the oldest transfer that are here, without waiting for more."""
+        if not self.started:
+            return NOTHING
+        try:
+            return self.transport.collect(0)
+        except TransferError as error:
+            return error.partial
 
     def salvage(
         self, partial: Bytes

@@ -10,6 +10,7 @@ import numpy as np
 
 from exeunt.simulate.library import RESULT_BYTES, Bytes, Model, _odds, _u8, _u8p
 
+OVER = 0
 SENT = 1
 RECEIVED = 2
 NEVER = -1
@@ -82,7 +83,7 @@ class Device(Model):
         self._job.received = self._job.last = 0
 
     def go(self, cycles: int, *, until: int) -> bool:
-        """Run until all is `SENT` or `RECEIVED`, at most `cycles` cycles: whether it is.
+        """Run `cycles` cycles, or until all is `SENT` or `RECEIVED`: whether it is.
 
         Raises:
             CheckFailed: an assertion of the RTL failed.

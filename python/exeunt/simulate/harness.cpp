@@ -362,13 +362,14 @@ static bool device_received(const Device* device) {
     return device->last || device->received >= device->capacity;
 }
 
-// Run at most `cycles` cycles, until all is sent (want 1) or the results have come (want 2).
+// Run `cycles` cycles, or until all is sent (want 1) or the results have come (want 2).
 // 1: so it is; 0: the cycles are over; -1: stopped.
 int ex_device_run(Sim* sim, Device* device, int64_t cycles, int want) {
     current = sim;
     for (int64_t i = 0;; ++i) {
         if (!sim->message.empty()) return -1;
-        if (want == 1 ? device->sent >= device->end : device_received(device)) return 1;
+        if (want == 1 && device->sent >= device->end) return 1;
+        if (want == 2 && device_received(device)) return 1;
         if (i >= cycles) return 0;
         device_step(sim, device);
     }

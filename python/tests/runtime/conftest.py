@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,11 @@ from exeunt.runtime import Accelerator, Results
 from exeunt.runtime.simulated import Simulated
 
 COUNT = 120
+
+_SPEC = importlib.util.spec_from_file_location("board", Path(__file__).with_name("board.py"))
+_MODULE = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(_MODULE)
+Board, FakePynq = _MODULE.Board, _MODULE.FakePynq
 
 
 @dataclass(frozen=True)
@@ -76,3 +84,16 @@ def simulated(small: Small) -> Iterator[Simulated]:
 def device(small: Small, simulated: Simulated) -> Iterator[Accelerator]:
     with Accelerator(small.folder, simulated) as found:
         yield found
+
+
+@pytest.fixture
+def board(small: Small, simulated: Simulated, monkeypatch, tmp_path) -> FakePynq:
+    """PYNQ's module over a board with the small design, and its bitstream's file."""
+    found = FakePynq(Board(simulated.device, simulated.beat_bytes))
+    monkeypatch.setitem(sys.modules, "pynq", found)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    (tmp_path / "exeunt.bit").touch()
+    (tmp_path / "exeunt.hwh").touch()
+    found.bitstream = tmp_path / "exeunt.bit"
+    return found
