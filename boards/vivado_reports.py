@@ -11,6 +11,8 @@ from exeunt.errors import ToolError
 
 RESULT = "result.txt"
 SLACKS = ("wns_ns", "tns_ns", "whs_ns", "ths_ns", "tpws_ns")
+WORST = ("wns_ns", "whs_ns", "tpws_ns")
+"""Slack of the worst path: setup, hold, pulse width."""
 _ROWS = {  # as the report of 7-series and of UltraScale+ calls them
     "lut": ("Slice LUTs", "CLB LUTs"),
     "ff": ("Slice Registers", "CLB Registers"),

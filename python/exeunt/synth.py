@@ -51,20 +51,31 @@ def _lut(count: int) -> Mapping[str, int]:
     return {"lut": count}
 
 
+_XILINX: Mapping[str, Mapping[str, int]] = {  # in 7-series and UltraScale+ alike
+    **{f"LUT{n}": _lut(1) for n in range(1, 7)},
+    "LUT6_2": _lut(1),
+    # a LUT as memory: how many a cell takes
+    "RAM32X1S": _lut(1), "RAM64X1S": _lut(1), "RAM32X1D": _lut(2), "RAM64X1D": _lut(2),
+    "RAM128X1S": _lut(2), "RAM256X1S": _lut(4), "RAM128X1D": _lut(4),
+    "RAM32M": _lut(4), "RAM64M": _lut(4), "SRL16E": _lut(1), "SRLC32E": _lut(1),
+    **{name: {"ff": 1} for name in ("FDRE", "FDSE", "FDCE", "FDPE")},
+}  # fmt: skip
 XC7 = Target(
     "xc7",
     "synth_xilinx -family xc7 -noiopad -noclkbuf",
+    {**_XILINX, "DSP48E1": {"dsp": 1}, "RAMB18E1": {"bram18": 1}, "RAMB36E1": {"bram18": 2}},
+)
+XCUP = Target(
+    "xcup",
+    "synth_xilinx -family xcup -noiopad -noclkbuf",
     {
-        **{f"LUT{n}": _lut(1) for n in range(1, 7)},
-        "LUT6_2": _lut(1),
-        # a LUT as memory: how many a cell takes
-        "RAM32X1S": _lut(1), "RAM64X1S": _lut(1), "RAM32X1D": _lut(2), "RAM64X1D": _lut(2),
-        "RAM128X1S": _lut(2), "RAM256X1S": _lut(4), "RAM128X1D": _lut(4),
-        "RAM32M": _lut(4), "RAM64M": _lut(4), "SRL16E": _lut(1), "SRLC32E": _lut(1),
-        **{name: {"ff": 1} for name in ("FDRE", "FDSE", "FDCE", "FDPE")},
-        "DSP48E1": {"dsp": 1},
-        "RAMB18E1": {"bram18": 1},
-        "RAMB36E1": {"bram18": 2},
+        **_XILINX,
+        # eight LUTs share an address in a slice
+        "RAM32M16": _lut(8), "RAM64M8": _lut(8), "RAM512X1S": _lut(8), "RAM256X1D": _lut(8),
+        "DSP48E2": {"dsp": 1},
+        "RAMB18E2": {"bram18": 1},
+        "RAMB36E2": {"bram18": 2},
+        "URAM288": {"bram18": 16},
     },
 )  # fmt: skip
 XC7_LUTS = Target("xc7_luts", f"{XC7.command} -nodsp", XC7.cells)  # multipliers in LUTs
@@ -80,7 +91,7 @@ ECP5 = Target(
         "DP16KD": {"bram18": 1},
     },
 )
-TARGETS = {target.name: target for target in (XC7, ECP5)}
+TARGETS = {target.name: target for target in (XC7, XCUP, ECP5)}
 
 
 def yosys() -> Path:
