@@ -71,7 +71,8 @@ XCUP = Target(
     {
         **_XILINX,
         # eight LUTs share an address in a slice
-        "RAM32M16": _lut(8), "RAM64M8": _lut(8), "RAM512X1S": _lut(8), "RAM256X1D": _lut(8),
+        "RAM32M16": _lut(8), "RAM32X16DR8": _lut(8), "RAM64M8": _lut(8), "RAM64X8SW": _lut(8),
+        "RAM512X1S": _lut(8), "RAM256X1D": _lut(8),
         "DSP48E2": {"dsp": 1},
         "RAMB18E2": {"bram18": 1},
         "RAMB36E2": {"bram18": 2},
