@@ -50,7 +50,12 @@ def bitstream(
     out.mkdir(parents=True, exist_ok=True)
     made = dict(flow.build(design, target, out, progress=progress))
     failed = made.pop("failed", None)
-    entry = {"board": target.name, "design_hash": design.data["design_hash"], **made}
+    entry = {
+        "board": target.name,
+        "design_hash": design.data["design_hash"],
+        "available": target.resources.model_dump(),
+        **made,
+    }
     absent = [key for key in KEYS if key not in entry]
     assert not absent, f"flow {target.flow} says nothing of {absent[0]}"
     report.put(run_dir, "synthesis", "board", [entry])

@@ -195,6 +195,7 @@ def _collect(manifest: Manifest, board: Board, out: Path, results: Path) -> dict
             shutil.copyfile(results / name, out / name)
     resources = vivado_reports.resources(results / "utilization.rpt")
     power = results / "power.rpt"
+    worst = min(vivado_reports.WORST, key=lambda name: found.slack[name])
     entry: dict[str, Any] = {
         "tool": f"Vivado {found.vivado}",
         "bitstream": None,
@@ -202,10 +203,9 @@ def _collect(manifest: Manifest, board: Board, out: Path, results: Path) -> dict
         "fmax_mhz": round(found.fmax_mhz, 2),
         "clock_mhz": round(found.clock_mhz, 3),
         "resources": resources,
-        "timing": dict(found.slack),
+        "timing": {"worst_slack_ns": found.slack[worst], **found.slack},
         "power": vivado_reports.power(power) if power.is_file() else None,
     }
-    worst = min(vivado_reports.WORST, key=lambda name: found.slack[name])
     if found.slack[worst] < 0:
         hint = f"see {out / 'timing.rpt'}"
         if worst == "wns_ns":

@@ -15,15 +15,16 @@ def bitstreams(report: Mapping[str, Any]) -> Part | None:
     entries = [entry for entry in report.get("synthesis", []) if "board" in entry]
     if not entries:
         return None
-    head = ("board", "tool", "clock, MHz", "Fmax, MHz", "slack, ns", "file", "sha256")
+    head = ("board", "tool", "clock, MHz", "Fmax, MHz", "slack, ns", "power, W", "file", "sha256")
     rows = [
         (
             entry["board"],
-            entry.get("tool", "-"),
+            entry.get("tool") or "-",
             _sections.number(entry.get("clock_mhz"), 1),
             _sections.number(entry.get("fmax_mhz"), 1),
             _sections.number((entry.get("timing") or {}).get("worst_slack_ns"), 2),
-            entry.get("bitstream") or "project only",
+            _sections.number((entry.get("power") or {}).get("total_w"), 2),
+            entry.get("bitstream") or ("none" if entry.get("tool") else "project only"),
             (entry.get("sha256") or "-")[:16],
         )
         for entry in entries

@@ -364,7 +364,8 @@ def notes(report: Mapping[str, Any]) -> Part:
             )
     else:
         said.append("The RTL has not been simulated: exeunt simulate.")
-    if hardware.get("clock_mhz"):
+    routed = [e for e in report.get("synthesis", []) if e.get("board") and e.get("fmax_mhz")]
+    if hardware.get("clock_mhz") and not routed:
         said.append(
             f"The clock of {hardware['clock_mhz']:g} MHz is assumed; nothing was placed, routed "
             "or timed, so images a second are cycles at that clock."

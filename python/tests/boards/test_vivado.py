@@ -83,12 +83,20 @@ def test_good_run(design, fake):
         "board": "pynq-z2",
         "tool": "Vivado 2023.2",
         "design_hash": found["design_hash"],
+        "available": {"lut": 53200, "ff": 106400, "dsp": 220, "bram18": 280},
         "bitstream": "bitstream/pynq-z2/exeunt.bit",
         "sha256": hashlib.sha256(b"bits").hexdigest(),
         "fmax_mhz": 105.26,
         "clock_mhz": 100.0,
         "resources": {"lut": 10321, "ff": 12044, "dsp": 24, "bram18": 19},
-        "timing": {"wns_ns": 0.5, "tns_ns": 0, "whs_ns": 0.031, "ths_ns": 0.0, "tpws_ns": 3.75},
+        "timing": {
+            "worst_slack_ns": 0.031,
+            "wns_ns": 0.5,
+            "tns_ns": 0,
+            "whs_ns": 0.031,
+            "ths_ns": 0.0,
+            "tpws_ns": 3.75,
+        },
         "power": {"total_w": 1.643, "dynamic_w": 1.501, "static_w": 0.142},
     }
     assert entries(design) == {"xc7": {"target": "xc7", "resources": {}}, "pynq-z2": found}
