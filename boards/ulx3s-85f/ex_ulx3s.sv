@@ -58,9 +58,14 @@ module ex_ulx3s #(
   );
 
   // Flip-flops are 0 after configuration, so the design begins in reset.
-  logic [1:0] locked_q = '0;  // into this clock
-  logic [7:0] wait_q = '0;
-  logic       run_q = 1'b0;
+  logic [1:0] locked_q;  // into this clock
+  logic [7:0] wait_q;
+  logic       run_q;
+  initial begin
+    locked_q = '0;
+    wait_q   = '0;
+    run_q    = 1'b0;
+  end
   always_ff @(posedge clk) begin
     locked_q <= {locked_q[0], locked};
     wait_q   <= !locked_q[1] ? '0 : (&wait_q ? wait_q : wait_q + 1'b1);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from exeunt import manifest, samples
 from exeunt.boards import ecp5, pll, targets, uart
 from exeunt.boards.targets import Board
 from exeunt.errors import CheckFailed, InputError, ToolError
+from exeunt.hls import stitch
 from exeunt.manifest import Manifest
+from exeunt.simulate import verilator
 
 # --- clocks
 
@@ -365,3 +369,58 @@ def test_finn_kernels_are_refused(tools: Fakes, design: Manifest, board: Board) 
     design.data["sources"].append("rtl/ex_finn_mvu.sv")
     with pytest.raises(InputError, match=r"^a design must be made of our kernels for Yosys"):
         ecp5.build(design, board, out(design))
+
+
+# --- the real tools
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("exits", [1, 3])
+def test_lint_of_the_shell_is_silent(board: Board, exits: int, tmp_path: Path) -> None:
+    """Verilator has nothing to say of it, around stand-ins for the PLL and the serial shell."""
+    pll_ports = "RST STDBY CLKI CLKFB PHASESEL0 PHASESEL1 PHASEDIR PHASESTEP PHASELOADREG"
+    pll_ports += " PLLWAKESYNC ENCLKOP"
+    inputs = ", ".join(f"input wire {name}" for name in pll_ports.split())
+    texts = "PLLRST_ENA INTFB_WAKE STDBY_ENABLE DPHASE_SOURCE OUTDIVIDER_MUXA"
+    texts += " FEEDBK_PATH CLKOP_ENABLE"
+    numbers = "CLKI_DIV CLKFB_DIV CLKOP_DIV CLKOP_CPHASE CLKOP_FPHASE"
+    values = [f'parameter {n} = ""' for n in texts.split()]
+    values += [f"parameter int {n} = 1" for n in numbers.split()]
+    (tmp_path / "stand_ins.sv").write_text(
+        "/* verilator lint_off UNUSEDSIGNAL */ /* verilator lint_off UNUSEDPARAM */\n"
+        "/* verilator lint_off DECLFILENAME */\n"
+        f"module EHXPLLL #({', '.join(values)}) ({inputs}, output wire CLKOP, output wire LOCK);\n"
+        "  assign CLKOP = CLKI; assign LOCK = 1'b1;\nendmodule\n"
+        "module ex_serial_shell #(parameter int DIVISOR = 16, parameter int WIDTH = 8,\n"
+        "  parameter int FRAME = 64, parameter int EXITS = 3,\n"
+        "  parameter logic [15:0] A_CONTROL = 16'd12) (input wire clk, input wire rst,\n"
+        "  input wire rx, output wire tx, output wire [7:0] led);\n"
+        "  assign tx = rx; assign led = {8{clk ^ rst}};\nendmodule\n"
+    )
+    tool = verilator.find()
+    done = subprocess.run(
+        [str(tool.program), "--lint-only", "-Wall", "--quiet", "--no-timing", "--top-module", "ex_ulx3s",
+         f"-GEXITS={exits}", "stand_ins.sv", str(board.file("ex_ulx3s.sv"))],
+        cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "VERILATOR_ROOT": str(tool.root)},
+    )  # fmt: skip
+    assert done.stdout + done.stderr == ""
+    assert done.returncode == 0
+
+
+@pytest.mark.synth
+@pytest.mark.slow
+def test_a_bitstream_twice(board: Board, tmp_path: Path) -> None:
+    """A network of pools and reductions, from RTL to the same bits in two places."""
+    bits = []
+    for name in ("a", "elsewhere/b"):
+        run_dir = tmp_path / name
+        run_dir.mkdir(parents=True)
+        stitch.write(samples.pooling(), run_dir)
+        made = ecp5.build(manifest.read(run_dir), board, out(manifest.read(run_dir)))
+        assert made["fmax_mhz"] >= made["clock_mhz"] == 60.0
+        assert made["resources"]["lut"] > 1000
+        bits.append((run_dir / made["bitstream"]).read_bytes())
+    assert bits[0] == bits[1]
+    assert b"LFE5U-85F" in bits[0][:200]
+    assert str(tmp_path).encode() not in bits[0]
