@@ -121,7 +121,7 @@ def build(
     steps = 2 + TRIES
 
     progress(0, steps, "yosys")
-    text = script(sources, top, parameters(design, clock, rate))
+    text = script(sources, top, parameters(design, clock, rate), dsp=flow.dsp)
     report.write_text(folder.work / "synth.ys", text)
     netlist = folder.work / NETLIST
     key = _key(version(programs["yosys"]), text, *_hashes(_inputs(folder.work)).items())
@@ -236,8 +236,11 @@ def parameters(design: Manifest, clock: pll.Pll, rate: uart.Rate) -> dict[str, i
     }
 
 
-def script(sources: Sequence[str], top: str, values: dict[str, int]) -> str:
-    """The Yosys script that maps `sources` with the parameters `values` of `top`."""
+def script(sources: Sequence[str], top: str, values: dict[str, int], *, dsp: bool) -> str:
+    """The Yosys script that maps `sources` with the parameters `values` of `top`.
+
+    Without `dsp` no product goes to a multiplier block.
+    """
     set_values = " ".join(f"-chparam {name} {value}" for name, value in sorted(values.items()))
     return "\n".join(
         [
@@ -245,7 +248,7 @@ def script(sources: Sequence[str], top: str, values: dict[str, int]) -> str:
             "scratchpad -set abc9.verify 0",
             *(f"read_verilog -defer -sv {name}" for name in sources),
             f"hierarchy -check -top {top} {set_values}",
-            f"synth_ecp5 -top {top}",
+            f"synth_ecp5 -top {top}{'' if dsp else ' -nodsp'}",
             f"write_json {NETLIST}",
             f"log {synth.END}",
             "",

@@ -60,6 +60,7 @@ class Nextpnr(_Table):
         oscillator_mhz: clock on the board that feeds the PLL.
         constraints: LPF file in the board's folder.
         shell: SystemVerilog file in the board's folder, whose module has the same name.
+        dsp: products may go to multiplier blocks; false keeps them in LUTs.
         idcode: other JTAG code for ecppack, "" for the device's own.
     """
 
@@ -69,6 +70,7 @@ class Nextpnr(_Table):
     oscillator_mhz: Megahertz
     constraints: Text
     shell: Text
+    dsp: bool = True
     idcode: str = ""
 
 

@@ -112,14 +112,14 @@ def test_script_and_options(board: Board, design: Manifest) -> None:
     flow = board.nextpnr
     assert flow is not None
     values = ecp5.parameters(design, pll.solve(25.0, 60.0), uart.fastest(60.0))
-    assert ecp5.script(["a.sv", "b.sv"], "ex_ulx3s", values).splitlines() == [
+    assert ecp5.script(["a.sv", "b.sv"], "ex_ulx3s", values, dsp=False).splitlines() == [
         "scratchpad -set abc9.verify 0",
         "read_verilog -defer -sv a.sv",
         "read_verilog -defer -sv b.sv",
         "hierarchy -check -top ex_ulx3s -chparam A_CONTROL 12 -chparam CLKFB_DIV 12 "
         "-chparam CLKI_DIV 5 -chparam CLKOP_CPHASE 4 -chparam CLKOP_DIV 10 -chparam DIVISOR 20 "
         "-chparam EXITS 2 -chparam FRAME 64 -chparam WIDTH 8",
-        "synth_ecp5 -top ex_ulx3s",
+        "synth_ecp5 -top ex_ulx3s -nodsp",
         "write_json netlist.json",
         "log exeunt: end of script",
     ]
@@ -399,8 +399,9 @@ def test_lint_of_the_shell_is_silent(board: Board, exits: int, tmp_path: Path) -
     )
     tool = verilator.find()
     done = subprocess.run(
-        [str(tool.program), "--lint-only", "-Wall", "--quiet", "--no-timing", "--top-module", "ex_ulx3s",
-         f"-GEXITS={exits}", "stand_ins.sv", str(board.file("ex_ulx3s.sv"))],
+        [str(tool.program), "--lint-only", "-Wall", "--quiet", "--no-timing",
+         "--top-module", "ex_ulx3s", f"-GEXITS={exits}", "stand_ins.sv",
+         str(board.file("ex_ulx3s.sv"))],
         cwd=tmp_path, capture_output=True, text=True,
         env={**os.environ, "VERILATOR_ROOT": str(tool.root)},
     )  # fmt: skip
