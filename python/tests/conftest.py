@@ -8,13 +8,42 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exeunt import config, report
+from exeunt import config, registers, report, samples
 
 
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
     """A run folder as all steps leave it, with made-up numbers."""
     return finished_run(tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder as `exeunt compile` leaves it, of a small random network; do not write to it."""
+    return compiled_run(tmp_path_factory.mktemp("compiled") / "run")
+
+
+def compiled_run(folder: Path, count: int = 60) -> Path:
+    from exeunt.hls import stitch
+    from exeunt.reference import controller, network
+
+    folder.mkdir(parents=True)
+    graph = samples.accelerator(seed=3)
+    images = samples.images(count, seed=1)
+    logits = network.run(graph, images).logits
+    scores = [controller.margin(values)[1] for values in logits]
+    first = int(np.quantile(scores[0], 0.6))
+    limits = [first, int(np.median(scores[1][scores[0] < first]))]
+    stitch.write(graph, folder, thresholds=[*limits, None], extra={"clock_mhz": 100.0})
+    labels = logits[-1].argmax(axis=1)
+    np.savez(folder / "splits.npz", test_images=images, test_labels=labels)
+    curve = [[registers.NEVER] * 2, limits, [0, registers.NEVER]]
+    points = [
+        {"thresholds": t, "macs": 900 - 300 * i, "accuracy": 1.0} for i, t in enumerate(curve)
+    ]
+    exits = {"curve": points, "logit_scales": [1.0] * 3}
+    (folder / "exits.json").write_text(json.dumps(exits))
+    return folder
 
 
 def finished_run(folder: Path, frames: int = 60) -> Path:

@@ -131,7 +131,12 @@ def _transport(kind: str) -> Callable[..., Transport]:
 def _board(folder: Path, facts: dict[str, Any], port: str) -> Device:
     name = facts.get("name") or "the board"
     if facts.get("flow") == "nextpnr":
-        return _device(folder, _transport("serial")(port or None), "serial", facts)
+        if not port:
+            raise InputError(
+                f"{name} must be reached through a serial port, got none: name it with --port, "
+                "such as /dev/ttyUSB0"
+            )
+        return _device(folder, _transport("serial")(port), "serial", facts)
     bits = facts.get("bitstream")
     if not bits:
         raise InputError(
@@ -143,7 +148,7 @@ def _board(folder: Path, facts: dict[str, Any], port: str) -> Device:
         raise InputError(
             f"bitstream {path} must be there, got no such file: unpack the deploy package again"
         )
-    return _device(folder, _transport("pynq")(path), "pynq", facts)
+    return _device(folder, _transport("pynq")(folder, path), "pynq", facts)
 
 
 def _device(folder: Path, transport: Transport, kind: str, facts: Mapping[str, Any]) -> Device:

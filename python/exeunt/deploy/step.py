@@ -99,8 +99,9 @@ def _texts(config: Config, facts: Mapping[str, Any], bits: Mapping[str, bytes]) 
     name = next((n for n in sorted(bits) if n.endswith(".bit")), None)
     sensors = [r for r in (facts["sensors"]["total"], *facts["sensors"]["rails"]) if r]
     if serial:
-        run = "The board is reached through its serial port: `pip install pyserial`, and\n"
-        run += "`--port` names it where there are several."
+        run = "The board is at a serial port of this computer: `pip install pyserial`, load the\n"
+        run += "bitstream (`openFPGALoader -b ulx3s network/*.bit` or `fujprog`), then name the\n"
+        run += "port with `--port /dev/ttyUSB0`."
     else:
         run = "Run it as root, or as the user of the board's Jupyter, in the environment of its\n"
         run += "PYNQ image: `source /etc/profile.d/pynq_venv.sh` before."
@@ -110,6 +111,7 @@ def _texts(config: Config, facts: Mapping[str, Any], bits: Mapping[str, bytes]) 
         "TITLE": str(facts["title"]),
         "CLOCK": f"{facts['clock_mhz']:g}",
         "PREFIX": "" if serial else "sudo -E ",
+        "PORT": " --port /dev/ttyUSB0" if serial else "",
         "RUN": run,
         "BITSTREAM": f"The bitstream is `network/{name}`."
         if name
