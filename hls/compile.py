@@ -123,7 +123,7 @@ def build(network: Network, *, config: Config, reach: Sequence[float] | None = N
         scales=[part.scale for part in network.parts[1::2]],
         cycles=cycles,
         overrides=overrides,
-        kernels=config.compile.kernels,
+        kernels=_backend(config),
     )
     check_values(compiled.accelerator, network)
     return compiled
@@ -262,6 +262,10 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     if not model_path.is_file() and config.model.kind == "qonnx" and config.model.file:
         model_path = config.model.file
     exits = _read_exits(run_dir)
+    if config.compile.kernels == "vitis":
+        from exeunt.hls import vitis
+
+        vitis.check()
     network = read_network(
         model_path, config=config, images=_check_images(run_dir), progress=progress
     )
@@ -286,7 +290,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
             network,
             name=f"{config.name}_baseline",
             multipliers=compiled.multipliers,
-            kernels=config.compile.kernels,
+            kernels=_backend(config),
         )
         stitch.write(
             with_fifos(plain.accelerator),
@@ -296,7 +300,31 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
             extra={"clock_mhz": config.compile.clock_mhz, "folding": summary(plain)},
         )
         section["baseline"] = {"multipliers": plain.multipliers, "parts": summary(plain)}
+    if config.compile.kernels == "vitis":
+        section["finn"] = _finn_ips(network, compiled, run_dir, config=config, progress=progress)
     report.update(run_dir, {"compile": section, "hardware": hardware})
+
+
+def _backend(config: Config) -> str:
+    """The kernels our RTL is made of; beside FINN's own IPs it is of ours."""
+    return "exeunt" if config.compile.kernels == "vitis" else config.compile.kernels
+
+
+def _finn_ips(
+    network: Network, compiled: Compiled, run_dir: Path, *, config: Config, progress: Progress
+) -> dict[str, str]:
+    """Build FINN's own IPs of every segment and head."""
+    from exeunt.hls import vitis
+
+    with finn_env.quiet():
+        return vitis.build(
+            network.parts,
+            run_dir / vitis.FOLDER,
+            targets={name: found.target for name, found in compiled.foldings.items()},
+            fpga_part=config.compile.finn_part,
+            clock_mhz=config.compile.clock_mhz,
+            progress=progress,
+        )
 
 
 def with_fifos(accelerator: Accelerator) -> Accelerator:

@@ -14,11 +14,13 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+NO_VIVADO = "/none/Vivado/2024.2"
+
 
 def prepare() -> None:
     """Set what FINN reads from the environment at import, once; what is set already stays."""
     os.environ.setdefault("FINN_BUILD_DIR", str(Path(tempfile.gettempdir()) / "exeunt-finn"))
-    os.environ.setdefault("XILINX_VIVADO", "/none/Vivado/2024.2")  # never run; FINN only looks
+    os.environ.setdefault("XILINX_VIVADO", NO_VIVADO)  # never run; FINN only looks
 
 
 @contextlib.contextmanager

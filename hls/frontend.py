@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,6 +65,7 @@ class Lowered:
 
     name: str
     model: ModelWrapper
+    hardware: ModelWrapper  # the same before layers were specialised, without names of its own
     source: Integer
     result: Integer
     scale: float  # real value of the integer 1 at the output
@@ -163,6 +165,7 @@ def lower(
         if step == "hardware layers":
             _check_converted(model, part.name)
         check(model, step)
+    hardware = ModelWrapper(copy.deepcopy(model.model))
     for node in model.graph.node:
         if node.domain:  # a flattening that stays has none
             getCustomOp(node).set_nodeattr("preferred_impl_style", "rtl")
@@ -172,7 +175,9 @@ def lower(
         check(model, "SpecializeLayers")
     result = model.get_tensor_datatype(model.graph.output[0].name)
     expected = check.expected
-    return Lowered(part.name, model, integer(source), integer(result), drop.scale, inputs, expected)
+    return Lowered(
+        part.name, model, hardware, integer(source), integer(result), drop.scale, inputs, expected
+    )
 
 
 def _run(

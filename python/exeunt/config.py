@@ -212,9 +212,13 @@ class Calibrate(_Section):
 
 
 class Compile(_Section):
-    """From QONNX to RTL: kernels, clock, folding target and the sizes of the controller."""
+    """From QONNX to RTL: kernels, clock, folding target and the sizes of the controller.
 
-    kernels: Literal["exeunt", "finn"] = "exeunt"
+    `kernels` "exeunt" are ours, "finn" FINN's RTL; "vitis" makes FINN's own IPs of every segment
+    and head for the device `finn_part` beside ours, with Vitis HLS and Vivado.
+    """
+
+    kernels: Literal["exeunt", "finn", "vitis"] = "exeunt"
     clock_mhz: Annotated[float, Field(gt=0.0)] = 100.0
     target_cycles: Positive = 1024
     headroom: Annotated[float, Field(ge=1.0)] = 1.5
@@ -222,6 +226,7 @@ class Compile(_Section):
     buffer_frames: Annotated[int, Field(ge=1, le=64)] = 4
     in_flight: Annotated[int, Field(ge=1, le=256)] = 16
     baseline: bool = True
+    finn_part: Annotated[str, Field(min_length=1)] = "xc7z020clg400-1"
 
 
 class Simulate(_Section):

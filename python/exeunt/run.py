@@ -141,7 +141,7 @@ STEPS: tuple[Step, ...] = (
         sections=("name", "model", "compile"),
         inputs=("model.onnx", "exits.json", "splits.npz"),
         outputs=("rtl", "design.f", "manifest.json", "report"),
-        may=("baseline",),
+        may=("baseline", "finn"),
         reports=("compile", "hardware.clock_mhz"),
     ),
     Step(
