@@ -403,6 +403,7 @@ def everything(run_dir: Path, report: Mapping[str, Any]) -> dict[str, Any]:
         blocks(report, manifest),
         bitstreams(report),
         *bench_section.bench(run_dir, manifest),
+        bench_section.packages(report),
         estimates(run_dir),
         summary(report, manifest),
         section("config", "Config", raw) if raw else None,

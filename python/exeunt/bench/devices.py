@@ -21,6 +21,10 @@ GOLDEN = "golden.npz"
 GOLDEN_IMAGES = 64
 RAW_IMAGES = 2
 """Golden images whose logits are compared too."""
+
+ASSUMED_MHZ = 100.0
+"""Clock of a design whose manifest does not say one."""
+
 DEVICES = ("board", "simulated", "modelled")
 
 
@@ -75,8 +79,19 @@ def board_of(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} must be what `exeunt deploy` wrote, got something else: unpack it again"
         )
-    clock = manifests.read(folder, verify=False).data["clock_mhz"]
-    return {"name": "", "flow": "", "clock_mhz": clock, "sensors": {}, "bitstream": None}
+    return {
+        "name": "",
+        "flow": "",
+        "clock_mhz": assumed_mhz(folder),
+        "sensors": {},
+        "bitstream": None,
+    }
+
+
+def assumed_mhz(folder: Path) -> float:
+    """The clock that the design was compiled for."""
+    data = manifests.read(folder, verify=False).data
+    return float(data.get("clock_mhz", ASSUMED_MHZ))
 
 
 def opened(
@@ -107,7 +122,7 @@ def opened(
     facts = dict(board) if board is not None else board_of(folder)
     if device == "board":
         return _board(folder, facts, port)
-    facts |= {"name": device, "clock_mhz": manifests.read(folder, verify=False).data["clock_mhz"]}
+    facts |= {"name": device, "clock_mhz": assumed_mhz(folder)}
     return _device(folder, _transport(device)(folder), device, facts)
 
 

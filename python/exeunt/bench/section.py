@@ -230,3 +230,20 @@ def bench(run_dir: Path, manifest: Mapping[str, Any]) -> list[Part]:
         name = f"bench-{path.stem}"
         found.append(section(name, title, *parts, _sets(data), _engines(data)))
     return found
+
+
+def packages(report: Mapping[str, Any]) -> Part | None:
+    """The deploy packages that were made."""
+    rows = [
+        (
+            entry["board"],
+            entry["archive"],
+            f"{entry['bytes'] / 1e6:.2f} MB",
+            entry["bitstream"] or "none",
+            entry["images"],
+            entry["sha256"],
+        )
+        for entry in report.get("deploy", [])
+    ]
+    head = ("board", "archive", "size", "bitstream", "test images", "sha256")
+    return section("deploy", "Deploy packages", table(head, rows)) if rows else None

@@ -103,7 +103,7 @@ def bench(
         data = taken(Path(file), run_dir, found["name"] if found else board)
     else:
         network = load(run_dir, images=options.images)
-        virtual = {"name": board, "clock_mhz": network.manifest.data["clock_mhz"], "sensors": {}}
+        virtual = {"name": board, "clock_mhz": devices.assumed_mhz(run_dir), "sensors": {}}
         unit = "cycles" if found is None else "s"
         if found is None or not any(found["sensors"].values()):  # refuse before long work
             collect.meter(options, unit=unit, sensors={}, board=(found or virtual)["name"])

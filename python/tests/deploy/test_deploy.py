@@ -116,6 +116,9 @@ def test_report_says_what_was_packed(folder, packed):
     assert entry["bitstream"] == "exeunt.bit"
     assert entry["archive"] == "deploy/small-zcu104.zip"
     assert (entry["images"], entry["onnxruntime"]) == (60, False)
+    page = report.write(folder).read_text()
+    assert '<h2 id="deploy">Deploy packages</h2>' in page
+    assert entry["sha256"] in page
 
 
 def test_without_a_bitstream_it_goes_on_and_says_so(folder):
