@@ -115,7 +115,9 @@ def findings() -> list[Finding]:
             "AMD's installer; without it `exeunt bitstream` writes the project",
             False,
         ),
-        Finding("board", None, "no step", "nothing here talks to a board", False),
+        Finding("onnxruntime", package("onnxruntime"), "bench: a faster processor", pip, False),
+        Finding("pynq", package("pynq"), "bench on a PYNQ board", "on the board's image", False),
+        Finding("pyserial", package("pyserial"), "bench of a board at a serial port", pip, False),
     ]
 
 

@@ -50,7 +50,9 @@ def test_everything_needed_is_found_here():
         "Vivado",
         "GPU",
         "liblz4",
-        "board",
+        "onnxruntime",
+        "pynq",
+        "pyserial",
     ]
     assert set(wanted) <= set(found)
 
