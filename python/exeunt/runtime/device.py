@@ -102,8 +102,12 @@ class Device:
             low, width = found.registers["status"]["fields"]["epoch"]
             return (status >> low) & ((1 << width) - 1) == self._epoch
 
-        transfers = Transfers(self.transport, (found.exits, found.classes), wait, unchanged)
-        return Call(self, transfers)
+        def cut() -> bool:
+            self.registers["control.snapshot"] = 1
+            return bool(self.registers["bad"])
+
+        limits = (found.exits, found.classes)
+        return Call(self, Transfers(self.transport, limits, wait, unchanged, cut))
 
     def fits(self, call: Transfers, count: int) -> bool:
         """A transfer of `count` images may start now: TLAST changes only when nothing is inside."""

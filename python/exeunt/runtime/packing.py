@@ -16,6 +16,8 @@ from exeunt.errors import InputError
 
 Bytes = npt.NDArray[np.uint8]
 
+CHUNK = 1 << 17  # elements at a time, so that what is worked on stays in the cache
+
 
 def frame_bytes(stream: Mapping[str, Any], beat_bytes: int) -> int:
     """Bytes of a frame of `beat_bytes` bytes a beat."""
@@ -79,7 +81,7 @@ def pack(stream: Mapping[str, Any], images: Any, beat_bytes: int | None = None) 
     size = dense if beat_bytes is None else beat_bytes
     beats = found.reshape(len(found) * words, lanes)
     if bits < 8:
-        beats = _narrow(beats, bits)[:, :dense]
+        beats = _narrow(beats, bits)
     if size != dense:
         wide = np.zeros((len(beats), size), np.uint8)
         wide[:, :dense] = beats
@@ -88,22 +90,48 @@ def pack(stream: Mapping[str, Any], images: Any, beat_bytes: int | None = None) 
 
 
 def _narrow(beats: Bytes, bits: int) -> Bytes:
-    """Elements of `bits` < 8 bits, uint8 (B, lanes), brought together in rows of bytes."""
+    """Elements of `bits` < 8 bits, uint8 (B, lanes), to uint8 (B, ceil(lanes * bits / 8))."""
     rows, lanes = beats.shape
     if lanes == 1:
         return beats & np.uint8((1 << bits) - 1)
-    if lanes % 8:
-        wide = np.zeros((rows, lanes + 8 - lanes % 8), np.uint8)
-        wide[:, :lanes] = beats
-        beats = wide
-    words = beats.reshape(-1).view("<u8")
-    # eight elements: neighbours close their gaps, then pairs, then fours
+    dense = -(-lanes * bits // 8)
+    found = np.empty((rows, dense), np.uint8)
+    step = max(1, CHUNK // lanes)
+    for first in range(0, rows, step):
+        part = beats[first : first + step]
+        squeeze = _by_lane if lanes < 8 else _by_eight
+        found[first : first + step] = squeeze(part, bits)[:, :dense]
+    return found
+
+
+def _by_lane(beats: Bytes, bits: int) -> Bytes:
+    """Fewer than eight lanes: each lane is shifted to its place in one word a beat."""
+    rows, lanes = beats.shape
+    kind = np.dtype(
+        next(t for t in ("<u2", "<u4", "<u8") if lanes * bits <= 8 * np.dtype(t).itemsize)
+    )
+    mask = kind.type((1 << bits) - 1)
+    words = beats[:, 0].astype(kind) & mask
+    for lane in range(1, lanes):
+        words |= (beats[:, lane].astype(kind) & mask) << kind.type(bits * lane)
+    return words.view(np.uint8).reshape(rows, -1)
+
+
+def _by_eight(beats: Bytes, bits: int) -> Bytes:
+    """Eight elements in a word: neighbours close their gap, then pairs, then fours."""
+    rows, lanes = beats.shape
+    wide = np.zeros((rows, -(-lanes // 8) * 8), np.uint8)
+    wide[:, :lanes] = beats
+    words = wide.reshape(-1).view("<u8")
+    words &= _ones(bits, 8)
+    spare = np.empty_like(words)
     step = 8
-    words = words & _ones(bits, step)
     while step < 64:
         width = bits * step // 8
-        low, high = _ones(width, 2 * step), _ones(width, 2 * step) << np.uint64(step)
-        words = (words & low) | ((words & high) >> np.uint64(step - width))
+        np.bitwise_and(words, _ones(width, 2 * step), out=spare)
+        words &= _ones(width, 2 * step) << np.uint64(step)
+        words >>= np.uint64(step - width)
+        words |= spare
         step *= 2
     return words.view(np.uint8).reshape(-1, 8)[:, :bits].reshape(rows, -1)
 

@@ -155,7 +155,7 @@ class Simulated:
 
     # ------------------------------------------------------------------ disturbances, for tests
 
-    def cut(self, beats: int) -> None:
+    def cut(self, beats: int | None) -> None:
         """The next transfer ends after `beats` beats, with TLAST: of the wrong length."""
         self._cut = beats
 

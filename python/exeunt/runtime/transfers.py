@@ -34,18 +34,22 @@ class Transfer:
 class Transfers:
     """The transfers of one call, the oldest first; `ready` came back and was not handed out yet.
 
-    `started`: transfers that the transport has taken of those `under_way`.
+    `started`: transfers that the transport has taken of those `under_way`; `asked`: the
+    oldest was to be collected.
     `limits`: exits and classes of the network. `unchanged`: whether the device was not reset since.
+    `cut`: whether it met a short frame since, which raw logits do not say.
     """
 
     transport: Transport
     limits: tuple[int, int]
     timeout: Callable[[int], float]
     unchanged: Callable[[], bool]
+    cut: Callable[[], bool]
     under_way: deque[Transfer] = field(default_factory=deque)
     ready: deque[tuple[Transfer, npt.NDArray[np.void]]] = field(default_factory=deque)
     raw: bool = False
     started: int = 0
+    asked: bool = False
     broken: DeviceError | None = None
 
     @property
@@ -68,6 +72,7 @@ class Transfers:
             TransferError: the transport's, or records that cannot be believed.
         """
         oldest = self.under_way[0]
+        self.asked = True
         records = self.transport.collect(self.timeout(oldest.count))
         table = self._believe(oldest, records)
         if not self.unchanged():
@@ -75,8 +80,11 @@ class Transfers:
                 "the accelerator was reset by somebody else while it answered "
                 f"{oldest.count} images"
             )
+        if self.raw and self.cut():
+            raise TransferFault(f"the frame of image {oldest.first} was cut short on the way in")
         self.under_way.popleft()
         self.started -= 1
+        self.asked = False
         self.ready.append((oldest, table))
 
     def _believe(self, transfer: Transfer, records: Bytes) -> npt.NDArray[np.void]:
@@ -120,7 +128,7 @@ class Transfers:
 
     def arrived(self) -> Bytes:
         """Records of the oldest transfer that are here, without waiting for more."""
-        if not self.started:
+        if self.asked or not self.started:
             return NOTHING
         try:
             return self.transport.collect(0)

@@ -23,10 +23,22 @@ from exeunt.runtime.simulated import Simulated
 
 COUNT = 120
 
-_SPEC = importlib.util.spec_from_file_location("board", Path(__file__).with_name("board.py"))
-_MODULE = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(_MODULE)
-Board, FakePynq = _MODULE.Board, _MODULE.FakePynq
+
+def _sibling(name: str):
+    """Another file of this folder, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+BOARD, NULL = _sibling("board"), _sibling("null")
+
+
+@pytest.fixture
+def null():
+    """The module with a transport that answers without a device."""
+    return NULL
 
 
 @dataclass(frozen=True)
@@ -87,9 +99,9 @@ def device(small: Small, simulated: Simulated) -> Iterator[Accelerator]:
 
 
 @pytest.fixture
-def board(small: Small, simulated: Simulated, monkeypatch, tmp_path) -> FakePynq:
+def board(small: Small, simulated: Simulated, monkeypatch, tmp_path):
     """PYNQ's module over a board with the small design, and its bitstream's file."""
-    found = FakePynq(Board(simulated.device, simulated.beat_bytes))
+    found = BOARD.FakePynq(BOARD.Board(simulated.device, simulated.beat_bytes))
     monkeypatch.setitem(sys.modules, "pynq", found)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
