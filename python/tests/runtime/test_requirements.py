@@ -18,7 +18,7 @@ import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        if top in ("numpy", "exeunt", "null") or top in sys.stdlib_module_names and top != "tomllib":
+        if top in {"numpy", "exeunt", "null", *sys.stdlib_module_names} - {"tomllib"}:
             return None
         raise ModuleNotFoundError(f"no {name} on a board")
 
