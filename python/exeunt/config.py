@@ -241,6 +241,7 @@ class Synth(_Section):
 
     targets: Annotated[tuple[Literal["xc7", "xcup", "ecp5"], ...], Field(min_length=1)] = (
         "xc7",
+        "xcup",
         "ecp5",
     )
 

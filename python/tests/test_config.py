@@ -41,7 +41,7 @@ def test_shipped_configs_survive_a_round_trip(name):
 def test_defaults_and_heads():
     loaded = config.parse(BASE)
     assert loaded.compile.kernels == "exeunt"
-    assert loaded.synth.targets == ("xc7", "ecp5")
+    assert loaded.synth.targets == ("xc7", "xcup", "ecp5")
     assert loaded.model.head(1) == (config.Linear(linear=10),)
     assert loaded.model.head(0)[1:] == (config.Linear(linear=16), config.Linear(linear=10))
     explicit = config.parse(BASE.replace("head = []", "head = [{ linear = 10, weight_bits = 8 }]"))

@@ -141,14 +141,14 @@ def test_report_gets_every_target_and_the_baseline(design, fake, tmp_path):
     )
     told = []
     entries = synth.synth(config.load("digits"), design, progress=lambda *a: told.append(a[:2]))
-    assert [e["target"] for e in entries] == ["xc7", "ecp5"]
+    assert [e["target"] for e in entries] == ["xc7", "xcup", "ecp5"]
     assert entries[0]["tool"] == "Yosys 0.99"
     found = report.read(design)
     assert found["synthesis"] == entries
     assert found["hardware"]["resources"]["lut"] == 1 + 3 + 1
     assert found["hardware"]["baseline"]["resources"] == found["hardware"]["resources"]
-    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
-    assert len(json.loads((design / "synth.json").read_text())) == 3
+    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    assert len(json.loads((design / "synth.json").read_text())) == 4
     assert not list(design.glob("synth/.work*"))
 
 
