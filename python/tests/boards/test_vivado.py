@@ -264,7 +264,7 @@ def test_reports_of_ultrascale_and_of_nothing(tmp_path):
     assert vivado_reports.power(path) is None
 
 
-def test_command_line(design, no_vivado, capsys, monkeypatch):
+def test_command_line(design, no_vivado, capsys, tmp_path):
     state = run.State(design)
     state.save()
 
@@ -277,6 +277,12 @@ def test_command_line(design, no_vivado, capsys, monkeypatch):
     code, out, _ = call("--board", "zcu104")
     assert code == 0
     assert "no bitstream was made, because no Vivado is on the PATH" in out
+    mine = tmp_path / "mine"
+    shutil.copytree(targets.load("zcu104").folder, mine)
+    code, out, _ = call("--board", str(mine))
+    assert code == 0
+    assert (design / "bitstream" / "mine" / "project" / "build.tcl").exists()
+    assert set(entries(design)) == {"xc7", "zcu104", "mine"}
     code, _, err = call()
     assert code == 2
     assert "exeunt: board must be one of kv260, " in err
@@ -297,4 +303,3 @@ def test_doctor_asks_vivado_its_way(fake):
     found = {item.tool: item for item in doctor.findings()}["Vivado"]
     assert found.version == "2023.2"
     assert "bitstream" in found.enables
-    assert targets.names()

@@ -244,6 +244,7 @@ FAULTS = [  # file, what stands there, what instead, what must be noticed
     ("ip/src/exeunt_ip.v", ".m_axis_tkeep(m_axis_tkeep)", ".m_axis_tkeep()", "is not passed on"),
     ("ip/src/exeunt_ip.v", "[127:0] m_axis_tdata", "[63:0] m_axis_tdata",
      "ports of exeunt_ip and exeunt_top differ"),
+    ("ip/src/exeunt_ip.v", "PROTOCOL AXI4LITE", "PROTOCOL AXI4", "s_axil is not AXI4-Lite"),
     ("build.tcl", "file normalize ip]", "file normalize .]", "is not in the catalog"),
     ("build.tcl", "clk_fpga_0", "clk_pl_0", "clock clk_pl_0 does not exist"),
     ("build.tcl", "top exeunt_wrapper", "top exeunt_ip", "launch_runs impl_1"),

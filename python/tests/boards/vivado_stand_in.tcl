@@ -506,6 +506,7 @@ proc read_ip {wrapper top} {
     lappend theirs [list $direction $high $pin]
   }
   if {[lsort $mine] ne [lsort $theirs]} { finding "ports of exeunt_ip and exeunt_top differ" }
+  if {![regexp {XIL_INTERFACENAME s_axil, PROTOCOL AXI4LITE,} $text]} { finding "s_axil is not AXI4-Lite" }
   if {[llength $mine] < 29} { finding "exeunt_ip has only [llength $mine] ports" }
   # memories: every file that a source names, and every one there is, must be in the IP as such
   set names [lmap path [glob -nocomplain ip/src/*.{hex,mem,dat}] {file tail $path}]
