@@ -6,6 +6,7 @@ import warnings
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
+    from brevitas.core.function_wrapper import RoundSte, TensorClamp
     from brevitas.core.scaling import ScalingImplType
     from brevitas.export import export_qonnx
     from brevitas.graph.calibrate import quantization_status_manager
@@ -27,7 +28,9 @@ __all__ = [
     "QuantLinear",
     "QuantNonLinearActLayer",
     "QuantReLU",
+    "RoundSte",
     "ScalingImplType",
+    "TensorClamp",
     "Uint8ActPerTensorFloat",
     "export_qonnx",
     "quantization_status_manager",

@@ -29,6 +29,12 @@ class Layer:
     contribution: Tensor  # (N, C, H, W) or (N, F)
     weights: tuple[OfWeights, ...]  # their sum is (n, *weight.shape) for a slice of n images
 
+    @classmethod
+    def absent(cls, call: Call, count: int) -> Layer:
+        """A layer that has no part in an exit."""
+        nothing = call.output.new_zeros(()).expand(count, *call.output.shape[1:])
+        return cls(call.name, call.module, nothing, ())
+
 
 @dataclass(frozen=True)
 class Pass:
@@ -153,14 +159,15 @@ def _merged(layers: list[Layer]) -> tuple[Layer, ...]:
 
 def _backward(
     output: Tensor, slope: Tensor, batch: Tensor, trace: Trace
-) -> tuple[Tensor, list[Tensor]]:
-    """Gradient of sum(output * slope) at the batch and at every call's output."""
+) -> tuple[Tensor, list[Tensor | None]]:
+    """Gradient of sum(output * slope) at the batch and at every call's output (None: no part)."""
     wanted = [batch, *(call.output for call in trace.calls)]
     grads = torch.autograd.grad(
         (output * slope).sum(), wanted, retain_graph=True, allow_unused=True
     )
-    filled = [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, grads, strict=True)]
-    return filled[0], filled[1:]
+    found: list[Tensor | None] = list(grads)
+    first = torch.zeros_like(batch) if found[0] is None else found[0]
+    return first, found[1:]
 
 
 def _deeplift(
@@ -182,19 +189,26 @@ def _deeplift(
         pixels, grads = _backward(outputs[index][:count], slope, batch, trace)
         layers = []
         for call, grad in zip(trace.calls, grads, strict=True):
-            value, given = call.output.detach(), call.input
-            layers.append(
-                Layer(
-                    call.name,
-                    call.layer.module,
-                    grad[:count] * (value[:count] - value[count:]),
-                    (_flow(call, given[:count] - given[count:], grad[:count]),),
-                )
-            )
+            if grad is None:
+                layers.append(Layer.absent(call, count))
+                continue
+            here = grad[:count]
+            flow = functools.partial(_rescaled_flow, call, here)
+            layers.append(Layer(call.name, call.module, here * call.change, (flow,)))
         gap = question.value(logits, target, rival) - question.value(base, target, rival)
         pixels = pixels[:count] * (images - reference)
         found.append(Pass(index, target, gap, pixels, _merged(layers)))
     return found
+
+
+def _rescaled_flow(call: Call, grad: Tensor, part: slice) -> Tensor:
+    """What flows through each weight: input difference times weight times multiplier."""
+    x = call.input[: call.count][part] - (
+        call.input[call.count :]
+        if len(call.input) == call.count + 1
+        else call.input[call.count :][part]
+    )
+    return call.layer.correlated(x, grad[part]) * call.layer.weight
 
 
 def _flow(call: Call, x: Tensor, grad: Tensor) -> OfWeights:
@@ -218,15 +232,13 @@ def _relevance(
         target, rival = question.answer(logits)
         slope = question.slope(logits, target, rival)
         pixels, grads = _backward(outputs[index], slope, batch, trace)
-        layers = [
-            Layer(
-                call.name,
-                call.layer.module,
-                grad * call.output.detach(),
-                (functools.partial(_relevance_flow, call, method, grad),),
-            )
-            for call, grad in zip(trace.calls, grads, strict=True)
-        ]
+        layers = []
+        for call, grad in zip(trace.calls, grads, strict=True):
+            if grad is None:
+                layers.append(Layer.absent(call, len(images)))
+                continue
+            flow = functools.partial(_relevance_flow, call, method, grad)
+            layers.append(Layer(call.name, call.module, grad * call.output.detach(), (flow,)))
         gap = (logits * slope).sum(1)
         found.append(Pass(index, target, gap, pixels * images, _merged(layers)))
     return found
@@ -259,6 +271,9 @@ def _gradient(
         pixels, grads = _backward(outputs[index], slope, batch, trace)
         layers = []
         for call, grad in zip(trace.calls, grads, strict=True):
+            if grad is None:
+                layers.append(Layer.absent(call, len(images)))
+                continue
             value = call.output.detach()
             weights: OfWeights
             if method == "saliency":
@@ -268,7 +283,7 @@ def _gradient(
                 part, weights = mean * value, _flow(call, call.input, mean.expand_as(value))
             else:
                 part, weights = grad * value, _flow(call, call.input, grad)
-            layers.append(Layer(call.name, call.layer.module, part, (weights,)))
+            layers.append(Layer(call.name, call.module, part, (weights,)))
         if method == "saliency":
             shown = pixels.abs()
         elif method == "grad-cam":
@@ -322,7 +337,7 @@ def _integrated(
     asked = {e: question.answer(ends[e]) for e in chosen}
     pixels = {e: torch.zeros_like(images) for e in chosen}
     layers: dict[int, list[Layer]] = {e: [] for e in chosen}
-    before: dict[int, tuple[Tensor, list[Tensor]]] = {}
+    before: dict[int, tuple[Tensor, list[Tensor | None]]] = {}
     calls: list[Call] = []
     for step in range(STEPS + 1):
         batch = (reference + (images - reference) * (step / STEPS)).detach().requires_grad_()
@@ -336,12 +351,16 @@ def _integrated(
                 last = before[e]
                 pixels[e] += 0.5 * (here[0] + last[0]) * (images - reference) / STEPS
                 for k, (old, new) in enumerate(zip(calls, trace.calls, strict=True)):
-                    mean = 0.5 * (here[1][k] + last[1][k])
+                    now, then = here[1][k], last[1][k]
+                    if now is None or then is None:
+                        layers[e].append(Layer.absent(new, len(images)))
+                        continue
+                    mean = 0.5 * (now + then)
                     change = new.output.detach() - old.output
                     flow = _flow(new, new.input - old.input, mean)
-                    layers[e].append(Layer(new.name, new.layer.module, mean * change, (flow,)))
+                    layers[e].append(Layer(new.name, new.module, mean * change, (flow,)))
             before[e] = here
-        calls = [Call(c.name, c.layer, c.input, c.output.detach()) for c in trace.calls]
+        calls = [Call(c.name, c.module, c.input, c.output.detach()) for c in trace.calls]
     found = []
     for e in chosen:
         target, rival = asked[e]

@@ -6,7 +6,8 @@ residual additions need no rule of their own.
 
 DeepLIFT (Shrikumar, Greenside, Kundaje, ICML 2017), rescale: an elementwise layer, however many
 steps it has inside, passes m_in = m_out * (y - y_r) / (x - x_r), and so keeps
-sum of contributions = y - y_r exactly. Where x = x_r the straight-through derivative stands in.
+sum of contributions = y - y_r exactly. Where x = x_r the straight-through derivative stands in; so
+it does where the two differ by float noise alone and a rounding tie falls on different sides.
 
 Max pooling: a window's output is x_a for the image and r_b for the reference. With d = x - r and
 dy = x_a - r_b the winners bound it, d_b <= dy <= d_a, so dy = t d_a + (1 - t) d_b with one t in
@@ -17,6 +18,7 @@ LRP (Bach et al., PLoS ONE 2015): relevance is m * x; see `relevance`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -37,15 +39,17 @@ class Scaled(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, value: Tensor, slope: Tensor) -> Tensor:
         """X (B, ...), value (B, ...), slope (N, ...) with N <= B."""
         ctx.save_for_backward(slope)
-        ctx.rest = len(x) - len(slope)
         return value.view_as(value)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         """Gradient of x."""
         (slope,) = ctx.saved_tensors
-        inner = grads[0][: len(slope)] * slope
-        return F.pad(inner, (0, 0) * (inner.dim() - 1) + (0, ctx.rest)), None, None
+        count = len(slope)
+        inner = grads[0].new_empty(grads[0].shape)
+        torch.mul(grads[0][:count], slope, out=inner[:count])
+        inner[count:].zero_()
+        return inner, None, None
 
 
 class Mixed(torch.autograd.Function):
@@ -151,21 +155,24 @@ def _signs(layer: Affine, x: Tensor, value: Tensor, grad: Tensor) -> tuple[Tenso
     return up, down
 
 
-def secant(x: Tensor, y: Tensor, count: int, slope: Tensor, *, zero: bool) -> Tensor:
+def secant(x: Tensor, y: Tensor, count: int, slope: Callable[[], Tensor], *, zero: bool) -> Tensor:
     """(y - y_r) / (x - x_r) of an elementwise layer, `slope` where the two inputs are equal.
 
     x, y (B, ...) hold `count` images, then their references; with `zero` there are none and the
-    reference is x = y = 0. `slope` (B, ...) is the straight-through derivative.
+    reference is x = y = 0. `slope()` (B, ...) is the straight-through derivative.
     """
-    image, out = x[:count], y[:count]
+    image = x[:count]
     if zero:
-        run, rise, size = image, out, image.abs()
-        same = size <= 1e-12
+        run, rise = image.clone(), y[:count].clone()
+        same = run.abs() <= 1e-12
     else:
-        reference = x[count:]
-        run, rise = image - reference, out - y[count:]
-        same = run.abs() <= _SAME * torch.maximum(image.abs(), reference.abs())
-    return torch.where(same, slope[:count], rise / torch.where(same, 1.0, run))
+        run, rise = image - x[count:], y[:count] - y[count:]
+        # a rounding tie that float noise decides: the secant would be that noise
+        same = (run.abs() <= image.abs().mul_(_SAME)) & ((run == 0) | (rise != 0))
+    if not bool(same.any()):
+        return rise.div_(run)
+    rise.div_(run.masked_fill_(same, 1.0))
+    return torch.where(same, slope()[:count], rise)
 
 
 def winners(pool: nn.MaxPool2d, x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:

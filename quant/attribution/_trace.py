@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,14 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from exeunt.errors import InputError
-from exeunt.quant._brevitas import ActQuantProxyFromInjectorBase, QuantNonLinearActLayer
+from exeunt.quant._brevitas import (
+    ActQuantProxyFromInjectorBase,
+    QuantIdentity,
+    QuantNonLinearActLayer,
+    QuantReLU,
+    RoundSte,
+    TensorClamp,
+)
 from exeunt.quant.attribution import _rules
 from exeunt.quant.attribution._linear import LINEAR, Affine, affine, plainly_padded
 
@@ -86,9 +94,20 @@ class Call:
     """One use of a linear layer; `output` is where the gradient is asked for."""
 
     name: str
-    layer: Affine
+    module: nn.Module
     input: Tensor  # detached (B, ...)
     output: Tensor  # (B, ...), behind a folded batch norm for LRP
+    count: int = 0  # images in the batch; the rest are references
+
+    @functools.cached_property
+    def layer(self) -> Affine:
+        """Its weights, with a folded batch norm for LRP."""
+        return affine(self.module)
+
+    @functools.cached_property
+    def change(self) -> Tensor:
+        """Outputs of the images less those of their references, for DeepLIFT."""
+        return self.output.detach()[: self.count] - self.output.detach()[self.count :]
 
 
 class Trace(TorchFunctionMode):
@@ -100,6 +119,7 @@ class Trace(TorchFunctionMode):
         self.calls: list[Call] = []
         self.activations: list[Tensor] = []  # (B, C, H, W) behind activations, for gradients only
         self.places: list[str] = []
+        self._steps: dict[int, Tensor | None] = {}  # of plain rounding quantizers
         self._inside = 0  # > 0: in a layer whose insides need no rule
         self._waiting: dict[int, tuple[Any, Tensor]] = {}  # inputs of elementwise layers
         self._folding: dict[int, tuple[Call, Tensor]] = {}  # outputs that a batch norm may take
@@ -114,7 +134,7 @@ class Trace(TorchFunctionMode):
         """
         hooks = []
         try:
-            for name, module in self.network.named_modules():
+            for name, module in _parts("", self.network):
                 before, after = self._hooks(name, module)
                 if before is not None:
                     hooks.append(module.register_forward_pre_hook(before))
@@ -157,11 +177,12 @@ class Trace(TorchFunctionMode):
         if self.method == GRADIENT:
             return None, self._note if isinstance(module, _ELEMENTWISE) else None
         if isinstance(module, _ELEMENTWISE):
+            self._steps[id(module)] = _step_of(module)
             return self._enter_elementwise, self._leave_elementwise
         if isinstance(module, ActQuantProxyFromInjectorBase):
             if not getattr(module, "is_quant_enabled", False):
                 return None, None
-            return self._enter_proxy, self._leave_proxy
+            return self._enter_elementwise, self._leave_elementwise
         if isinstance(module, nn.MaxPool2d):
             return self._enter, self._leave_pool(module)
         if isinstance(module, _PASSIVE):
@@ -202,7 +223,7 @@ class Trace(TorchFunctionMode):
     def _leave_linear(self, name: str, module: nn.Module) -> Callable[..., Any]:
         def hook(module: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
             x, value = plain(args[0]), plain(out)
-            call = Call(name, affine(module), x.detach(), value)
+            call = Call(name, module, x.detach(), value, self.count)
             self.calls.append(call)
             if self.method in LRP:
                 call.output = _rules.Relevant.apply(x, value.detach(), call.layer, self.method)
@@ -236,26 +257,24 @@ class Trace(TorchFunctionMode):
 
     def _enter_elementwise(self, module: nn.Module, args: tuple[Any, ...]) -> Any:
         self._inside += 1
-        leaf = plain(args[0]).detach().requires_grad_()
+        leaf = plain(args[0]).detach()
+        if self._steps.get(id(module)) is None:
+            leaf.requires_grad_()
         self._waiting[id(module)] = (args[0], leaf)
         given = leaf.clone() if getattr(module, "inplace", False) else leaf
         return (with_value(args[0], given), *args[1:])
 
     def _leave_elementwise(self, module: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
         old, leaf = self._waiting.pop(id(module))
-        out = with_value(out, self._straightened(plain(old), leaf, plain(out)))
+        step, value = self._steps.get(id(module)), plain(out)
+        rounded = None
+        if step is not None:  # rounding passes the gradient on, ReLU and clipping do not
+            rounded = functools.partial(
+                _unclipped, leaf, value, step, isinstance(module, QuantReLU)
+            )
+        out = with_value(out, self._straightened(plain(old), leaf, value, rounded))
         self._inside -= 1
         return out
-
-    def _enter_proxy(self, module: nn.Module, args: tuple[Any, ...]) -> Any:
-        if self._waiting:  # inside an activation that is one step as a whole
-            return None
-        return self._enter_elementwise(module, args)
-
-    def _leave_proxy(self, module: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
-        if id(module) not in self._waiting:
-            return None
-        return self._leave_elementwise(module, args, out)
 
     def _leave_pool(self, pool: nn.MaxPool2d) -> Callable[..., Any]:
         def hook(module: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
@@ -267,14 +286,26 @@ class Trace(TorchFunctionMode):
 
         return hook
 
-    def _straightened(self, x: Tensor, leaf: Tensor, value: Tensor) -> Tensor:
+    def _straightened(
+        self,
+        x: Tensor,
+        leaf: Tensor,
+        value: Tensor,
+        slope: Callable[[], Tensor] | None = None,
+    ) -> Tensor:
         """`value`, whose gradient to x is the secant; `leaf` is x cut off from the graph."""
-        slope = torch.zeros_like(leaf)
-        if value.requires_grad:
-            slope = torch.autograd.grad(value.sum(), leaf)[0]
-        image = self.count if self.method == RESCALE else len(x)
+
+        def derivative() -> Tensor:
+            if not value.requires_grad:
+                return torch.zeros_like(leaf)
+            return torch.autograd.grad(value.sum(), leaf)[0]
+
         found = _rules.secant(
-            leaf.detach(), value.detach(), image, slope, zero=self.method != RESCALE
+            leaf.detach(),
+            value.detach(),
+            self.count if self.method == RESCALE else len(x),
+            slope or derivative,
+            zero=self.method != RESCALE,
         )
         return _rules.Scaled.apply(x, value.detach(), found)
 
@@ -322,6 +353,45 @@ class Trace(TorchFunctionMode):
             f"{where} must be made of layers that {self.method} has a rule for, got {bare}: use a "
             "layer of torch.nn or Brevitas for it, or another method"
         )
+
+
+def _parts(name: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """All modules by name but those inside a layer; a layer's own activation quantizers too."""
+    yield name, module
+    if isinstance(module, (*_ELEMENTWISE, *_PASSIVE, nn.MaxPool2d, ActQuantProxyFromInjectorBase)):
+        return
+    for key, child in module.named_children():
+        if not isinstance(module, LINEAR) or isinstance(child, ActQuantProxyFromInjectorBase):
+            yield from _parts(f"{name}.{key}" if name else key, child)
+
+
+def _step_of(module: nn.Module) -> Tensor | None:
+    """Step of a plain rounding quantizer, whose straight-through derivative needs no second pass.
+
+    None for everything else.
+    """
+    if not isinstance(module, QuantReLU | QuantIdentity):
+        return None
+    proxy = module.act_quant
+    fused = getattr(proxy, "fused_activation_quant_proxy", None)
+    quantizer = getattr(fused, "tensor_quant", None)
+    if not getattr(proxy, "is_quant_enabled", False) or quantizer is None:
+        return None
+    inner = getattr(quantizer, "int_quant", None)
+    if not isinstance(getattr(inner, "float_to_int_impl", None), RoundSte):
+        return None
+    if not isinstance(getattr(inner, "tensor_clamp_impl", None), TensorClamp):
+        return None
+    if module.input_quant.is_quant_enabled:
+        return None
+    scale = proxy.scale()
+    return scale if isinstance(scale, Tensor) and scale.numel() == 1 else None
+
+
+def _unclipped(x: Tensor, value: Tensor, step: Tensor, relu: bool) -> Tensor:
+    """1 where a quantizer only rounded x to `value`, 0 where it clipped, as x's dtype."""
+    near = (value - x).abs_() <= step * (0.5 + 1e-5)
+    return (near & (x > 0) if relu else near).to(x.dtype)
 
 
 def _tracked(value: Any) -> int:

@@ -185,43 +185,54 @@ class _Tally:
         self.filters: dict[str, _Mean] = {}
         self.weights: dict[str, _Mean] = {}
         self.activations: dict[str, _Mean] = {}
+        self.absent: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
 
     def add(self, layer: Layer, target: Tensor) -> None:
-        with torch.no_grad():
-            self._add(layer, target)
-
-    def _add(self, layer: Layer, target: Tensor) -> None:
-        values = layer.contribution
-        if values.dim() > 2 and isinstance(layer.module, nn.Linear):
-            values = values.flatten(1, -2).sum(1)  # positions come first there
-        places = values.flatten(2) if values.dim() > 2 else values[:, :, None]
-        total = places.abs().sum(2) if self.aggregate == "absolute" else places.sum(2)
-        finite(total, f"scores of layer {layer.name}", self.method)
-        self._mean(self.filters, layer.name, self.aggregate).add(total, target)
-        self._mean(self.activations, layer.name, "absolute").add(layer.contribution, target)
-        if not self.wanted:
+        """Count a batch in."""
+        weight: Tensor = layer.module.weight  # type: ignore[assignment]
+        if not layer.weights:  # no part in this exit
+            self.absent[layer.name] = (tuple(layer.contribution.shape[1:]), tuple(weight.shape))
             return
-        mean = self._mean(self.weights, layer.name, self.aggregate)
-        size = layer.module.weight.numel()  # type: ignore[operator]
-        step = max(1, _AT_ONCE // int(size))
-        for start in range(0, len(values), step):
+        name = layer.name
+        if name not in self.filters:
+            self.filters[name] = _Mean(self.aggregate)
+            self.weights[name] = _Mean(self.aggregate)
+            self.activations[name] = _Mean("signed")  # of magnitudes
+        with torch.no_grad():
+            values = layer.contribution
+            if values.dim() > 2 and isinstance(layer.module, nn.Linear):
+                values = values.transpose(1, -1)  # positions come first there
+            magnitude = values.abs()
+            source = magnitude if self.aggregate == "absolute" else values
+            self.filters[name].add(source.flatten(2).sum(2) if source.dim() > 2 else source, target)
+            self.activations[name].add(magnitude, target)
+            if self.wanted:
+                self._add_weights(layer, target, weight.numel())
+
+    def _add_weights(self, layer: Layer, target: Tensor, size: int) -> None:
+        step = max(1, _AT_ONCE // size)
+        for start in range(0, len(target), step):
             part = slice(start, start + step)
-            flow = sum(weights(part) for weights in layer.weights)
-            assert isinstance(flow, Tensor)
-            finite(flow, f"weight scores of layer {layer.name}", self.method)
-            mean.add(flow, target[part])
+            first, *more = (weights(part) for weights in layer.weights)
+            self.weights[layer.name].add(sum(more, start=first), target[part])
 
-    @staticmethod
-    def _mean(table: dict[str, _Mean], name: str, aggregate: str) -> _Mean:
-        return table.setdefault(name, _Mean(aggregate))
+    def result(self, order: Sequence[str]) -> Scores:
+        """All scores, layers in `order`."""
+        filters, weights, single = {}, {}, {}
+        for name in order:
+            if name in self.filters:
+                filters[name] = self._finite(self.filters[name], name)
+                single[name] = self.activations[name].result()
+                if self.wanted:
+                    weights[name] = self._finite(self.weights[name], name)
+            elif name in self.absent:
+                values, weight = self.absent[name]
+                filters[name], single[name] = np.zeros(weight[0]), np.zeros(values)
+                if self.wanted:
+                    weights[name] = np.zeros(weight)
+        return Scores(filters, weights, single)
 
-    def result(self, names: Sequence[str]) -> Scores:
-        filters = {name: mean.result() for name, mean in self.filters.items()}
-        weights = {name: mean.result() for name, mean in self.weights.items()}
-        single = {name: mean.result() for name, mean in self.activations.items()}
-        ordered = [name for name in names if name in filters]
-        return Scores(
-            {n: filters[n] for n in ordered},
-            {n: weights[n] for n in ordered if n in weights},
-            {n: single[n] for n in ordered},
-        )
+    def _finite(self, mean: _Mean, name: str) -> Array:
+        found = mean.result()
+        finite(torch.from_numpy(found), f"scores of layer {name}", self.method)
+        return found

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import warnings
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 
 from exeunt import config
-from exeunt.quant.attribution import METHODS, activations, attribute, scores
+from exeunt.quant._brevitas import QuantIdentity, QuantReLU
+from exeunt.quant.attribution import METHODS, _passes, activations, attribute, scores
 from exeunt.quant.model import MultiExitNetwork
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """Integrated gradients in four steps: enough to see what sums up."""
+    monkeypatch.setattr(_passes, "STEPS", 4)
+
 
 STAGES = """
 name = "x"
@@ -28,13 +41,19 @@ head = [{{ linear = 9 }}, {{ linear = 7 }}]
 """
 
 
+@functools.cache
 def network(bits: int = 4, pool: str = "max") -> MultiExitNetwork:
-    """Random weights, and batch norms that have seen images."""
+    """Random weights, steps that differ as learned ones do, batch norms that have seen images."""
     torch.manual_seed(bits)
     found = MultiExitNetwork(config.parse(STAGES.format(bits=bits, pool=pool)).model)
-    batch = torch.from_numpy(images(64)).permute(0, 3, 1, 2).float()
+    random = np.random.default_rng(bits)
+    for module in found.modules():
+        if isinstance(module, QuantReLU | QuantIdentity):
+            for parameter in module.parameters():
+                parameter.data *= random.uniform(0.6, 1.1)
+    batch = torch.from_numpy(images(24)).permute(0, 3, 1, 2).float()
     with torch.no_grad():
-        for _ in range(30):
+        for _ in range(8):
             found(batch)
     return found.eval()
 
@@ -94,7 +113,7 @@ def test_a_weight_score_is_what_the_logit_loses_without_it():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_network_is_left_alone(method):
-    net = network().train()
+    net = copy.deepcopy(network()).train()
     net.segments[0].eval()
     next(net.parameters()).requires_grad_(False)
     before = {k: v.clone() for k, v in net.state_dict().items()}
@@ -109,3 +128,107 @@ def test_the_network_is_left_alone(method):
     assert [p.requires_grad for p in net.parameters()].count(False) == 1
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+
+
+def test_captum_agrees_where_it_is_right():
+    """Its plain gradients, and its DeepLIFT where quantizers are opaque and no window is maximal.
+
+    Layer by layer it takes several times as long: python/tests/quant/test_attribution_bench.py.
+    """
+    from exeunt.quant.attribution._captum import captum_filter_scores, captum_maps
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from captum.attr import InputXGradient
+
+    net, data = network(4, "average"), images(12)
+    target, mean = np.arange(12) % 7, data.mean(0).astype(np.float32)
+    shared = {"target": target, "exit": 1, "reference": mean}
+    ours = attribute("deeplift", net, data, **shared).maps
+    assert np.allclose(ours, captum_maps(net, data, **shared, opaque=True), atol=1e-6)
+    as_it_is = captum_maps(net, data, **shared)
+    assert np.abs(ours - as_it_is).max() > 0.05 * np.abs(ours).max()
+    table = captum_filter_scores(net, data, target=target, reference=mean, exits=[1])[0]
+    filters = scores("deeplift", net, data, exit=1, target=target, reference=mean).filters
+    reached = [f for f in filters.values() if f.any()]
+    for theirs, found in zip(table.values(), reached, strict=True):
+        assert np.allclose(found, theirs, rtol=1e-4, atol=1e-7)
+
+    planes = torch.from_numpy(data).permute(0, 3, 1, 2).float().requires_grad_()
+    theirs = InputXGradient(lambda x: net(x)[1]).attribute(planes, target=torch.from_numpy(target))
+    found = attribute("gradient-x-input", net, data, target=target, exit=1).maps
+    assert np.allclose(theirs.detach().permute(0, 2, 3, 1).numpy(), found, atol=1e-6)
+
+
+def test_lrp_of_one_linear_layer_is_its_products():
+    """epsilon: weight x input, less by the stabiliser; alpha-beta: its shares by hand."""
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(6, 3, bias=False)
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return (self.layer(x.flatten(1)),)
+
+    data = np.random.default_rng(0).uniform(0, 255, (4, 1, 3, 2)).astype(np.float32)
+    x = data.transpose(0, 3, 1, 2).reshape(4, 6)
+    w = layer.weight.detach().numpy()
+    products = x[:, None, :] * w
+    z = products.sum(2, keepdims=True)
+    up, down = np.maximum(products, 0), np.minimum(products, 0)
+    shares = 2 * up / up.sum(2, keepdims=True) - down / down.sum(2, keepdims=True)
+    size = np.sqrt((z**2).mean(1, keepdims=True))
+    for method, expected in (
+        ("lrp-epsilon", products * np.abs(z) / (np.abs(z) + 0.01 * size)),
+        ("lrp-alpha-beta", shares * z),
+    ):
+        found = attribute(method, Net(), data, target=1).maps
+        found = found.transpose(0, 3, 1, 2).reshape(4, 6)
+        assert np.allclose(found, expected[:, 1], rtol=1e-4, atol=1e-4), method
+
+
+def test_max_pool_shares_between_the_winners():
+    """Image winner and reference winner alone, and together the whole difference."""
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.pool = torch.nn.MaxPool2d((2, 2))
+
+        def forward(self, x):
+            return (self.pool(x).flatten(1),)
+
+    image = np.array([[[9.0, 2.0], [4.0, 8.0]]], np.float32)[..., None]
+    base = np.array([[[3.0, 1.0], [4.0, 6.0]]], np.float32)[..., None]
+    net = Net()
+    found = attribute("deeplift", net, np.concatenate([image, base]), target=0, reference=base)
+    # 9 - 6 = 3 between differences of 6 and of 2: a quarter of the first, three of the second
+    assert np.allclose(found.maps[0, ..., 0], [[1.5, 0.0], [0.0, 1.5]])
+    assert not found.maps[1].any()
+
+
+def test_functions_outside_of_layers_have_rules():
+    """A user's own module with residual addition, F.relu and F.max_pool2d."""
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Conv2d(2, 4, 3, padding=1)
+            self.second = torch.nn.Conv2d(4, 4, 3, padding=1)
+            self.last = torch.nn.Linear(4 * 30, 7)
+
+        def forward(self, x):
+            x = torch.relu(self.first(x / 255.0))
+            x = x + F.relu(self.second(x))
+            x = F.max_pool2d(x, 2)
+            return (self.last(x.flatten(1)) * 2.0,)
+
+    torch.manual_seed(3)
+    net = Net()
+    found = attribute("deeplift", net, images(6), reference="blurred")
+    assert np.allclose(found.maps.sum((1, 2, 3)), found.gap, atol=1e-5)
+    inside = activations("deeplift", net, images(6), reference="blurred")["first"]
+    assert np.allclose(inside.sum((1, 2, 3)), found.gap, atol=1e-5)
