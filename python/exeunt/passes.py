@@ -51,6 +51,10 @@ class Filters(Pass):
     normalize: Normalize = "l2"
     per_mac: bool = False
 
+    def with_budget(self, value: float) -> Filters:
+        """The same pass with another budget."""
+        return self.model_copy(update={"budget": value})
+
 
 class Weights(Pass):
     """Single weights go, equally many for every group of outputs that a PE works through.
@@ -68,7 +72,11 @@ class Weights(Pass):
     @property
     def budget(self) -> float:
         """Fraction of the weights that stays."""
-        return 1.0 - self.sparsity
+        return round(1.0 - self.sparsity, 9)
+
+    def with_budget(self, value: float) -> Weights:
+        """The same pass that leaves this fraction of the weights."""
+        return self.model_copy(update={"sparsity": round(1.0 - value, 9)})
 
 
 class Blocks(Pass):
@@ -83,12 +91,30 @@ class Blocks(Pass):
     @property
     def budget(self) -> float:
         """Fraction of the weights that stays."""
-        return 1.0 - self.sparsity
+        return round(1.0 - self.sparsity, 9)
+
+    def with_budget(self, value: float) -> Blocks:
+        """The same pass that leaves this fraction of the weights."""
+        return self.model_copy(update={"sparsity": round(1.0 - value, 9)})
 
 
 AnyPass = Annotated[Filters | Weights | Blocks, Field(discriminator="kind")]
 TABLES: dict[str, type[Section]] = {"filters": Filters, "weights": Weights, "blocks": Blocks}
 KINDS = tuple(TABLES)
+
+
+class Compare(Section):
+    """What `exeunt compress --compare` tries: every pass by itself, with each of these.
+
+    `budgets` stand in place of the pass's own (None: its own), `epochs` is the fine-tuning of all.
+    `settings` are what single criteria are given beside, such as deeplift = { reference = "mean" }.
+    """
+
+    criteria: Annotated[tuple[Criterion, ...], Field(min_length=1)] = CRITERIA  # type: ignore[assignment]
+    budgets: tuple[Open, ...] | None = None
+    seeds: Annotated[tuple[Natural, ...], Field(min_length=1)] = (0, 1, 2)
+    epochs: Natural = 1
+    settings: dict[Criterion, dict[str, str | bool | int | float]] = Field(default_factory=dict)
 
 
 class Compress(Section):
@@ -101,3 +127,4 @@ class Compress(Section):
     images: Positive = 512
     learning_rate: Annotated[float, Field(gt=0.0)] = 0.003
     seed: Natural = 0
+    compare: Compare = Compare()

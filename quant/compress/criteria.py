@@ -36,7 +36,6 @@ class Options:
     reference: str = "zeros"
     aggregate: str = "absolute"
     objective: str = "logit"
-    labels: bool = False  # explain the true class instead of the answer
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,7 @@ def score(
             f"criterion must be one of {', '.join(CRITERIA)}, got {criterion!r}: change it"
         )
     if criterion in ("deeplift", "lrp"):
-        return _attributed(
-            criterion, network, images, labels, exit_weights, options or Options(), weights
-        )
+        return _attributed(criterion, network, images, exit_weights, options or Options(), weights)
     layers: dict[str, nn.Conv2d | nn.Linear] = {
         n: m for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)
     }
@@ -104,7 +101,6 @@ def _attributed(
     criterion: str,
     network: nn.Module,
     images: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int64],
     exit_weights: Sequence[float],
     options: Options,
     weights: bool,
@@ -115,12 +111,10 @@ def _attributed(
         "deeplift" if criterion == "deeplift" else "lrp-epsilon",
         network,
         images,
-        target=labels if options.labels else None,
         exit_weights=list(exit_weights),
         reference=options.reference,
         objective=options.objective,
         aggregate=options.aggregate,
-        labels=labels,
         weights=weights,
     )
 

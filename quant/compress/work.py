@@ -33,7 +33,7 @@ class Work:
     """The surroundings of a pass.
 
     `folder` keeps every fine-tuning, so that what was interrupted goes on; None keeps nothing.
-    The test images in `splits` are for reporting alone.
+    Nothing is chosen on the test images in `splits`, but `split` may ask to be told of them.
     """
 
     config: Config
@@ -42,6 +42,7 @@ class Work:
     folder: Path | None = None
     label: str = ""  # of the pass, in file names
     seed: int = 0
+    split: str = "validation"  # what accuracies are told of
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     progress: Progress = silent
     done: int = 0  # fine-tuning epochs of all passes
@@ -83,10 +84,10 @@ class Work:
         The share is that of validation images under provisional thresholds. It alone would leave
         later exits without a say where nearly all images leave at the first.
         """
-        rates = np.asarray(self.accuracy(subject)["rates"])
+        rates = np.asarray(self.accuracy(subject, "validation")["rates"])
         return [float(r) for r in (rates + 1 / len(rates)) / 2]
 
-    def accuracy(self, subject: Subject, split: str = "validation") -> dict[str, Any]:
+    def accuracy(self, subject: Subject, split: str | None = None) -> dict[str, Any]:
         """Accuracy of every exit alone, of the last, and with early exit, fractions 0..1.
 
         The thresholds are calibrated on the validation images for `calibrate.drop`; `rates` are
@@ -99,8 +100,8 @@ class Work:
         drop = self.config.calibrate.drop
         chosen = calibrate_exits(found, seen.labels, macs=macs, drop=drop, points=1).chosen
         labels = seen.labels
-        if split != "validation":
-            part: Labelled = getattr(self.splits, split)
+        if (split or self.split) != "validation":
+            part: Labelled = getattr(self.splits, split or self.split)
             found, labels = integer_logits(network, part.images, scales), part.labels
         all_exits = margins(found, labels)
         point = evaluate(all_exits, chosen.thresholds, macs)

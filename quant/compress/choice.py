@@ -1,0 +1,119 @@
+"""Aggregation, reference and normalization of a filters pass, chosen on validation images.
+
+Every criterion gets its turn, so that none is compared at its worst: first how layers are made
+comparable, then, of DeepLIFT and LRP, what is explained and how contributions are summed up. A
+choice is the one with the highest accuracy behind pruning and before fine-tuning, with early exit
+and of the last exit added, on the validation images of the config's own seed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from exeunt import report
+from exeunt.config import Config
+from exeunt.passes import Compress, Filters
+from exeunt.progress import Progress, silent
+from exeunt.quant.compress.compare import FOLDER
+from exeunt.quant.compress.criteria import Scores
+from exeunt.quant.compress.filters import apply
+from exeunt.quant.compress.subject import Subject
+from exeunt.quant.compress.work import Work
+from exeunt.quant.data import load
+from exeunt.quant.train import load_checkpoint, one_thread
+
+CHOICE = "choice.json"
+NORMALIZE = ("none", "l2", "mean", "max", "rank")
+ATTRIBUTED = {
+    "aggregate": ("absolute", "net", "rms", "class-max", "class-net"),
+    "reference": ("zeros", "mean", "blurred"),
+    "objective": ("logit", "margin", "centred", "log-probability"),
+}
+
+
+class _Remembering(Work):
+    """Scores of the same question are computed once."""
+
+    def scores(self, subject: Subject, spec: Any, *, weights: bool = True) -> Scores:
+        """As `Work.scores`, of filters alone."""
+        del weights
+        kept: dict[str, Scores] = self.__dict__.setdefault("kept", {})
+        key = repr((spec.criterion, spec.aggregate, spec.reference, spec.objective))
+        if key not in kept:
+            kept[key] = super().scores(subject, spec, weights=False)
+        return kept[key]
+
+    def exit_weights(self, subject: Subject) -> list[float]:
+        """As `Work.exit_weights`, once."""
+        if "rates" not in self.__dict__:
+            self.__dict__["rates"] = super().exit_weights(subject)
+        found: list[float] = self.__dict__["rates"]
+        return found
+
+
+def choose(
+    config: Config, run_dir: Path, data_dir: Path, *, progress: Progress = silent
+) -> dict[str, dict[str, Any]]:
+    """Settings by criterion for `compress.compare.settings`; all that was tried in choice.json.
+
+    Raises:
+        InputError: no checkpoint, or a budget that cannot be met.
+    """
+    section = config.compress or Compress(passes=(Filters(kind="filters"),))
+    base = next((p for p in section.passes if isinstance(p, Filters)), Filters(kind="filters"))
+    base = base.model_copy(update={"epochs": 0, "rounds": 1})
+    splits = load(config.data, data_dir, shape=config.model.input, classes=config.model.classes)
+    work = _Remembering(config, section, splits, seed=config.train.seed)
+    subject = Subject(load_checkpoint(config, run_dir), config.model)
+    tried: list[dict[str, Any]] = []
+    chosen: dict[str, dict[str, Any]] = {}
+    criteria = [c for c in section.compare.criteria if c != "random"]
+    with one_thread(config.train.seed):
+        for number, criterion in enumerate(criteria):
+            spec = base.model_copy(update={"criterion": criterion})
+            stages = [
+                (
+                    {"normalize": n, "per_mac": m}
+                    for n, m in itertools.product(NORMALIZE, (False, True))
+                )
+            ]
+            if criterion in ("deeplift", "lrp"):
+                stages += [
+                    _each(key) for key in ATTRIBUTED if (criterion, key) != ("lrp", "reference")
+                ]
+            for stage in stages:
+                rows = []
+                for change in stage:
+                    progress(number, len(criteria), f"{criterion} {change}")
+                    rows.append(_try(spec.model_copy(update=change), subject, work))
+                tried += rows
+                best = max(rows, key=lambda r: r["early_exit"] + r["last"])
+                spec = spec.model_copy(update=best["settings"])
+            chosen[criterion] = {
+                k: getattr(spec, k)
+                for k in ("normalize", "per_mac", *ATTRIBUTED)
+                if getattr(spec, k) != getattr(base, k)
+            }
+    data = {"chosen": chosen, "tried": tried, "budget": base.budget, "images": section.images}
+    report.write_text(run_dir / FOLDER / CHOICE, json.dumps(data, indent=1, sort_keys=True) + "\n")
+    return chosen
+
+
+def _each(key: str) -> Iterator[dict[str, Any]]:
+    return ({key: value} for value in ATTRIBUTED[key])
+
+
+def _try(spec: Filters, subject: Subject, work: Work) -> dict[str, Any]:
+    _, data = apply(spec, subject, work)
+    settings = {k: getattr(spec, k) for k in ("normalize", "per_mac", *ATTRIBUTED)}
+    return {
+        "criterion": spec.criterion,
+        "settings": settings,
+        "early_exit": data["before"]["early_exit"],
+        "last": data["before"]["last"],
+        "macs": data["macs"],
+    }

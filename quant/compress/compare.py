@@ -1,0 +1,244 @@
+"""Criteria side by side: the same budget, the same fine-tuning, several seeds, paired.
+
+A *cell* is one pass with one criterion and budget on the network of one seed; its result is one
+file, so an interrupted comparison goes on with the next cell. All that is chosen is chosen on
+validation images of the first seed; what the table says is of the test images.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exeunt import report
+from exeunt.config import Config
+from exeunt.errors import InputError
+from exeunt.passes import AnyPass, Compare, Compress, Filters
+from exeunt.progress import Progress, silent
+from exeunt.quant.compress.step import do_pass, figures
+from exeunt.quant.compress.subject import Subject
+from exeunt.quant.compress.work import Work
+from exeunt.quant.data import Splits, load
+from exeunt.quant.train import CHECKPOINT, fingerprint, load_checkpoint, one_thread, train
+
+FOLDER = "compare"
+SCHEMA = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One pass on the network of one seed."""
+
+    spec: AnyPass
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Kind, criterion, budget and seed, as a file name."""
+        return f"{self.spec.kind}-{self.spec.criterion}-{self.spec.budget:g}-seed{self.seed}"
+
+
+def compare(
+    config: Config, run_dir: Path, data_dir: Path, *, progress: Progress = silent
+) -> list[dict[str, Any]]:
+    """Do all cells that are not there yet; writes the rows to report.json.
+
+    A network of another seed than the config's is trained in `run_dir`/compare when it is absent.
+
+    Returns:
+        one row a cell: kind, criterion, budget, seed, accuracies of the test images before and
+        after fine-tuning, macs, weight_bits, predicted_cycles.
+
+    Raises:
+        InputError: [compress.compare] names a setting that a pass does not have, or a pass cannot
+            do what it is told.
+    """
+    section = config.compress or Compress(passes=(Filters(kind="filters"),))
+    cells = cells_of(section)
+    total = len(cells)
+    rows: list[dict[str, Any]] = []
+    splits: Splits | None = None
+    originals: dict[int, dict[str, Any]] = {}
+    for number, cell in enumerate(cells):
+        progress(number, total, cell.name)
+        path = run_dir / FOLDER / "cells" / f"{cell.name}.json"
+        stamp = _stamp(config, section, cell)
+        row = _read(path, stamp)
+        if row is None:
+            shape, classes = config.model.input, config.model.classes
+            splits = splits or load(config.data, data_dir, shape=shape, classes=classes)
+            row = _measure(config, section, cell, run_dir, data_dir, splits, originals)
+            row["stamp"] = stamp
+            report.write_text(path, json.dumps(row, indent=1, sort_keys=True) + "\n")
+        rows.append({k: v for k, v in row.items() if k != "stamp"})
+        report.update(run_dir, {"compression": {"criteria": rows, "statistics": verdicts(rows)}})
+    progress(total, total, f"{total} cells")
+    return rows
+
+
+def cells_of(section: Compress) -> list[Cell]:
+    """All cells of a [compress] section, one seed after the other."""
+    plan = section.compare
+    return [
+        Cell(spec, seed)
+        for seed in plan.seeds
+        for base in section.passes
+        for criterion in plan.criteria
+        for spec in _specs(base, criterion, plan)
+    ]
+
+
+def _specs(base: AnyPass, criterion: str, plan: Compare) -> list[AnyPass]:
+    settings = plan.settings.get(criterion, {})  # type: ignore[call-overload]
+    known = type(base).model_fields
+    strange = [k for k in settings if k not in known or k in ("kind", "criterion", "epochs")]
+    if strange:
+        raise InputError(
+            f"compress.compare.settings.{criterion} must have settings of a {base.kind} pass, got "
+            f"{strange[0]!r}: choose of {', '.join(sorted(known))}"
+        )
+    values = {**base.model_dump(), **settings, "criterion": criterion, "epochs": plan.epochs}
+    spec = type(base).model_validate(values)
+    return [spec.with_budget(b) for b in plan.budgets] if plan.budgets else [spec]
+
+
+def _measure(
+    config: Config,
+    section: Compress,
+    cell: Cell,
+    run_dir: Path,
+    data_dir: Path,
+    splits: Splits,
+    originals: dict[int, dict[str, Any]],
+) -> dict[str, Any]:
+    own, folder = seed_folder(config, run_dir, cell.seed)
+    if not (folder / CHECKPOINT).is_file():
+        train(own, folder, data_dir)
+    work = Work(
+        own,
+        section,
+        splits,
+        run_dir / FOLDER / ".stages",
+        label=cell.name,
+        seed=cell.seed,
+        split="test",
+    )
+    subject = Subject(load_checkpoint(own, folder), own.model)
+    with one_thread(cell.seed):
+        if cell.seed not in originals:
+            originals[cell.seed] = figures(subject, work)
+        original = originals[cell.seed]
+        compressed, entry = do_pass(cell.spec, subject, work)
+    for stage in (run_dir / FOLDER / ".stages").glob(f"{cell.name}-*.pt"):
+        stage.unlink()
+    before, after = entry["before"], entry["after"]
+    return {
+        "kind": cell.spec.kind,
+        "criterion": cell.spec.criterion,
+        "budget": cell.spec.budget,
+        "seed": cell.seed,
+        "epochs": cell.spec.epochs * cell.spec.rounds,
+        "accuracy_original": original["accuracy"]["early_exit"],
+        "accuracy_before": before["early_exit"],
+        "accuracy_after": after["early_exit"],
+        "last_original": original["accuracy"]["last"],
+        "last_before": before["last"],
+        "last_after": after["last"],
+        "exits_before": before["exits"],
+        "exits_after": after["exits"],
+        "macs_original": original["macs"],
+        "macs": entry["macs"],
+        "weight_bits_original": original["weight_bits"],
+        "weight_bits": entry["weight_bits"],
+        "predicted_cycles": predicted_cycles(config, compressed, original["accuracy"]["rates"]),
+        "layers": entry.get("layers", []),
+        "settings": cell.spec.model_dump(mode="json"),
+    }
+
+
+def seed_folder(config: Config, run_dir: Path, seed: int) -> tuple[Config, Path]:
+    """The config with this seed, and where its trained network is or will be."""
+    if seed == config.train.seed:
+        return config, run_dir
+    section = config.train.model_copy(update={"seed": seed})
+    return config.model_copy(update={"train": section}), run_dir / FOLDER / f"seed{seed}"
+
+
+def predicted_cycles(config: Config, subject: Subject, rates: Sequence[float]) -> float | None:
+    """Cycles an image with the multipliers that the original network has; None: not a config's.
+
+    `rates` are the fractions of the images that leave the original network at each exit.
+    """
+    if config.model.kind != "config":
+        return None
+    from exeunt import cost
+
+    reach = [max(0.0, 1.0 - float(r)) for r in np.cumsum([0.0, *rates[:-1]])]
+    plan = config.compile
+    whole = cost.network(
+        config.model, target_cycles=plan.target_cycles, reach=reach, headroom=plan.headroom
+    )
+    small = cost.at_multipliers(
+        subject.model, multipliers=whole.multipliers, reach=reach, headroom=plan.headroom
+    )
+    return float(small.cycles)
+
+
+def verdicts(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each criterion against each other one: mean paired difference, its 95% interval, the verdict.
+
+    Differences are those of networks of the same seed, the interval is Student's t. "level": it
+    includes zero; "ahead", "behind": it does not. With one seed there is no interval.
+    """
+    table: dict[tuple[str, float, str], dict[int, Mapping[str, Any]]] = {}
+    for row in rows:
+        table.setdefault((row["kind"], row["budget"], row["criterion"]), {})[row["seed"]] = row
+    found = []
+    for (kind, budget, one), mine in table.items():
+        for (other_kind, other_budget, two), theirs in table.items():
+            if (kind, budget) != (other_kind, other_budget) or one == two:
+                continue
+            seeds = sorted(mine.keys() & theirs.keys())
+            for key in ("accuracy_before", "accuracy_after", "last_before", "last_after"):
+                gaps = [mine[s][key] - theirs[s][key] for s in seeds]
+                found.append(
+                    {"kind": kind, "budget": budget, "criterion": one, "against": two, "key": key}
+                    | _paired(gaps)
+                )
+    return found
+
+
+def _paired(gaps: Sequence[float]) -> dict[str, Any]:
+    mean = float(np.mean(gaps)) if gaps else 0.0
+    if len(gaps) < 2:
+        return {"seeds": len(gaps), "mean": mean, "interval": None, "verdict": None}
+    from scipy import stats
+
+    error = float(np.std(gaps, ddof=1)) / len(gaps) ** 0.5
+    reach = float(stats.t.ppf(0.975, len(gaps) - 1)) * error
+    low, high = mean - reach, mean + reach
+    verdict = "ahead" if low > 0 else "behind" if high < 0 else "level"
+    return {"seeds": len(gaps), "mean": mean, "interval": [low, high], "verdict": verdict}
+
+
+def _stamp(config: Config, section: Compress, cell: Cell) -> str:
+    """What the result of a cell depends on."""
+    own = config.model_copy(update={"train": config.train.model_copy(update={"seed": cell.seed})})
+    parts = (fingerprint(own), config.calibrate.drop, config.compile.target_cycles)
+    parts += (section.images, section.learning_rate, cell.spec)  # type: ignore[assignment]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _read(path: Path, stamp: str) -> dict[str, Any] | None:
+    """The row in `path`, None when it is absent, damaged or of other settings."""
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return row if isinstance(row, dict) and row.get("stamp") == stamp else None
