@@ -25,7 +25,7 @@ import numpy as np
 from exeunt import graph, manifest, registers
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, Chain, IntArray
-from exeunt.hls import stitch_chain, stitch_core
+from exeunt.hls import sparsity, stitch_chain, stitch_core
 from exeunt.manifest import Manifest
 from exeunt.reference import network, pipeline
 
@@ -113,6 +113,10 @@ def _kernels(accelerator: Accelerator) -> list[dict[str, Any]]:
                     "finn": list(node.finn),
                 }
             )
+            if isinstance(node, graph.Mvu):
+                lanes = {"simd": node.input.lanes, "pe": node.output.lanes}
+                weights = accelerator.of(node)["weights"]
+                found[-1]["sparsity"] = sparsity.pattern(weights, **lanes)
     return found
 
 

@@ -110,7 +110,7 @@ def logits(
     network.eval()
     with torch.no_grad():
         for start in range(0, len(images), _EVALUATION_BATCH):
-            batch = _tensor(images[start : start + _EVALUATION_BATCH]).to(device)
+            batch = as_tensor(images[start : start + _EVALUATION_BATCH]).to(device)
             batches.append([out.cpu().numpy() for out in network(batch.float())])
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
@@ -124,7 +124,7 @@ class _Training:
         self.config, self.device, self.splits = config, device, splits
         section = config.train
         self.network = network.to(device)
-        self.images = _tensor(splits.train.images).to(device)
+        self.images = as_tensor(splits.train.images).to(device)
         self.labels = torch.from_numpy(splits.train.labels).to(device)
         self.batch = min(section.batch, len(self.labels))
         self.batches = len(self.labels) // self.batch
@@ -307,7 +307,7 @@ def _float_accuracy(network: nn.Module, splits: Splits, device: torch.device) ->
             for start in range(0, min(len(splits.train.labels), 4096), 256):
                 images = splits.train.images[start : start + 256]
                 if len(images) > 1:
-                    network(_tensor(images).to(device).float())
+                    network(as_tensor(images).to(device).float())
         found = logits(network, splits.test.images, device=device)
     for norm, (state, momentum) in zip(norms, kept, strict=True):
         norm.load_state_dict(state)
@@ -315,9 +315,9 @@ def _float_accuracy(network: nn.Module, splits: Splits, device: torch.device) ->
     return accuracies(found, splits.test.labels)[-1]
 
 
-def _tensor(images: np.ndarray) -> Tensor:
+def as_tensor(images: np.ndarray) -> Tensor:
     """Images uint8 (N, H, W, C) as a tensor uint8 (N, C, H, W)."""
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C"))
 
 
 def _device(name: str) -> torch.device:

@@ -386,6 +386,7 @@ def notes(report: Mapping[str, Any]) -> Part:
 def everything(run_dir: Path, report: Mapping[str, Any]) -> dict[str, Any]:
     """All that the template needs."""
     from exeunt._bitstreams import bitstreams
+    from exeunt._compression import compression
     from exeunt.bench import section as bench_section  # takes the helpers above
 
     manifest = read_json(run_dir / "manifest.json")
@@ -399,6 +400,7 @@ def everything(run_dir: Path, report: Mapping[str, Any]) -> dict[str, Any]:
         gallery(run_dir),
         cost(run_dir),
         training(run_dir),
+        compression(run_dir, report),
         timeline(run_dir),
         blocks(report, manifest),
         bitstreams(report),

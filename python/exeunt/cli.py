@@ -137,7 +137,29 @@ def _step(name: str, text: str) -> None:
 
 
 _step("train", "Train the network and all its exits; resumes an interrupted training.")
-_step("compress", "Make the network smaller, as the config's [compress] says; resumes.")
+
+
+@cli.command()
+@_options
+@click.option("--compare", is_flag=True, help="Criteria side by side over seeds, for the report.")
+@click.option("--choose", is_flag=True, help="Try settings of each criterion on validation images.")
+def compress(
+    config: str, out: str | None, data: str, debug: bool, compare: bool, choose: bool
+) -> None:
+    """Make the network smaller, as the config's [compress] says; resumes."""
+    run_dir = _one(
+        "compress", config, out, data, debug, compare=compare or None, choose=choose or None
+    )
+    if choose:
+        click.echo(run_dir / "compare" / "choice.json")
+    if compare:
+        from exeunt import report
+        from exeunt._compression import lines
+
+        for line in lines(report.read(run_dir)):
+            click.echo(line)
+
+
 _step("calibrate", "Choose the exit thresholds, in the integers that the hardware sees.")
 _step("export", "Export to one QONNX file with one output per exit.")
 _step("compile", "From QONNX to RTL, exit by exit, with FINN as the compiler.")

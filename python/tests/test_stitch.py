@@ -5,6 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from exeunt import manifest, registers, samples
@@ -118,3 +119,16 @@ def test_manifest_of_two_folders_is_the_same(tmp_path: Path) -> None:
     a = stitch.write(samples.pooling(), tmp_path / "a")
     b = stitch.write(samples.pooling(), tmp_path / "b")
     assert a.hash == b.hash == manifest.read(tmp_path / "a").hash
+
+
+def test_kernels_tell_of_their_zeros(tmp_path: Path) -> None:
+    accelerator = samples.accelerator(sized=False)
+    found = stitch.write(accelerator, tmp_path)
+    kernels = {k["node"]: k for k in found.data["kernels"]}
+    for chain in accelerator.chains:
+        for node in chain.nodes:
+            if node.kind == "mvu":
+                weights = accelerator.of(node)["weights"]
+                assert kernels[node.name]["sparsity"]["nonzero"] == np.count_nonzero(weights)
+            else:
+                assert "sparsity" not in kernels[node.name]

@@ -8,11 +8,13 @@ and of the last exit added, on the validation images of the config's own seed.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from exeunt import report
 from exeunt.config import Config
@@ -23,10 +25,11 @@ from exeunt.quant.compress.criteria import Scores
 from exeunt.quant.compress.filters import apply
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
-from exeunt.quant.data import load
+from exeunt.quant.data import Labelled, load
 from exeunt.quant.train import load_checkpoint, one_thread
 
 CHOICE = "choice.json"
+_IMAGES = 2000  # of the validation images: choices are many
 NORMALIZE = ("none", "l2", "mean", "max", "rank")
 ATTRIBUTED = {
     "aggregate": ("absolute", "net", "rms", "class-max", "class-net"),
@@ -47,13 +50,6 @@ class _Remembering(Work):
             kept[key] = super().scores(subject, spec, weights=False)
         return kept[key]
 
-    def exit_weights(self, subject: Subject) -> list[float]:
-        """As `Work.exit_weights`, once."""
-        if "rates" not in self.__dict__:
-            self.__dict__["rates"] = super().exit_weights(subject)
-        found: list[float] = self.__dict__["rates"]
-        return found
-
 
 def choose(
     config: Config, run_dir: Path, data_dir: Path, *, progress: Progress = silent
@@ -67,6 +63,7 @@ def choose(
     base = next((p for p in section.passes if isinstance(p, Filters)), Filters(kind="filters"))
     base = base.model_copy(update={"epochs": 0, "rounds": 1})
     splits = load(config.data, data_dir, shape=config.model.input, classes=config.model.classes)
+    splits = dataclasses.replace(splits, validation=_some(splits.validation))
     work = _Remembering(config, section, splits, seed=config.train.seed)
     subject = Subject(load_checkpoint(config, run_dir), config.model)
     tried: list[dict[str, Any]] = []
@@ -75,16 +72,11 @@ def choose(
     with one_thread(config.train.seed):
         for number, criterion in enumerate(criteria):
             spec = base.model_copy(update={"criterion": criterion})
-            stages = [
-                (
-                    {"normalize": n, "per_mac": m}
-                    for n, m in itertools.product(NORMALIZE, (False, True))
-                )
-            ]
+            pairs = itertools.product(NORMALIZE, (False, True))
+            stages = [[{"normalize": n, "per_mac": m} for n, m in pairs]]
             if criterion in ("deeplift", "lrp"):
-                stages += [
-                    _each(key) for key in ATTRIBUTED if (criterion, key) != ("lrp", "reference")
-                ]
+                keys = [k for k in ATTRIBUTED if (criterion, k) != ("lrp", "reference")]
+                stages += [[{k: v} for v in ATTRIBUTED[k]] for k in keys]
             for stage in stages:
                 rows = []
                 for change in stage:
@@ -103,8 +95,10 @@ def choose(
     return chosen
 
 
-def _each(key: str) -> Iterator[dict[str, Any]]:
-    return ({key: value} for value in ATTRIBUTED[key])
+def _some(whole: Labelled) -> Labelled:
+    """At most _IMAGES of them."""
+    chosen = np.random.default_rng(0).permutation(len(whole.labels))[:_IMAGES]
+    return Labelled(whole.images[chosen], whole.labels[chosen])
 
 
 def _try(spec: Filters, subject: Subject, work: Work) -> dict[str, Any]:

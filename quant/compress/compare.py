@@ -65,6 +65,7 @@ def compare(
     rows: list[dict[str, Any]] = []
     splits: Splits | None = None
     originals: dict[int, dict[str, Any]] = {}
+    known: dict[str, list[float]] = {}
     for number, cell in enumerate(cells):
         progress(number, total, cell.name)
         path = run_dir / FOLDER / "cells" / f"{cell.name}.json"
@@ -73,7 +74,7 @@ def compare(
         if row is None:
             shape, classes = config.model.input, config.model.classes
             splits = splits or load(config.data, data_dir, shape=shape, classes=classes)
-            row = _measure(config, section, cell, run_dir, data_dir, splits, originals)
+            row = _measure(config, section, cell, run_dir, data_dir, splits, originals, known)
             row["stamp"] = stamp
             report.write_text(path, json.dumps(row, indent=1, sort_keys=True) + "\n")
         rows.append({k: v for k, v in row.items() if k != "stamp"})
@@ -116,6 +117,7 @@ def _measure(
     data_dir: Path,
     splits: Splits,
     originals: dict[int, dict[str, Any]],
+    known: dict[str, list[float]],
 ) -> dict[str, Any]:
     own, folder = seed_folder(config, run_dir, cell.seed)
     if not (folder / CHECKPOINT).is_file():
@@ -128,6 +130,7 @@ def _measure(
         label=cell.name,
         seed=cell.seed,
         split="test",
+        known=known,
     )
     subject = Subject(load_checkpoint(own, folder), own.model)
     with one_thread(cell.seed):

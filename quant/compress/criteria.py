@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from exeunt.errors import InputError
 from exeunt.passes import CRITERIA
+from exeunt.quant.train import as_tensor
 
 _BATCH = 64
 Table = dict[str, Tensor]
@@ -146,7 +147,7 @@ def _by_gradient(
             parameter.requires_grad_(True)
         for start in range(0, len(labels), _BATCH):
             part = images[start : start + _BATCH]
-            batch = torch.from_numpy(np.ascontiguousarray(part.transpose(0, 3, 1, 2))).float()
+            batch = as_tensor(part).float()
             wanted = torch.from_numpy(labels[start : start + _BATCH])
             kept.clear()
             outputs = network(batch)

@@ -28,15 +28,31 @@ SCHEMA = 1
 
 
 def compress(
-    config: Config, run_dir: Path, data_dir: Path, *, progress: Progress = silent
-) -> nn.Module:
+    config: Config,
+    run_dir: Path,
+    data_dir: Path,
+    *,
+    progress: Progress = silent,
+    compare: bool | None = None,
+    choose: bool | None = None,
+) -> nn.Module | None:
     """Compress the trained network; leaves compressed.pt and compression.json.
 
-    An interrupted compression goes on behind the last epoch of its fine-tuning.
+    An interrupted compression goes on behind the last epoch of its fine-tuning. With `compare` or
+    `choose` nothing is compressed, see `exeunt.quant.compress.compare` and `choice`.
 
     Raises:
         InputError: no [compress] section, no checkpoint, or a pass that cannot do what it is told.
     """
+    if compare or choose:
+        from exeunt.quant.compress import choice
+        from exeunt.quant.compress import compare as comparison
+
+        if choose:
+            choice.choose(config, run_dir, data_dir, progress=progress)
+        if compare:
+            comparison.compare(config, run_dir, data_dir, progress=progress)
+        return None
     section = config.compress
     if section is None:
         raise InputError(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -22,7 +21,7 @@ from exeunt.quant.calibrate import grid_and_cost, integer_logits
 from exeunt.quant.compress.criteria import Options, Scores, score
 from exeunt.quant.compress.subject import Subject, from_blob
 from exeunt.quant.data import Labelled, Splits
-from exeunt.quant.train import joint_loss, shifted
+from exeunt.quant.train import as_tensor, joint_loss, shifted
 
 FOLDER = ".compress"  # of the stages of an unfinished compression
 _RISE = 0.1  # part of the fine-tuning in which the learning rate rises
@@ -45,6 +44,7 @@ class Work:
     split: str = "validation"  # what accuracies are told of
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     progress: Progress = silent
+    known: dict[str, list[float]] = field(default_factory=dict)  # exit weights, by network
     done: int = 0  # fine-tuning epochs of all passes
     total: int = 0
 
@@ -84,8 +84,11 @@ class Work:
         The share is that of validation images under provisional thresholds. It alone would leave
         later exits without a say where nearly all images leave at the first.
         """
-        rates = np.asarray(self.accuracy(subject, "validation")["rates"])
-        return [float(r) for r in (rates + 1 / len(rates)) / 2]
+        key = _digest(self.config, self.section, subject, 0)
+        if key not in self.known:
+            rates = np.asarray(self.accuracy(subject, "validation")["rates"])
+            self.known[key] = [float(r) for r in (rates + 1 / len(rates)) / 2]
+        return self.known[key]
 
     def accuracy(self, subject: Subject, split: str | None = None) -> dict[str, Any]:
         """Accuracy of every exit alone, of the last, and with early exit, fractions 0..1.
@@ -169,8 +172,8 @@ class _Tuning:
         self._restore()
         work = self.work
         splits = work.splits.train
-        images = torch.from_numpy(np.ascontiguousarray(splits.images.transpose(0, 3, 1, 2)))
-        images, labels = images.to(work.device), torch.from_numpy(splits.labels).to(work.device)
+        images = as_tensor(splits.images).to(work.device)
+        labels = torch.from_numpy(splits.labels).to(work.device)
         while self.epoch < self.epochs:
             text = f"{work.label}: fine-tuning, {self.stage}"
             work.progress(work.done + self.epoch, work.total, text)
@@ -265,6 +268,3 @@ def weight_bits(network: nn.Module, masks: Mapping[str, torch.Tensor] | None = N
         mask = (masks or {}).get(f"{name}.weight")
         total += bits * (module.weight.numel() if mask is None else int(mask.sum()))
     return total
-
-
-Images = npt.NDArray[np.uint8]
