@@ -19,6 +19,7 @@ STEPS = [
     "run",
     "fetch",
     "train",
+    "compress",
     "calibrate",
     "export",
     "compile",
