@@ -18,7 +18,7 @@ import numpy.typing as npt
 from exeunt.cost.folding import targets
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Chain, IntArray
-from exeunt.hls import finn_env, folding, lower
+from exeunt.hls import codebooks, finn_env, folding, lower
 from exeunt.hls.folding import Folding, Overrides
 from exeunt.hls.layers import Layer
 from exeunt.progress import Progress, silent
@@ -274,7 +274,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
 
     with finn_env.quiet():
         reports.write(network, compiled, run_dir / "report", clock_mhz=config.compile.clock_mhz)
-    accelerator = with_fifos(compiled.accelerator)
+    accelerator = with_fifos(codebooks.attach(compiled.accelerator, run_dir / codebooks.NAME))
     stitch.write(
         accelerator,
         run_dir,
@@ -285,6 +285,9 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     )
     hardware: dict[str, Any] = {"clock_mhz": config.compile.clock_mhz}
     section: dict[str, Any] = {"multipliers": compiled.multipliers, "parts": summary(compiled)}
+    shared = codebooks.summary(accelerator)
+    if shared:
+        section["codebooks"] = shared
     if config.compile.baseline:
         plain = baseline(
             network,

@@ -11,20 +11,16 @@ sources as they are.
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import shutil
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from exeunt import graph, manifest, registers
+from exeunt import archive, graph, manifest, registers
 from exeunt.errors import InputError
-from exeunt.graph import Accelerator, Chain, IntArray
+from exeunt.graph import Accelerator, Chain
 from exeunt.hls import sparsity, stitch_chain, stitch_core
 from exeunt.manifest import Manifest
 from exeunt.reference import network, pipeline
@@ -66,19 +62,6 @@ def needed_blocks(texts: Iterable[str], *, blocks: Path | None = None) -> tuple[
     for text in texts:
         visit(text)
     return tuple(order)
-
-
-def _npz(arrays: Mapping[str, IntArray]) -> bytes:
-    """An .npz without timestamps, entries sorted."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(arrays):
-            entry = io.BytesIO()
-            np.lib.format.write_array(entry, np.ascontiguousarray(arrays[name]))
-            info = zipfile.ZipInfo(f"{name}.npy")
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, entry.getvalue())
-    return out.getvalue()
 
 
 def _thresholds(accelerator: Accelerator, given: Sequence[int | None] | None) -> tuple[int, ...]:
@@ -233,7 +216,7 @@ def write(
         shutil.copyfile(library() / name, fresh / name)
     for name, text in (texts | memories).items():
         (fresh / name).write_text(text, encoding="ascii")
-    (fresh / "params.npz").write_bytes(_npz(accelerator.arrays))
+    (fresh / "params.npz").write_bytes(archive.npz(accelerator.arrays))
     shutil.rmtree(run_dir / "rtl", ignore_errors=True)
     fresh.replace(run_dir / "rtl")
 

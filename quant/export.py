@@ -15,7 +15,7 @@ from exeunt.config import Config
 from exeunt.errors import CheckFailed, InputError
 from exeunt.progress import Progress, silent
 from exeunt.quant._brevitas import export_qonnx
-from exeunt.quant.compress import load_network
+from exeunt.quant.compress.subject import load_subject, write_extras
 from exeunt.quant.data import SPLITS, load_split
 from exeunt.quant.qonnx_graph import (
     Graph,
@@ -38,7 +38,8 @@ def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Gra
         InputError: no checkpoint of this config, or logits off any grid of integers.
         CheckFailed: the file does not compute what the network computes.
     """
-    network = load_network(config, run_dir)
+    subject = load_subject(config, run_dir)
+    network = subject.network
     height, width, channels = config.model.input
     images = load_split(run_dir / SPLITS, "validation").images[:_IMAGES]
     progress(0, 2, "exporting")
@@ -52,6 +53,7 @@ def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Gra
     partial = run_dir / f".{MODEL}.part"
     partial.write_bytes(model.SerializeToString(deterministic=True))
     partial.replace(run_dir / MODEL)
+    write_extras(subject, run_dir)
     figures = {"images": len(images), "max_difference_steps": difference, "nodes": len(graph.nodes)}
     report.update(run_dir, {"export": figures})
     progress(2, 2, f"{len(graph.outputs)} exits, {len(graph.nodes)} nodes")

@@ -30,7 +30,7 @@ from exeunt.quant._brevitas import (
 )
 
 # Where an unsigned quantizer of so many bits first clips an input of unit variance; learned on.
-_CLIP = {2: 1.8, 3: 2.4, 4: 3.0, 5: 3.5, 6: 4.0, 7: 4.0, 8: 4.0}
+CLIP = {2: 1.8, 3: 2.4, 4: 3.0, 5: 3.5, 6: 4.0, 7: 4.0, 8: 4.0}
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class _Builder:
                 act_quant=Uint8ActPerTensorFloat,
                 bit_width=bits,
                 scaling_impl_type=ScalingImplType.PARAMETER,
-                scaling_init=_CLIP[bits],
+                scaling_init=CLIP[bits],
             )
         )
         self.quantized = True

@@ -17,6 +17,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from exeunt.errors import CheckFailed
+
 IntArray: TypeAlias = "npt.NDArray[np.integer[Any]]"  # a text: NumPy 1.21 cannot subscript it
 Function = Literal["max", "sum"]
 
@@ -114,6 +116,9 @@ class Mvu(Node):
 
     Arrays: `weights` (MH, MW) signed, `weight_bits` wide; with `levels` > 0 also `thresholds`
     (MH, levels), ascending, and y = bias + #{t : acc >= t}; otherwise y = acc.
+
+    With a `codebook` the weights are shared: `indices`, uint8 (MH, MW), into it, and where
+    `signs`, int8 (MH,), are there, times the row's sign.
     """
 
     kind: ClassVar[str] = "mvu"
@@ -121,6 +126,12 @@ class Mvu(Node):
     accumulator: Integer = Integer(32, signed=True)
     levels: int = 0
     bias: int = 0
+    codebook: tuple[int, ...] = ()
+
+    @property
+    def index_bits(self) -> int:
+        """Bits of an index into the codebook, 0 without one."""
+        return max(1, (len(self.codebook) - 1).bit_length()) if self.codebook else 0
 
 
 @dataclass(frozen=True)
@@ -204,9 +215,32 @@ class Accelerator:
         return tuple(c for pair in zip(self.segments, self.heads, strict=True) for c in pair)
 
     def of(self, node: Node) -> dict[str, IntArray]:
-        """The arrays of `node`, by their short names."""
+        """The arrays of `node`, by their short names; shared weights are those of its codebook.
+
+        Raises:
+            CheckFailed: indices that do not give the weights that are stored as well.
+        """
         prefix = node.name + "."
-        return {k[len(prefix) :]: v for k, v in self.arrays.items() if k.startswith(prefix)}
+        found = {k[len(prefix) :]: v for k, v in self.arrays.items() if k.startswith(prefix)}
+        if isinstance(node, Mvu) and node.codebook:
+            weights = from_codebook(node, found)
+            if "weights" in found and not np.array_equal(weights, found["weights"]):
+                wrong = tuple(int(i) for i in np.argwhere(weights != found["weights"])[0])
+                raise CheckFailed(
+                    f"the codebook of {node.name} must give its weights, got "
+                    f"{int(weights[wrong])} for {int(found['weights'][wrong])} at {wrong}: compile "
+                    "again"
+                )
+            found["weights"] = weights
+        return found
+
+
+def from_codebook(node: Mvu, arrays: Mapping[str, IntArray]) -> IntArray:
+    """The weights (MH, MW), int64, that a node's codebook and `indices` stand for."""
+    weights = np.asarray(node.codebook, np.int64)[arrays["indices"]]
+    if "signs" in arrays:
+        weights = weights * arrays["signs"].astype(np.int64)[:, None]
+    return weights
 
 
 def to_json(value: Any) -> Any:

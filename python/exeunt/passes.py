@@ -17,6 +17,8 @@ Objective = Literal["logit", "margin", "centred", "log-probability"]
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Open = Annotated[float, Field(gt=0.0, lt=1.0)]
+Bits = Annotated[int, Field(ge=2, le=8)]
+Widths = Annotated[tuple[Bits, ...], Field(min_length=1)]
 
 
 class Pass(Section):
@@ -98,8 +100,54 @@ class Blocks(Pass):
         return self.model_copy(update={"sparsity": round(1.0 - value, 9)})
 
 
-AnyPass = Annotated[Filters | Weights | Blocks, Field(discriminator="kind")]
-TABLES: dict[str, type[Section]] = {"filters": Filters, "weights": Weights, "blocks": Blocks}
+class Sharing(Pass):
+    """The weights of every layer become `centroids` integers: a codebook and indices into it.
+
+    `criterion` weighs the k-means, "uniform" is the plain one; `blend` is added to the scores,
+    relative to their mean. `centroid_bits`: width of the centroids, that of the weights if unset.
+    """
+
+    kind: Literal["sharing"]
+    criterion: Criterion | Literal["uniform"] = "deeplift"  # type: ignore[assignment]  # one more
+    centroids: Annotated[int, Field(ge=2, le=255)] = 8
+    blend: Annotated[float, Field(ge=0.0)] = 0.5
+    centroid_bits: Bits | None = None
+
+    @property
+    def budget(self) -> float:
+        """Centroids of a layer."""
+        return float(self.centroids)
+
+
+class Precision(Pass):
+    """Bits of weights and activations, layer by layer, of least damage within two budgets.
+
+    `weight_budget`: bits of all weights that may stay, as a fraction of what they are;
+    `lut_budget`: likewise LUT of all kernels, as `exeunt.cost` predicts them with every
+    multiplier in LUTs.
+    `weight_widths`, `activation_widths`: the bits to choose from.
+    """
+
+    kind: Literal["precision"]
+    weight_budget: Open = 0.75
+    lut_budget: Open = 0.75
+    weight_widths: Widths = (2, 3, 4, 5, 6, 8)
+    activation_widths: Widths = (2, 3, 4, 5, 6)
+
+    @property
+    def budget(self) -> float:
+        """Fraction of the weight bits that stays."""
+        return self.weight_budget
+
+
+AnyPass = Annotated[Filters | Weights | Blocks | Sharing | Precision, Field(discriminator="kind")]
+TABLES: dict[str, type[Section]] = {
+    "filters": Filters,
+    "weights": Weights,
+    "blocks": Blocks,
+    "sharing": Sharing,
+    "precision": Precision,
+}
 KINDS = tuple(TABLES)
 
 

@@ -132,6 +132,7 @@ STEPS: tuple[Step, ...] = (
         sections=("data", "model"),
         inputs=("checkpoint.pt", "splits.npz", "compressed.pt"),
         outputs=("model.onnx",),
+        may=("codebooks.npz",),
         reports=("export",),
     ),
     Step(
@@ -139,7 +140,7 @@ STEPS: tuple[Step, ...] = (
         "Compile the exits to RTL",
         "exeunt.hls.compile:compile",
         sections=("name", "model", "compile"),
-        inputs=("model.onnx", "exits.json", "splits.npz"),
+        inputs=("model.onnx", "exits.json", "splits.npz", "codebooks.npz"),
         outputs=("rtl", "design.f", "manifest.json", "report"),
         may=("baseline", "finn"),
         reports=("compile", "hardware.clock_mhz"),

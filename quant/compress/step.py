@@ -105,4 +105,8 @@ def figures(subject: Subject, work: Work) -> dict[str, Any]:
 
 
 def _bits(subject: Subject) -> int:
+    if "sharing" in subject.extras:
+        from exeunt.quant.compress.sharing import stored_bits
+
+        return stored_bits(subject)
     return weight_bits(subject.network, subject.masks)

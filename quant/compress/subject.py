@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from exeunt.config import Config, Model, hash_of
 from exeunt.errors import InputError
-from exeunt.quant.compress.registry import PREPARE, RESTORE
+from exeunt.quant.compress.registry import FILES, PREPARE, RESTORE
 from exeunt.quant.source import build
 from exeunt.quant.train import load_checkpoint
 
@@ -163,8 +163,17 @@ def load_network(config: Config, run_dir: Path) -> nn.Module:
     Raises:
         InputError: it is absent, damaged or of another config.
     """
+    return load_subject(config, run_dir).network
+
+
+def load_subject(config: Config, run_dir: Path) -> Subject:
+    """The network that goes into hardware with all that compression keeps of it.
+
+    Raises:
+        InputError: it is absent, damaged or of another config.
+    """
     if config.compress is None:
-        return load_checkpoint(config, run_dir)
+        return Subject(load_checkpoint(config, run_dir), config.model)
     path = run_dir / COMPRESSED
     data = read(path)
     if data["hash"] != fingerprint(config):
@@ -172,7 +181,14 @@ def load_network(config: Config, run_dir: Path) -> nn.Module:
             f"compressed network {path} must be from this config ({fingerprint(config)[:12]}), got "
             f"one from another ({str(data['hash'])[:12]}): run `exeunt compress` again"
         )
-    return from_blob(data).network
+    return from_blob(data)
+
+
+def write_extras(subject: Subject, run_dir: Path) -> None:
+    """Write the files that go beside model.onnx, of the passes that leave some."""
+    for kind, extra in subject.extras.items():
+        if kind in FILES:
+            _function(FILES[kind])(run_dir, subject.network, extra)
 
 
 def _function(where: str) -> Callable[..., Any]:

@@ -1,0 +1,152 @@
+"""Shared weights: codebooks.npz beside the QONNX file, recorded in the accelerator graph.
+
+The file counts the layers with weights in the order of the pipeline (segment 0, head 0, segment 1,
+...): "<i>.codebook" (int8, ascending) and "<i>.indices" (uint8, shape of the layer's weight in
+PyTorch). The compiled weights must be exactly what they stand for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exeunt.errors import CheckFailed, InputError
+from exeunt.graph import Accelerator, Chain, IntArray, Mvu, Node
+
+NAME = "codebooks.npz"
+
+
+def attach(accelerator: Accelerator, path: Path) -> Accelerator:
+    """The accelerator with the codebooks in `path`; as it is when there is no such file.
+
+    Raises:
+        InputError: the file is damaged, or of a network with other layers.
+        CheckFailed: the compiled weights are not those of the codebooks.
+    """
+    if not path.is_file():
+        return accelerator
+    stored = _read(path)
+    matrices = [n for chain in accelerator.chains for n in chain.nodes if isinstance(n, Mvu)]
+    arrays = dict(accelerator.arrays)
+    changed: dict[str, Node] = {}
+    for key in sorted(stored, key=lambda k: int(k)):
+        book, indices = stored[key]
+        if int(key) >= len(matrices):
+            raise InputError(
+                f"{path} must be of the compiled network with {len(matrices)} layers of weights, "
+                f"got a codebook of layer {key}: export it again"
+            )
+        node = matrices[int(key)]
+        weights = accelerator.arrays[f"{node.name}.weights"]
+        ordered, signs = _matched(accelerator, node, weights, book, indices, path)
+        changed[node.name] = dataclasses.replace(node, codebook=tuple(int(v) for v in book))
+        arrays[f"{node.name}.indices"] = ordered
+        if signs is not None:
+            arrays[f"{node.name}.signs"] = signs
+
+    def replaced(chain: Chain) -> Chain:
+        nodes = tuple(changed.get(node.name, node) for node in chain.nodes)
+        return dataclasses.replace(chain, nodes=nodes)
+
+    return dataclasses.replace(
+        accelerator,
+        segments=tuple(replaced(c) for c in accelerator.segments),
+        heads=tuple(replaced(c) for c in accelerator.heads),
+        arrays=arrays,
+    )
+
+
+def summary(accelerator: Accelerator) -> dict[str, dict[str, Any]]:
+    """Codebook, bits of an index and bits of all indices of every layer that shares weights."""
+    found = {}
+    for chain in accelerator.chains:
+        for node in chain.nodes:
+            if isinstance(node, Mvu) and node.codebook:
+                count = int(accelerator.arrays[f"{node.name}.indices"].size)
+                found[node.name] = {
+                    "codebook": list(node.codebook),
+                    "index_bits": node.index_bits,
+                    "weight_bits": node.weight_bits,
+                    "weights": count,
+                }
+    return found
+
+
+def _read(path: Path) -> dict[str, tuple[IntArray, IntArray]]:
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            names = {name.partition(".")[0] for name in data.files}
+            found = {n: (data[f"{n}.codebook"], data[f"{n}.indices"]) for n in names}
+    except Exception as error:  # a damaged archive may raise anything
+        raise InputError(
+            f"{path} must hold a codebook and indices for each layer that shares weights, got "
+            f"{type(error).__name__}: export it again"
+        ) from error
+    for name, (book, indices) in found.items():
+        if not name.isdecimal() or not len(book) or int(indices.max(initial=0)) >= len(book):
+            raise InputError(
+                f"{path} must have indices below the size of each codebook, got one of {len(book)} "
+                f"entries with the index {int(indices.max(initial=0))} in layer {name}: export it "
+                "again"
+            )
+    return found
+
+
+def _matched(
+    accelerator: Accelerator,
+    node: Mvu,
+    weights: IntArray,
+    book: IntArray,
+    indices: IntArray,
+    path: Path,
+) -> tuple[IntArray, IntArray | None]:
+    """The indices in the order of the compiled weights, and the signs of the rows if any is -1.
+
+    A batch norm with a negative factor turns the sign of its row when it becomes thresholds.
+    """
+    wide = book.astype(np.int64)
+    for ordered in _orders(accelerator, node, indices):
+        if ordered.shape != weights.shape:
+            continue
+        values = wide[ordered]
+        same, opposite = (values == weights).all(axis=1), (values == -weights).all(axis=1)
+        if same.all():
+            return ordered.astype(np.uint8), None
+        if (same | opposite).all():
+            return ordered.astype(np.uint8), np.where(same, 1, -1).astype(np.int8)
+    raise CheckFailed(
+        f"{path} must stand for the compiled weights, got others for {node.name} of "
+        f"{weights.shape[0]} x {weights.shape[1]} weights: export it again"
+    )
+
+
+def _orders(accelerator: Accelerator, node: Mvu, indices: IntArray) -> Iterator[IntArray]:
+    """Indices (out, in, ky, kx) or (out, in) as rows in stream order, (ky, kx, c) innermost.
+
+    The inputs of a linear layer are (c, y, x) of the map that was flattened, one of those in
+    front of it.
+    """
+    rows = indices.shape[0]
+    if indices.ndim == 4:
+        yield indices.transpose(0, 2, 3, 1).reshape(rows, -1)
+        return
+    yield indices
+    for shape in _shapes(accelerator, node):
+        height, width, channels = shape
+        if height * width > 1 and height * width * channels == indices.shape[1]:
+            yield (
+                indices.reshape(rows, channels, height, width)
+                .transpose(0, 2, 3, 1)
+                .reshape(rows, -1)
+            )
+
+
+def _shapes(accelerator: Accelerator, node: Mvu) -> Iterator[tuple[int, int, int]]:
+    for chain in accelerator.chains:
+        if node in chain.nodes:
+            yield chain.input.shape
+            yield from (n.output.shape for n in chain.nodes)

@@ -1,0 +1,175 @@
+"""Mixed precision: what a width damages, the search within budgets, the requantized network."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from exeunt import config, cost, passes
+from exeunt.errors import InputError
+from exeunt.quant.compress import precision
+from exeunt.quant.compress.precision import Item, Limits
+from exeunt.quant.compress.subject import Subject
+from exeunt.quant.compress.work import Work
+from exeunt.quant.data import load
+from exeunt.quant.train import load_checkpoint
+
+SPEC = {"kind": "precision", "criterion": "taylor", "epochs": 0, "weight_widths": (2, 3, 4, 6)}
+
+
+def spec(**changes) -> passes.Precision:
+    return passes.Precision.model_validate({**SPEC, **changes})
+
+
+@pytest.fixture
+def work(tiny: config.Config, trained: Path) -> Work:
+    section = passes.Compress(passes=(spec(),), images=40)
+    splits = load(tiny.data, trained, shape=tiny.model.input, classes=10)
+    return Work(tiny.model_copy(update={"compress": section}), section, splits)
+
+
+@pytest.fixture
+def whole(tiny: config.Config, trained: Path) -> Subject:
+    return Subject(load_checkpoint(tiny, trained), tiny.model)
+
+
+def test_items_name_the_modules(tiny: config.Config, whole: Subject):
+    modules = dict(whole.network.named_modules())
+    found = list(precision.items(tiny.model))
+    assert [(i.where, n) for i, n in found] == [
+        ("stages[0].blocks[0].weight_bits", "segments.0.0"),
+        ("stages[0].blocks[0].activation_bits", "segments.0.2"),
+        ("stages[0].head[0].weight_bits", "heads.0.1"),
+        ("stages[1].blocks[0].weight_bits", "segments.1.0"),
+        ("stages[1].blocks[0].activation_bits", "segments.1.2"),
+        ("stages[1].head[0].activation_bits", "heads.1.1"),
+        ("stages[1].head[1].weight_bits", "heads.1.3"),
+        ("stages[1].head[1].activation_bits", "heads.1.5"),
+        ("stages[1].head[2].weight_bits", "heads.1.6"),
+    ]
+    now = precision.present(tiny.model)
+    assert [now[i] for i, _ in found] == [2, 3, 3, 3, 4, 3, 3, 3, 3]
+    for item, name in found:
+        quantizer = "weight_quant" if item.what == "weight_bits" else "act_quant"
+        assert int(getattr(modules[name], quantizer).bit_width()) == now[item]
+    assert precision.present(precision.with_bits(tiny.model, now)) == now
+
+
+def test_an_assignment_is_built(whole: Subject, work: Work):
+    bits = {item: 2 + i % 4 for i, (item, _) in enumerate(precision.items(whole.model))}
+    found = precision.requantized(whole, bits)
+    modules = dict(found.network.named_modules())
+    for item, name in precision.items(found.model):
+        quantizer = "weight_quant" if item.what == "weight_bits" else "act_quant"
+        assert int(getattr(modules[name], quantizer).bit_width()) == bits[item], item
+    assert precision.present(found.model) == bits
+    assert len(work.accuracy(found)["exits"]) == 2
+
+
+def test_wider_is_less_damage(whole: Subject, work: Work):
+    for criterion in ("taylor", "l1", "random"):
+        found = precision.damage(spec(criterion=criterion), whole, work)
+        assert list(found) == [item for item, _ in precision.items(whole.model)]
+        for item, values in found.items():
+            ordered = [values[b] for b in sorted(values)]
+            assert ordered[0] > ordered[-1] > 0, (criterion, item.where)
+
+
+def test_relative_error_by_hand(whole: Subject):
+    module = dict(whole.network.named_modules())["segments.1.0"]
+    with torch.no_grad():
+        module.weight.zero_()
+        module.weight[:, 0, 0, 0] = 3.0
+        module.weight[0, 1, 1, 1] = 1.4
+    error = precision.relative_error(module, 3)  # type: ignore[arg-type]
+    assert float(error[0, 1, 1, 1]) == pytest.approx(0.4 / 1.4)
+    assert float(error.sum()) == pytest.approx(0.4 / 1.4, abs=1e-6)
+    assert float(precision.relative_error(module, 2)[0, 1, 1, 1]) == pytest.approx(1.0)  # type: ignore[arg-type]
+
+
+def sizes(bits) -> SimpleNamespace:
+    """A made-up price: both budgets grow with the widths, of some items faster."""
+    return SimpleNamespace(
+        weight_bits=sum(b * (3 + i.stage) for i, b in bits.items() if i.what == "weight_bits"),
+        lut=sum(b * b * (2 + i.number) for i, b in bits.items()),
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_search_is_near_the_best_of_all(seed: int):
+    random = np.random.default_rng(seed)
+    names = [Item(s, "blocks", n, "weight_bits") for s in (0, 1, 2) for n in (0, 1)]
+    damages = {n: {b: float(random.uniform(0.1, 9)) * 4.0**-b for b in (2, 3, 4)} for n in names}
+    for values in damages.values():  # wider never hurts
+        for b in (3, 4):
+            values[b] = min(values[b], values[b - 1])
+    limits = Limits(70, 150)
+    found = precision.search(damages, sizes, limits)
+    assert limits.excess(sizes(found)) == 0
+
+    def total(bits):
+        return sum(damages[i][b] for i, b in bits.items())
+
+    every = [dict(zip(names, c, strict=True)) for c in itertools.product((2, 3, 4), repeat=6)]
+    fitting = [total(b) for b in every if limits.excess(sizes(b)) == 0]
+    assert total(found) <= 1.3 * min(fitting)
+    assert total(found) <= np.quantile(fitting, 0.05)
+
+
+def test_the_pass_stays_within_its_budgets(whole: Subject, work: Work):
+    after, data = precision.apply(spec(weight_budget=0.9, lut_budget=0.9), whole, work)
+    assert data["chosen"]["weight_bits"] <= 0.9 * data["uniform"]["weight_bits"]
+    assert data["chosen"]["lut"] <= 0.9 * data["uniform"]["lut"]
+    assert data["bits"] == {i.where: b for i, b in sorted(precision.present(after.model).items())}
+    reach = precision.reached(work.accuracy(whole)["rates"])
+    found = cost.network(
+        after.model, target_cycles=work.config.compile.target_cycles, reach=reach, dsp=False
+    )
+    assert (found.weight_bits, found.lut) == (data["chosen"]["weight_bits"], data["chosen"]["lut"])
+
+
+def test_reach_from_rates():
+    assert precision.reached([0.7, 0.2, 0.1]) == pytest.approx([1.0, 0.3, 0.1])
+
+
+def test_a_budget_out_of_reach(whole: Subject, work: Work):
+    with pytest.raises(InputError) as error:
+        precision.apply(spec(weight_budget=0.3), whole, work)
+    said = str(error.value)
+    assert said.startswith("budgets of a precision pass must be reachable, got ")
+    assert said.endswith("raise weight_budget or lut_budget, or allow narrower widths")
+
+
+@pytest.mark.parametrize("width", [1, 9])
+def test_widths_outside_of_the_hardware(width: int):
+    with pytest.raises(InputError) as error:
+        config.parse(
+            'name = "x"\n[data]\ndataset = "digits"\n[model]\ninput = [8, 8, 1]\nclasses = 10\n'
+            "[[model.stages]]\nblocks = [{ conv = 4 }]\n[compress]\n"
+            f'passes = [{{ kind = "precision", weight_widths = [4, {width}] }}]\n'
+        )
+    limit = "at least 2" if width == 1 else "at most 8"
+    assert f"must be {limit}, got {width}" in str(error.value)
+
+
+def test_what_it_cannot_do(whole: Subject, work: Work):
+    whole.extras["sharing"] = {}
+    with pytest.raises(InputError) as error:
+        precision.apply(spec(), whole, work)
+    assert str(error.value) == (
+        'passes of kind "precision" must come before sharing, got one behind: move it forward in '
+        "compress.passes"
+    )
+    whole.extras.clear()
+    whole.model = config.Model(source="python:net.py:Net", input=(8, 8, 1), classes=10)
+    with pytest.raises(InputError) as error:
+        precision.apply(spec(), whole, work)
+    assert str(error.value) == (
+        'a precision pass must have a model of source "config", got "python:net.py:Net": describe '
+        "the network by stages"
+    )

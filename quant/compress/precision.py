@@ -1,0 +1,352 @@
+"""Mixed precision: bits of every layer's weights and activations, by explanation and cost.
+
+What a width costs in accuracy is its *damage*: the quantisation error of each weight and of each
+channel's activations, as a fraction of the value, times the relevance of that value to the
+answers. Relevance is measured in logits at every layer (an explanation's contributions sum to the
+output), so that layers compare. What it costs in hardware comes from `exeunt.cost`: bits of
+weights, and LUT after folding. The search takes the widths of least damage within both budgets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from exeunt import cost
+from exeunt.config import Model
+from exeunt.cost.totals import Cost
+from exeunt.errors import InputError
+from exeunt.passes import Precision
+from exeunt.quant._brevitas import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
+from exeunt.quant.compress.subject import Subject
+from exeunt.quant.compress.work import Work
+from exeunt.quant.model import CLIP
+
+_BATCH = 64
+_ROUNDS = 8  # of exchanges
+Bits = dict["Item", int]
+
+
+@dataclass(frozen=True, order=True)
+class Item:
+    """One width to choose: of the weights or of the activations of a layer of the config."""
+
+    stage: int
+    part: str  # "blocks" or "head"
+    number: int
+    what: str  # "weight_bits" or "activation_bits"
+
+    @property
+    def where(self) -> str:
+        """The key in the [model] section."""
+        return f"stages[{self.stage}].{self.part}[{self.number}].{self.what}"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an assignment may cost: bits of all weights, LUT of all kernels."""
+
+    weight_bits: float
+    lut: float
+
+    def excess(self, found: Cost) -> float:
+        """By how much it costs more, as a fraction of the limits; 0 within them."""
+        return max(0.0, found.weight_bits / self.weight_bits - 1) + max(
+            0.0, found.lut / self.lut - 1
+        )
+
+
+def apply(spec: Precision, subject: Subject, work: Work) -> tuple[Subject, dict[str, Any]]:
+    """Choose widths within the budgets, requantize, fine-tune.
+
+    Raises:
+        InputError: a network that is not described by stages, weights that are shared already, or
+            budgets that no assignment meets.
+    """
+    model = subject.model
+    if model.kind != "config":
+        raise InputError(
+            f'a precision pass must have a model of source "config", got "{model.source}": '
+            "describe the network by stages"
+        )
+    if subject.extras:
+        raise InputError(
+            f'passes of kind "precision" must come before {", ".join(sorted(subject.extras))}, '
+            "got one behind: move it forward in compress.passes"
+        )
+    reach = reached(work.accuracy(subject)["rates"])
+
+    def price(bits: Mapping[Item, int]) -> Cost:
+        return cost.network(
+            with_bits(model, bits), target_cycles=work.config.compile.target_cycles,
+            headroom=work.config.compile.headroom, reach=reach, dsp=False,
+        )  # fmt: skip
+
+    now = present(model)
+    before = price(now)
+    limits = Limits(spec.weight_budget * before.weight_bits, spec.lut_budget * before.lut)
+    damages = damage(spec, subject, work)
+    chosen = search(damages, price, limits)
+    after = price(chosen)
+    subject = requantized(subject, chosen)
+    data: dict[str, Any] = {"before": work.accuracy(subject)}
+    for turn in range(1, spec.rounds + 1):
+        subject = work.finetune(subject, spec.epochs, f"round {turn}")
+    data["bits"] = {item.where: bits for item, bits in sorted(chosen.items())}
+    data["damage"] = sum(damages[item][bits] for item, bits in chosen.items())
+    data["limits"] = {"weight_bits": limits.weight_bits, "lut": limits.lut}
+    for name, found in (("uniform", before), ("chosen", after)):
+        mapped = found if name == "uniform" else after
+        data[name] = {
+            "weight_bits": mapped.weight_bits, "lut": mapped.lut, "bram18": mapped.bram18,
+            "cycles": mapped.cycles, "control_lut": mapped.control,
+        }  # fmt: skip
+    return subject, data
+
+
+def reached(rates: Sequence[float]) -> list[float]:
+    """Fraction of the images that reaches each exit, of the fractions that leave there."""
+    left = np.concatenate([[0.0], np.cumsum(rates)[:-1]])
+    return [float(x) for x in np.clip(1.0 - left, 0.0, 1.0)]
+
+
+def items(model: Model) -> Iterator[tuple[Item, str]]:
+    """Every width of the network with the name of the module that has it, in pipeline order."""
+    for index in range(len(model.stages)):
+        layers = (("blocks", "segments", model.stages[index].blocks),
+                  ("head", "heads", model.head(index)))  # fmt: skip
+        for part, chain, found in layers:
+            place = 0  # in the nn.Sequential
+            flat = False
+            for number, layer in enumerate(found):
+                name = f"{chain}.{index}."
+                if hasattr(layer, "conv"):
+                    yield Item(index, part, number, "weight_bits"), f"{name}{place}"
+                    yield Item(index, part, number, "activation_bits"), f"{name}{place + 2}"
+                    place += 3
+                elif hasattr(layer, "pool"):
+                    place += 1
+                    if layer.pool == "average":
+                        yield Item(index, part, number, "activation_bits"), f"{name}{place}"
+                        place += 1
+                else:
+                    place += not flat
+                    flat = True
+                    yield Item(index, part, number, "weight_bits"), f"{name}{place}"
+                    if number < len(found) - 1:
+                        yield Item(index, part, number, "activation_bits"), f"{name}{place + 2}"
+                        place += 3
+
+
+def present(model: Model) -> Bits:
+    """The widths as they are."""
+    found = {}
+    for item, _ in items(model):
+        layers = model.head(item.stage) if item.part == "head" else model.stages[item.stage].blocks
+        own = getattr(layers[item.number], item.what)
+        found[item] = own or getattr(model, item.what)
+    return found
+
+
+def with_bits(model: Model, bits: Mapping[Item, int]) -> Model:
+    """The [model] section with these widths written out."""
+    data = model.model_dump(mode="python")
+    for index, stage in enumerate(data["stages"]):
+        stage["head"] = tuple(layer.model_dump() for layer in model.head(index))
+    for item, width in bits.items():
+        data["stages"][item.stage][item.part][item.number][item.what] = width
+    return Model.model_validate(data)
+
+
+def requantized(subject: Subject, bits: Mapping[Item, int]) -> Subject:
+    """The network with these widths; activations clip where their width likes it best."""
+    state = {k: v.clone() for k, v in subject.network.state_dict().items()}
+    before = present(subject.model)
+    for item, name in items(subject.model):
+        if item.what == "activation_bits":
+            factor = CLIP[bits[item]] / CLIP[before[item]]
+            for key in state:
+                if key.startswith(f"{name}.act_quant") and key.endswith("scaling_impl.value"):
+                    state[key] = state[key] * factor
+    found = subject.rebuilt(with_bits(subject.model, bits), state)
+    found.project()
+    return found
+
+
+def damage(spec: Precision, subject: Subject, work: Work) -> dict[Item, dict[int, float]]:
+    """What every width of every item costs: relevance times relative quantisation error."""
+    model, network = subject.model, subject.network
+    if spec.criterion == "random":
+        random = np.random.default_rng([work.seed, 17])
+        return {
+            item: {b: float(weight) * 4.0**-b for b in _choices(spec, item)}
+            for (item, _), weight in zip(
+                items(model), random.uniform(0.05, 1.0, len(list(items(model)))), strict=True
+            )
+        }
+    scores = work.scores(subject, spec)
+    modules = dict(network.named_modules())
+    errors = activation_errors(network, model, work, spec)
+    found: dict[Item, dict[int, float]] = {}
+    owner = ""
+    for item, name in items(model):
+        if item.what == "weight_bits":
+            owner = name
+            score = scores.weights[name].double()
+            if spec.criterion == "l1":  # sizes of layers do not compare: relative to the layer
+                score = score / score.sum().clamp_min(1e-300)
+            module = modules[name]
+            assert isinstance(module, QuantConv2d | QuantLinear)
+            found[item] = {
+                b: float((score * relative_error(module, b)).sum()) for b in _choices(spec, item)
+            }
+        else:
+            score = scores.filters[owner].double()
+            if spec.criterion == "l1":
+                score = score / score.sum().clamp_min(1e-300)
+            found[item] = {b: float((score * errors[name, b]).sum()) for b in _choices(spec, item)}
+    return found
+
+
+def _choices(spec: Precision, item: Item) -> tuple[int, ...]:
+    return spec.weight_widths if item.what == "weight_bits" else spec.activation_widths
+
+
+@torch.no_grad()
+def relative_error(module: QuantConv2d | QuantLinear, bits: int) -> Tensor:
+    """|w - Q(w)| / |w| of every float weight at `bits`, narrow range, scale from the largest."""
+    weight = module.weight.detach().double()
+    scale = module.weight_quant(module.weight).scale.double()
+    top = scale * ((1 << (int(module.weight_quant.bit_width()) - 1)) - 1)
+    step = top / ((1 << (bits - 1)) - 1)
+    rounded = torch.round(weight / step).clamp(-((1 << (bits - 1)) - 1), (1 << (bits - 1)) - 1)
+    error = (weight - rounded * step).abs()
+    return torch.where(weight != 0, error / weight.abs().clamp_min(1e-30), 0.0)
+
+
+@torch.no_grad()
+def activation_errors(
+    network: nn.Module, model: Model, work: Work, spec: Precision
+) -> dict[tuple[str, int], Tensor]:
+    """Sum |a - Q(a)| / sum |a| of every channel behind each quantizer, by its name and bits.
+
+    a is what enters the quantizer, rectified, in floating point.
+    """
+    modules = dict(network.named_modules())
+    before = present(model)
+    wanted = {name: before[i] for i, name in items(model) if i.what == "activation_bits"}
+    sums: dict[tuple[str, int], Tensor] = {}
+
+    def watch(name: str) -> Any:
+        module = modules[name]
+        assert isinstance(module, QuantReLU | QuantIdentity)
+        bits = wanted[name]
+        clip = float(module.act_quant.scale()) * ((1 << bits) - 1)
+
+        def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+            value = torch.relu(inputs[0].detach().double())
+            axes = [i for i in range(value.dim()) if i != 1]
+            sums[name, 0] = sums.get((name, 0), 0.0) + value.sum(axes)
+            for b in spec.activation_widths:
+                step = clip * CLIP[b] / CLIP[bits] / ((1 << b) - 1)
+                rounded = torch.round(value / step).clamp(0, (1 << b) - 1) * step
+                sums[name, b] = sums.get((name, b), 0.0) + (value - rounded).abs().sum(axes)
+
+        return module.register_forward_pre_hook(hook)
+
+    handles = [watch(name) for name in wanted]
+    try:
+        images = work.scored.images
+        network.eval()
+        for start in range(0, len(images), _BATCH):
+            batch = np.ascontiguousarray(images[start : start + _BATCH].transpose(0, 3, 1, 2))
+            network(torch.from_numpy(batch).float())
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {
+        (name, b): value / sums[name, 0].clamp_min(1e-30) for (name, b), value in sums.items() if b
+    }
+
+
+def search(damages: Mapping[Item, Mapping[int, float]], price: Any, limits: Limits) -> Bits:
+    """The widths of little damage within the limits: greedy, then exchanges until none helps.
+
+    From the widest on, the width goes down whose damage grows least for what it saves; then, as
+    long as it is within the limits and lowers the damage, one width goes up, alone or while
+    another goes down. Deterministic.
+
+    Raises:
+        InputError: the narrowest widths do not meet the limits.
+    """
+    choices = {item: sorted(found) for item, found in damages.items()}
+    least = price({item: found[0] for item, found in choices.items()})
+    if limits.excess(least) > 0:
+        raise InputError(
+            f"budgets of a precision pass must be reachable, got {limits.weight_bits:,.0f} weight "
+            f"bits and {limits.lut:,.0f} LUT where the narrowest widths need "
+            f"{least.weight_bits:,} and {least.lut:,}: raise weight_budget or lut_budget, or "
+            "allow narrower widths"
+        )
+    bits = {item: found[-1] for item, found in choices.items()}
+    over = limits.excess(price(bits))
+    while over > 0:
+        steps = []
+        for item, found in choices.items():
+            place = found.index(bits[item])
+            if not place:
+                continue
+            fewer = found[place - 1]
+            left = limits.excess(price({**bits, item: fewer}))
+            grown = damages[item][fewer] - damages[item][bits[item]]
+            if left < over:
+                steps.append((max(grown, 0.0) / (over - left), item, fewer, left))
+        if not steps:  # no single width saves anything by itself: lower the cheapest one
+            steps = [
+                (damages[i][f[f.index(bits[i]) - 1]], i, f[f.index(bits[i]) - 1], over)
+                for i, f in choices.items()
+                if f.index(bits[i])
+            ]
+        _, item, fewer, over = min(steps)
+        bits[item] = fewer
+    for _ in range(_ROUNDS):
+        better = _exchange(bits, choices, damages, price, limits)
+        if better is None:
+            break
+        bits = better
+    return bits
+
+
+def _exchange(
+    bits: Bits,
+    choices: Mapping[Item, list[int]],
+    damages: Mapping[Item, Mapping[int, float]],
+    price: Any,
+    limits: Limits,
+) -> Bits | None:
+    """The best change of one width up and at most one other down, None when none helps."""
+    moves = []
+    for up, found in choices.items():
+        place = found.index(bits[up])
+        if place + 1 == len(found):
+            continue
+        gain = damages[up][bits[up]] - damages[up][found[place + 1]]
+        raised = {**bits, up: found[place + 1]}
+        moves.append((-gain, raised))
+        for down, other in choices.items():
+            at = other.index(bits[down])
+            if down == up or not at:
+                continue
+            loss = damages[down][other[at - 1]] - damages[down][bits[down]]
+            moves.append((loss - gain, {**raised, down: other[at - 1]}))
+    for change, candidate in sorted(moves, key=lambda m: (m[0], sorted(m[1].items()))):
+        if change >= -1e-12:
+            return None
+        if limits.excess(price(candidate)) == 0:
+            return candidate
+    return None
