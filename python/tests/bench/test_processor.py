@@ -165,6 +165,24 @@ def test_pieces_are_the_same_bytes_each_time(model):
     assert len(cuts[0]) == 2
 
 
+def test_pieces_from_files_need_no_onnx(model, accelerator, tmp_path, monkeypatch):
+    (tmp_path / "onnx").mkdir()
+    for quantizers in processor.MEANING:
+        for i, piece in enumerate(floats.pieces(floats.plain(model[0], quantizers))):
+            (tmp_path / "onnx" / f"{quantizers}-{i}.onnx").write_bytes(piece.model)
+    monkeypatch.setattr(floats, "read", None)
+    found, why = processor.engines(accelerator, tmp_path, scales=(1.0, 1.0), threads=1)
+    assert why == ""
+    assert [(e.name, e.graph) for e in found[1:]] == [
+        ("onnxruntime", meaning) for meaning in processor.MEANING.values()
+    ]
+    images = np.random.default_rng(2).integers(0, 8, (4, 6, 6, 1), dtype=np.uint8)
+    classes, exits = found[1].classify(images, [registers.NEVER])
+    assert exits.tolist() == [1] * 4
+    want = by_hand(model[1], images.astype(np.float64))[1].argmax(axis=1)
+    np.testing.assert_array_equal(classes, want)
+
+
 def test_operators_that_onnxruntime_does_not_have(model):
     from onnx import ModelProto
 
