@@ -220,6 +220,10 @@ def test_no_room_is_waited_for():
     assert str(caught.value) == (
         "30 results must come over the port within 0.5 s and 0 came, with 0 of 30 frames accepted"
     )
+    with pytest.raises(TransferTimeout) as caught:
+        port.ready(0.1)
+    assert caught.value.stage == "input"
+    assert str(caught.value) == ("30 frames must be accepted over the port within 0.1 s and 0 were")
     line.core.stuck = False
     assert (port.collect(5.0) == expect(frames)).all()
 
@@ -234,6 +238,7 @@ def test_a_core_that_never_answers():
         port.collect(3.0)
     assert caught.value.stage == "results"
     assert "0 came, with 4 of 4 frames accepted" in str(caught.value)
+    port.ready(1.0)
     line.core.delay = 0
     recover(port)
     port.submit(frames, 4, 1.0)

@@ -24,6 +24,7 @@ from exeunt.graph import IntArray, Node
 
 ROOT = Path(__file__).resolve().parents[2]
 RTL = ROOT / "hls" / "rtl"
+SHELL = ROOT / "boards" / "common" / "rtl"
 BUILD = ROOT / "build" / "rtl_tests"
 TOP = "bench"
 
@@ -192,7 +193,7 @@ def _write(path: Path, text: str) -> None:
 
 def rtl_sources(module: str) -> list[Path]:
     """The file of a module of ours and of every module that it instantiates."""
-    names = {p.stem: p for p in RTL.glob("ex_*.sv")}
+    names = {p.stem: p for folder in (RTL, SHELL) for p in folder.glob("ex_*.sv")}
     found: list[str] = []
     wanted = [module]
     while wanted:

@@ -89,6 +89,11 @@ class SerialShell:
         self._sent = 0
         self._answers: deque[Packet] = deque()
 
+    @property
+    def pending(self) -> bool:
+        """Whether half a packet has come."""
+        return self._state is not _State.HUNT
+
     def feed(self, data: bytes) -> bytes:
         """Take bytes from the line; the packets that go back for them."""
         for byte in data:
@@ -97,13 +102,13 @@ class SerialShell:
 
     def idle(self) -> bytes:
         """No byte came for IDLE_BITS bit times."""
-        if self._state is not _State.HUNT:
+        if self.pending:
             self._damaged(framing.TIMEOUT)
         return self.flush()
 
     def broken(self) -> bytes:
         """A byte came without a stop bit."""
-        if self._state is not _State.HUNT:
+        if self.pending:
             self._damaged(framing.BROKEN)
         return self.flush()
 

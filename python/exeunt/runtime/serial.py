@@ -160,6 +160,16 @@ class Serial:
 
     # ------------------------------------------------------------------ transfers
 
+    def ready(self, timeout: float) -> None:
+        """Wait until every frame is accepted; see `exeunt.runtime.transport.Transport`."""
+        if not self._pump(lambda: self._sent() == len(self._frames), timeout):
+            raise TransferTimeout(
+                f"{len(self._frames)} frames must be accepted over {self._name} within "
+                f"{timeout:g} s and {self._sent()} were",
+                "input",
+                self._partial(),
+            )
+
     def submit(self, frames: Bytes, records: int, timeout: float) -> None:
         """Start to send whole frames; see `exeunt.runtime.transport.Transport`."""
         self._alive()
@@ -182,7 +192,7 @@ class Serial:
         """All records of the transfer under way; see `exeunt.runtime.transport.Transport`."""
         self._alive()
         if not self._pump(lambda: len(self._records) >= self._wanted, timeout):
-            sent = self._next - sum(kind == framing.IMAGE for kind, _ in self._window)
+            sent = self._sent()
             stage = "input" if sent < len(self._frames) else "results"
             raise TransferTimeout(
                 f"{self._wanted} results must come over {self._name} within {timeout:g} s and "
@@ -235,6 +245,10 @@ class Serial:
         """Seconds to wait for an answer: the window on the line, and the device's own patience."""
         line = (WINDOW_BYTES + 2 * framing.IDLE_BITS / 10) * 10 / self._baud
         return line + SLACK
+
+    def _sent(self) -> int:
+        """Frames that the device has accepted."""
+        return self._next - sum(kind == framing.IMAGE for kind, _ in self._window)
 
     def _partial(self) -> Bytes:
         if not self._records:

@@ -1,0 +1,123 @@
+"""The shell around a core with stub segments, and what the model of the shell has behind it.
+
+The stub's first segment takes a word in `PACE` cycles, so that frames come faster over the line
+than the core takes them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from controller import design
+from controller.design import CLASSES, EXITS, HASH, IN_FLIGHT, WIDTH, WORDS, Design
+from lib.bench import BUILD, RTL, SHELL
+
+from exeunt import registers
+from exeunt.hls.stitch_core import RTL_MODULES
+from exeunt.reference import controller
+
+DIVISOR = 8
+IDLE_BITS = 40
+STORE = 2
+HOLD_BITS = 6
+PACE = 400
+IMAGE_BYTES = WORDS[0] * WIDTH // 8
+DESIGN = Design(
+    "serial", (3, 9, 2), (1, 5, 2), (PACE, 2, 3), (2, 4, 1), (True, True, False), (40, 17), 1
+)
+PUBLIC = "/* verilator public_flat_rw */"
+
+
+def bench() -> str:
+    """The shell with its pins visible."""
+    return f"""module bench (
+  input wire clk {PUBLIC}, input wire rst {PUBLIC}, input wire rx {PUBLIC},
+  output wire tx {PUBLIC}, output wire [7:0] led {PUBLIC}
+);
+  ex_serial_shell #(
+    .DIVISOR({DIVISOR}), .WIDTH({WIDTH}), .FRAME({WORDS[0]}), .EXITS({EXITS}),
+    .A_CONTROL(16'd{registers.address("control")}), .STORE({STORE}), .IDLE_BITS({IDLE_BITS}),
+    .HOLD_BITS({HOLD_BITS})
+  ) u (.clk(clk), .rst(rst), .rx(rx), .tx(tx), .led(led));
+endmodule
+"""
+
+
+def sources() -> list[Path]:
+    """Everything to build, the bench last."""
+    folder = BUILD / "serial_shell"
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = design.sources(DESIGN)
+    texts.pop("exeunt_top.sv")
+    texts["bench.sv"] = bench()
+    files = []
+    for name, text in texts.items():
+        path = folder / name
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+        files.append(path)
+    blocks = [RTL / f"{module}.sv" for module in RTL_MODULES if module != "ex_axil"]
+    stubs = [design.HERE / "stub_segment.sv", design.HERE / "stub_head.sv"]
+    return [*blocks, *sorted(SHELL.glob("*.sv")), *stubs, *files]
+
+
+def image(logits: np.ndarray) -> bytes:
+    """The bytes of one frame: logits (EXITS, CLASSES)."""
+    return logits.astype("<i2").tobytes()
+
+
+class ModelCore:
+    """The core behind `exeunt.reference.serial_shell`, as far as the tests use it.
+
+    It answers at once, so `latency` is zero.
+    """
+
+    def __init__(self) -> None:
+        self.thresholds = [registers.NEVER] * (EXITS - 1) + [registers.ALWAYS]
+        self.active = list(self.thresholds)
+        self.bank = 0
+        self.next_id = 0
+        self.batch = 1
+        self._out: list[bytes] = []
+
+    def frame(self, data: bytes) -> None:
+        logits = np.frombuffer(data, "<i2").reshape(1, EXITS, CLASSES)
+        found = controller.decide([logits[:, e] for e in range(EXITS)], self.active)
+        banks = np.array([self.bank])
+        self._out.append(controller.results(found, first_id=self.next_id, banks=banks).tobytes())
+        self.next_id += 1
+
+    def results(self) -> list[bytes]:
+        found, self._out = self._out, []
+        return found
+
+    def read(self, address: int) -> int:
+        words = {
+            registers.address("id"): registers.ID,
+            registers.address("version"): registers.VERSION,
+            registers.address("hash"): HASH,
+            registers.address("batch"): self.batch,
+        }
+        for e in range(EXITS):
+            words[registers.address("threshold", e)] = self.thresholds[e] & 0xFFFFFFFF
+            words[registers.address("active", e)] = self.active[e] & 0xFFFFFFFF
+        return words.get(address, 0)
+
+    def write(self, address: int, value: int) -> None:
+        control = registers.BY_NAME["control"].fields
+        if address == registers.address("batch"):
+            self.batch = value
+        if address == registers.address("control"):
+            if control["reset"].get(value):
+                self.next_id = 0
+                self._out.clear()
+            if control["commit"].get(value):
+                self.active = list(self.thresholds)
+                self.bank ^= 1
+        for e in range(EXITS - 1):
+            if address == registers.address("threshold", e):
+                self.thresholds[e] = value - (1 << 32) if value >> 31 else value
+
+
+assert IN_FLIGHT > STORE
