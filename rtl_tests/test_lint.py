@@ -88,6 +88,9 @@ ILLEGAL: list[tuple[str, Mapping[str, int | str], str]] = [
     ("ex_pool", {"OUT_BITS": 3}, "ex_accumulate: OUT_BITS must be at least IN_BITS 4, not 3"),
     ("ex_pool", {"FUNCTION": 2}, "ex_accumulate: FUNCTION must be 0 or 1, not 2"),
     ("ex_reduce", {"C": 4, "LANES": 3}, "ex_reduce: LANES must divide C 4, not be 3"),
+    ("ex_uart_rx", {"DIVISOR": 7}, "ex_uart_rx: DIVISOR must be 8 to 65535, is 7"),
+    ("ex_frame_store", {"FRAME": 0}, "ex_frame_store: FRAME must be at least 1, is 0"),
+    ("ex_packet_tx", {"STORE": 256}, "ex_packet_tx: STORE must be 1 to 255, is 256"),
     ("ex_accumulate", {"WORDS": 3}, "ex_accumulate: AW must address WORDS 3, not be 1"),
 ]
 

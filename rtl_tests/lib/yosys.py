@@ -50,10 +50,10 @@ def synthesize(
     """
     sources = sorted({p for c in corners for p in rtl_sources(c.module)})
     memories = {name: text for c in corners for name, text in c.memories.items()}
-    return _run(folder, flat_wrapper(corners), sources, memories, target, timeout)
+    return run(folder, flat_wrapper(corners), sources, memories, target, timeout)
 
 
-def _run(
+def run(
     folder: Path,
     wrapper: str,
     sources: Sequence[Path],
@@ -61,6 +61,7 @@ def _run(
     target: str,
     timeout: int = 3600,
 ) -> tuple[str, dict[str, Any]]:
+    """Log and modules of one Yosys run over the sources and the top module `bench`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "bench.sv").write_text(wrapper)
     for source in sources:
@@ -139,5 +140,5 @@ def measure(folder: Path, corners: Sequence[Corner], target: Target) -> list[dic
         outer.append(Corner(corner.name, f"c{i}", {}, corner.ports))
     sources = sorted({p for c in corners for p in rtl_sources(c.module)})
     memories = {name: t for c in corners for name, t in c.memories.items()}
-    modules = _run(folder, text + flat_wrapper(outer), sources, memories, target.name)[1]
+    modules = run(folder, text + flat_wrapper(outer), sources, memories, target.name)[1]
     return [resources(cells(modules, f"c{i}"), target) for i in range(len(corners))]

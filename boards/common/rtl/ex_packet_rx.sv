@@ -81,7 +81,7 @@ module ex_packet_rx #(
   /* verilator lint_off PINCONNECTEMPTY */  // the value itself is for senders
   ex_crc32 u_crc (
       .clk(clk),
-      .clear(state_q == HUNT),
+      .rst(state_q == HUNT),
       .s_valid(s_valid && state_q != HUNT && !(state_q == KIND && s_data == SYNC)),
       .s_data(s_data),
       .crc(),

@@ -70,7 +70,7 @@ module ex_packet_tx #(
   /* verilator lint_off PINCONNECTEMPTY */  // whether it is good is for receivers
   ex_crc32 u_crc (
       .clk(clk),
-      .clear(state_q == SYNC),
+      .rst(state_q == SYNC),
       .s_valid(step && state_q != SYNC && state_q != CHECK),
       .s_data(data_q),
       .crc(crc),

@@ -1,0 +1,570 @@
+"""cocotb tests of the blocks of the serial shell, all corners side by side."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import cocotb
+from cocotb.triggers import Timer
+from lib.bench import Corner, bench_corners
+from lib.handles import Joined, stream
+from lib.patterns import always, bernoulli, bursts
+from lib.streams import PERIOD_NS, Cycles, StreamSink, StreamSource, compare
+from serial_blocks.corners import IDLE
+
+from exeunt.reference.serial_shell import SerialShell
+from exeunt.runtime import framing
+from exeunt.runtime.framing import Packet, Parser, register
+
+
+class Block:
+    """One corner's ports."""
+
+    def __init__(self, dut: Any, index: int, corner: Corner) -> None:
+        self._dut, self._index, self.corner = dut, index, corner
+        self.name = corner.name
+        for port in corner.ports:
+            if not port.output:
+                self[port.name].value = 0
+
+    def __getitem__(self, port: str) -> Any:
+        return getattr(self._dut, f"u{self._index}_{port}")
+
+    def get(self, port: str) -> int:
+        return int(self[port].value)
+
+    def parameter(self, name: str) -> int:
+        return int(self.corner.parameters[name])
+
+
+async def begin(dut: Any, module: str) -> tuple[Cycles, list[Block]]:
+    """The clock, and the blocks of this module out of reset."""
+    cycles = Cycles(dut.clk, dut.rst)
+    blocks = [Block(dut, i, c) for i, c in enumerate(bench_corners())]
+    for block in blocks:
+        if block.corner.module == "ex_uart_rx":
+            block["rx"].value = 1
+    await cycles.reset(3)
+    return cycles, [b for b in blocks if b.corner.module == module]
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def uart_rx(dut: Any) -> None:
+    """Bytes whose bits are up to 3% off, spikes, a missing stop bit, a break."""
+    cycles, blocks = await begin(dut, "ex_uart_rx")
+    for block in blocks:
+        rng = random.Random(block.name)
+        got: list[int] = []
+        faults: list[int] = []
+
+        def step(
+            cycle: int, block: Block = block, got: list[int] = got, faults: list[int] = faults
+        ) -> None:
+            if block.get("m_valid"):
+                got.append(block.get("m_data"))
+            if block.get("m_error"):
+                faults.append(cycle)
+
+        cycles.add(step)
+        whole = block.parameter("DIVISOR") * PERIOD_NS * 1000
+
+        async def line(levels: list[int], bit_ps: int, block: Block = block) -> None:
+            for level in levels:
+                block["rx"].value = level
+                await Timer(bit_ps, "ps")
+
+        sent = []
+        for percent in (100, 98, 102, 97, 103):
+            for _ in range(12):
+                byte = rng.choice((0, 255, rng.getrandbits(8)))
+                bits = [0, *(byte >> k & 1 for k in range(8)), 1]
+                await line(bits, whole * percent // 100)
+                sent.append(byte)
+                if rng.random() < 0.3:
+                    await Timer(rng.randrange(1, 3 * whole), "ps")
+            await cycles.wait(2 * block.parameter("DIVISOR"))
+            await line([0], PERIOD_NS * 1000)  # a spike
+            await line([1], 12 * whole)
+        compare(f"{block.name}: bytes", got, sent)
+        assert not faults, f"{block.name}: a framing error in good bytes"
+        await line([0] * 25, whole)  # a break: one error, however long
+        await line([1, 1], whole)
+        assert len(faults) == 1, f"{block.name}: {len(faults)} framing errors in a break"
+        await line([0, *(0x5A >> k & 1 for k in range(8)), 1, 1], whole)
+        compare(f"{block.name}: bytes", got, [*sent, 0x5A])
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def uart_tx(dut: Any) -> None:
+    """Every bit lasts DIVISOR cycles, bytes follow without a gap, and the line idles high."""
+    cycles, blocks = await begin(dut, "ex_uart_tx")
+    for block in blocks:
+        divisor = block.parameter("DIVISOR")
+        levels: list[int] = []
+        cycles.add(lambda _, block=block, levels=levels: levels.append(block.get("tx")))
+        source = StreamSource(
+            stream(block["s_valid"], block["s_ready"], block["s_data"]), "x", cycles
+        )
+        rng = random.Random(divisor)
+        for idle in (always(), bernoulli(0.05, 3)):
+            sent = [rng.getrandbits(8) for _ in range(20)]
+            source.takes.clear()
+            source.idle = idle
+            source.send(sent)
+            base = len(levels) - cycles.now - 1
+            await cycles.until(source.done, 20000, block.name)
+            await cycles.wait(12 * divisor)
+            want = [1] * len(levels)
+            want[:base] = levels[:base]
+            for byte, taken in zip(sent, source.takes, strict=True):
+                at = base + taken + 1
+                bits = [0, *(byte >> k & 1 for k in range(8)), 1]
+                want[at : at + 10 * divisor] = [b for b in bits for _ in range(divisor)]
+            begun = base + source.takes[0]
+            compare(f"{block.name}: line", levels[begun:], want[begun:])
+        assert levels[0] == 1
+
+
+@cocotb.test(timeout_time=2, timeout_unit="ms")
+async def crc32(dut: Any) -> None:
+    """zlib's value after every byte; good behind data with its own CRC only."""
+    cycles, (block,) = await begin(dut, "ex_crc32")
+    rng = random.Random(5)
+    for count in (0, 1, 5, 40):
+        await cycles.reset(1)
+        data = rng.randbytes(count)
+        seen = b""
+        for byte in data + zlib.crc32(data).to_bytes(4, "little"):
+            block["s_valid"].value, block["s_data"].value = 1, byte
+            await cycles.wait(1)
+            block["s_valid"].value, block["s_data"].value = 0, rng.getrandbits(8)
+            seen += bytes((byte,))
+            await cycles.wait(rng.randrange(1, 3))
+            assert block.get("crc") == zlib.crc32(seen), f"after {seen.hex()}"
+            whole = len(seen) >= 4 and zlib.crc32(seen[:-4]).to_bytes(4, "little") == seen[-4:]
+            assert block.get("good") == whole, f"after {seen.hex()}"
+        assert block.get("good") == 1
+
+
+class Recorder(SerialShell):
+    """What the model's parser makes of bytes: (reason, packet)."""
+
+    def __init__(self, image_bytes: int) -> None:
+        self.found: list[tuple[int, int, int, bytes]] = []
+        super().__init__(None, image_bytes)  # type: ignore[arg-type]
+
+    def _packet(self, kind: int, seq: int, payload: bytes) -> None:
+        self.found.append((0, kind, seq, payload))
+
+    def _refuse(self, reason: int) -> None:
+        self.found.append((reason, 0, 0, b""))
+
+    def flush(self) -> bytes:
+        return b""
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def packet_rx(dut: Any) -> None:
+    """Good and damaged packets, garbage, silence: what the model's parser finds, and the bodies."""
+    cycles, blocks = await begin(dut, "ex_packet_rx")
+    for block in blocks:
+        rng = random.Random(block.name)
+        model = Recorder(block.parameter("IMAGE_BYTES"))
+        lengths = framing.to_device(block.parameter("IMAGE_BYTES"))
+        got: list[tuple[int, int, int, bytes]] = []
+        body = bytearray()
+
+        def step(
+            _: int, block: Block = block, got: list[Any] = got, body: bytearray = body
+        ) -> None:
+            if block.get("body_start"):
+                body.clear()
+            if block.get("body_valid"):
+                body.append(block.get("body_data"))
+            if block.get("m_valid"):
+                reason, kind = block.get("m_reason"), block.get("m_kind")
+                where = block.get("m_address").to_bytes(2, "little")
+                payload = {framing.IMAGE: bytes(body), framing.READ: where}.get(kind, b"")
+                if kind == framing.WRITE:
+                    payload = where + block.get("m_wdata").to_bytes(4, "little")
+                good = (0, kind, block.get("m_seq"), payload)
+                got.append((reason, 0, 0, b"") if reason else good)
+
+        cycles.add(step)
+
+        async def byte(value: int, gap: int, block: Block = block) -> None:
+            block["s_valid"].value, block["s_data"].value = 1, value
+            await cycles.wait(1)
+            block["s_valid"].value, block["s_data"].value = 0, 0
+            await cycles.wait(gap)
+
+        for n in range(60 if block.parameter("IMAGE_BYTES") < 100 else 12):
+            kind = rng.choice(list(lengths))
+            data = Packet(kind, rng.getrandbits(8), rng.randbytes(lengths[kind])).encode()
+            damage = rng.randrange(8)
+            where = rng.randrange(len(data))
+            if damage == 0:
+                data = data[:where] + data[where + 1 :]
+            elif damage == 1:
+                data = data[:where] + bytes((data[where] ^ 1 << n % 8,)) + data[where + 1 :]
+            elif damage == 2:
+                data = bytes((framing.SYNC,)) + data
+            elif damage == 3:
+                data = rng.randbytes(7)
+            for value in data:
+                await byte(value, rng.choice((3, 3, 4, IDLE - 3)))
+            model.feed(data)
+            if rng.random() < 0.2:
+                block["s_error"].value = 1
+                await cycles.wait(1)
+                block["s_error"].value = 0
+                model.broken()
+            if rng.random() < 0.4:
+                await cycles.wait(IDLE + 5)
+                model.idle()
+            await cycles.wait(3)
+            assert got == model.found, f"{block.name}, {data.hex()}: {got[-1:]}, {model.found[-1:]}"
+        assert len({reason for reason, *_ in got}) > 3
+
+
+def mixes() -> Iterator[tuple[Any, int]]:
+    """Stall patterns."""
+    yield always(), 0
+    yield bernoulli(0.3, 1), 1
+    yield bursts(9, 2), 2
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def frame_store(dut: Any) -> None:
+    """Committed frames come out whole and in order, the others not; full is full; flush empties."""
+    cycles, blocks = await begin(dut, "ex_frame_store")
+    for block in blocks:
+        width, frame = block.parameter("WIDTH"), block.parameter("FRAME")
+        store, size = block.parameter("STORE"), -(-block.parameter("WIDTH") // 8)
+        data = Joined((block["m_data"], width), (block["m_last"], 1))
+        sink = StreamSink(stream(block["m_valid"], block["m_ready"], data), "x", cycles)
+
+        async def pulse(port: str, block: Block = block) -> None:
+            block[port].value = 1
+            await cycles.wait(1)
+            block[port].value = 0
+
+        for stall, seed in mixes():
+            rng = random.Random(seed)
+            sink.clear()
+            sink.stall = stall
+            want: list[int] = []
+            kept = 0
+            for k in range(14):
+                beats = [rng.getrandbits(width) for _ in range(frame)]
+                if k == 8:  # nobody takes: the store fills, and a frame that is too many is lost
+                    await cycles.until(lambda: len(sink.words) >= len(want), 9999, block.name)  # noqa: B023
+                    sink.stall = bernoulli(0.0, 0)
+                    await cycles.wait(3)
+                    kept = 0
+                if k < 8:  # at most STORE - 1 frames are left
+                    limit = len(want) - (store - 1) * frame
+                    await cycles.until(
+                        lambda limit=limit: len(sink.words) >= limit,  # noqa: B023
+                        9999,
+                        block.name,
+                    )
+                await pulse("start")
+                part = rng.randrange(frame * size) if rng.random() < 0.2 else frame * size
+                raw = b"".join(b.to_bytes(size, "little") for b in beats)[:part]
+                for value in raw:
+                    await cycles.wait(rng.randrange(1, 3))
+                    block["s_data"].value = value
+                    await pulse("s_valid")
+                await cycles.wait(2)
+                whole = block.get("whole")
+                if part < frame * size:
+                    assert not whole, f"{block.name}: {part} bytes are a whole frame"
+                if k < 8:
+                    assert whole == (part == frame * size), f"{block.name}: frame {k}: {whole}"
+                await pulse("commit")
+                if whole:
+                    lasts = [int(n == frame - 1) << width for n in range(frame)]
+                    want += [b | last for b, last in zip(beats, lasts, strict=True)]
+                    kept += 1
+                if k < 8:
+                    await cycles.wait(rng.randrange(3 * frame))
+            # one frame's beats may wait in the output register
+            assert store <= kept <= store + (frame == 1), f"{block.name}: {kept} frames stored"
+            sink.stall = always()
+            await cycles.until(lambda: len(sink.words) >= len(want), 9999, block.name)  # noqa: B023
+            await cycles.wait(5)
+            compare(f"{block.name}, stall {seed}", sink.words, want)
+        sink.stall = bernoulli(0.0, 0)
+        await pulse("start")
+        for _ in range(frame * size):
+            await pulse("s_valid")
+            await cycles.wait(1)
+        await cycles.wait(2)
+        assert block.get("whole") == 1
+        await pulse("commit")
+        await cycles.wait(3)
+        cycles.in_reset = True
+        await pulse("flush")
+        await cycles.wait(1)
+        cycles.in_reset = False
+        assert block.get("m_valid") == 0, f"{block.name}: flush left a beat"
+        assert block.get("whole") == 0
+
+
+class Quiet:
+    """A core that notes what is done to it."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[int, int]] = []
+
+    def frame(self, data: bytes) -> None:
+        self.done.append((-1, 0))
+
+    def results(self) -> list[bytes]:
+        return []
+
+    def read(self, where: int) -> int:
+        return where * 0x10001 & 0xFFFFFFFF
+
+    def write(self, where: int, value: int) -> None:
+        self.done.append((where, value))
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def link(dut: Any) -> None:
+    """Random packets: answers, commits, writes and reads are the model's; busy means lost."""
+    cycles, blocks = await begin(dut, "ex_link")
+    block = blocks[0]
+    assert block.parameter("ADDRESS_BITS") == 12
+    core = Quiet()
+    whole = [True]
+    model = SerialShell(core, 4, room=lambda: whole[0])
+    done: list[tuple[int, int]] = []
+    nexts = 0x5A
+
+    def step(_: int) -> None:
+        if block.get("store_commit"):
+            done.append((-1, 0))
+        if block.get("reg_write"):
+            done.append((block.get("reg_address"), block.get("reg_wdata")))
+
+    cycles.add(step)
+    lag = [0, 0]
+
+    def bus(_: int) -> None:
+        block["reg_rdata"].value = lag[0] * 0x10001 & 0xFFFFFFFF
+        lag[0] = block.get("reg_address")
+
+    cycles.add(bus)
+    parts = Joined((block["a_kind"], 2), (block["a_seq"], 8), (block["a_body"], 48))
+    sink = StreamSink(stream(block["a_valid"], block["a_ready"], parts), "x", cycles)
+    block["next"].value = nexts
+    rng = random.Random(2)
+    kinds = {framing.NAK: 0, framing.ACK: 1, framing.DATA: 2, framing.HI: 3}
+    seq = 0
+    for n in range(600):
+        kind = rng.choice((1, 1, 1, 2, 2, 3, 4, 5) if n > 20 else (1, 2, 3))
+        tag = (seq + rng.choice((0, 0, 0, 1, 127, 128, 255))) % 256
+        if kind == framing.HELLO and rng.random() < 0.8:
+            tag = (seq - 1) % 256
+        where, value = rng.choice((8, 12, 0x1008, 0xFFF, 0x8000)), rng.getrandbits(32)
+        reason = rng.choice((0, 0, 0, 0, 0, 1, 2, 3, 6, 7))
+        whole[0] = rng.random() < 0.8
+        block["store_whole"].value = int(whole[0])
+        for port, given in (("p_kind", kind), ("p_seq", tag), ("p_address", where),
+                            ("p_wdata", value), ("p_reason", reason)):  # fmt: skip
+            block[port].value = given
+        block["p_valid"].value = 1
+        before = model._expected
+        if reason:
+            model._refuse(reason)
+        else:
+            payload = {1: bytes(4), 2: register(where, value), 3: where.to_bytes(2, "little")}
+            model._packet(kind, tag, payload.get(kind, b""))
+        seq = model._expected
+        await cycles.wait(1)
+        block["p_valid"].value = 0
+        await cycles.wait(1)
+        assert block.get("again") == int(kind == framing.AGAIN and not reason)
+        if kind == framing.AGAIN and not reason:
+            assert block.get("again_seq") == tag
+        await cycles.wait(8)
+        want = list(model._answers)
+        model._answers.clear()
+        what = f"packet {n}: kind {kind}, seq {tag} for {before}, reason {reason}"
+        assert len(sink.words) == len(want), f"{what}: {len(sink.words)} answers for {want}"
+        for word, packet in zip(sink.words, want, strict=True):
+            body = int.from_bytes(packet.payload, "little")
+            if packet.kind == framing.HI:
+                body = nexts
+            got = (word & 3, word >> 2 & 255, word >> 10)
+            assert got == (kinds[packet.kind], packet.seq, body), f"{what}: {got} for {packet}"
+        assert done == core.done, f"{what}: {done[-2:]} for {core.done[-2:]}"
+        flushed = bool(core.done) and core.done[-1][0] == 12 and core.done[-1][1] & 1
+        if flushed and not reason and kind == framing.WRITE and tag == before and where == 12:
+            assert block.get("flush") == 1, f"{what}: no flush"
+            await cycles.wait(40)
+        assert block.get("flush") == 0 or flushed
+        sink.clear()
+    # while an answer waits, a packet is as good as lost
+    sink.stall = bernoulli(0.0, 0)
+    await cycles.wait(2)
+    for tag, kind in ((seq, framing.WRITE), (seq + 1, framing.WRITE)):
+        for port, given in (("p_kind", kind), ("p_seq", tag % 256), ("p_reason", 0)):
+            block[port].value = given
+        block["p_valid"].value = 1
+        await cycles.wait(1)
+        block["p_valid"].value = 0
+        await cycles.wait(8)
+    sink.stall = always()
+    await cycles.wait(8)
+    assert [w >> 2 & 255 for w in sink.words] == [seq % 256], "a packet was taken while busy"
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def result_ring(dut: Any) -> None:
+    """Results in and out, again from any of the last 256 on, a full ring, a flush."""
+    cycles, (block,) = await begin(dut, "ex_result_ring")
+    source = StreamSource(stream(block["s_valid"], block["s_ready"], block["s_data"]), "x", cycles)
+    rng = random.Random(8)
+    stored: list[int] = []
+
+    async def take() -> tuple[int, int]:
+        await cycles.until(lambda: bool(block.get("m_valid")), 400, "a result")
+        seq = block.get("m_seq")
+        block["take"].value = 1
+        await cycles.wait(1)
+        block["take"].value = 0
+        value = 0
+        for k in range(16):
+            block["m_index"].value = k
+            await cycles.wait(3)
+            value |= block.get("m_data") << 8 * k
+        return seq, value
+
+    async def again(seq: int) -> None:
+        block["again"].value, block["again_seq"].value = 1, seq % 256
+        await cycles.wait(1)
+        block["again"].value = 0
+        await cycles.wait(1)
+
+    def offer(count: int) -> None:
+        words = [rng.getrandbits(128) for _ in range(count)]
+        stored.extend(words)
+        source.send(words)
+
+    offer(260)  # more than fit: the last ones wait
+    await cycles.wait(260 * 17)
+    assert block.get("next") == 255, f"{block.get('next')} results stored unsent"
+    for k in range(260):
+        assert await take() == (k % 256, stored[k]), f"result {k}"
+    await cycles.wait(5)
+    assert block.get("m_valid") == 0
+    for back in (1, 2, 255, 100):
+        await again(260 - back)
+        for k in range(260 - back, 260 - back + min(back, 5)):
+            assert await take() == (k % 256, stored[k]), f"again {back}, result {k}"
+    source.idle = bernoulli(0.02, 4)
+    await again(260)
+    offer(20)
+    for k in range(260, 275):
+        assert await take() == (k % 256, stored[k]), f"result {k}"
+    await cycles.until(source.done, 9999, "all stored")
+    await cycles.wait(3)
+    cycles.in_reset = True
+    block["flush"].value = 1
+    await cycles.wait(2)
+    block["flush"].value = 0
+    cycles.in_reset = False
+    await cycles.wait(1)
+    assert (block.get("m_valid"), block.get("next")) == (0, 280 % 256), "flush"
+    offer(1)
+    assert await take() == (280 % 256, stored[280])
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def packet_tx(dut: Any) -> None:
+    """Answers and results as packets, in turn when both wait, under stalls."""
+    cycles, blocks = await begin(dut, "ex_packet_tx")
+    for block in blocks:
+        parts = Joined((block["a_body"], 48), (block["a_seq"], 8), (block["a_kind"], 2))
+        answers = StreamSource(stream(block["a_valid"], block["a_ready"], parts), "x", cycles)
+        sink = StreamSink(stream(block["m_valid"], block["m_ready"], block["m_data"]), "x", cycles)
+        results: list[bytes] = []
+        taken = [0]
+
+        def ring(
+            _: int, block: Block = block, results: list[bytes] = results, taken: list[int] = taken
+        ) -> None:
+            if block.get("r_take"):
+                taken[0] += 1
+            block["r_valid"].value = int(taken[0] < len(results))
+            block["r_seq"].value = taken[0] % 256
+            if taken[0]:
+                block["r_data"].value = results[taken[0] - 1][block.get("r_index")]
+
+        cycles.add(ring)
+        told = framing.Greeting(
+            1, block.parameter("STORE"), block.parameter("IMAGE_BYTES"), 0x77,
+            block.parameter("BEAT_BYTES"),
+        )  # fmt: skip
+        for stall, seed in mixes():
+            rng = random.Random(seed)
+            sink.clear()
+            sink.stall = stall
+            base, count = len(results), 25
+            results.extend(rng.randbytes(16) for _ in range(count))
+            want: list[Packet] = []
+            for _ in range(count):
+                kind, tag, value = rng.randrange(4), rng.getrandbits(8), rng.getrandbits(48)
+                payload = (
+                    bytes((value & 255,)), b"", value.to_bytes(6, "little"),
+                    told.encode()[:4] + bytes((value & 255,)) + told.encode()[5:],
+                )[kind]  # fmt: skip
+                code = (framing.NAK, framing.ACK, framing.DATA, framing.HI)[kind]
+                want.append(Packet(code, tag, payload))
+                answers.send([value | tag << 48 | kind << 56])
+            await cycles.until(
+                lambda: answers.done() and taken[0] == len(results),  # noqa: B023
+                40000,
+                f"{block.name}, stall {seed}",
+            )
+            await cycles.wait(400)
+            parser = Parser(framing.FROM_DEVICE)
+            found = parser.feed(bytes(sink.words))
+            assert (parser.skipped, parser.pending) == (0, 0)
+            mine = [p for p in found if p.kind != framing.RESULT]
+            theirs = [p for p in found if p.kind == framing.RESULT]
+            assert mine == want, f"{block.name}, stall {seed}"
+            assert theirs == [
+                Packet(framing.RESULT, k % 256, results[k]) for k in range(base, base + count)
+            ]
+            turns = [p.kind == framing.RESULT for p in found]
+            pairs = list(pairwise(turns))
+            assert sum(a == b for a, b in pairs[:40]) <= 3, f"{block.name}: {turns}"
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def activity(dut: Any) -> None:
+    """An event is shown for one to two periods; every light by itself."""
+    cycles, blocks = await begin(dut, "ex_activity")
+    for block in blocks:
+        period = 1 << block.parameter("HOLD_BITS")
+        for light in range(block.parameter("N")):
+            for wait in range(0, period, 3):
+                await cycles.wait(2 * period + wait)
+                assert block.get("led") == 0
+                block["s_event"].value = 1 << light
+                await cycles.wait(1)
+                block["s_event"].value = 0
+                shown = 0
+                for _ in range(3 * period):
+                    await cycles.wait(1)
+                    assert block.get("led") in (0, 1 << light)
+                    shown += block.get("led") != 0
+                assert period <= shown <= 2 * period, f"{block.name}: shown for {shown} cycles"
