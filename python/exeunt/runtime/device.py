@@ -17,7 +17,7 @@ from exeunt.runtime.description import Description
 from exeunt.runtime.errors import DeviceError, DeviceFault, DeviceTimeout
 from exeunt.runtime.registermap import Registers
 from exeunt.runtime.results import RESULT, Results
-from exeunt.runtime.transfers import Transfer, Transfers, joined, named
+from exeunt.runtime.transfers import Transfer, Transfers
 from exeunt.runtime.transport import (
     NOTHING,
     Bytes,
@@ -230,24 +230,9 @@ class Device:
         """The sentence for a failure, with what was answered; the device is reset."""
         stuck = self._stuck()
         partial = error.partial if isinstance(error, TransferError) else NOTHING
-        if call is not None and not len(partial):
-            partial = call.arrived()
-        indices, rows = np.zeros(0, np.int64), np.zeros(0, RESULT)
-        missing = ""
+        indices, rows, missing = np.zeros(0, np.int64), np.zeros(0, RESULT), ""
         if call is not None:
-            try:
-                found, there = call.salvage(partial)
-            except DeviceError:  # it does not answer: nothing of this transfer is believed
-                found, there = call.salvage(NOTHING)
-            if not call.raw:
-                indices, rows = joined(found)
-            if call.under_way:
-                oldest = call.under_way[0]
-                lack = ~there
-                missing = (
-                    f", {int(lack.sum())} of {oldest.count} results missing (images "
-                    f"{named(oldest, lack)}, ids from {oldest.id})"
-                )
+            indices, rows, missing = call.salvage(partial)
         after = "the device was reset and is ready"
         try:
             self.recover()

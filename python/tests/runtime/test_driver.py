@@ -287,37 +287,49 @@ def test_a_later_block_adds_its_registers(null, data):
 
 def test_results_that_stay_out(device, transport, null):
     device.batch = 10
-    images = pictures(30)
-    transport.wrong = lambda found: found
-    plain = transport.submit
+    images = pictures(40)
+    plain = transport.collect
+    left = [2]
 
-    def submit(frames, records, timeout):
-        plain(frames, records, timeout)
-        if len(transport.submits) == 2:
-            transport.wrong = keep
-        return None
+    def collect(timeout):
+        found = plain(timeout)
+        left[0] -= 1
+        if left[0] < 0:
+            raise null.late(found[:4])
+        return found
 
-    def keep(found):
-        transport.wrong = None
-        raise null.late(found[:4])
-
-    transport.submit = submit
+    transport.collect = collect
     with pytest.raises(DeviceTimeout) as caught:
         device.classify(images)
     error = caught.value
-    first = error.indices[error.indices < 10]
-    assert len(first) in (0, 4, 10)
-    assert len(error.answered) == len(error.indices)
+    assert len(error.answered) == len(error.indices) == 24
+    assert set(range(20)) < set(error.indices.tolist()) < set(range(30))
     check(error.answered, images[error.indices])
     text = str(error)
     assert text.startswith(
-        "The accelerator null must answer and did not: results stay out after waiting 0.05 s, 6 of "
+        "The accelerator null must answer and did not: results stay out after waiting 0.05 s, 16 "
+        "of 20 results missing (images "
     )
-    assert " results missing (images " in text
-    assert "frames in flight; frames_in " in text
-    assert text.endswith(f"; {RESET}, {len(error.indices)} answers are in the error's `answered`.")
-    transport.submit = plain
+    assert " and more, ids from 20) (0 frames in flight; frames_in 40, " in text
+    assert text.endswith(f"; {RESET}, 24 answers are in the error's `answered`.")
+    transport.collect = plain
     check(device.classify(images), images)
+
+
+def test_results_overtake_each_other(null, data):
+    """In arrival order an easy image leaves before a hard one of the transfer before it."""
+    transport = null.Null(data)
+    transport.overtake = True
+    images = pictures(200)
+    with Accelerator(data, transport) as device:
+        device.batch = 10
+        got = device.classify(images)
+        check(got, images)
+        assert got.ids.tolist() == list(range(200))
+        answers = list(device.stream(iter(images), batch=8))
+        assert [a.image for a in answers] == list(range(200))
+        assert [a.score for a in answers] == got.scores.tolist()
+    assert transport.overtaken > 10
 
 
 def damaged(name: str, value: int, row: int = 3):
