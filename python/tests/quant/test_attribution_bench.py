@@ -13,7 +13,10 @@ from exeunt import config
 from exeunt.quant._brevitas import QuantIdentity, QuantReLU
 from exeunt.quant.attribution import scores
 from exeunt.quant.attribution._captum import captum_filter_scores
+from exeunt.quant.attribution.faithfulness import completeness_table
+from exeunt.quant.data import load_split
 from exeunt.quant.model import MultiExitNetwork
+from exeunt.quant.train import train
 
 
 @pytest.mark.bench
@@ -52,3 +55,45 @@ def test_filter_scores_in_one_pass():
             assert np.allclose(found, expected, rtol=1e-4, atol=1e-6)
     print(f"filter scores, LayerDeepLift / one pass: {', '.join(f'{r:.1f}' for r in ratios)} x")
     assert np.median(ratios) >= 5.0
+
+
+TABLE = """
+name = "table"
+[data]
+dataset = "digits"
+[model]
+input = [8, 8, 1]
+classes = 10
+weight_bits = {bits}
+activation_bits = {bits}
+[[model.stages]]
+blocks = [{{ conv = 8, padding = 1 }}, {{ pool = "{pool}", size = 2 }}]
+[[model.stages]]
+blocks = [{{ conv = 16, padding = 1 }}, {{ conv = 16, padding = 1 }}, {{ pool = "{pool}" }}]
+head = [{{ linear = 24 }}, {{ linear = 10 }}]
+[train]
+epochs = 10
+learning_rate = 0.02
+"""
+
+
+@pytest.mark.bench
+@pytest.mark.slow
+def test_completeness_at_every_width(tmp_path):
+    """Trained digits networks of 8, 4, 3 and 2 bits with either pool; the test images."""
+    networks = []
+    for pool in ("average", "max"):
+        for bits in (8, 4, 3, 2):
+            loaded = config.parse(TABLE.format(bits=bits, pool=pool))
+            folder = tmp_path / f"{pool}{bits}"
+            networks.append((f"{bits} bits, {pool:7}", train(loaded, folder, folder).eval()))
+    data = load_split(tmp_path / "max2" / "splits.npz", "test").images
+    reference = data.mean(0).astype(np.float32)
+    rows = completeness_table(networks, data, reference=reference)
+    for row in rows:
+        print(
+            f"{row.name} exit {row.exit}: {row.ours:.1e}, Captum {100 * row.captum:.1f}%, "
+            f"with opaque quantizers {100 * row.captum_opaque:.4f}%"
+        )
+    assert max(row.ours for row in rows) <= 1e-4
+    assert min(row.captum for row in rows) > 1e-3

@@ -1,0 +1,81 @@
+"""Figures of faithfulness: known answers, and DeepLIFT's table beside Captum's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from exeunt import config
+from exeunt.quant.attribution import attribute
+from exeunt.quant.attribution.faithfulness import (
+    completeness_error,
+    completeness_table,
+    faithfulness,
+    flip_auc,
+    randomised,
+    spearman,
+    top_overlap,
+)
+from exeunt.quant.data import load_split
+from exeunt.quant.train import load_checkpoint
+
+
+@pytest.fixture(scope="module")
+def net(tiny: config.Config, trained: Path) -> torch.nn.Module:
+    return load_checkpoint(tiny, trained)
+
+
+@pytest.fixture(scope="module")
+def data(trained: Path) -> np.ndarray:
+    return load_split(trained / "splits.npz", "test").images[:24]
+
+
+def test_correlation_and_overlap_of_known_maps():
+    maps = np.random.default_rng(0).normal(size=(3, 5, 4, 2)).astype(np.float32)
+    assert spearman(maps, maps * 7) == pytest.approx(1.0)
+    assert spearman(maps, -maps) == pytest.approx(-1.0)
+    assert spearman(maps, np.zeros_like(maps)) == 0.0
+    assert top_overlap(maps, maps * 2) == 1.0
+    assert top_overlap(maps, -maps) == 0.0
+    assert completeness_error(np.ones((2, 2, 2, 1), np.float32), np.array([4.0, 6.0])) == 0.2
+
+
+def test_what_matters_first_falls_first(net, data):
+    found = attribute("deeplift", net, data, reference="mean")
+    order = found.maps.sum(3)
+    random = np.random.default_rng(0).random(order.shape)
+    first, nothing, last = (
+        flip_auc(net, data, r, target=found.target, exit=1, reference="mean")
+        for r in (order, random, -order)
+    )
+    assert first < nothing < last
+
+
+def test_figures_of_a_trained_network(net, data):
+    found = faithfulness("deeplift", net, data, exit=1)
+    assert found.completeness_error is not None
+    assert found.completeness_error < 1e-4
+    assert found.flip_auc < found.flip_auc_random
+    assert abs(found.randomised_spearman) < 0.3 < found.spearman_vs_float < 1.0
+    assert 0.1 < found.top10_overlap <= 1.0
+    assert faithfulness("saliency", net, data[:4]).completeness_error is None
+
+
+def test_shuffled_weights_are_a_copy(net):
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    other = randomised(net, 0)
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+    first, shuffled = net.segments[0][0].weight, other.segments[0][0].weight
+    assert not torch.equal(first, shuffled)
+    assert torch.equal(first.flatten().sort().values, shuffled.flatten().sort().values)
+
+
+def test_table_beside_captum(net, data):
+    rows = completeness_table([("3 bits", net)], data, reference=data.mean(0).astype(np.float32))
+    assert [(row.name, row.exit) for row in rows] == [("3 bits", 0), ("3 bits", 1)]
+    for row in rows:
+        assert row.ours <= 1e-4
+        assert row.captum > 1e-3
