@@ -32,6 +32,9 @@ def test_bitstreams_in_the_report(finished: Path) -> None:
         ["ulx3s-85f", "20,910 of 83,640 (25.0%)", "4 of 83,640 (0.0%)", "5 of 156 (3.2%)",
          "6 of 208 (2.9%)"]
     ]  # fmt: skip
+    assumed = "is assumed; nothing was placed, routed"
+    assert assumed in report.write(finished).read_text(encoding="utf-8")
     report.update(finished, {"synthesis": [made, project]})
     html = report.write(finished).read_text(encoding="utf-8")
     assert "20,910 of 83,640 (25.0%)" in html
+    assert assumed not in html
