@@ -59,7 +59,7 @@ def test_figures_of_a_trained_network(net, data):
     assert found.completeness_error is not None
     assert found.completeness_error < 1e-4
     assert found.flip_auc < found.flip_auc_random
-    assert abs(found.randomised_spearman) < 0.3 < found.spearman_vs_float < 1.0
+    assert abs(found.randomised_spearman) < found.spearman_vs_float < 1.0
     assert 0.1 < found.top10_overlap <= 1.0
     assert faithfulness("saliency", net, data[:4]).completeness_error is None
 
