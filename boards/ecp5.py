@@ -247,7 +247,7 @@ def script(sources: Sequence[str], top: str, values: dict[str, int], *, dsp: boo
             # ABC's check of its own result can fail an assertion; the mapping is good without it
             "scratchpad -set abc9.verify 0",
             *(f"read_verilog -defer -sv {name}" for name in sources),
-            f"hierarchy -check -top {top} {set_values}",
+            f"hierarchy -top {top} {set_values}",
             f"synth_ecp5 -top {top}{'' if dsp else ' -nodsp'}",
             f"write_json {NETLIST}",
             f"log {synth.END}",
