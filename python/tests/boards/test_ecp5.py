@@ -138,7 +138,8 @@ script = open("synth.ys").read()
 for name in re.findall(r"read_verilog -defer -sv (.*)", script):
     assert open(name).read()
 assert open("w.hex").read() == "0f\\n"
-cells = {"a": {"type": "LUT4"}, "b": {"type": "TRELLIS_FF"}}
+cells = {"a": {"type": "LUT4"}, "b": {"type": "TRELLIS_FF"},
+         "c": {"type": "$scopeinfo"}}
 json.dump({"modules": {"ex_ulx3s": {"cells": cells}}}, open("netlist.json", "w"))
 open("yosys.log", "w").write("mapping\\nexeunt: end of script\\n")
 """
