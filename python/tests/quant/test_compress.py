@@ -22,7 +22,7 @@ from exeunt.quant.compress.work import Work, weight_bits
 from exeunt.quant.data import load
 from exeunt.quant.model import MultiExitNetwork
 from exeunt.quant.source import build
-from exeunt.quant.train import load_checkpoint
+from exeunt.quant.train import load_checkpoint, train
 
 FILTERS = {"kind": "filters", "criterion": "taylor", "budget": 0.6, "multiple": 2, "epochs": 1}
 
@@ -397,3 +397,50 @@ def test_nothing_to_do_without_the_section(tiny, folder):
 
 def test_scores_are_empty_tables_by_default():
     assert Scores().filters == {}
+
+
+OWN = """
+import torch
+from brevitas.nn import QuantConv2d, QuantLinear, QuantReLU
+from brevitas.quant import Int8WeightPerChannelFloat, Uint8ActPerTensorFloat
+
+
+class Own(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        act = dict(act_quant=Uint8ActPerTensorFloat, bit_width=4)
+        conv = dict(bias=False, weight_bit_width=4, weight_quant=Int8WeightPerChannelFloat)
+        self.first = QuantConv2d(1, 4, 3, stride=2, padding=1, **conv)
+        self.norm = torch.nn.BatchNorm2d(4)
+        self.relu = QuantReLU(**act)
+        self.second = QuantConv2d(4, 6, 3, padding=1, **conv)
+        self.relu2 = QuantReLU(**act)
+        self.heads = torch.nn.ModuleList(
+            QuantLinear(n * 16, 10, bias=False, weight_bit_width=4) for n in (4, 6)
+        )
+
+    def forward(self, x):
+        x = self.relu(self.norm(self.first(x)))
+        y = self.relu2(self.second(x))
+        return self.heads[0](x.flatten(1)), self.heads[1](torch.flatten(y, 1))
+"""
+
+
+def test_a_network_of_ones_own_gets_narrower(tiny, tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(OWN)
+    model = config.Model(source=f"python:{path}:Own", input=(8, 8, 1), classes=10)
+    training = tiny.train.model_copy(update={"epochs": 1})
+    whole = tiny.model_copy(update={"model": model, "train": training})
+    whole = with_passes(whole, {**FILTERS, "criterion": "l1", "epochs": 0, "budget": 0.7})
+    train(whole, tmp_path / "run", tmp_path)
+    network = step.compress(whole, tmp_path / "run", tmp_path)
+    loaded = compression.load(tmp_path / "run" / "compressed.pt")
+    shapes = {k: tuple(v.shape) for k, v in loaded.state_dict().items() if k.endswith("weight")}
+    kept = shapes["norm.weight"][0], shapes["second.weight"][0]
+    assert kept < (4, 6)
+    assert shapes["second.weight"] == (kept[1], kept[0], 3, 3)
+    assert shapes["heads.1.weight"] == (10, 16 * kept[1])
+    images = torch.randint(0, 256, (3, 1, 8, 8)).float()
+    for a, b in zip(network(images), loaded(images), strict=True):
+        assert torch.equal(a, b)
