@@ -153,9 +153,11 @@ def compress(
     if choose:
         click.echo(run_dir / "compare" / "choice.json")
     if compare:
-        from exeunt import report
+        from exeunt import report, run
         from exeunt._compression import lines
 
+        with run.locked(run_dir):
+            click.echo(report.write(run_dir))
         for line in lines(report.read(run_dir)):
             click.echo(line)
 

@@ -369,14 +369,16 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
     table: type[BaseModel] = Config
     tags: dict[str, type[BaseModel]] = {"conv": Conv, "pool": Pool, "linear": Linear}
     for part in location:
-        if part == "stages":
+        if isinstance(part, str) and table is Compress and part in passes.TABLES:
+            table = passes.TABLES[part]
+        elif part == "compare" and table is Compress:
+            table = passes.Compare
+        elif part == "stages":
             table = Stage
         elif part in ("blocks", "head"):
             continue
         elif isinstance(part, str) and table is Stage and part in tags:
             table = tags[part]
-        elif isinstance(part, str) and table is Compress and part in passes.TABLES:
-            table = passes.TABLES[part]
         elif part in Config.model_fields and table is Config:
             found = Config.model_fields[part].annotation
             table = next((t for t in (found, *get_args(found)) if isinstance(t, type)), table)

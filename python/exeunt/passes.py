@@ -34,7 +34,7 @@ class Pass(Section):
     epochs: Natural = 1
     objective: Objective = "logit"
     reference: Reference = "zeros"
-    aggregate: Aggregate = "absolute"
+    aggregate: Aggregate = "net"
 
 
 class Filters(Pass):

@@ -245,3 +245,61 @@ def test_hashes_follow_their_sections_alone():
 def test_frozen():
     with pytest.raises(Exception, match="frozen"):
         config.parse(BASE).name = "x"
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        (
+            'passes = [{ kind = "filters", criterion = "magic" }]',
+            'compress.passes[0].criterion must be "deeplift", "lrp", "taylor", "gradient", "l1" or '
+            '"random", got "magic": change it',
+        ),
+        (
+            'passes = [{ kind = "filters", budget = 1.0 }]',
+            "compress.passes[0].budget must be below 1, got 1.0: change it",
+        ),
+        (
+            'passes = [{ kind = "blocks", blok = 4 }]',
+            "key 'compress.passes[0].blok' must be a known one, got 'blok': did you mean 'block'?",
+        ),
+        (
+            'passes = [{ kind = "filter" }]',
+            'compress.passes[0] must have a key "kind", one of '
+            + ", ".join(config.passes.KINDS)
+            + ', got { kind = "filter" }: add it',
+        ),
+        (
+            'passes = [{ kind = "filters" }]\ncompare = { sedes = [1] }',
+            "key 'compress.compare.sedes' must be a known one, got 'sedes': did you mean 'seeds'?",
+        ),
+        (
+            "passes = []",
+            "compress.passes must be longer: at least 1 item, got []: change it",
+        ),
+    ],
+)
+def test_compression_that_cannot_be(section, sentence):
+    with pytest.raises(InputError) as caught:
+        config.parse(f"{BASE}\n[compress]\n{section}\n", where="tiny.toml")
+    assert str(caught.value) == f"config tiny.toml: {sentence}"
+
+
+def test_a_qonnx_file_is_not_compressed():
+    text = """
+    name = "theirs"
+    [data]
+    dataset = "digits"
+    [model]
+    source = "qonnx:model.onnx"
+    input = [8, 8, 1]
+    classes = 10
+    [compress]
+    passes = [{ kind = "filters" }]
+    """
+    sentence = (
+        r"^config config: compress must be absent when model.source is a QONNX file, got one with "
+        r"1 passes: change it$"
+    )
+    with pytest.raises(InputError, match=sentence):
+        config.parse(text)
