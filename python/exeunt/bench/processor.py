@@ -90,7 +90,8 @@ class Reference:
 
     def __init__(self, accelerator: Accelerator) -> None:
         self._prepared = Prepared(accelerator)
-        self.threads = os.cpu_count() or 1  # BLAS takes what there is
+        limit = os.environ.get("OMP_NUM_THREADS", "")
+        self.threads = int(limit) if limit.isdigit() else os.cpu_count() or 1  # as BLAS does
 
     def classify(self, images: Images, thresholds: Sequence[int]) -> tuple[Labels, Labels]:
         """Class and exit of every image, as the accelerator answers."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from exeunt import __version__
 from exeunt import manifest as manifests
@@ -17,6 +18,8 @@ from exeunt.bench import floats, processor
 from exeunt.bench.network import EXITS, SPLITS, Network
 from exeunt.deploy.archive import EPOCH
 from exeunt.errors import ExeuntError, InputError
+from exeunt.reference import controller
+from exeunt.reference import network as reference
 from exeunt.runtime import golden
 
 NETWORK = "network"
@@ -96,12 +99,23 @@ def pieces(folder: Path) -> tuple[dict[str, bytes], str]:
     return contents, ""
 
 
+def of_every_exit(found: Network, count: int) -> npt.NDArray[np.int64]:
+    """Indices of up to `count` images, ascending: as many of each exit as there are, in turn."""
+    logits = reference.run(found.accelerator, found.images).logits
+    left = controller.decide(logits, found.thresholds).exits
+    turn = np.zeros(len(left), np.int64)
+    for i in range(len(logits)):
+        here = left == i
+        turn[here] = np.arange(int(here.sum()))
+    return np.sort(np.lexsort((left, turn))[:count]).astype(np.int64)
+
+
 def vectors(found: Network) -> bytes:
     """Golden vectors: images of every exit, some with their logits, as `selftest` takes them."""
     import tempfile
 
-    count = min(GOLDEN_IMAGES, len(found.images))
-    made = golden.make(found.folder, found.images[:count], logits=min(RAW_IMAGES, count))
+    chosen = of_every_exit(found, GOLDEN_IMAGES)
+    made = golden.make(found.folder, found.images[chosen], logits=min(RAW_IMAGES, len(chosen)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / GOLDEN
         golden.write(path, made)

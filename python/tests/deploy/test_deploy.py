@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from exeunt import config, manifest, report
+from exeunt.bench.network import load
 from exeunt.deploy import archive, contents, step
 from exeunt.errors import InputError
 from exeunt.reference import controller, network
@@ -108,6 +109,16 @@ def test_golden_vectors_are_the_reference(folder, unpacked):
     np.testing.assert_array_equal(vectors.exits, want.exits)
     assert len(vectors.images) == 60
     assert set(vectors.exits.tolist()) == {0, 1, 2}
+
+
+def test_golden_images_are_of_every_exit(folder):
+    found = load(folder)
+    logits = network.run(found.accelerator, found.images).logits
+    left = controller.decide(logits, found.thresholds).exits
+    few = contents.of_every_exit(found, 6)
+    assert np.bincount(left[few], minlength=3).tolist() == [2, 2, 2]
+    assert few.tolist() == sorted(set(few.tolist()))
+    assert contents.of_every_exit(found, 99).tolist() == list(range(60))
 
 
 def test_report_says_what_was_packed(folder, packed):
