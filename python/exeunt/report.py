@@ -70,7 +70,7 @@ def discard(run_dir: Path, keys: tuple[str, ...]) -> None:
     """Take the dotted `keys` out of `run_dir`/report.json: they are no longer true.
 
     `synthesis[target]` takes the entries with that key out of a list, `synthesis[board=zcu104]`
-    those where it has that value.
+    those where it has that value; `bench[board=zcu104]` takes out a table if it has that value.
     """
     data = read(run_dir)
     for name in keys:
@@ -82,8 +82,10 @@ def discard(run_dir: Path, keys: tuple[str, ...]) -> None:
         if not isinstance(table, dict):
             continue
         found = table.pop(last, None)
+        key, _, value = choice.rstrip("]").partition("=")
+        if choice and isinstance(found, dict) and value and found.get(key) != value:
+            table[last] = found
         if choice and isinstance(found, list):
-            key, _, value = choice.rstrip("]").partition("=")
             kept = [e for e in found if key not in e or (value and e[key] != value)]
             if kept:
                 table[last] = kept

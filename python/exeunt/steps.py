@@ -189,7 +189,7 @@ STEPS: tuple[Step, ...] = (
         sections=(),
         inputs=("manifest.json", "rtl", "exits.json", "splits.npz"),
         outputs=("bench/{variant}.json", "bench/{variant}.csv"),
-        reports=("bench",),
+        reports=("bench[board={variant}]",),
         always=False,
         variants="board",
     ),

@@ -90,3 +90,6 @@ def test_bench(folder, tmp_path, capsys, monkeypatch):
     assert "bench must be told one of --board, --simulated and" in capsys.readouterr().err
     assert call("bench", config, "--board", "pynq-z2", "--energy", "--out", folder) == 2
     assert "board pynq-z2 must have power sensors to measure energy" in capsys.readouterr().err
+    assert report.read(folder)["bench"]["board"] == "modelled"  # another board's failure is its own
+    assert call("bench", config, *given, "--watts", 1) == 2
+    assert "bench" not in report.read(folder)
