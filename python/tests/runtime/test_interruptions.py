@@ -18,7 +18,8 @@ from exeunt.runtime.results import Answer
 
 pytestmark = pytest.mark.sim
 
-FRAME = 512  # beats of an image, and cycles that it takes at least
+FRAME = 64  # beats of an image
+CYCLES = 150  # of an image, about
 MOST_CYCLES = 2_000_000
 MOST_SECONDS = 60.0
 
@@ -35,13 +36,13 @@ class Interrupted:
     # what may happen ------------------------------------------------------
 
     def soft_reset(self, span: int) -> None:
-        self.simulated.reset_after(int(self.random.integers(span)))
+        self.simulated.reset_after(int(self.random.integers(span * CYCLES)))
 
     def pin_reset(self, span: int) -> None:
-        self.simulated.pull_reset_after(int(self.random.integers(span)))
+        self.simulated.pull_reset_after(int(self.random.integers(span * CYCLES)))
 
     def short_transfer(self, span: int) -> None:
-        beats = int(self.random.integers(1, max(2, span)))
+        beats = int(self.random.integers(1, span * FRAME))
         if self.random.random() < 0.3:  # whole frames are the harder case: no frame is bad
             beats = max(1, beats // FRAME) * FRAME
         self.simulated.cut(beats)
@@ -53,7 +54,9 @@ class Interrupted:
         self.simulated.hold(output=self._while(span))
 
     def _while(self, span: int) -> int:
-        return 1 << 40 if self.random.random() < 0.5 else int(self.random.integers(2 * span))
+        return (
+            1 << 40 if self.random.random() < 0.5 else int(self.random.integers(2 * span * CYCLES))
+        )
 
     # what goes on meanwhile -----------------------------------------------
 
@@ -122,7 +125,7 @@ class Interrupted:
             self.right(kept, which, before, self.limits)
             self.count[type(error).__name__] += 1
         except InputError as error:
-            assert "images must have the shape (N, 16, 16, 4)" in str(error)
+            assert "images must have the shape (N, 8, 8, 1)" in str(error)
             assert len(taken) == wrong
             self.count["refused"] += 1
         finally:
@@ -143,7 +146,7 @@ class Interrupted:
     def failed(self, error: DeviceError, which: np.ndarray) -> None:
         assert isinstance(error, DeviceFault | DeviceTimeout)
         text = str(error)
-        assert text.startswith("The accelerator pooling must answer and did not: ")
+        assert text.startswith("The accelerator sample must answer and did not: ")
         assert text.endswith("answers are in the error's `answered`.")
         assert "the device was reset and is ready" in text
         assert len(error.indices) == len(error.answered) < len(which)
@@ -164,7 +167,7 @@ class Interrupted:
                 stall=random.uniform(0, 0.5),
                 seed=int(random.integers(99)),
             )
-        span = int(random.integers(1, 40)) * FRAME
+        span = int(random.integers(1, 40))
         happens = random.choice(
             ["soft_reset", "pin_reset", "short_transfer", "stalled_input", "stalled_output",
              "timeout", "busy", "none"],
@@ -172,7 +175,7 @@ class Interrupted:
         )  # fmt: skip
         self.count[str(happens)] += 1
         if happens == "timeout":
-            self.classify(timeout=float(random.integers(0, 12_000)))
+            self.classify(timeout=float(random.integers(0, 5_000)))
         elif happens == "busy":
             self.stream(change=True)
         else:

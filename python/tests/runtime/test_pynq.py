@@ -43,7 +43,7 @@ def test_answers(small, board, device):
     assert [a.label for a in got] == small.want().classes.tolist()
     assert board.board.dirty == 0
     assert ("receive", 16 * 120) in board.board.transfers
-    assert ("send", 1024 * 120) in board.board.transfers
+    assert ("send", 64 * 120) in board.board.transfers
 
 
 def test_buffers_are_kept(small, board, device):
@@ -63,7 +63,7 @@ def test_a_stuck_output_ends_in_a_sentence(small, board, device):
         device.classify(small.images, timeout=0.2)
     text = str(caught.value)
     assert re.match(
-        r"The accelerator pooling must answer and did not: the DMA's 61440 bytes were not taken in "
+        r"The accelerator sample must answer and did not: the DMA's 3840 bytes were not taken in "
         r"within 0\.2 s, 60 of 60 results missing \(images 0, 1, 2, 3 and more, ids from 0\) "
         r"\(\d+ frames in flight; bad 0, cycles \d+, frames_in \d+, frames_out 0, stall \d+, ",
         text,
@@ -77,7 +77,7 @@ def test_a_stuck_output_ends_in_a_sentence(small, board, device):
 
 def test_what_arrived_is_kept(small, board, device):
     board.board.device.disturb(0, 0, after=0)  # nothing
-    board.board.cut = 512 * 30 + 100
+    board.board.cut = 64 * 30 + 20
     with pytest.raises(DeviceTimeout, match="results stay out after waiting") as caught:
         device.classify(small.images, timeout=0.3)
     found = caught.value
@@ -121,7 +121,7 @@ def test_a_dma_that_stays_in_reset(small, board, transport):
     with pytest.raises(DeviceFault) as caught:
         device.reset()
     assert str(caught.value) == (
-        "The accelerator pooling must come back from a reset and does not: the DMA does not come "
+        "The accelerator sample must come back from a reset and does not: the DMA does not come "
         "out of its reset in 0.5 s; power-cycle the board or load the bitstream again."
     )
     board.board.stuck_in_reset = False
@@ -130,7 +130,7 @@ def test_a_dma_that_stays_in_reset(small, board, transport):
 
 def test_memory_runs_out(small, board, device):
     board.board.free = board.board.memory.size
-    with pytest.raises(DeviceFault, match="131072 bytes of contiguous memory and gave none"):
+    with pytest.raises(DeviceFault, match="8192 bytes of contiguous memory and gave none"):
         device.classify(small.images)
 
 
@@ -165,8 +165,8 @@ def test_no_board_no_file_no_block(small, board):
     board.bitstream.with_suffix(".hwh").touch()
     with pytest.raises(InputError, match="must have a block other and has dma_0, exeunt_0"):
         Pynq(small.folder, board.bitstream, core="other")
-    with pytest.raises(InputError, match="must carry a frame of 1024 bytes and its result"):
-        Pynq(small.folder, board.bitstream, capacity=900)
+    with pytest.raises(InputError, match="must carry a frame of 64 bytes and its result"):
+        Pynq(small.folder, board.bitstream, capacity=60)
     board.device = False
     with pytest.raises(ToolError) as caught:
         Pynq(small.folder, board.bitstream)
