@@ -9,6 +9,7 @@ from pydantic import Field
 from exeunt._section import Section
 
 Criterion = Literal["deeplift", "lrp", "taylor", "gradient", "l1", "random"]
+Uniform = Literal["uniform"]
 CRITERIA: tuple[str, ...] = get_args(Criterion)
 Reference = Literal["zeros", "mean", "blurred"]
 Normalize = Literal["none", "mean", "l2", "max", "rank"]
@@ -108,7 +109,7 @@ class Sharing(Pass):
     """
 
     kind: Literal["sharing"]
-    criterion: Criterion | Literal["uniform"] = "deeplift"  # type: ignore[assignment]  # one more
+    criterion: Criterion | Uniform = "deeplift"  # type: ignore[assignment]  # one more
     centroids: Annotated[int, Field(ge=2, le=255)] = 8
     blend: Annotated[float, Field(ge=0.0)] = 0.5
     centroid_bits: Bits | None = None
@@ -117,6 +118,10 @@ class Sharing(Pass):
     def budget(self) -> float:
         """Centroids of a layer."""
         return float(self.centroids)
+
+    def with_budget(self, value: float) -> Sharing:
+        """The same pass with so many centroids."""
+        return self.model_copy(update={"centroids": int(value)})
 
 
 class Precision(Pass):
@@ -136,8 +141,12 @@ class Precision(Pass):
 
     @property
     def budget(self) -> float:
-        """Fraction of the weight bits that stays."""
+        """Fraction of the weight bits and of the LUT that stays."""
         return self.weight_budget
+
+    def with_budget(self, value: float) -> Precision:
+        """The same pass with another fraction of both."""
+        return self.model_copy(update={"weight_budget": value, "lut_budget": value})
 
 
 AnyPass = Annotated[Filters | Weights | Blocks | Sharing | Precision, Field(discriminator="kind")]
@@ -155,14 +164,17 @@ class Compare(Section):
     """What `exeunt compress --compare` tries: every pass by itself, with each of these.
 
     `budgets` stand in place of the pass's own (None: its own), `epochs` is the fine-tuning of all.
+    The criterion "uniform" is for passes of kind "sharing" alone, others leave it out.
     `settings` are what single criteria are given beside, such as deeplift = { reference = "mean" }.
     """
 
-    criteria: Annotated[tuple[Criterion, ...], Field(min_length=1)] = CRITERIA  # type: ignore[assignment]
-    budgets: tuple[Open, ...] | None = None
+    criteria: Annotated[tuple[Criterion | Uniform, ...], Field(min_length=1)] = CRITERIA  # type: ignore[assignment]
+    budgets: tuple[Annotated[float, Field(gt=0.0, lt=256.0)], ...] | None = None
     seeds: Annotated[tuple[Natural, ...], Field(min_length=1)] = (0, 1, 2)
     epochs: Natural = 1
-    settings: dict[Criterion, dict[str, str | bool | int | float]] = Field(default_factory=dict)
+    settings: dict[Criterion | Uniform, dict[str, str | bool | int | float]] = Field(
+        default_factory=dict
+    )
 
 
 class Compress(Section):

@@ -91,6 +91,7 @@ def cells_of(section: Compress) -> list[Cell]:
         for seed in plan.seeds
         for base in section.passes
         for criterion in plan.criteria
+        if criterion != "uniform" or base.kind == "sharing"
         for spec in _specs(base, criterion, plan)
     ]
 

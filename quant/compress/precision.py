@@ -9,9 +9,9 @@ weights, and LUT after folding. The search takes the widths of least damage with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,7 +28,8 @@ from exeunt.quant.compress.work import Work
 from exeunt.quant.model import CLIP
 
 _BATCH = 64
-_ROUNDS = 8  # of exchanges
+_ROUNDS = 12  # of exchanges
+_TRIES = 600  # exchanges that are priced in a round
 Bits = dict["Item", int]
 
 
@@ -47,6 +48,18 @@ class Item:
         return f"stages[{self.stage}].{self.part}[{self.number}].{self.what}"
 
 
+class Priced(Protocol):
+    """What an assignment costs, such as an `exeunt.cost.Cost`."""
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of all weights."""
+
+    @property
+    def lut(self) -> int:
+        """LUT of all kernels."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What an assignment may cost: bits of all weights, LUT of all kernels."""
@@ -54,7 +67,7 @@ class Limits:
     weight_bits: float
     lut: float
 
-    def excess(self, found: Cost) -> float:
+    def excess(self, found: Priced) -> float:
         """By how much it costs more, as a fraction of the limits; 0 within them."""
         return max(0.0, found.weight_bits / self.weight_bits - 1) + max(
             0.0, found.lut / self.lut - 1
@@ -79,7 +92,7 @@ def apply(spec: Precision, subject: Subject, work: Work) -> tuple[Subject, dict[
             f'passes of kind "precision" must come before {", ".join(sorted(subject.extras))}, '
             "got one behind: move it forward in compress.passes"
         )
-    reach = reached(work.accuracy(subject)["rates"])
+    reach = reached(work.accuracy(subject, "validation")["rates"])
 
     def price(bits: Mapping[Item, int]) -> Cost:
         return cost.network(
@@ -97,16 +110,22 @@ def apply(spec: Precision, subject: Subject, work: Work) -> tuple[Subject, dict[
     data: dict[str, Any] = {"before": work.accuracy(subject)}
     for turn in range(1, spec.rounds + 1):
         subject = work.finetune(subject, spec.epochs, f"round {turn}")
+    data["macs"] = after.macs
     data["bits"] = {item.where: bits for item, bits in sorted(chosen.items())}
     data["damage"] = sum(damages[item][bits] for item, bits in chosen.items())
     data["limits"] = {"weight_bits": limits.weight_bits, "lut": limits.lut}
-    for name, found in (("uniform", before), ("chosen", after)):
-        mapped = found if name == "uniform" else after
-        data[name] = {
-            "weight_bits": mapped.weight_bits, "lut": mapped.lut, "bram18": mapped.bram18,
-            "cycles": mapped.cycles, "control_lut": mapped.control,
-        }  # fmt: skip
+    data["uniform"], data["chosen"] = _figures(before), _figures(after)
     return subject, data
+
+
+def _figures(found: Cost) -> dict[str, Any]:
+    return {
+        "weight_bits": found.weight_bits,
+        "lut": found.lut,
+        "bram18": found.bram18,
+        "cycles": found.cycles,
+        "control_lut": found.control,
+    }
 
 
 def reached(rates: Sequence[float]) -> list[float]:
@@ -274,79 +293,76 @@ def activation_errors(
     }
 
 
-def search(damages: Mapping[Item, Mapping[int, float]], price: Any, limits: Limits) -> Bits:
+def search(
+    damages: Mapping[Item, Mapping[int, float]], price: Callable[[Bits], Priced], limits: Limits
+) -> Bits:
     """The widths of little damage within the limits: greedy, then exchanges until none helps.
 
-    From the widest on, the width goes down whose damage grows least for what it saves; then, as
-    long as it is within the limits and lowers the damage, one width goes up, alone or while
-    another goes down. Deterministic.
+    From the widest on, that change of one width is made whose damage grows least for what it
+    saves; then, as long as the limits hold and the damage falls, one width changes, alone or
+    together with another. A narrower width may cost more (a memory that is too small for a block
+    becomes LUTs), so a change may go to any width. Deterministic.
 
     Raises:
-        InputError: the narrowest widths do not meet the limits.
+        InputError: no change brings the cost within the limits.
     """
-    choices = {item: sorted(found) for item, found in damages.items()}
-    least = price({item: found[0] for item, found in choices.items()})
-    if limits.excess(least) > 0:
-        raise InputError(
-            f"budgets of a precision pass must be reachable, got {limits.weight_bits:,.0f} weight "
-            f"bits and {limits.lut:,.0f} LUT where the narrowest widths need "
-            f"{least.weight_bits:,} and {least.lut:,}: raise weight_budget or lut_budget, or "
-            "allow narrower widths"
-        )
-    bits = {item: found[-1] for item, found in choices.items()}
+    bits = {item: max(found) for item, found in damages.items()}
     over = limits.excess(price(bits))
     while over > 0:
         steps = []
-        for item, found in choices.items():
-            place = found.index(bits[item])
-            if not place:
-                continue
-            fewer = found[place - 1]
-            left = limits.excess(price({**bits, item: fewer}))
-            grown = damages[item][fewer] - damages[item][bits[item]]
-            if left < over:
-                steps.append((max(grown, 0.0) / (over - left), item, fewer, left))
-        if not steps:  # no single width saves anything by itself: lower the cheapest one
-            steps = [
-                (damages[i][f[f.index(bits[i]) - 1]], i, f[f.index(bits[i]) - 1], over)
-                for i, f in choices.items()
-                if f.index(bits[i])
-            ]
-        _, item, fewer, over = min(steps)
-        bits[item] = fewer
+        for item, width in _changes(bits, damages):
+            left = limits.excess(price({**bits, item: width}))
+            if left < over - 1e-12:
+                grown = damages[item][width] - damages[item][bits[item]]
+                steps.append((max(grown, 0.0) / (over - left), item, width, left))
+        if not steps:
+            found = price(bits)
+            raise InputError(
+                f"budgets of a precision pass must be reachable, got {limits.weight_bits:,.0f} "
+                f"weight bits and {limits.lut:,.0f} LUT where the least found is "
+                f"{found.weight_bits:,} and {found.lut:,}: raise weight_budget or lut_budget, or "
+                "allow narrower widths"
+            )
+        _, item, width, over = min(steps)
+        bits[item] = width
     for _ in range(_ROUNDS):
-        better = _exchange(bits, choices, damages, price, limits)
+        better = _exchange(bits, damages, price, limits)
         if better is None:
             break
         bits = better
     return bits
 
 
+def _changes(bits: Bits, damages: Mapping[Item, Mapping[int, float]]) -> Iterator[tuple[Item, int]]:
+    """Every item with every other width of it."""
+    for item, found in damages.items():
+        for width in found:
+            if width != bits[item]:
+                yield item, width
+
+
 def _exchange(
     bits: Bits,
-    choices: Mapping[Item, list[int]],
     damages: Mapping[Item, Mapping[int, float]],
-    price: Any,
+    price: Callable[[Bits], Priced],
     limits: Limits,
 ) -> Bits | None:
-    """The best change of one width up and at most one other down, None when none helps."""
-    moves = []
-    for up, found in choices.items():
-        place = found.index(bits[up])
-        if place + 1 == len(found):
-            continue
-        gain = damages[up][bits[up]] - damages[up][found[place + 1]]
-        raised = {**bits, up: found[place + 1]}
-        moves.append((-gain, raised))
-        for down, other in choices.items():
-            at = other.index(bits[down])
-            if down == up or not at:
-                continue
-            loss = damages[down][other[at - 1]] - damages[down][bits[down]]
-            moves.append((loss - gain, {**raised, down: other[at - 1]}))
-    for change, candidate in sorted(moves, key=lambda m: (m[0], sorted(m[1].items()))):
-        if change >= -1e-12:
-            return None
+    """The best change of one or two widths within the limits, None when none helps."""
+    singles = [
+        (damages[item][width] - damages[item][bits[item]], item, width)
+        for item, width in _changes(bits, damages)
+    ]
+    moves = [(change, (item, width), None) for change, item, width in singles if change < 0]
+    moves += [
+        (gain + loss, (up, wide), (down, narrow))  # type: ignore[misc]
+        for gain, up, wide in singles
+        for loss, down, narrow in singles
+        if gain < 0 and up != down and gain + loss < -1e-12
+    ]
+    for _, first, second in sorted(moves, key=lambda m: (m[0], m[1], m[2] or m[1]))[:_TRIES]:
+        candidate = {**bits, first[0]: first[1]}
+        if second is not None:
+            candidate[second[0]] = second[1]
         if limits.excess(price(candidate)) == 0:
             return candidate
     return None

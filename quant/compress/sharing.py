@@ -29,6 +29,7 @@ from exeunt.quant._brevitas import (
     ScalingImplType,
 )
 from exeunt.quant.compress import codebook
+from exeunt.quant.compress.structure import structure_of
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
 
@@ -76,6 +77,7 @@ def apply(spec: Sharing, subject: Subject, work: Work) -> tuple[Subject, dict[st
         data["before"] = work.accuracy(subject)
         subject = work.finetune(subject, spec.epochs, f"round {turn}")
         settle(subject)
+    data["macs"] = structure_of(subject.network, subject.model).macs()
     data["layers"] = _layers(subject)
     data["weight_bits"] = stored_bits(subject)
     return subject, data

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from exeunt.cost import folding, kernels
@@ -12,7 +14,19 @@ from exeunt.cost.folding import Fold
 from exeunt.cost.kernels import Size
 from exeunt.cost.layers import Layers, LayerShape, chains, weighted
 from exeunt.errors import InputError
-from exeunt.graph import Accelerator, Chain, Mvu, Node, Pool, Reduce, Stream, Swg, Threshold, Width
+from exeunt.graph import (
+    Accelerator,
+    Chain,
+    Integer,
+    Mvu,
+    Node,
+    Pool,
+    Reduce,
+    Stream,
+    Swg,
+    Threshold,
+    Width,
+)
 
 if TYPE_CHECKING:
     from exeunt.config import Model
@@ -155,12 +169,25 @@ def _folded(
     found = []
     for i, (segment, head) in enumerate(zip(segments, heads, strict=True)):
         for name, layers in ((f"seg{i}", segment), (f"head{i}", head)):
-            folds = folding.fold(layers, target=cycles[i], lanes=lanes).folds
+            folds = _folds(tuple(_bare(y) for y in layers), cycles[i], lanes)
             nodes = _nodes(layers, folds, lanes)
             found.append((name, nodes))
             if name.startswith("seg"):  # feeds its head and the next segment
                 lanes = nodes[-1].output.lanes
     return found
+
+
+def _bare(layer: LayerShape) -> LayerShape:
+    """The layer without its widths, on which its folding does not depend."""
+    same = Integer(8)
+    return dataclasses.replace(
+        layer, source=same, result=same, weight_bits=0, levels=0, accumulator=same
+    )
+
+
+@lru_cache(maxsize=1024)
+def _folds(layers: Layers, target: int, lanes: int | None) -> tuple[Fold, ...]:
+    return folding.fold(layers, target=target, lanes=lanes).folds
 
 
 def _cost(
