@@ -1,7 +1,7 @@
 """Proofs by k-induction with sby and z3: properties are put into a copy of a block before its end.
 
 A proof lives in build/formal/<name>: the block's RTL with rtl_tests/formal/<block>.sv inside, so
-that the properties see its registers while the RTL in hls/rtl stays as it is.
+that the properties see its registers while the RTL itself stays as it is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
+FOLDERS = (ROOT / "hls" / "rtl", ROOT / "boards" / "common" / "rtl")
 BUILD = ROOT / "build" / "formal"
 TIMEOUT = 600
 
@@ -51,7 +52,8 @@ def run(proof: Proof, mode: str) -> tuple[bool, str]:
     folder = BUILD / proof.name
     folder.mkdir(parents=True, exist_ok=True)
     module = f"ex_{proof.block}"
-    rtl = (ROOT / "hls" / "rtl" / f"{module}.sv").read_text()
+    (source,) = (f / f"{module}.sv" for f in FOLDERS if (f / f"{module}.sv").exists())
+    rtl = source.read_text()
     if proof.fault:
         old, new = proof.fault
         assert rtl.count(old) == 1, f"the fault in {module} must match once: {old!r}"

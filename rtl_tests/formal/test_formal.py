@@ -16,6 +16,9 @@ PROOFS = [
     Proof("frame_buffer", {"WIDTH": 6, "FRAME": 1, "DEPTH": 1}),
     Proof("frame_buffer", {"WIDTH": 6, "FRAME": 2, "DEPTH": 3}),
     Proof("frame_buffer", {"WIDTH": 6, "FRAME": 3, "DEPTH": 8}),
+    Proof("frame_store", {"WIDTH": 3, "FRAME": 2, "STORE": 2}),
+    Proof("frame_store", {"WIDTH": 9, "FRAME": 3, "STORE": 1}),
+    Proof("frame_store", {"WIDTH": 2, "FRAME": 1, "STORE": 3}),
     Proof("merge", {"N": 2, "IN_FLIGHT": 2}),
     Proof("merge", {"N": 3, "IN_FLIGHT": 4}),
 ]
@@ -44,6 +47,12 @@ BROKEN = [
         fault=("get && left_q == LEFT_BITS'(1)", "get && left_q <= LEFT_BITS'(2)"),
     ),
     Proof(
+        "frame_store",
+        {"WIDTH": 3, "FRAME": 2, "STORE": 2},
+        search=24,
+        fault=("open_q  <= count_q != COUNT_BITS'(STORE)", "open_q  <= 1'b1"),
+    ),
+    Proof(
         "merge",
         {"N": 2, "IN_FLIGHT": 2},
         fault=("if (load && order) full_q[turn_q] <= 1'b0;", ""),
@@ -63,7 +72,12 @@ pytestmark = [
     ),
 ]
 
-QUICK = {"frame_buffer_width6_frame2_depth3", "merge_n2_in_flight2", "fork_width2"}
+QUICK = {
+    "frame_buffer_width6_frame2_depth3",
+    "frame_store_width3_frame2_store2",
+    "merge_n2_in_flight2",
+    "fork_width2",
+}
 
 
 def cases(proofs: list[Proof], quick: bool) -> list[Any]:

@@ -7,18 +7,21 @@ from typing import Any
 
 import cocotb
 import numpy as np
+from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles, Timer
+from cocotb.utils import get_sim_time
 from controller.controller_cocotb import expect
 from controller.design import EXITS, HASH, frames_for
-from serial_shell.design import IMAGE_BYTES, STORE, ModelCore, image
+from serial_shell.design import IDLE_BITS, IMAGE_BYTES, STORE, ModelCore, image
 from serial_shell.pins import BIT_PS, Host
 
 from exeunt import registers
 from exeunt.reference import controller
 from exeunt.reference.serial_shell import SerialShell
 from exeunt.registers import ALWAYS, BY_NAME, address
-from exeunt.runtime import framing
+from exeunt.runtime import framing, serial
 from exeunt.runtime.framing import Packet, Parser, register
+from exeunt.runtime.serial import Serial
 
 CONTROL = address("control")
 RESET = BY_NAME["control"].fields["reset"].put(1)
@@ -286,6 +289,84 @@ async def lights(dut: Any) -> None:
     assert int(dut.led.value) & 0b10000, "a refusal is not shown"
     await ClockCycles(dut.clk, 3000)
     assert int(dut.led.value) == 1, f"{int(dut.led.value):#010b}"
+
+
+class Wire:
+    """The pins as the port that `exeunt.runtime.serial` drives, from the thread of a bridge.
+
+    It damages bytes both ways with a probability of `rate`.
+    """
+
+    def __init__(self, host: Host, rate: float) -> None:
+        self.timeout: float | None = 0.0
+        self.rng = random.Random(21)
+        self.rate = rate
+        self._host = host
+        host.hurt = self.hurt
+
+    def hurt(self, byte: int) -> int | None:
+        chance = self.rng.random() / self.rate if self.rate else 1.0
+        if chance < 0.5:
+            return None
+        return byte ^ 1 << self.rng.randrange(8) if chance < 1.0 else byte
+
+    def write(self, data: bytes) -> int:
+        hurt = [self.hurt(byte) for byte in data]
+        resume(self._host.send)(bytes(b for b in hurt if b is not None))
+        return len(data)
+
+    def read(self, size: int = 1) -> bytes:
+        return bytes(resume(self._read)())
+
+    async def _read(self) -> bytes:
+        received = self._host.received
+        for _ in range(1 + int((self.timeout or 0.0) * 1e12 / (20 * BIT_PS))):
+            if received:
+                break
+            await Timer(20 * BIT_PS, "ps")
+        data = bytes(received)
+        received.clear()
+        return data
+
+    def close(self) -> None:
+        pass
+
+
+@cocotb.test(timeout_time=400, timeout_unit="ms")
+async def the_host_itself(dut: Any) -> None:
+    """The serial transport at the pins of the RTL, over a line that damages bytes both ways."""
+    framing.IDLE_BITS = IDLE_BITS  # as the device at this bench; the rest in its time scale
+    serial.SLACK, serial.POLL, serial.PAUSE, serial.WINDOW_BYTES = 2e-5, 1e-5, 1e-5, 512
+    host = Host(dut)
+    await host.reset()
+    wire = Wire(host, 0.0)
+    logits = random_logits(30, 12)
+    frames = np.stack([np.frombuffer(image(x), np.uint8) for x in logits])
+
+    def drive() -> tuple[bytes, bytes, int]:
+        port = Serial(wire, baud=round(1e12 / BIT_PS), clock=lambda: get_sim_time("sec"))
+        port.stop()
+        port.write(CONTROL, RESET)
+        port.start()
+        for e in range(EXITS - 1):
+            port.write(address("threshold", e), 100)
+        port.write(CONTROL, COMMIT)
+        wire.rate = 0.003
+        port.submit(frames[:20], 20, 1.0)
+        first = port.collect(0.3)
+        port.submit(frames[20:], 10, 1.0)
+        assert port.read(address("hash")) == HASH
+        second = port.collect(0.3)
+        return first.tobytes(), second.tobytes(), port.resent
+
+    first, second, resent = await bridge(drive)()
+    assert resent > 3, f"the line was mended {resent} times only"
+    want = expect(logits, (100, 100))
+    for part, answers in ((first, want[:20]), (second, want[20:])):
+        table = np.frombuffer(part, controller.RESULT)
+        table = table[np.argsort(table["id"], kind="stable")]
+        for name in ("id", "exit", "class", "score", "flags"):
+            assert (table[name] == answers[name]).all(), f"{name}: {table[name].tolist()}"
 
 
 def plain(data: bytes) -> list[Packet]:
