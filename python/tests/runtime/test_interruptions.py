@@ -36,10 +36,14 @@ class Interrupted:
     # what may happen ------------------------------------------------------
 
     def soft_reset(self, span: int) -> None:
-        self.simulated.reset_after(int(self.random.integers(span * CYCLES)))
+        self.simulated.reset_after(self._early(span))
 
     def pin_reset(self, span: int) -> None:
-        self.simulated.pull_reset_after(int(self.random.integers(span * CYCLES)))
+        self.simulated.pull_reset_after(self._early(span))
+
+    def _early(self, span: int) -> int:
+        """Before the first answer is the harder case: then the ids start again unnoticed."""
+        return int(self.random.integers(CYCLES if self.random.random() < 0.4 else span * CYCLES))
 
     def short_transfer(self, span: int) -> None:
         beats = int(self.random.integers(1, span * FRAME))
@@ -211,6 +215,16 @@ def run(small, simulated, device, count: int, seed: int) -> collections.Counter[
             error.add_note(f"interruption {i} of seed {seed}, after {dict(found.count)}")
             raise
     return found.count
+
+
+@pytest.mark.parametrize("after", range(0, 140, 10))
+def test_a_reset_before_the_first_answer(small, simulated, device, after):
+    """The frames behind it are cut in the wrong places, and their ids start again at 0."""
+    simulated.reset_after(after)
+    with pytest.raises(DeviceError) as caught:
+        device.classify(small.images)
+    small.agree(caught.value.answered, images=caught.value.indices)
+    small.agree(device.classify(small.images))
 
 
 def test_sixty_interruptions(small, simulated, device):
