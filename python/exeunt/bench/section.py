@@ -13,21 +13,25 @@ FOLDER = "bench"
 SHOWN_SETS = 24
 
 
-def short(value: float | None) -> str:
-    """A time in few digits: whole cycles, seconds with a prefix."""
+def short(value: float | None, unit: str = "") -> str:
+    """A number in few digits: whole above ten, with a prefix below one."""
     if value is None:
         return "-"
     if value >= 10:
-        return f"{value:,.0f}"
-    for scale, unit in ((1.0, ""), (1e-3, " m"), (1e-6, " µ")):
-        if value >= scale:
-            return f"{value / scale:.3g}{unit}"
-    return f"{value / 1e-9:.3g} n"
+        return f"{value:,.0f} {unit}".rstrip()
+    for scale, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n")):
+        if value >= scale or prefix == "n":
+            break
+    return f"{value / scale:.3g} {prefix}{unit}".rstrip()
 
 
-def _times(found: Mapping[str, Any] | None) -> tuple[str, ...]:
+def _unit(data: Mapping[str, Any]) -> str:
+    return "s" if data["unit"] == "seconds" else ""
+
+
+def _times(found: Mapping[str, Any] | None, unit: str) -> tuple[str, ...]:
     keys = ("p50", "p95", "p99")
-    return tuple("-" if found is None else short(found[k]) for k in keys)
+    return tuple("-" if found is None else short(found[k], unit) for k in keys)
 
 
 def latencies(data: Mapping[str, Any]) -> str:
@@ -45,7 +49,7 @@ def latencies(data: Mapping[str, Any]) -> str:
             axes.axvline(alone, color=figures.colour(i), linestyle=":", linewidth=1)
             values.append(alone)
     axes.axvline(values[0], alpha=0, label="dotted: sent alone, median", color="none")
-    _scale(axes, values)
+    _scale(axes, values, _unit(data))
     axes.set(xlabel=f"latency ({data['unit']})", ylabel="images of this exit (%)")
     count = len(data["exits"]) + 1
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=count, fontsize=8)
@@ -69,6 +73,8 @@ def sweep(data: Mapping[str, Any]) -> str:
             label = f"{engine['engine']}, {engine['graph']}"
             place = [engine["images_per_second"]], [100 * engine["accuracy"]]
             axes[0].plot(*place, "s", color=figures.colour(3 + i), label=label)
+        paces = [e["images_per_second"] for e in data["cpu_baseline"]["engines"]]
+        _scale(axes[0], [*paces, *(x(r) for r in rows)])
     axes[0].set(ylabel="test accuracy (%)")
     axes[0].legend(loc="lower right" if cycles else "lower left", fontsize=8)
     if measured:
@@ -89,15 +95,17 @@ def _curve(axes: Any, points: Sequence[tuple[float, float, bool]], label: str) -
     axes.set(xlabel=label)
 
 
-def _scale(axes: Any, values: Sequence[float]) -> None:
+def _scale(axes: Any, values: Sequence[float], unit: str = "") -> None:
     """A logarithmic axis with plain numbers where the values are far apart."""
     low, high = min(values), max(values)
     if low <= 0 or high < 5 * low:
         return
     axes.set_xscale("log")
     steps = [s * 10.0**k for k in range(-9, 10) for s in (1, 2, 5)]
+    if high > 30 * low:
+        steps = [10.0**k for k in range(-9, 10)]
     ticks = [t for t in steps if low / 1.5 <= t <= high * 1.5]
-    axes.set_xticks(ticks, [f"{t:,.12g}" for t in ticks])
+    axes.set_xticks(ticks, [short(t, unit) for t in ticks])
     axes.set_xticks([], minor=True)
 
 
@@ -111,8 +119,8 @@ def _exits(data: Mapping[str, Any]) -> Part:
             row["index"],
             percent(row["rate"]),
             percent(row["accuracy"], 2),
-            *_times(row["latency"]),
-            *_times(row["latency_loaded"]),
+            *_times(row["latency"], _unit(data)),
+            *_times(row["latency_loaded"], _unit(data)),
         )
         for row in data["exits"]
     ]
@@ -121,8 +129,8 @@ def _exits(data: Mapping[str, Any]) -> Part:
             "all",
             "",
             percent(data["accuracy"], 2),
-            *_times(data["latency"]),
-            *_times(data["latency_loaded"]),
+            *_times(data["latency"], _unit(data)),
+            *_times(data["latency_loaded"], _unit(data)),
         )
     )
     return table(head, rows, title=f"Latency by exit, in {unit}", total=True)
@@ -137,7 +145,7 @@ def _engines(data: Mapping[str, Any]) -> Part:
             number(engine["images_per_second"]),
             engine["batch"],
             engine["threads"],
-            f"{short(engine['latency']['p50'])}s",
+            short(engine["latency"]["p50"], "s"),
             percent(engine["accuracy"], 2),
             percent(engine["agreement"], 2),
         )
@@ -199,7 +207,7 @@ def _sets(data: Mapping[str, Any]) -> Part:
                 percent(row["accuracy"], 2),
                 rates,
                 number(pace, 1 if cycles else 0),
-                short(row["latency_loaded_p50"]),
+                short(row["latency_loaded_p50"], _unit(data)),
                 joules,
             )
         )
