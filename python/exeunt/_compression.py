@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from exeunt import figures
+from exeunt import _widths, figures
 from exeunt._sections import Part, number, percent, read_json, section, table
 
 _COST = (
@@ -48,6 +48,7 @@ def _passes(done: Mapping[str, Any]) -> list[Part | None]:
     ]
     parts.append(table(head, body, title="Before and behind, on validation images"))
     for entry in done["passes"]:
+        parts += _widths.parts(entry)
         bars = _bars(entry.get("layers") or [])
         if bars:
             told = f"{entry['kind']} by {entry.get('criterion', '?')}"

@@ -104,14 +104,15 @@ class Blocks(Pass):
 class Sharing(Pass):
     """The weights of every layer become `centroids` integers: a codebook and indices into it.
 
-    `criterion` weighs the k-means, "uniform" is the plain one; `blend` is added to the scores,
-    relative to their mean. `centroid_bits`: width of the centroids, that of the weights if unset.
+    `criterion` weighs the k-means with scores by the size of the weight, "uniform" is the plain
+    one; `blend` is added to these, relative to their mean. `centroid_bits`: width of the
+    centroids, that of the weights if unset.
     """
 
     kind: Literal["sharing"]
     criterion: Criterion | Uniform = "deeplift"  # type: ignore[assignment]  # one more
     centroids: Annotated[int, Field(ge=2, le=255)] = 8
-    blend: Annotated[float, Field(ge=0.0)] = 0.5
+    blend: Annotated[float, Field(ge=0.0)] = 0.0
     centroid_bits: Bits | None = None
 
     @property

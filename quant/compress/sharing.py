@@ -113,12 +113,12 @@ def shared(
 ) -> dict[str, Any]:
     """Codebook and indices of one layer, and the scale that it is frozen at.
 
-    Scores weigh the k-means, relative to their mean and with `blend` added, so that no weight is
-    free; None: all weigh the same. Masked weights are zero for ever: zero is in the codebook then.
+    Scores weigh the k-means, see `importance`; None: all weigh the same. Masked weights are zero
+    for ever: zero is in the codebook then.
     """
     values, scale = integers(module)
     found = values.numpy().astype(np.int64)
-    weights = importance(scores, found.shape, blend=blend)
+    weights = importance(scores, module.weight, values, blend=blend)
     kept = np.ones(found.shape, bool) if mask is None else mask.cpu().numpy()
     masked = not kept.all()
     book = codebook.optimal(found[kept], weights[kept], centroids - masked)
@@ -138,14 +138,24 @@ def shared(
 
 
 def importance(
-    scores: Tensor | None, shape: tuple[int, ...], *, blend: float
+    scores: Tensor | None, weight: Tensor, values: Tensor, *, blend: float
 ) -> npt.NDArray[np.float64]:
-    """What the k-means weighs each weight with, mean about 1."""
+    """What the k-means weighs each weight with, mean about 1.
+
+    A score is relevance that grows with the weight, the score by the weight is the relevance that
+    a change of one unit moves. A weight that is the integer zero has no score: it takes the mean
+    of its row.
+    """
     if scores is None:
-        return np.ones(shape)
-    found = scores.detach().cpu().double().numpy().reshape(shape)
-    mean = float(found.mean())
-    return (found / mean if mean > 0 else np.ones(shape)) + blend
+        return np.ones(values.shape)
+    found = scores.detach().cpu().double().reshape(values.shape)
+    alive = values != 0
+    units = torch.where(alive, found / weight.detach().double().abs().clamp_min(1e-12), 0.0)
+    count = alive.flatten(1).sum(1).clamp_min(1)
+    rows = (units.flatten(1).sum(1) / count).view(-1, *[1] * (units.dim() - 1))
+    units = torch.where(alive, units, rows.expand_as(units))
+    mean = float(units.mean())
+    return (units.numpy() / mean if mean > 0 else np.ones(values.shape)) + blend
 
 
 def prepare(network: nn.Module, extra: Mapping[str, Any]) -> None:
@@ -328,7 +338,7 @@ def _layers(subject: Subject) -> list[dict[str, Any]]:
         found.append(
             {
                 "name": name,
-                "weights": module.weight.numel(),
+                "count": module.weight.numel(),
                 "bits": entry["bits"],
                 "codebook": [int(v) for v in values],
                 "index_bits": codebook.index_bits(len(values)),

@@ -271,3 +271,17 @@ def test_codebooks_of_another_network(tmp_path: Path):
     assert str(error.value).startswith(
         f"{path} must hold a codebook and indices for each layer that shares weights, got "
     )
+
+
+def test_relevance_of_one_unit():
+    weight = torch.tensor([[0.5, -0.25, 0.01], [0.1, 0.2, 0.4]])
+    values = torch.tensor([[4, -2, 0], [1, 2, 4]])
+    scores = torch.tensor([[1.0, 0.25, 0.0], [0.1, 0.2, 0.4]])
+    found = sharing.importance(scores, weight, values, blend=0.0)
+    units = np.array([[2.0, 1.0, 1.5], [1.0, 1.0, 1.0]])
+    assert found == pytest.approx(units / units.mean())
+    blended = sharing.importance(scores, weight, values, blend=0.5)
+    assert blended == pytest.approx(units / units.mean() + 0.5)
+    assert (sharing.importance(None, weight, values, blend=0.5) == 1).all()
+    nothing = sharing.importance(torch.zeros_like(scores), weight, values, blend=0.0)
+    assert (nothing == 1).all()
