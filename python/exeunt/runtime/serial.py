@@ -10,21 +10,19 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
 
 import numpy as np
 
-from exeunt.errors import InputError, ToolError
+from exeunt.errors import InputError
 from exeunt.runtime import framing
 from exeunt.runtime.framing import Greeting, Packet, Parser
+from exeunt.runtime.ports import POLL, Port, open_port
 from exeunt.runtime.transport import NOTHING, Bytes, TransferFault, TransferTimeout
 
 BAUD = 3_000_000
 WINDOW = 16
 WINDOW_BYTES = 8192
 FRAMES = 1024
-POLL = 0.02
-"""Seconds that one read of the port waits at most."""
 SLACK = 0.05
 """Seconds that the computer and its USB adapter may take on top of the line."""
 TRIES = 8
@@ -35,24 +33,6 @@ PAUSE = 0.005
 """Seconds before a frame that found no room is sent again."""
 CLOCK_HZ = 10e6
 """A core that is slower than this needs a timeout from its user."""
-
-
-class Port(Protocol):
-    """What is used of a serial port: pyserial's, or anything like it."""
-
-    timeout: float | None
-
-    def read(self, size: int = 1) -> bytes:
-        """Up to `size` bytes; fewer once `timeout` seconds have passed."""
-        ...
-
-    def write(self, data: bytes) -> int | None:
-        """Send all of `data`."""
-        ...
-
-    def close(self) -> None:
-        """Give the port back."""
-        ...
 
 
 class Serial:
@@ -465,36 +445,3 @@ class Serial:
         ):
             self._resent += 1
             self._ask_again()
-
-
-def open_port(name: str, baud: int) -> Port:
-    """A serial port of the computer, for this program alone.
-
-    Raises:
-        InputError: there is no such port, it is in use, or it cannot do this rate.
-        ToolError: pyserial is not installed.
-    """
-    try:
-        import serial
-    except ImportError:
-        raise ToolError(
-            f"a serial port such as {name} needs pyserial, which is not installed: "
-            'pip install "exeunt[serial]"'
-        ) from None
-    try:
-        port: Any = serial.serial_for_url(
-            name, baudrate=baud, timeout=POLL, write_timeout=10, do_not_open=True
-        )
-        with contextlib.suppress(AttributeError, ValueError, NotImplementedError):
-            port.exclusive = True
-        port.open()
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"the serial port {name} must be there and free at {baud} baud and cannot be opened: "
-            f"{str(error).rstrip('.')}; check its name and close other programs that use it."
-        ) from None
-    with contextlib.suppress(Exception):  # an adapter that can wait less; others stay as they are
-        port.set_low_latency_mode(True)
-    with contextlib.suppress(Exception):  # nor does every port keep what came before
-        port.reset_input_buffer()
-    return port
