@@ -387,6 +387,7 @@ def everything(run_dir: Path, report: Mapping[str, Any]) -> dict[str, Any]:
     """All that the template needs."""
     from exeunt._bitstreams import bitstreams
     from exeunt._compression import compression
+    from exeunt._explanation import explanation
     from exeunt.bench import section as bench_section  # takes the helpers above
 
     manifest = read_json(run_dir / "manifest.json")
@@ -401,6 +402,7 @@ def everything(run_dir: Path, report: Mapping[str, Any]) -> dict[str, Any]:
         cost(run_dir),
         training(run_dir),
         compression(run_dir, report),
+        explanation(run_dir),
         timeline(run_dir),
         blocks(report, manifest),
         bitstreams(report),

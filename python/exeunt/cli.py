@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from exeunt.errors import CheckFailed, ExeuntError, InputError
+from exeunt.explanations import METHODS
 
 if TYPE_CHECKING:
     from exeunt.run import Context
@@ -163,6 +164,40 @@ def compress(
 
 
 _step("calibrate", "Choose the exit thresholds, in the integers that the hardware sees.")
+
+
+@cli.command()
+@_options
+@click.argument("images", nargs=-1)
+@click.option("--method", type=click.Choice(METHODS), help="Instead of explain.method.")
+@click.option("--resize", is_flag=True, help="Scale images that do not fit the network.")
+def explain(
+    config: str,
+    out: str | None,
+    data: str,
+    debug: bool,
+    images: tuple[str, ...],
+    method: str | None,
+    resize: bool,
+) -> None:
+    """Draw what the answers rest on, for test images or your own IMAGES."""
+    if config.lower().endswith((".png", ".jpg", ".jpeg")):
+        config, images = "digits", (config, *images)
+    from exeunt import run
+
+    context = dataclasses.replace(
+        _context(config, out, data), options={"images": images or None, "resize": resize or None}
+    )
+    if method:
+        section = context.config.explain.model_copy(update={"method": method})
+        changed = context.config.model_copy(update={"explain": section})
+        context = dataclasses.replace(context, config=changed)
+    with _log(context, debug) as shown, shown.showing():
+        run.run_step("explain", context, announce=shown.announce)
+    page = "explained/index.html" if images else "explain"
+    click.echo(context.run_dir / page)
+
+
 _step("export", "Export to one QONNX file with one output per exit.")
 _step("compile", "From QONNX to RTL, exit by exit, with FINN as the compiler.")
 

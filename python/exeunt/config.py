@@ -19,6 +19,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, mode
 from exeunt import passes
 from exeunt._section import Section as _Section
 from exeunt.errors import InputError
+from exeunt.explanations import Method
 from exeunt.passes import Compress
 
 MAX_EXITS = 8
@@ -211,6 +212,18 @@ class Calibrate(_Section):
     drop: Fraction = 0.002
 
 
+class Explain(_Section):
+    """What `exeunt explain` draws and measures, see `exeunt.quant.attribution`.
+
+    `shown`: test images with heat maps; `measured`: test images for the faithfulness (0: none).
+    """
+
+    method: Method = "deeplift"
+    reference: Literal["zeros", "mean", "blurred"] = "mean"
+    shown: Positive = 12
+    measured: Natural = 64
+
+
 class Compile(_Section):
     """From QONNX to RTL: kernels, clock, folding target and the sizes of the controller.
 
@@ -262,6 +275,7 @@ class Config(_Section):
     train: Train = Train()
     compress: Compress | None = None
     calibrate: Calibrate = Calibrate()
+    explain: Explain = Explain()
     compile: Compile = Compile()
     simulate: Simulate = Simulate()
     synth: Synth = Synth()

@@ -47,7 +47,7 @@ def update(run_dir: Path, mapping: Mapping[str, Any]) -> None:
     Raises:
         InputError: the file that is there is not a report.
     """
-    data = _merge(read(run_dir), _plain(mapping))
+    data = _merge(read(run_dir), plain(mapping))
     write_text(Path(run_dir) / JSON, json.dumps(data, indent=2, sort_keys=True) + "\n")
 
 
@@ -60,7 +60,7 @@ def put(run_dir: Path, name: str, key: str, entries: Sequence[Mapping[str, Any]]
     Raises:
         InputError: the file that is there is not a report.
     """
-    new = {entry[key]: _plain(entry) for entry in entries}
+    new = {entry[key]: plain(entry) for entry in entries}
     old = read(run_dir).get(name, [])
     kept = [new.pop(entry[key]) if entry.get(key) in new else entry for entry in old]
     update(run_dir, {name: [*kept, *new.values()]})
@@ -113,13 +113,14 @@ def _merge(old: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """`value` as JSON can hold it: NumPy as numbers and lists, what is not finite as None."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if hasattr(value, "tolist"):  # NumPy, without importing it
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

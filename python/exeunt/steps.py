@@ -113,6 +113,16 @@ STEPS: tuple[Step, ...] = (
         ),
     ),
     Step(
+        "explain",
+        "Draw what the answers rest on",
+        "exeunt.quant.explain:explain",
+        sections=("data", "model", "explain"),
+        inputs=("checkpoint.pt", "splits.npz", "compressed.pt", "exits.json"),
+        outputs=("explain.json", "explain"),
+        reports=("explanation", "faithfulness"),
+        always=False,
+    ),
+    Step(
         "export",
         "Export to QONNX with one output per exit",
         "exeunt.quant.export:export",

@@ -1,7 +1,7 @@
 """Attribution for quantized multi-exit networks: pixels, activations, filters, weights."""
 
+from exeunt.explanations import METHODS
 from exeunt.quant.attribution.methods import (
-    METHODS,
     OBJECTIVES,
     Attribution,
     activations,

@@ -13,19 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from exeunt.errors import CheckFailed, InputError
+from exeunt.explanations import METHODS
 from exeunt.quant.attribution._passes import Pass, Question, passes
 from exeunt.quant.attribution._trace import untouched
 from exeunt.quant.attribution.references import resolved
 
-METHODS = (
-    "deeplift",
-    "lrp-epsilon",
-    "lrp-alpha-beta",
-    "integrated-gradients",
-    "gradient-x-input",
-    "saliency",
-    "grad-cam",
-)
 OBJECTIVES = ("logit", "margin", "centred", "log-probability")
 
 Target = int | npt.NDArray[Any] | None
