@@ -59,6 +59,7 @@ class MultiExitNetwork(nn.Module):
     def __init__(self, model: Model) -> None:
         """Build the layers that the [model] section describes, with fresh weights."""
         super().__init__()
+        self.input_shape = model.input  # (H, W, C)
         height, width, channels = model.input
         shape = (channels, height, width)
         self.segments = nn.ModuleList()

@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor, nn
 
+from exeunt.errors import InputError
 from exeunt.quant.attribution import _rules
-from exeunt.quant.attribution._trace import GRADIENT, LRP, RESCALE, Call, Trace
+from exeunt.quant.attribution._trace import GRADIENT, LRP, RESCALE, Call, Trace, as_exits
 
 STEPS = 32  # of integrated gradients
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(32)
@@ -262,7 +263,7 @@ def _gradient(
     trace = Trace(network, GRADIENT, len(images))
     outputs = trace.run(batch)
     with torch.no_grad():
-        bases = network(reference)
+        bases = as_exits(network(reference))
     found = []
     for index in range(len(outputs)) if exits is None else exits:
         logits = outputs[index].detach()
@@ -306,6 +307,11 @@ def _cam(trace: Trace, output: Tensor, slope: Tensor, images: Tensor) -> Tensor:
     Spread evenly over the channels of the image, so that their sum is the map.
     """
     candidates = trace.activations or [c.output for c in trace.calls if c.output.dim() == 4]
+    if not candidates:
+        raise InputError(
+            "grad-cam must find a convolution or an activation with channels, height and width, "
+            "got none in the network: choose another method"
+        )
     grads = torch.autograd.grad(
         (output * slope).sum(), candidates, retain_graph=True, allow_unused=True
     )
@@ -332,7 +338,7 @@ def _integrated(
     is the mean of its two gradients times the change of its outputs.
     """
     with torch.no_grad():
-        ends, bases = network(images), network(reference)
+        ends, bases = as_exits(network(images)), as_exits(network(reference))
     chosen = list(range(len(ends)) if exits is None else exits)
     asked = {e: question.answer(ends[e]) for e in chosen}
     pixels = {e: torch.zeros_like(images) for e in chosen}

@@ -89,6 +89,13 @@ def with_value(old: Any, value: Tensor) -> Any:
     return value if isinstance(old, Tensor) and not hasattr(old, "set") else old.set(value=value)
 
 
+def as_exits(outputs: Any) -> tuple[Tensor, ...]:
+    """The logits of every exit, also of a network that gives those of its only exit alone."""
+    if isinstance(outputs, Tensor) or hasattr(outputs, "value"):
+        outputs = (outputs,)
+    return tuple(plain(out) for out in outputs)
+
+
 @dataclass
 class Call:
     """One use of a linear layer; `output` is where the gradient is asked for."""
@@ -152,9 +159,7 @@ class Trace(TorchFunctionMode):
             self._waiting.clear()
             self._folding.clear()
             self._kept.clear()
-        if isinstance(outputs, Tensor):
-            outputs = (outputs,)
-        return tuple(plain(out) for out in outputs)
+        return as_exits(outputs)
 
     def _forward(self, batch: Tensor) -> Any:
         try:

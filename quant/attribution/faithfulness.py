@@ -24,7 +24,7 @@ from torch import nn
 
 from exeunt.quant.attribution._captum import captum_maps
 from exeunt.quant.attribution._linear import LINEAR
-from exeunt.quant.attribution._trace import LRP, untouched
+from exeunt.quant.attribution._trace import LRP, as_exits, untouched
 from exeunt.quant.attribution.methods import Reference, Target, attribute
 from exeunt.quant.attribution.references import resolved
 from exeunt.quant.model import quantizers_disabled
@@ -122,7 +122,7 @@ def flip_auc(
         for step in range(_STEPS + 1):
             flipped = np.where(place < round(step * pixels / _STEPS), base, images)
             planes = np.ascontiguousarray(flipped.transpose(0, 3, 1, 2), np.float32)
-            logits = network(torch.from_numpy(planes).to(device))[exit]
+            logits = as_exits(network(torch.from_numpy(planes).to(device)))[exit]
             curve.append(float(logits.softmax(1).gather(1, wanted).mean()))
     return float(np.trapezoid(curve, dx=1.0 / _STEPS))
 
@@ -193,7 +193,7 @@ def completeness_table(
     for name, network in networks:
         with untouched(network) as device, torch.no_grad():
             shape = (1, images.shape[3], *images.shape[1:3])
-            exits = len(network(torch.zeros(shape, device=device)))
+            exits = len(as_exits(network(torch.zeros(shape, device=device))))
         for exit in range(exits):
             found = attribute(
                 "deeplift", network, images, target=target, exit=exit, reference=reference

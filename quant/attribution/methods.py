@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from exeunt.errors import CheckFailed, InputError
 from exeunt.explanations import METHODS
 from exeunt.quant.attribution._passes import Pass, Question, passes
-from exeunt.quant.attribution._trace import untouched
+from exeunt.quant.attribution._trace import as_exits, untouched
 from exeunt.quant.attribution.references import resolved
 
 OBJECTIVES = ("logit", "margin", "centred", "log-probability")
@@ -254,7 +254,7 @@ def _outputs(network: nn.Module, images: npt.NDArray[Any], device: torch.device)
     """How many exits and classes the network has."""
     try:
         with torch.no_grad():
-            outputs = network(_tensor(images[:1], device))
+            outputs = as_exits(network(_tensor(images[:1], device)))
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(
@@ -262,8 +262,6 @@ def _outputs(network: nn.Module, images: npt.NDArray[Any], device: torch.device)
             f"{'x'.join(map(str, images.shape[1:]))} (H x W x C), which it does not take "
             f"({reason}): resize them"
         ) from error
-    if isinstance(outputs, Tensor):
-        outputs = (outputs,)
     return len(outputs), int(outputs[0].shape[1])
 
 
