@@ -106,7 +106,7 @@ def bench(
         virtual = {"name": board, "clock_mhz": devices.assumed_mhz(run_dir), "sensors": {}}
         unit = "cycles" if found is None else "s"
         if found is None or not any(found["sensors"].values()):  # refuse before long work
-            collect.meter(options, unit=unit, sensors={}, board=(found or virtual)["name"])
+            collect.meter(options, unit=unit, sensors={}, board=str((found or virtual)["name"]))
         device = board if found is None else "board"
         with devices.opened(run_dir, device, board=found or virtual, port=port) as opened:
             data = collect.collect(
