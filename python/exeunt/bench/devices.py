@@ -151,7 +151,8 @@ def _board(folder: Path, facts: dict[str, Any], port: str) -> Device:
                 f"{name} must be reached through a serial port, got none: name it with --port, "
                 "such as /dev/ttyUSB0"
             )
-        return _device(folder, _transport("serial")(port), "serial", facts)
+        rate = {"baud": int(facts["baud"])} if facts.get("baud") else {}
+        return _device(folder, _transport("serial")(port, **rate), "serial", facts)
     bits = facts.get("bitstream")
     if not bits:
         raise InputError(

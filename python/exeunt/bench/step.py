@@ -64,6 +64,7 @@ def facts(name: str, run_dir: Path) -> dict[str, Any]:
         "clock_mhz": made.get("clock_mhz") or board.clock_mhz,
         "sensors": {"total": board.sensors.total, "rails": list(board.sensors.rails)},
         "bitstream": made.get("bitstream"),
+        **({"baud": made["baud"]} if made.get("baud") else {}),
     }
 
 
