@@ -21,6 +21,7 @@ STEPS = [
     "train",
     "compress",
     "calibrate",
+    "explain",
     "export",
     "compile",
     "simulate",
@@ -222,3 +223,27 @@ def test_table_of_a_finished_run(finished):
     for text in ("97.50%", "60.00%", "multiplications saved", "62.00%", "2.03 x", "train 30"):
         assert text in shown, text
     assert "3,920 LUT, 1,960 FF, 0 DSP, 8 BRAM18" in shown
+
+
+def test_explain_takes_images_and_a_method(monkeypatch, tmp_path, capsys):
+    seen = []
+
+    def work(step, context):
+        seen.append((step.name, context.config.explain.method, dict(context.options)))
+        for name in step.outputs:
+            (context.run_dir / name).write_text("x")
+
+    monkeypatch.setattr(run.Step, "__call__", work)
+    out = ("--out", str(tmp_path / "run"))
+    for step in ("train", "calibrate"):
+        assert call(step, "digits", *out) == 0
+    assert call("explain", "a.PNG", "b.jpg", "--resize", "--method", "saliency", *out) == 0
+    assert call("explain", "digits", *out) == 0
+    assert [entry for entry in seen if entry[0] == "explain"] == [
+        ("explain", "saliency", {"images": ("a.PNG", "b.jpg"), "resize": True}),
+        ("explain", "deeplift", {"images": None, "resize": None}),
+    ]
+    told = capsys.readouterr().out
+    assert str(tmp_path / "run" / "explained" / "index.html") in told
+    assert call("explain", "digits", "--method", "shap", *out) == 2
+    assert "'shap' is not one of 'deeplift', 'lrp-epsilon'" in capsys.readouterr().err

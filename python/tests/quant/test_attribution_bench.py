@@ -72,7 +72,7 @@ blocks = [{{ conv = 8, padding = 1 }}, {{ pool = "{pool}", size = 2 }}]
 blocks = [{{ conv = 16, padding = 1 }}, {{ conv = 16, padding = 1 }}, {{ pool = "{pool}" }}]
 head = [{{ linear = 24 }}, {{ linear = 10 }}]
 [train]
-epochs = 10
+epochs = 4
 learning_rate = 0.02
 """
 
