@@ -18,7 +18,7 @@ from exeunt.cost import kernels
 
 Row = Mapping[str, Any]
 FLOOR = 40.0  # LUT added to a count before an error is taken relative to it
-SWEEPS = 20000
+SWEEPS, TOLERANCE = 20000, 1e-7
 COMMAND = "python rtl_tests/cost_sizes.py; python -m exeunt.cost rtl_tests/cost_sizes.jsonl"
 
 
@@ -54,10 +54,13 @@ def fitted(samples: Sequence[tuple[Mapping[str, float], int]]) -> dict[str, floa
     factors = np.zeros(len(names))
     gram, right = matrix.T @ matrix, matrix.T @ wanted
     for _ in range(SWEEPS):
+        before = factors.copy()
         for i in range(len(names)):
             if gram[i, i]:
                 rest = right[i] - gram[i] @ factors + gram[i, i] * factors[i]
                 factors[i] = max(0.0, rest / gram[i, i])
+        if np.abs(factors - before).max() < TOLERANCE:
+            break
     return {name: float(f"{f:.4g}") for name, f in zip(names, factors, strict=True) if f > 1e-9}
 
 
