@@ -1,0 +1,73 @@
+"""A compressed network is compiled like any other, and its zeros get to the kernels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exeunt import config
+
+TEXT = """
+name = "compressed"
+[data]
+dataset = "digits"
+[model]
+input = [8, 8, 1]
+classes = 10
+[[model.stages]]
+blocks = [{ conv = 8, stride = 2, padding = 1 }]
+[[model.stages]]
+blocks = [{ conv = 8, padding = 1 }]
+head = [{ pool = "max", size = "global" }]
+[train]
+epochs = 1
+batch = 128
+[compress]
+images = 50
+passes = [
+  { kind = "filters", criterion = "l1", budget = 0.6, multiple = 2, epochs = 0 },
+  { kind = "blocks", criterion = "l1", sparsity = 0.5, block = 2, epochs = 1 },
+]
+[compile]
+target_cycles = 4096
+baseline = false
+"""
+
+
+@pytest.mark.slow
+def test_compressed_network_through_the_compiler(tmp_path: Path):
+    from exeunt.hls.compile import compile_network
+    from exeunt.hls.sparsity import pattern
+    from exeunt.quant.calibrate import calibrate
+    from exeunt.quant.compress import load_network
+    from exeunt.quant.compress.step import compress
+    from exeunt.quant.data import SPLITS, load_split
+    from exeunt.quant.export import export
+    from exeunt.quant.train import logits, train
+    from exeunt.reference import network as reference
+
+    settings = config.parse(TEXT)
+    train(settings, tmp_path, tmp_path)
+    compress(settings, tmp_path, tmp_path)
+    calibrate(settings, tmp_path)
+    export(settings, tmp_path)
+    accelerator = compile_network(tmp_path / "model.onnx", config=settings)
+    widths = [n.output.shape[2] for s in accelerator.segments for n in s.nodes if n.kind == "mvu"]
+    assert sum(widths) < 16
+    zeros, weights = 0, 0
+    for chain in accelerator.chains:
+        for node in chain.nodes:
+            if node.kind == "mvu":
+                matrix = accelerator.of(node)["weights"]
+                found = pattern(matrix, simd=1, pe=matrix.shape[0])
+                assert found["schedule"] < found["dense"]  # no row keeps all of its weights
+                zeros += found["weights"] - found["nonzero"]
+                weights += found["weights"]
+    assert zeros >= 0.45 * weights
+    images = load_split(tmp_path / SPLITS, "test").images[:20]
+    expected = logits(load_network(settings, tmp_path), images)
+    answers = reference.run(accelerator, images).logits
+    for out, found in zip(expected, answers, strict=True):
+        assert (out.argmax(1) == np.asarray(found).argmax(1)).mean() >= 0.95
