@@ -106,7 +106,9 @@ def _criteria(rows: Rows, statistics: Rows) -> list[Part | None]:
     for key, label in _COST:
         if all(row.get(key) is not None for row in rows):
             caption = f"Accuracy with early exit against {label}; hollow: before fine-tuning, "
-            caption += "full: behind it; bars: standard deviation over seeds."
+            caption += (
+                "full: behind it; bars: standard deviation over seeds; criteria beside each other."
+            )
             parts.append({"svg": against(rows, key, label), "caption": caption})
     told = [
         (
@@ -171,12 +173,22 @@ def against(rows: Rows, key: str, label: str) -> str:
     """Accuracy before and behind fine-tuning against a cost, mean and spread over seeds."""
     figure, (axes,) = figures._new(8.6, 3.4)
     criteria = list(dict.fromkeys(row["criterion"] for row in rows))
+    widest = max(float(row.get(f"{key}_original") or row[key]) for row in rows)
+    wholes = [
+        (row[f"{key}_original"], row["accuracy_original"])
+        for row in rows
+        if f"{key}_original" in row
+    ]
+    if wholes:
+        x, y = np.mean(wholes, axis=0)
+        axes.plot([x], [100 * y], "*", color=figures.INK, markersize=11, label="original")
     for i, criterion in enumerate(criteria):
         named = False
         for (_, _, name), group in _groups(rows).items():
             if name != criterion:
                 continue
-            x = float(np.mean([row[key] for row in group]))
+            shift = (i - (len(criteria) - 1) / 2) * 0.012 * widest
+            x = float(np.mean([row[key] for row in group])) + shift
             for when, face in (("accuracy_before", "none"), ("accuracy_after", figures.colour(i))):
                 values = _percent([row[when] for row in group])
                 axes.errorbar(
@@ -191,7 +203,8 @@ def against(rows: Rows, key: str, label: str) -> str:
                 )
             named = True
     axes.set(xlabel=label, ylabel="accuracy (%)")
-    axes.legend(loc="lower right", ncols=2)
+    axes.set_xlim(0, 1.08 * widest)
+    figure.legend(loc="outside upper center", ncols=len(criteria) + 1)
     return figures.svg(figure, f"accuracy against {label}")
 
 
