@@ -71,7 +71,8 @@ def effective_macs(structure: Structure, masks: dict[str, Tensor]) -> int:
     """Multiplies of the full path by weights that are not masked."""
     total = structure.macs()
     for layer, mask in _masks(structure, masks):
-        total -= int((~mask).sum()) * layer.cost
+        each = layer.macs(layer.inputs, layer.outputs) // mask.numel()  # positions of the output
+        total -= int((~mask).sum()) * each
     return total
 
 
