@@ -13,8 +13,18 @@ import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 
 from exeunt import config
 from exeunt.quant._brevitas import QuantIdentity, QuantReLU
-from exeunt.quant.attribution import METHODS, _passes, activations, attribute, scores
+from exeunt.quant.attribution import (
+    METHODS,
+    _passes,
+    activations,
+    attribute,
+    exit_rates,
+    reference_images,
+    scores,
+)
+from exeunt.quant.data import load_split
 from exeunt.quant.model import MultiExitNetwork
+from exeunt.quant.train import load_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -232,3 +242,69 @@ def test_functions_outside_of_layers_have_rules():
     assert np.allclose(found.maps.sum((1, 2, 3)), found.gap, atol=1e-5)
     inside = activations("deeplift", net, images(6), reference="blurred")["first"]
     assert np.allclose(inside.sum((1, 2, 3)), found.gap, atol=1e-5)
+
+
+def test_exits_are_weighted():
+    net, data = network(), images(6)
+    found = scores("deeplift", net, data, exit_weights=[3, 1], weights=False, aggregate="rms")
+    first, second = found.per_exit
+    assert found.rates == (0.75, 0.25)
+    assert not found.weights
+    for name, of_filters in found.filters.items():
+        expected = 0.75 * first.filters[name] + 0.25 * second.filters[name]
+        assert np.allclose(of_filters, expected), name
+    alone = scores("deeplift", net, data, exit=1, weights=False, aggregate="rms")
+    assert all(np.allclose(alone.filters[n], v) for n, v in second.filters.items())
+
+
+def test_aggregates_by_hand():
+    """From the contributions themselves, of images of two classes in unequal numbers."""
+    net, data, target = network(), images(5), np.array([1, 1, 4, 1, 4])
+    name = "segments.0.0"
+    single = activations("deeplift", net, data, target=target, exit=1, reference="mean")[name]
+    net_sum = single.sum((2, 3), np.float64)
+    expected = {
+        "absolute": np.abs(single).sum((2, 3)).mean(0),
+        "net": np.abs(net_sum).mean(0),
+        "signed": net_sum.mean(0),
+        "positive": np.maximum(net_sum, 0).mean(0),
+        "rms": np.sqrt((net_sum**2).mean(0)),
+        "class-max": np.maximum(*(np.abs(net_sum[target == k]).mean(0) for k in (1, 4))),
+        "class-net": np.mean([np.abs(net_sum[target == k].mean(0)) for k in (1, 4)], 0),
+    }
+    for aggregate, values in expected.items():
+        found = scores(
+            *("deeplift", net, data),
+            target=target,
+            exit=1,
+            reference="mean",
+            aggregate=aggregate,
+            weights=False,
+            batch=2,
+        )
+        # the mean image is that of all images whatever the batch
+        assert np.allclose(found.filters[name], values, rtol=1e-4, atol=1e-6), aggregate
+        assert np.allclose(found.activations[name], np.abs(single).mean(0), rtol=1e-4, atol=1e-7)
+
+
+def test_references_are_averaged():
+    net, data = network(), images(4)
+    several = reference_images("several", data, population=images(9, seed=2), count=3, seed=5)
+    assert several.shape == (3, 1, 12, 10, 2)
+    both = attribute("deeplift", net, data, target=2, reference=several).maps
+    single = [attribute("deeplift", net, data, target=2, reference=r[0]).maps for r in several]
+    assert np.allclose(both, np.mean(single, 0), atol=1e-5)
+    labels = np.array([0, 1, 1, 0])
+    other = reference_images(
+        "class-mean", data, population=data, population_labels=labels, target=labels
+    )
+    assert np.allclose(other[0], data[[1, 2]].mean(0))
+    blurred = reference_images("blurred", np.full((1, 12, 10, 2), 77, np.uint8))
+    assert np.allclose(blurred, 77)
+
+
+def test_rates_of_leaving(tiny, trained):
+    validation = load_split(trained / "splits.npz", "validation")
+    rates = exit_rates(load_checkpoint(tiny, trained), tiny, validation.images, validation.labels)
+    assert len(rates) == 2
+    assert sum(rates) == pytest.approx(1.0)
