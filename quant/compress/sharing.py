@@ -118,7 +118,9 @@ def shared(
     """
     values, scale = integers(module)
     found = values.numpy().astype(np.int64)
-    weights = importance(scores, module.weight, values, blend=blend)
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    weights = importance(scores, weight, values, blend=blend)
     kept = np.ones(found.shape, bool) if mask is None else mask.cpu().numpy()
     masked = not kept.all()
     book = codebook.optimal(found[kept], weights[kept], centroids - masked)

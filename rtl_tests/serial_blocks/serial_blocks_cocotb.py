@@ -202,7 +202,7 @@ async def packet_rx(dut: Any) -> None:
             block["s_valid"].value, block["s_data"].value = 0, 0
             await cycles.wait(gap)
 
-        for n in range(45 if block.parameter("IMAGE_BYTES") < 100 else 8):
+        for n in range(45 if block.parameter("IMAGE_BYTES") < 100 else 16):
             kind = rng.choice(list(lengths))
             data = Packet(kind, rng.getrandbits(8), rng.randbytes(lengths[kind])).encode()
             damage = rng.randrange(8)

