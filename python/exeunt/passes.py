@@ -131,7 +131,8 @@ class Precision(Pass):
     `weight_budget`: bits of all weights that may stay, as a fraction of what they are;
     `lut_budget`: likewise LUT of all kernels, as `exeunt.cost` predicts them with every
     multiplier in LUTs.
-    `weight_widths`, `activation_widths`: the bits to choose from.
+    `weight_widths`, `activation_widths`: the bits to choose from. DeepLIFT compares networks here,
+    so that `objective`, `reference` and `aggregate` have no part in it, and widens nothing.
     """
 
     kind: Literal["precision"]

@@ -1,14 +1,17 @@
 """Mixed precision: bits of every layer's weights and activations, by explanation and cost.
 
-What a width costs in accuracy is its *damage*: the quantisation error of each weight and of each
-channel's activations, as a fraction of the value, times the relevance of that value to the
-answers. Relevance is measured in logits at every layer (an explanation's contributions sum to the
-output), so that layers compare. What it costs in hardware comes from `exeunt.cost`: bits of
-weights, and LUT after folding. The search takes the widths of least damage within both budgets.
+What a width costs in accuracy is its *damage*. By DeepLIFT it is what the width by itself
+contributes to the answers, with the network as it is for the reference: the net effect of all
+rounding errors of a layer, see `exeunt.quant.compress.effect`. By the other criteria it is the
+sum, over weights or channels of activations, of the relevance times the quantisation error as a
+fraction of the value; errors that cancel count in full there. What a width costs in hardware
+comes from `exeunt.cost`: bits of weights, and LUT after folding. The search takes the widths of
+least damage within both budgets.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,6 +26,7 @@ from exeunt.cost.totals import Cost
 from exeunt.errors import InputError
 from exeunt.passes import Precision
 from exeunt.quant._brevitas import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
+from exeunt.quant.compress.effect import Effect, effect
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
 from exeunt.quant.model import CLIP
@@ -103,19 +107,22 @@ def apply(spec: Precision, subject: Subject, work: Work) -> tuple[Subject, dict[
     now = present(model)
     before = price(now)
     limits = Limits(spec.weight_budget * before.weight_bits, spec.lut_budget * before.lut)
-    damages = damage(spec, subject, work)
+    reference = effect(subject.network, work.scored.images, work.exit_weights(subject))
+    damages = damage(spec, subject, work, reference)
     chosen = search(damages, price, limits)
     after = price(chosen)
-    subject = requantized(subject, chosen)
-    data: dict[str, Any] = {"before": work.accuracy(subject)}
+    found = requantized(subject, chosen)
+    divergence = reference.of(found.network)
+    data: dict[str, Any] = {"before": work.accuracy(found)}
     for turn in range(1, spec.rounds + 1):
-        subject = work.finetune(subject, spec.epochs, f"round {turn}")
+        found = work.finetune(found, spec.epochs, f"round {turn}")
     data["macs"] = after.macs
     data["bits"] = {item.where: bits for item, bits in sorted(chosen.items())}
     data["damage"] = sum(damages[item][bits] for item, bits in chosen.items())
+    data["divergence"] = divergence
     data["limits"] = {"weight_bits": limits.weight_bits, "lut": limits.lut}
     data["uniform"], data["chosen"] = _figures(before), _figures(after)
-    return subject, data
+    return found, data
 
 
 def _figures(found: Cost) -> dict[str, Any]:
@@ -197,9 +204,28 @@ def requantized(subject: Subject, bits: Mapping[Item, int]) -> Subject:
     return found
 
 
-def damage(spec: Precision, subject: Subject, work: Work) -> dict[Item, dict[int, float]]:
-    """What every width of every item costs: relevance times relative quantisation error."""
+def damage(
+    spec: Precision, subject: Subject, work: Work, reference: Effect | None = None
+) -> dict[Item, dict[int, float]]:
+    """What every width of every item costs, in nats by DeepLIFT, see the module.
+
+    `reference` holds the present answers (None: on the images that criteria look at). By DeepLIFT
+    the present width costs nothing, and wider ones are left out unless there are no others: they
+    are no nearer to the present answers.
+    """
     model, network = subject.model, subject.network
+    if spec.criterion == "deeplift":
+        if reference is None:
+            reference = effect(network, work.scored.images, work.exit_weights(subject))
+        now = present(model)
+        damages: dict[Item, dict[int, float]] = {}
+        for item, old in now.items():
+            widths = _choices(spec, item)
+            damages[item] = {
+                b: reference.of(requantized(subject, {**now, item: b}).network) if b != old else 0.0
+                for b in [w for w in widths if w <= old] or [min(widths)]
+            }
+        return damages
     if spec.criterion == "random":
         random = np.random.default_rng([work.seed, 17])
         return {
@@ -298,15 +324,19 @@ def search(
 ) -> Bits:
     """The widths of little damage within the limits: greedy, then exchanges until none helps.
 
-    From the widest on, that change of one width is made whose damage grows least for what it
-    saves; then, as long as the limits hold and the damage falls, one width changes, alone or
-    together with another. A narrower width may cost more (a memory that is too small for a block
-    becomes LUTs), so a change may go to any width. Deterministic.
+    From the widths of least damage on (the widest of equals), that change of one width is made
+    whose damage grows least for what it saves; then, as long as the limits hold and the damage
+    falls, one width changes, alone or together with another. A narrower width may cost more (a
+    memory that is too small for a block becomes LUTs), so a change may go to any width.
+    Deterministic.
 
     Raises:
         InputError: no change brings the cost within the limits.
     """
-    bits = {item: max(found) for item, found in damages.items()}
+    bits = {
+        item: min(values, key=lambda b, values=values: (values[b], -b))  # type: ignore[misc]
+        for item, values in damages.items()
+    }
     over = limits.excess(price(bits))
     while over > 0:
         steps = []
@@ -326,7 +356,7 @@ def search(
         _, item, width, over = min(steps)
         bits[item] = width
     for _ in range(_ROUNDS):
-        better = _exchange(bits, damages, price, limits)
+        better = next(_exchanges(bits, damages, price, limits, below=-1e-12), None)
         if better is None:
             break
         bits = better
@@ -341,28 +371,31 @@ def _changes(bits: Bits, damages: Mapping[Item, Mapping[int, float]]) -> Iterato
                 yield item, width
 
 
-def _exchange(
+def _exchanges(
     bits: Bits,
     damages: Mapping[Item, Mapping[int, float]],
     price: Callable[[Bits], Priced],
     limits: Limits,
-) -> Bits | None:
-    """The best change of one or two widths within the limits, None when none helps."""
+    *,
+    below: float,
+) -> Iterator[Bits]:
+    """Assignments within the limits with one or two other widths, least damage first.
+
+    The damage changes by less than `below`.
+    """
     singles = [
         (damages[item][width] - damages[item][bits[item]], item, width)
         for item, width in _changes(bits, damages)
     ]
-    moves = [(change, (item, width), None) for change, item, width in singles if change < 0]
-    moves += [
-        (gain + loss, (up, wide), (down, narrow))  # type: ignore[misc]
-        for gain, up, wide in singles
-        for loss, down, narrow in singles
-        if gain < 0 and up != down and gain + loss < -1e-12
+    moves: list[tuple[float, tuple[tuple[Item, int], ...]]] = [
+        (change, ((item, width),)) for change, item, width in singles if change < below
     ]
-    for _, first, second in sorted(moves, key=lambda m: (m[0], m[1], m[2] or m[1]))[:_TRIES]:
-        candidate = {**bits, first[0]: first[1]}
-        if second is not None:
-            candidate[second[0]] = second[1]
+    moves += [
+        (one + two, ((first, wide), (second, narrow)))
+        for (one, first, wide), (two, second, narrow) in itertools.combinations(singles, 2)
+        if first != second and one + two < below
+    ]
+    for _, changes in sorted(moves)[:_TRIES]:
+        candidate = {**bits, **dict(changes)}
         if limits.excess(price(candidate)) == 0:
-            return candidate
-    return None
+            yield candidate

@@ -12,7 +12,7 @@ import torch
 
 from exeunt import config, cost, passes
 from exeunt.errors import InputError
-from exeunt.quant.compress import precision
+from exeunt.quant.compress import effect, precision
 from exeunt.quant.compress.precision import Item, Limits
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
@@ -80,6 +80,60 @@ def test_wider_is_less_damage(whole: Subject, work: Work):
             assert ordered[0] > ordered[-1] > 0, (criterion, item.where)
 
 
+def test_damage_by_deeplift_is_the_measured_change_of_the_logits(whole: Subject, work: Work):
+    chosen = spec(criterion="deeplift", weight_widths=(2, 4), activation_widths=(2, 6))
+    found = precision.damage(chosen, whole, work)
+    now = precision.present(whole.model)
+    images = torch.from_numpy(work.scored.images.transpose(0, 3, 1, 2).copy()).float()
+    exits = work.exit_weights(whole)
+    with torch.no_grad():
+        before = [torch.softmax(z.double(), 1) for z in whole.network(images)]
+        for item, values in found.items():
+            for bits, value in values.items():
+                other = precision.requantized(whole, {**now, item: bits}).network(images)
+                after = [torch.log_softmax(z.double(), 1) for z in other]
+                nats = [
+                    float((p * (p.log() - q)).sum(1).mean())
+                    for p, q in zip(before, after, strict=True)
+                ]
+                wanted = sum(w * n for w, n in zip(exits, nats, strict=True))
+                assert value == pytest.approx(wanted, abs=1e-6), (item.where, bits)
+                assert (value == 0) == (bits == now[item]), (item.where, bits)
+        assert all(bits <= now[i] or len(v) == 1 for i, v in found.items() for bits in v)
+
+
+def test_a_harmless_narrowing_costs_nothing(whole: Subject, work: Work):
+    """Weights that are all zero or the largest are the same at any width."""
+    model = precision.with_bits(whole.model, {Item(1, "blocks", 0, "weight_bits"): 4})
+    whole = whole.rebuilt(model)
+    weight = dict(whole.network.named_modules())["segments.1.0"].weight
+    with torch.no_grad():
+        large = weight.abs().max()
+        weight.copy_(large * torch.sign(weight) * (weight.abs() > large / 4))
+    found = precision.damage(
+        spec(criterion="deeplift", weight_widths=(2, 4), activation_widths=(4,)), whole, work
+    )
+    assert max(found[Item(1, "blocks", 0, "weight_bits")].values()) < 1e-9
+    assert found[Item(0, "head", 0, "weight_bits")][2] > 1e-4
+
+
+def test_errors_that_cancel_count_for_nothing():
+    logits = torch.tensor([[3.0, 1.0, 0.0]], dtype=torch.float64)
+    assert float(effect.divergence(logits, torch.full_like(logits, 5.0))) == pytest.approx(0.0)
+    change = torch.tensor([[-1.0, 1.0, 0.0]], dtype=torch.float64)
+    p, q = (np.exp(v) / np.exp(v).sum() for v in (np.array([3.0, 1, 0]), np.array([2.0, 2, 0])))
+    assert float(effect.divergence(logits, change)) == pytest.approx(
+        float((p * np.log(p / q)).sum())
+    )
+
+
+def test_the_search_does_not_widen_what_gets_worse():
+    names = [Item(0, "blocks", n, "weight_bits") for n in range(2)]
+    damages = {n: {3: 0.5, 4: 0.0, 6: 0.2, 8: 0.0} for n in names}
+    found = precision.search(damages, sizes, Limits(3 * 12, 1e9))
+    assert sorted(found.values()) == [4, 8]
+
+
 def test_relative_error_by_hand(whole: Subject):
     module = dict(whole.network.named_modules())["segments.1.0"]
     with torch.no_grad():
@@ -121,8 +175,13 @@ def test_the_search_is_near_the_best_of_all(seed: int):
     assert total(found) <= np.quantile(fitting, 0.05)
 
 
-def test_the_pass_stays_within_its_budgets(whole: Subject, work: Work):
-    after, data = precision.apply(spec(weight_budget=0.9, lut_budget=0.9), whole, work)
+@pytest.mark.parametrize("criterion", ["taylor", "deeplift"])
+def test_the_pass_stays_within_its_budgets(whole: Subject, work: Work, criterion: str):
+    chosen = spec(criterion=criterion, weight_budget=0.9, lut_budget=0.9)
+    after, data = precision.apply(chosen, whole, work)
+    there = effect.effect(whole.network, work.scored.images, work.exit_weights(whole))
+    assert data["divergence"] == pytest.approx(there.of(after.network), rel=1e-6)
+    assert data["divergence"] > 0
     assert data["chosen"]["weight_bits"] <= 0.9 * data["uniform"]["weight_bits"]
     assert data["chosen"]["lut"] <= 0.9 * data["uniform"]["lut"]
     assert data["bits"] == {i.where: b for i, b in sorted(precision.present(after.model).items())}
