@@ -1,3 +1,3 @@
 """Explainable early-exit CNNs on FPGAs, from PyTorch to bitstream."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

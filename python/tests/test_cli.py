@@ -195,7 +195,7 @@ def test_module_can_be_run():
     done = subprocess.run(
         [sys.executable, "-m", "exeunt.cli", "--version"], capture_output=True, text=True
     )
-    assert done.stdout == "exeunt 0.1.0\n"
+    assert done.stdout == "exeunt 0.2.0\n"
 
 
 def test_warnings():
