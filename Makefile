@@ -25,7 +25,7 @@ help:
 demo: $(VENV)/.run.stamp
 	$(BIN)/exeunt run digits
 
-bitstream: $(VENV)/.dev.stamp
+bitstream: $(VENV)/.run.stamp
 	$(BIN)/exeunt run digits
 	$(BIN)/exeunt bitstream digits --board $(BOARD)
 	@test -d "$(DATA)/mnist" || { \
