@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -279,7 +280,7 @@ def _own_images(
         for exit in range(len(answers.answers))
     ]
     heat = np.stack(found, 1)
-    names = _distinct([Path(p).stem for p in paths])
+    names = _distinct([Path(p).stem for p in paths], heat.shape[1])
     folder = run_dir / OWN
     files = _write_pictures(folder, images, heat, names)
     rows = []
@@ -301,13 +302,18 @@ def _own_images(
     progress(2, 2, f"{len(paths)} images by {section.method}")
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, numbered where one occurs again."""
-    seen: dict[str, int] = {}
+def _distinct(names: Sequence[str], exits: int) -> list[str]:
+    """The names, numbered where a picture of theirs would have the name of another picture."""
+    taken: set[str] = set()
     out = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        out.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+        tries = itertools.chain([name], (f"{name}-{n}" for n in itertools.count(2)))
+        for one in tries:
+            files = {f"{one}{end}".lower() for end in ("", *(f"-exit{e}" for e in range(exits)))}
+            if not files & taken:
+                break
+        taken |= files
+        out.append(one)
     return out
 
 

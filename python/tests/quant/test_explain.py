@@ -59,10 +59,14 @@ def test_test_images(tiny, run, monkeypatch):
     assert "rho, float network" in page
 
 
+# of a.png, b.png, a-2.png, B-exit1.png and a.jpg: no picture is another one's original
+NAMES = ("a", "b", "a-2", "B-exit1-2", "a-3")
+
+
 def test_own_images(tiny, run, tmp_path):
     image = load_split(run / "splits.npz", "test").images[0, :, :, 0]
     names = []
-    for name in ("a.png", "b.png"):
+    for name in ("a.png", "b.png", "a-2.png", "B-exit1.png"):
         names.append(str(tmp_path / name))
         Image.fromarray(image).save(names[-1])
     big = tmp_path / "a.jpg"
@@ -71,11 +75,11 @@ def test_own_images(tiny, run, tmp_path):
     explain(quick(tiny, method="saliency"), run, images=[*names, str(big)], resize=True)
     assert (run / report.JSON).read_bytes() == before
     files = sorted(p.name for p in (run / "explained").iterdir())
-    pictures = [f"{n}{e}.png" for n in ("a", "a-2", "b") for e in ("-exit0", "-exit1", "")]
+    pictures = [f"{n}{e}.png" for n in NAMES for e in ("-exit0", "-exit1", "")]
     assert files == sorted([*pictures, "index.html"])
     page = (run / "explained" / "index.html").read_text()
-    assert page.count("data:image/png;base64,") == 9
-    assert page.count('class="leaves"') == 3
+    assert page.count("data:image/png;base64,") == 15
+    assert page.count('class="leaves"') == 5
     with Image.open(run / "explained" / "a-exit0.png") as picture:
         assert picture.size == (224, 224)
 
