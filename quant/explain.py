@@ -23,6 +23,7 @@ from exeunt.progress import Progress, silent
 from exeunt.quant._brevitas import QuantNonLinearActLayer
 from exeunt.quant.attribution import METHODS, activations, attribute, reference_images
 from exeunt.quant.attribution._captum import captum_maps
+from exeunt.quant.attribution._quantus import quantus_figures, require_quantus
 from exeunt.quant.attribution.faithfulness import as_figures, completeness_error, faithfulness
 from exeunt.quant.calibrate import EXITS, grid_and_cost, integer_logits
 from exeunt.quant.compress import load_network
@@ -59,8 +60,8 @@ def explain(
     explained/ and nothing else.
 
     Raises:
-        InputError: no trained network, an image that cannot be used, or a network that the
-            method has no rule for.
+        InputError: no trained network, an image that cannot be used, a network that the method
+            has no rule for, or explain.quantus without Quantus.
     """
     with one_thread(config.data.seed):
         network = load_network(config, run_dir).eval()
@@ -72,6 +73,8 @@ def explain(
 
 def _test_images(config: Config, run_dir: Path, network: nn.Module, progress: Progress) -> None:
     section = config.explain
+    if section.quantus:
+        require_quantus()
     test = load_split(run_dir / SPLITS, "test")
     people = load_split(run_dir / SPLITS, "validation").images
     answers = _answers(config, run_dir, network, test.images)
@@ -209,12 +212,14 @@ def _faithfulness(
     network: nn.Module,
     images: npt.NDArray[np.uint8],
     people: npt.NDArray[np.uint8],
-) -> dict[str, float | None] | None:
+) -> dict[str, Any] | None:
     """Figures of one method at the last exit; None when it has no rule for this network."""
     some = images[: config.explain.measured]
     reference = reference_images(config.explain.reference, some, population=people)
     try:
-        figures = as_figures(faithfulness(method, network, some, reference=reference))
+        figures: dict[str, Any] = as_figures(
+            faithfulness(method, network, some, reference=reference)
+        )
     except InputError:
         if method == config.explain.method:
             raise
@@ -225,6 +230,8 @@ def _faithfulness(
             figures[key] = None
     if method == "deeplift" and quantized and reference.ndim == 3:
         figures["completeness_error_captum"] = _captum_error(network, some, reference)
+    if config.explain.quantus and quantized:
+        figures["quantus"] = quantus_figures(method, network, some, reference=reference)
     return figures
 
 

@@ -21,6 +21,13 @@ _FIGURES = (
     ("spearman_vs_float", "rho, float network"),
     ("top10_overlap", "top tenth shared"),
 )
+_QUANTUS = (
+    ("pixel_flipping", "pixel flipping"),
+    ("faithfulness_correlation", "faithfulness correlation"),
+    ("mprt", "MPRT"),
+    ("max_sensitivity", "max sensitivity"),
+    ("sparseness", "sparseness"),
+)
 
 
 def explanation(run_dir: Path) -> Part | None:
@@ -69,6 +76,26 @@ def explanation(run_dir: Path) -> Part | None:
                     "away first; below that in random order the map knows what matters.",
                     "rho: rank correlation with the map of another network: near 0 when the "
                     "weights are shuffled, near 1 when only the quantizers go.",
+                ]
+            }
+        )
+    theirs = [
+        (method, *(_shown(key, figure["quantus"].get(key)) for key, _ in _QUANTUS))
+        for method, figure in sorted((found.get("faithfulness") or {}).items())
+        if figure.get("quantus")
+    ]
+    if theirs:
+        title = f"The same maps by Quantus, {found.get('measured')} test images"
+        parts.append(table(("method", *(name for _, name in _QUANTUS)), theirs, title=title))
+        parts.append(
+            {
+                "notes": [
+                    "Pixel flipping: mean probability of the answer while the most relevant "
+                    "features go first; small is good. Faithfulness correlation: of the relevance "
+                    "of random subsets with what removing them costs; large is good.",
+                    "MPRT: mean rank correlation with the maps of networks randomised layer by "
+                    "layer; near 0 is good. Max sensitivity: relative change under noise of two "
+                    "grey levels; small is good. Sparseness: Gini index.",
                 ]
             }
         )

@@ -171,6 +171,9 @@ _step("calibrate", "Choose the exit thresholds, in the integers that the hardwar
 @click.argument("images", nargs=-1)
 @click.option("--method", type=click.Choice(METHODS), help="Instead of explain.method.")
 @click.option("--resize", is_flag=True, help="Scale images that do not fit the network.")
+@click.option(
+    "--quantus", is_flag=True, help="Measure the maps by Quantus too, as explain.quantus."
+)
 def explain(
     config: str,
     out: str | None,
@@ -179,6 +182,7 @@ def explain(
     images: tuple[str, ...],
     method: str | None,
     resize: bool,
+    quantus: bool,
 ) -> None:
     """Draw what the answers rest on, for test images or your own IMAGES."""
     if config.lower().endswith((".png", ".jpg", ".jpeg")):
@@ -188,8 +192,9 @@ def explain(
     context = dataclasses.replace(
         _context(config, out, data), options={"images": images or None, "resize": resize or None}
     )
-    if method:
-        section = context.config.explain.model_copy(update={"method": method})
+    given = {**({"method": method} if method else {}), **({"quantus": True} if quantus else {})}
+    if given:
+        section = context.config.explain.model_copy(update=given)
         changed = context.config.model_copy(update={"explain": section})
         context = dataclasses.replace(context, config=changed)
     with _log(context, debug) as shown, shown.showing():

@@ -215,13 +215,15 @@ class Calibrate(_Section):
 class Explain(_Section):
     """What `exeunt explain` draws and measures, see `exeunt.quant.attribution`.
 
-    `shown`: test images with heat maps; `measured`: test images for the faithfulness (0: none).
+    `shown`: test images with heat maps; `measured`: test images for the faithfulness (0: none);
+    `quantus`: whether the package quantus, when it is there, adds its figures.
     """
 
     method: Method = "deeplift"
     reference: Literal["zeros", "mean", "blurred"] = "mean"
     shown: Positive = 12
     measured: Natural = 64
+    quantus: bool = False
 
 
 class Compile(_Section):

@@ -229,7 +229,8 @@ def test_explain_takes_images_and_a_method(monkeypatch, tmp_path, capsys):
     seen = []
 
     def work(step, context):
-        seen.append((step.name, context.config.explain.method, dict(context.options)))
+        section = context.config.explain
+        seen.append((step.name, section.method, section.quantus, dict(context.options)))
         for name in step.outputs:
             (context.run_dir / name).write_text("x")
 
@@ -238,10 +239,10 @@ def test_explain_takes_images_and_a_method(monkeypatch, tmp_path, capsys):
     for step in ("train", "calibrate"):
         assert call(step, "digits", *out) == 0
     assert call("explain", "a.PNG", "b.jpg", "--resize", "--method", "saliency", *out) == 0
-    assert call("explain", "digits", *out) == 0
+    assert call("explain", "digits", "--quantus", *out) == 0
     assert [entry for entry in seen if entry[0] == "explain"] == [
-        ("explain", "saliency", {"images": ("a.PNG", "b.jpg"), "resize": True}),
-        ("explain", "deeplift", {"images": None, "resize": None}),
+        ("explain", "saliency", False, {"images": ("a.PNG", "b.jpg"), "resize": True}),
+        ("explain", "deeplift", True, {"images": None, "resize": None}),
     ]
     told = capsys.readouterr().out
     assert str(tmp_path / "run" / "explained" / "index.html") in told

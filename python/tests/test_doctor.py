@@ -49,6 +49,7 @@ def test_everything_needed_is_found_here():
         "ecppack",
         "Vivado",
         "GPU",
+        "Quantus",
         "liblz4",
         "onnxruntime",
         "pynq",

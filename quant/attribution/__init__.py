@@ -1,6 +1,7 @@
 """Attribution for quantized multi-exit networks: pixels, activations, filters, weights."""
 
 from exeunt.explanations import METHODS
+from exeunt.quant.attribution._quantus import quantus_figures
 from exeunt.quant.attribution.methods import (
     OBJECTIVES,
     Attribution,
@@ -22,6 +23,7 @@ __all__ = [
     "activations",
     "attribute",
     "exit_rates",
+    "quantus_figures",
     "reference_images",
     "scores",
 ]

@@ -59,6 +59,31 @@ def test_test_images(tiny, run, monkeypatch):
     assert "rho, float network" in page
 
 
+def test_figures_of_quantus(tiny, run, monkeypatch):
+    asked = []
+
+    def figures(method, network, images, *, reference):
+        asked.append((method, len(images), reference.shape))
+        return {"pixel_flipping": 0.1234, "mprt": None}
+
+    monkeypatch.setattr("exeunt.quant.explain.METHODS", ("saliency", "deeplift"))
+    monkeypatch.setattr("exeunt.quant.explain.quantus_figures", figures)
+    explain(quick(tiny, measured=8, quantus=True), run)
+    assert asked == [("deeplift", 8, (8, 8, 1)), ("saliency", 8, (8, 8, 1))]
+    assert report.read(run)["faithfulness"]["saliency"]["quantus"]["pixel_flipping"] == 0.1234
+    report.write(run)
+    page = (run / report.HTML).read_text()
+    assert "The same maps by Quantus, 8 test images" in page
+    assert "0.123" in page
+    kept = (run / "explain.json").read_bytes()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        InputError, match=r"^explain\.quantus must find the package quantus, got none"
+    ):
+        explain(quick(tiny, quantus=True), run)
+    assert (run / "explain.json").read_bytes() == kept
+
+
 # of a.png, b.png, a-2.png, B-exit1.png and a.jpg: no picture is another one's original
 NAMES = ("a", "b", "a-2", "B-exit1-2", "a-3")
 

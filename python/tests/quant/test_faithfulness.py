@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from exeunt import config
-from exeunt.quant.attribution import attribute
+from exeunt.errors import InputError
+from exeunt.quant.attribution import attribute, quantus_figures
+from exeunt.quant.attribution._quantus import flip_step
 from exeunt.quant.attribution.faithfulness import (
     completeness_error,
     completeness_table,
@@ -79,3 +81,49 @@ def test_table_beside_captum(net, data):
     for row in rows:
         assert row.ours <= 1e-4
         assert row.captum > 1e-3
+
+
+def test_quantus_measures_the_same_maps(net, data):
+    pytest.importorskip("quantus")
+    data = data[:8]
+    drawn, state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    kept = {k: v.clone() for k, v in net.state_dict().items()}
+    found = quantus_figures("deeplift", net, data, reference="mean")
+    assert torch.equal(drawn, torch.get_rng_state())
+    assert np.array_equal(state, np.random.get_state()[1])
+    assert all(torch.equal(v, kept[k]) for k, v in net.state_dict().items())
+    # pixel flipping by hand: two pixels of 64 at a time
+    maps = attribute("deeplift", net, data, reference="mean")
+    order = np.argsort(-maps.maps.sum(3).reshape(len(data), -1), axis=1)
+    images = data.reshape(len(data), -1).astype(np.float32)
+    base = np.broadcast_to(data.astype(np.float32).mean(0).reshape(-1), images.shape)
+    told = []
+    for step in range(1, 33):
+        now = images.copy()
+        gone = order[:, : 2 * step]
+        np.put_along_axis(now, gone, np.take_along_axis(base, gone, 1), 1)
+        with torch.no_grad():
+            out = net(torch.from_numpy(now.reshape(-1, 1, 8, 8)))[-1].softmax(1).numpy()
+        told.append(out[np.arange(len(data)), maps.target])
+    assert found["pixel_flipping"] == pytest.approx(np.mean(told), abs=1e-3)
+    assert -1 <= found["mprt"] <= 1
+    assert -1 <= found["faithfulness_correlation"] <= 1
+    assert found["max_sensitivity"] > 0
+    assert 0 < found["sparseness"] < 1
+
+
+def test_without_quantus(net, data, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError) as caught:
+        quantus_figures("deeplift", net, data)
+    assert str(caught.value) == (
+        "explain.quantus must find the package quantus, got none: install quantus==0.6.0 with "
+        "scikit-image and opencv-python-headless, or set it to false"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pixels", "features", "step"), [(64, 64, 2), (784, 784, 28), (1024, 3072, 128), (13, 39, 13)]
+)
+def test_steps_of_the_flipping(pixels, features, step):
+    assert flip_step(pixels, features) == step
