@@ -71,13 +71,14 @@ def _bars(layers: Rows) -> list[tuple[str, int, int]]:
 def _criteria(rows: Rows, statistics: Rows) -> list[Part | None]:
     parts: list[Part | None] = []
     seeds = sorted({row["seed"] for row in rows})
-    epochs = sorted({row["epochs"] for row in rows})
+    several = sorted({row["epochs"] for row in rows})
+    epochs = f"{' or '.join(map(str, several))} epoch{'' if several == [1] else 's'}"
     parts.append(
         {
             "notes": [
                 "Budget: the multiplies of the full path (all segments and heads) that may stay; "
                 "for weights the share of weights that stays.",
-                f"Every criterion is followed by the same fine-tuning of {epochs} epochs; seeds "
+                f"Every criterion is followed by the same fine-tuning of {epochs}; seeds "
                 f"{', '.join(map(str, seeds))}; accuracies of the test images (report split).",
                 "Level: the paired 95% interval (Student's t over seeds) of the difference "
                 "includes zero.",
@@ -171,6 +172,8 @@ def _mean(group: Rows, key: str) -> str:
 
 def against(rows: Rows, key: str, label: str) -> str:
     """Accuracy before and behind fine-tuning against a cost, mean and spread over seeds."""
+    from matplotlib.ticker import EngFormatter
+
     figure, (axes,) = figures._new(8.6, 3.4)
     criteria = list(dict.fromkeys(row["criterion"] for row in rows))
     widest = max(float(row.get(f"{key}_original") or row[key]) for row in rows)
@@ -204,6 +207,7 @@ def against(rows: Rows, key: str, label: str) -> str:
             named = True
     axes.set(xlabel=label, ylabel="accuracy (%)")
     axes.set_xlim(0, 1.08 * widest)
+    axes.xaxis.set_major_formatter(EngFormatter())
     figure.legend(loc="outside upper center", ncols=len(criteria) + 1)
     return figures.svg(figure, f"accuracy against {label}")
 

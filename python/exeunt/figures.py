@@ -82,19 +82,21 @@ def training(history: Sequence[Mapping[str, Any]]) -> str:
 
     Each entry has `epoch`, `loss`, and `accuracy` (list of fractions, one per exit).
     """
+    from matplotlib.ticker import LogFormatter
+
     figure, (left, right) = _new(8.6, 2.9, columns=2)
     epochs = [entry.get("epoch", i) for i, entry in enumerate(history)]
     left.plot(epochs, [float(entry.get("loss") or 0) for entry in history], color=colour(0))
     left.set(title="training loss", xlabel="epoch")
     left.set_yscale("log")
+    for place in (left.yaxis.set_major_formatter, left.yaxis.set_minor_formatter):
+        place(LogFormatter())
     table = [entry.get("accuracy") or [] for entry in history]
     for i in range(max(map(len, table), default=0)):
         values = [100 * row[i] if i < len(row) else np.nan for row in table]
         right.plot(epochs, values, color=colour(i), label=f"exit {i}")
     right.set(title="validation accuracy (%)", xlabel="epoch")
-    best = max((100 * v for row in table for v in row), default=100.0)
-    right.set_ylim(max(0.0, min(80.0, best - 20)), 100.5)
-    right.legend(loc="lower right")
+    right.legend(loc="best")
     return svg(figure, "training loss and validation accuracy against the epoch")
 
 

@@ -161,6 +161,9 @@ def _measure(
         "weight_bits_original": original["weight_bits"],
         "weight_bits": entry["weight_bits"],
         "predicted_cycles": predicted_cycles(config, compressed, original["accuracy"]["rates"]),
+        "predicted_cycles_original": predicted_cycles(
+            config, subject, original["accuracy"]["rates"]
+        ),
         "layers": entry.get("layers", []),
         "settings": cell.spec.model_dump(mode="json"),
     }

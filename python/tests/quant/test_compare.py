@@ -69,7 +69,7 @@ def test_the_table_is_made_cell_by_cell(tiny, folder, monkeypatch):
     for row in rows:
         assert row["macs"] <= 0.6 * row["macs_original"]
         assert row["weight_bits"] < row["weight_bits_original"]
-        assert 0 < row["predicted_cycles"] < 100_000
+        assert 0 < row["predicted_cycles"] <= row["predicted_cycles_original"] < 100_000
         assert 0 <= row["accuracy_before"] <= 1
     assert rows[0]["accuracy_original"] == rows[2]["accuracy_original"]  # the same network
     found = report.read(folder)["compression"]
