@@ -47,7 +47,7 @@ def train(
         InputError: the data or the network cannot be used, or `train.device` is absent.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    device = _device(config.train.device)
+    device = device_of(config.train.device)
     splits = load(config.data, data_dir, shape=config.model.input, classes=config.model.classes)
     save_splits(run_dir / SPLITS, splits)
     with one_thread(config.train.seed):
@@ -320,7 +320,12 @@ def as_tensor(images: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C"))
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """The device that a `train.device` names: "auto" is a GPU where torch finds one.
+
+    Raises:
+        InputError: "cuda" without one.
+    """
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise InputError(

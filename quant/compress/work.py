@@ -21,7 +21,7 @@ from exeunt.quant.calibrate import grid_and_cost, integer_logits
 from exeunt.quant.compress.criteria import Options, Scores, score
 from exeunt.quant.compress.subject import Subject, from_blob
 from exeunt.quant.data import Labelled, Splits
-from exeunt.quant.train import as_tensor, joint_loss, shifted
+from exeunt.quant.train import as_tensor, device_of, joint_loss, shifted
 
 FOLDER = ".compress"  # of the stages of an unfinished compression
 _RISE = 0.1  # part of the fine-tuning in which the learning rate rises
@@ -42,11 +42,19 @@ class Work:
     label: str = ""  # of the pass, in file names
     seed: int = 0
     split: str = "validation"  # what accuracies are told of
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device: torch.device = field(init=False)  # of fine-tuning, as train.device says
     progress: Progress = silent
     known: dict[str, list[float]] = field(default_factory=dict)  # exit weights, by network
     done: int = 0  # fine-tuning epochs of all passes
     total: int = 0
+
+    def __post_init__(self) -> None:
+        """Find the device.
+
+        Raises:
+            InputError: `train.device` is absent.
+        """
+        self.device = device_of(self.config.train.device)
 
     @property
     def scored(self) -> Labelled:

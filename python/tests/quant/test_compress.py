@@ -451,3 +451,18 @@ def test_a_network_of_ones_own_gets_narrower(tiny, tmp_path):
     images = torch.randint(0, 256, (3, 1, 8, 8)).float()
     for a, b in zip(network(images), loaded(images), strict=True):
         assert torch.equal(a, b)
+
+
+def test_fine_tuning_is_on_the_device_of_the_training(work, tiny, monkeypatch):
+    def device(name: str) -> str:
+        train = tiny.train.model_copy(update={"device": name})
+        return Work(tiny.model_copy(update={"train": train}), work.section, work.splits).device.type
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [device(name) for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device("auto") == "cpu"
+    with pytest.raises(
+        InputError, match=r'^train\.device "cuda" must find a GPU that torch can use'
+    ):
+        device("cuda")
