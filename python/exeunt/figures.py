@@ -96,7 +96,10 @@ def training(history: Sequence[Mapping[str, Any]]) -> str:
         values = [100 * row[i] if i < len(row) else np.nan for row in table]
         right.plot(epochs, values, color=colour(i), label=f"exit {i}")
     right.set(title="validation accuracy (%)", xlabel="epoch")
-    right.legend(loc="best")
+    settled = [100 * v for row in table[len(table) // 5 :] for v in row]
+    if settled:  # the first epochs would flatten the rest
+        right.set_ylim(max(0.0, min(settled) - 2), min(100.5, max(settled) + 2))
+    right.legend(loc="lower right")
     return svg(figure, "training loss and validation accuracy against the epoch")
 
 
