@@ -80,13 +80,15 @@ def _criteria(rows: Rows, statistics: Rows) -> list[Part | None]:
                 "for weights the share of weights that stays.",
                 f"Every criterion is followed by the same fine-tuning of {epochs}; seeds "
                 f"{', '.join(map(str, seeds))}; accuracies of the test images (report split).",
+                "Multiplies: of the full path; of an image: with early exit, on average, after "
+                "fine-tuning. In the table of differences they are relative to the original's.",
                 "Level: the paired 95% interval (Student's t over seeds) of the difference "
                 "includes zero.",
             ]
         }
     )
     head = ("criterion", "budget", "early exit: before", "after", "lost", "last exit: before")
-    head += ("after", "lost", "multiplies", "cycles")  # type: ignore[assignment]
+    head += ("after", "lost", "multiplies", "of an image", "cycles")  # type: ignore[assignment]
     body = []
     for (kind, budget, criterion), group in _groups(rows).items():
         body.append(
@@ -100,6 +102,7 @@ def _criteria(rows: Rows, statistics: Rows) -> list[Part | None]:
                 _spread(group, "last_after"),
                 _points(group, "last_original", "last_after"),
                 number(float(np.mean([r["macs"] for r in group]))),
+                _mean(group, "macs_mean_after"),
                 _mean(group, "predicted_cycles"),
             )
         )
@@ -139,7 +142,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
             f"{_spread(group, 'accuracy_after')} (lost "
             f"{_points(group, 'accuracy_original', 'accuracy_after')}), last exit "
             f"{_spread(group, 'last_before')} -> {_spread(group, 'last_after')} (lost "
-            f"{_points(group, 'last_original', 'last_after')}), {len(group)} seeds"
+            f"{_points(group, 'last_original', 'last_after')}), multiplies of an image "
+            f"{_mean(group, 'macs_mean_after')}, {len({row['seed'] for row in group})} seeds"
         )
     return found
 

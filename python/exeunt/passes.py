@@ -132,10 +132,12 @@ class Precision(Pass):
     `lut_budget`: likewise LUT of all kernels, as `exeunt.cost` predicts them with every
     multiplier in LUTs.
     `weight_widths`, `activation_widths`: the bits to choose from. DeepLIFT compares networks here,
-    so that `objective`, `reference` and `aggregate` have no part in it, and widens nothing.
+    so that `objective`, `reference` and `aggregate` have no part in it, and widens nothing. The
+    criterion "uniform" keeps all widths and fine-tunes: what the others are compared with.
     """
 
     kind: Literal["precision"]
+    criterion: Criterion | Uniform = "deeplift"  # type: ignore[assignment]  # one more
     weight_budget: Open = 0.75
     lut_budget: Open = 0.75
     weight_widths: Widths = (2, 3, 4, 5, 6, 8)
@@ -166,7 +168,8 @@ class Compare(Section):
     """What `exeunt compress --compare` tries: every pass by itself, with each of these.
 
     `budgets` stand in place of the pass's own (None: its own), `epochs` is the fine-tuning of all.
-    The criterion "uniform" is for passes of kind "sharing" alone, others leave it out.
+    The criterion "uniform" is for passes of kind "sharing" and "precision", others leave it out.
+    `draws`: so many of the criterion "random" on every seed; what is paired is their mean.
     `settings` are what single criteria are given beside, such as deeplift = { reference = "mean" }.
     """
 
@@ -174,6 +177,7 @@ class Compare(Section):
     budgets: tuple[Annotated[float, Field(gt=0.0, lt=256.0)], ...] | None = None
     seeds: Annotated[tuple[Natural, ...], Field(min_length=1)] = (0, 1, 2)
     epochs: Natural = 1
+    draws: Positive = 1
     settings: dict[Criterion | Uniform, dict[str, str | bool | int | float]] = Field(
         default_factory=dict
     )

@@ -29,6 +29,8 @@ from exeunt.quant.train import CHECKPOINT, fingerprint, load_checkpoint, one_thr
 
 FOLDER = "compare"
 SCHEMA = 1
+_DRAW = 1000  # between the seeds of two draws on one network
+_KEYS = ("accuracy_before", "accuracy_after", "last_before", "last_after")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +39,13 @@ class Cell:
 
     spec: AnyPass
     seed: int
+    draw: int = 0  # of the criterion "random"
 
     @property
     def name(self) -> str:
-        """Kind, criterion, budget and seed, as a file name."""
-        return f"{self.spec.kind}-{self.spec.criterion}-{self.spec.budget:g}-seed{self.seed}"
+        """Kind, criterion, budget, seed and draw, as a file name."""
+        name = f"{self.spec.kind}-{self.spec.criterion}-{self.spec.budget:g}-seed{self.seed}"
+        return f"{name}-draw{self.draw}" if self.draw else name
 
 
 def compare(
@@ -52,8 +56,9 @@ def compare(
     A network of another seed than the config's is trained in `run_dir`/compare when it is absent.
 
     Returns:
-        one row a cell: kind, criterion, budget, seed, accuracies of the test images before and
-        after fine-tuning, macs, weight_bits, predicted_cycles.
+        one row a cell: kind, criterion, budget, seed, draw, accuracies of the test images and mean
+        multiplies of one with early exit (macs_mean) before and after fine-tuning, macs of the full
+        path, weight_bits, predicted_cycles; of widths also bits and the predicted lut.
 
     Raises:
         InputError: [compress.compare] names a setting that a pass does not have, or a pass cannot
@@ -87,12 +92,13 @@ def cells_of(section: Compress) -> list[Cell]:
     """All cells of a [compress] section, one seed after the other."""
     plan = section.compare
     return [
-        Cell(spec, seed)
+        Cell(spec, seed, draw)
         for seed in plan.seeds
         for base in section.passes
         for criterion in plan.criteria
-        if criterion != "uniform" or base.kind == "sharing"
+        if criterion != "uniform" or base.kind in ("sharing", "precision")
         for spec in _specs(base, criterion, plan)
+        for draw in range(plan.draws if criterion == "random" else 1)
     ]
 
 
@@ -129,7 +135,7 @@ def _measure(
         splits,
         run_dir / FOLDER / ".stages",
         label=cell.name,
-        seed=cell.seed,
+        seed=cell.seed + _DRAW * cell.draw,
         split="test",
         known=known,
     )
@@ -147,6 +153,7 @@ def _measure(
         "criterion": cell.spec.criterion,
         "budget": cell.spec.budget,
         "seed": cell.seed,
+        "draw": cell.draw,
         "epochs": cell.spec.epochs * cell.spec.rounds,
         "accuracy_original": original["accuracy"]["early_exit"],
         "accuracy_before": before["early_exit"],
@@ -156,6 +163,9 @@ def _measure(
         "last_after": after["last"],
         "exits_before": before["exits"],
         "exits_after": after["exits"],
+        "macs_mean_original": original["accuracy"]["macs_mean"],
+        "macs_mean_before": before["macs_mean"],
+        "macs_mean_after": after["macs_mean"],
         "macs_original": original["macs"],
         "macs": entry["macs"],
         "weight_bits_original": original["weight_bits"],
@@ -165,6 +175,9 @@ def _measure(
             config, subject, original["accuracy"]["rates"]
         ),
         "layers": entry.get("layers", []),
+        "bits": entry.get("bits"),
+        "lut_original": entry.get("uniform", {}).get("lut"),
+        "lut": entry.get("chosen", {}).get("lut"),
         "settings": cell.spec.model_dump(mode="json"),
     }
 
@@ -200,28 +213,38 @@ def predicted_cycles(config: Config, subject: Subject, rates: Sequence[float]) -
 def verdicts(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each criterion against each other one: mean paired difference, its 95% interval, the verdict.
 
-    Differences are those of networks of the same seed, the interval is Student's t. "level": it
-    includes zero; "ahead", "behind": it does not. With one seed there is no interval.
+    Differences are those of networks of the same seed, over the mean of several draws; the interval
+    is Student's t. "level": it includes zero; "ahead", "behind": it does not. With one seed there
+    is no interval. Beside the accuracies: "multiplies_after", the mean multiplies of an image with
+    early exit as a fraction of the original network's, of which fewer are ahead.
     """
-    table: dict[tuple[str, float, str], dict[int, Mapping[str, Any]]] = {}
+    table: dict[tuple[str, float, str], dict[int, list[Mapping[str, Any]]]] = {}
     for row in rows:
-        table.setdefault((row["kind"], row["budget"], row["criterion"]), {})[row["seed"]] = row
+        group = table.setdefault((row["kind"], row["budget"], row["criterion"]), {})
+        group.setdefault(row["seed"], []).append(row)
+    keys = _KEYS + (("multiplies_after",) if all("macs_mean_after" in r for r in rows) else ())
     found = []
     for (kind, budget, one), mine in table.items():
         for (other_kind, other_budget, two), theirs in table.items():
             if (kind, budget) != (other_kind, other_budget) or one == two:
                 continue
             seeds = sorted(mine.keys() & theirs.keys())
-            for key in ("accuracy_before", "accuracy_after", "last_before", "last_after"):
-                gaps = [mine[s][key] - theirs[s][key] for s in seeds]
+            for key in keys:
+                gaps = [_mean(mine[s], key) - _mean(theirs[s], key) for s in seeds]
                 found.append(
                     {"kind": kind, "budget": budget, "criterion": one, "against": two, "key": key}
-                    | _paired(gaps)
+                    | _paired(gaps, fewer=key not in _KEYS)
                 )
     return found
 
 
-def _paired(gaps: Sequence[float]) -> dict[str, Any]:
+def _mean(draws: Sequence[Mapping[str, Any]], key: str) -> float:
+    if key in _KEYS:
+        return float(np.mean([row[key] for row in draws]))
+    return float(np.mean([row["macs_mean_after"] / row["macs_mean_original"] for row in draws]))
+
+
+def _paired(gaps: Sequence[float], *, fewer: bool = False) -> dict[str, Any]:
     mean = float(np.mean(gaps)) if gaps else 0.0
     if len(gaps) < 2:
         return {"seeds": len(gaps), "mean": mean, "interval": None, "verdict": None}
@@ -231,6 +254,8 @@ def _paired(gaps: Sequence[float]) -> dict[str, Any]:
     reach = float(stats.t.ppf(0.975, len(gaps) - 1)) * error
     low, high = mean - reach, mean + reach
     verdict = "ahead" if low > 0 else "behind" if high < 0 else "level"
+    if fewer:
+        verdict = {"ahead": "behind", "behind": "ahead"}.get(verdict, verdict)
     return {"seeds": len(gaps), "mean": mean, "interval": [low, high], "verdict": verdict}
 
 

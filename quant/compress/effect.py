@@ -12,7 +12,8 @@ rounding errors do, count for nothing. A sum of absolute contributions counts ev
 full, most where a layer has many small values, and overstates the damage many times over.
 
 Differences of logits become one figure where they matter, in the answer: the divergence of the
-changed softmax from the present one, in nats. Labels have no part in it.
+changed softmax from the present one, in nats, both softened by the temperature of the distillation
+(as they are, training images leave nearly all classes at nothing). Labels have no part in it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 _BATCH = 128
+_TEMPERATURE = 2.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Effect:
     exit_weights: tuple[float, ...]
 
     def of(self, changed: nn.Module) -> float:
-        """Mean divergence KL(present || changed) of the answers, in nats, exits weighted.
+        """Mean divergence KL(present || changed) of the answers, softened, in nats, exits weighted.
 
         0 when no logit moves, or all of an image's by the same amount, and only then.
         """
@@ -48,7 +50,7 @@ class Effect:
         for weight, present, other in zip(
             self.exit_weights, self.logits, answers(changed, self.images), strict=True
         ):
-            total += weight * float(divergence(present, other - present).mean())
+            total += weight * float(softened(present, other - present).mean())
         return total
 
 
@@ -64,6 +66,30 @@ def answers(network: nn.Module, images: Tensor) -> tuple[Tensor, ...]:
     network.eval()
     batches = [network(part) for part in images.split(_BATCH)]
     return tuple(torch.cat(found).double() for found in zip(*batches, strict=True))
+
+
+@torch.no_grad()
+def remeasured(network: nn.Module, images: Tensor) -> None:
+    """Measure the statistics of the batch norms anew, on images (N, C, H, W), all else as it is."""
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    network.eval()
+    if not norms or len(images) < 2:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over all batches
+        norm.train()
+    for part in images.tensor_split(-(-len(images) // (2 * _BATCH))):
+        network(part)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()
+
+
+def softened(logits: Tensor, change: Tensor) -> Tensor:
+    """`divergence` at the temperature, times its square, as in the distillation."""
+    return _TEMPERATURE**2 * divergence(logits / _TEMPERATURE, change / _TEMPERATURE)
 
 
 def divergence(logits: Tensor, change: Tensor) -> Tensor:

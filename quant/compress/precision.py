@@ -2,11 +2,14 @@
 
 What a width costs in accuracy is its *damage*. By DeepLIFT it is what the width by itself
 contributes to the answers, with the network as it is for the reference: the net effect of all
-rounding errors of a layer, see `exeunt.quant.compress.effect`. By the other criteria it is the
-sum, over weights or channels of activations, of the relevance times the quantisation error as a
-fraction of the value; errors that cancel count in full there. What a width costs in hardware
-comes from `exeunt.cost`: bits of weights, and LUT after folding. The search takes the widths of
-least damage within both budgets.
+rounding errors of a layer, see `exeunt.quant.compress.effect`. It is measured on networks that
+have repaired what is repaired at once: narrow weights clip where their squared error is least, and
+batch norms are measured anew. Damages do not add up exactly, so those around the chosen widths are
+measured again, and the search is done again, while the answers of the whole get nearer. By the
+other criteria damage is the sum, over weights or channels of activations, of the relevance times
+the quantisation error as a fraction of the value; errors that cancel count in full there. What a
+width costs in hardware comes from `exeunt.cost`: bits of weights, and LUT after folding. The search
+takes the widths of least damage within both budgets. "uniform" keeps all widths and fine-tunes.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ from exeunt.cost.totals import Cost
 from exeunt.errors import InputError
 from exeunt.passes import Precision
 from exeunt.quant._brevitas import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
-from exeunt.quant.compress.effect import Effect, effect
+from exeunt.quant.compress.clips import activation_clips, clipped, scaled_axes
+from exeunt.quant.compress.effect import Effect, effect, remeasured
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
 from exeunt.quant.model import CLIP
@@ -34,6 +38,9 @@ from exeunt.quant.model import CLIP
 _BATCH = 64
 _ROUNDS = 12  # of exchanges
 _TRIES = 600  # exchanges that are priced in a round
+_TURNS = 3  # of measuring the damages again around what was chosen
+_LAST = 0.9  # what the last exit counts; the thresholds of the others are calibrated to follow it
+UNIFORM = "uniform"
 Bits = dict["Item", int]
 
 
@@ -107,12 +114,21 @@ def apply(spec: Precision, subject: Subject, work: Work) -> tuple[Subject, dict[
     now = present(model)
     before = price(now)
     limits = Limits(spec.weight_budget * before.weight_bits, spec.lut_budget * before.lut)
-    reference = effect(subject.network, work.scored.images, work.exit_weights(subject))
-    damages = damage(spec, subject, work, reference)
-    chosen = search(damages, price, limits)
-    after = price(chosen)
-    found = requantized(subject, chosen)
+    reference = effect(subject.network, work.scored.images, exit_weights(len(model.stages)))
+    chosen, damages, found = now, {i: {b: 0.0} for i, b in now.items()}, subject
+    if spec.criterion != UNIFORM:
+        damages = damage(spec, subject, work, reference)
+        chosen = search(damages, price, limits)
+        found = settled(subject, chosen, reference.images)
     divergence = reference.of(found.network)
+    for _ in range(_TURNS if spec.criterion == "deeplift" else 0):
+        around = damage(spec, subject, work, reference, chosen)
+        other = search(around, price, limits)
+        changed = settled(subject, other, reference.images)
+        if reference.of(changed.network) >= divergence:
+            break
+        chosen, found, divergence = other, changed, reference.of(changed.network)
+    after = price(chosen)
     data: dict[str, Any] = {"before": work.accuracy(found)}
     for turn in range(1, spec.rounds + 1):
         found = work.finetune(found, spec.epochs, f"round {turn}")
@@ -123,6 +139,13 @@ def apply(spec: Precision, subject: Subject, work: Work) -> tuple[Subject, dict[
     data["limits"] = {"weight_bits": limits.weight_bits, "lut": limits.lut}
     data["uniform"], data["chosen"] = _figures(before), _figures(after)
     return found, data
+
+
+def exit_weights(exits: int) -> list[float]:
+    """How much every exit counts: nearly all of it the last, the others the rest alike."""
+    if exits == 1:
+        return [1.0]
+    return [(1.0 - _LAST) / (exits - 1)] * (exits - 1) + [_LAST]
 
 
 def _figures(found: Cost) -> dict[str, Any]:
@@ -189,13 +212,19 @@ def with_bits(model: Model, bits: Mapping[Item, int]) -> Model:
     return Model.model_validate(data)
 
 
-def requantized(subject: Subject, bits: Mapping[Item, int]) -> Subject:
-    """The network with these widths; activations clip where their width likes it best."""
+Clips = Mapping[tuple[str, int], float]
+
+
+def requantized(subject: Subject, bits: Mapping[Item, int], clips: Clips | None = None) -> Subject:
+    """The network with these widths; fewer bits clip earlier, activations where `clips` says."""
     state = {k: v.clone() for k, v in subject.network.state_dict().items()}
     before = present(subject.model)
+    modules = dict(subject.network.named_modules())
     for item, name in items(subject.model):
-        if item.what == "activation_bits":
-            factor = CLIP[bits[item]] / CLIP[before[item]]
+        if item.what == "weight_bits":
+            state[f"{name}.weight"] = clipped(modules[name], bits[item])  # type: ignore[arg-type]
+        else:
+            factor = (clips or {}).get((name, bits[item]), CLIP[bits[item]] / CLIP[before[item]])
             for key in state:
                 if key.startswith(f"{name}.act_quant") and key.endswith("scaling_impl.value"):
                     state[key] = state[key] * factor
@@ -204,25 +233,53 @@ def requantized(subject: Subject, bits: Mapping[Item, int]) -> Subject:
     return found
 
 
+def clips_of(subject: Subject, images: Tensor) -> Clips:
+    """Where the activations clip at fewer bits, see `activation_clips`."""
+    widths = present(subject.model)
+    names = {n: widths[i] for i, n in items(subject.model) if i.what == "activation_bits"}
+    return activation_clips(subject.network, names, images)
+
+
+def settled(
+    subject: Subject, bits: Mapping[Item, int], images: Tensor, clips: Clips | None = None
+) -> Subject:
+    """The network with these widths, clips and batch norms measured on `images` (N, C, H, W)."""
+    found = requantized(subject, bits, clips_of(subject, images) if clips is None else clips)
+    remeasured(found.network, images)
+    return found
+
+
 def damage(
-    spec: Precision, subject: Subject, work: Work, reference: Effect | None = None
+    spec: Precision,
+    subject: Subject,
+    work: Work,
+    reference: Effect | None = None,
+    around: Mapping[Item, int] | None = None,
 ) -> dict[Item, dict[int, float]]:
     """What every width of every item costs, in nats by DeepLIFT, see the module.
 
-    `reference` holds the present answers (None: on the images that criteria look at). By DeepLIFT
-    the present width costs nothing, and wider ones are left out unless there are no others: they
-    are no nearer to the present answers.
+    `reference` holds the present answers (None: on the images that criteria look at), `around` are
+    the widths of the other items (None: the present ones). By DeepLIFT the width that `around` has
+    costs nothing, what is nearer to the present answers less, and widths beyond the present one are
+    left out unless there are no others: they are no nearer.
     """
     model, network = subject.model, subject.network
     if spec.criterion == "deeplift":
         if reference is None:
-            reference = effect(network, work.scored.images, work.exit_weights(subject))
+            reference = effect(network, work.scored.images, exit_weights(len(model.stages)))
         now = present(model)
+        base = dict(around or now)
+        clips = clips_of(subject, reference.images)
+
+        def of(bits: Mapping[Item, int]) -> float:
+            return reference.of(settled(subject, bits, reference.images, clips).network)
+
+        whole = of(base)
         damages: dict[Item, dict[int, float]] = {}
         for item, old in now.items():
             widths = _choices(spec, item)
             damages[item] = {
-                b: reference.of(requantized(subject, {**now, item: b}).network) if b != old else 0.0
+                b: of({**base, item: b}) - whole if b != base[item] else 0.0
                 for b in [w for w in widths if w <= old] or [min(widths)]
             }
         return damages
@@ -264,11 +321,10 @@ def _choices(spec: Precision, item: Item) -> tuple[int, ...]:
 
 @torch.no_grad()
 def relative_error(module: QuantConv2d | QuantLinear, bits: int) -> Tensor:
-    """|w - Q(w)| / |w| of every float weight at `bits`, narrow range, scale from the largest."""
+    """|w - Q(w)| / |w| of every float weight at `bits`, narrow range, clipped as in `clipped`."""
     weight = module.weight.detach().double()
-    scale = module.weight_quant(module.weight).scale.double()
-    top = scale * ((1 << (int(module.weight_quant.bit_width()) - 1)) - 1)
-    step = top / ((1 << (bits - 1)) - 1)
+    largest = clipped(module, bits).double().abs().amax(scaled_axes(module), keepdim=True)
+    step = (largest / ((1 << (bits - 1)) - 1)).clamp_min(1e-30)
     rounded = torch.round(weight / step).clamp(-((1 << (bits - 1)) - 1), (1 << (bits - 1)) - 1)
     error = (weight - rounded * step).abs()
     return torch.where(weight != 0, error / weight.abs().clamp_min(1e-30), 0.0)

@@ -104,6 +104,31 @@ def test_budgets_stand_in_place_of_the_own():
     assert compare.cells_of(section)[2].spec.sparsity == 0.75
 
 
+def test_random_is_drawn_several_times():
+    plan = {"criteria": ("uniform", "l1", "random"), "seeds": (1,), "draws": 2}
+    kinds = ({"kind": "precision"}, {"kind": "filters"})
+    section = passes.Compress.model_validate({"passes": kinds, "compare": plan})
+    assert [cell.name for cell in compare.cells_of(section)] == [
+        "precision-uniform-0.75-seed1",
+        "precision-l1-0.75-seed1",
+        "precision-random-0.75-seed1",
+        "precision-random-0.75-seed1-draw1",
+        "filters-l1-0.5-seed1",
+        "filters-random-0.5-seed1",
+        "filters-random-0.5-seed1-draw1",
+    ]
+    rows = [row("a", s, 0.5) for s in range(2)]
+    rows += [row("random", s, v) for s in range(2) for v in (0.3, 0.5)]
+    assert [f["mean"] for f in compare.verdicts(rows)] == pytest.approx([0.1] * 4 + [-0.1] * 4)
+    for r in rows:
+        r |= {"macs_mean_original": 100, "macs_mean_after": 50 if r["criterion"] == "a" else 60}
+    found = [f for f in compare.verdicts(rows) if f["key"] == "multiplies_after"]
+    assert [(f["mean"], f["verdict"]) for f in found] == [
+        (pytest.approx(-0.1), "ahead"),
+        (pytest.approx(0.1), "behind"),
+    ]
+
+
 def test_a_setting_that_no_pass_has(tiny, folder):
     sentence = (
         r"^compress.compare.settings.l1 must have settings of a filters pass, got 'colour': "

@@ -12,7 +12,14 @@ import torch
 
 from exeunt import config, cost, passes
 from exeunt.errors import InputError
-from exeunt.quant.compress import effect, precision
+from exeunt.quant._brevitas import (
+    Int8WeightPerTensorFloat,
+    QuantLinear,
+    QuantReLU,
+    ScalingImplType,
+    Uint8ActPerTensorFloat,
+)
+from exeunt.quant.compress import clips, effect, precision
 from exeunt.quant.compress.precision import Item, Limits
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
@@ -85,21 +92,67 @@ def test_damage_by_deeplift_is_the_measured_change_of_the_logits(whole: Subject,
     found = precision.damage(chosen, whole, work)
     now = precision.present(whole.model)
     images = torch.from_numpy(work.scored.images.transpose(0, 3, 1, 2).copy()).float()
-    exits = work.exit_weights(whole)
+
+    def nats(bits) -> float:
+        other = precision.settled(whole, bits, images).network(images)
+        total = 0.0
+        for weight, z, y in zip([0.1, 0.9], whole.network(images), other, strict=True):
+            p = torch.softmax(z.double() / 2, 1)
+            gap = (p * (p.log() - torch.log_softmax(y.double() / 2, 1))).sum(1).mean()
+            total += weight * 4 * float(gap)
+        return total
+
     with torch.no_grad():
-        before = [torch.softmax(z.double(), 1) for z in whole.network(images)]
+        base = nats(now)
         for item, values in found.items():
             for bits, value in values.items():
-                other = precision.requantized(whole, {**now, item: bits}).network(images)
-                after = [torch.log_softmax(z.double(), 1) for z in other]
-                nats = [
-                    float((p * (p.log() - q)).sum(1).mean())
-                    for p, q in zip(before, after, strict=True)
-                ]
-                wanted = sum(w * n for w, n in zip(exits, nats, strict=True))
+                wanted = nats({**now, item: bits}) - base if bits != now[item] else 0.0
                 assert value == pytest.approx(wanted, abs=1e-6), (item.where, bits)
-                assert (value == 0) == (bits == now[item]), (item.where, bits)
         assert all(bits <= now[i] or len(v) == 1 for i, v in found.items() for bits in v)
+        item = Item(0, "blocks", 0, "activation_bits")
+        narrow = {**now, item: 2}
+        around = precision.damage(chosen, whole, work, around=narrow)
+        assert around[item][2] == 0.0
+        head = Item(0, "head", 0, "weight_bits")
+        wanted = nats({**narrow, head: 2}) - nats(narrow)
+        assert around[head][2] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_clips_are_where_the_squared_error_is_least(whole: Subject, work: Work):
+    module = QuantLinear(
+        8, 1, bias=False, weight_quant=Int8WeightPerTensorFloat, weight_bit_width=4
+    )
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([[7.0, 4, 4, 4, -4, -4, 4, 0]]))
+    found = clips.clipped(module, 2)
+    assert found.abs().max() == pytest.approx(4.55)  # the nearest of 0.3 to 1 times 7 to 31 / 7
+    assert torch.equal(clips.clipped(module, 4), module.weight)
+    error = precision.relative_error(module, 2)
+    assert error[0, 0] == pytest.approx(2.45 / 7, abs=1e-6)
+    assert error[0, 1] == pytest.approx(0.55 / 4, abs=1e-6)
+
+
+def test_clips_of_activations():
+    quantizer = QuantReLU(
+        act_quant=Uint8ActPerTensorFloat, bit_width=4, scaling_impl_type=ScalingImplType.PARAMETER,
+        scaling_init=15.0,
+    )  # fmt: skip
+    values = torch.tensor([15.0] + [6.0] * 50 + [-3.0] * 20).view(-1, 1, 1, 1)
+    found = clips.activation_clips(torch.nn.Sequential(quantizer), {"0": 4}, values)
+    assert set(found) == {("0", 2), ("0", 3)}
+    assert found["0", 2] == pytest.approx(0.6)  # 6 is a step of 3 at 9, and the 15 are one
+
+
+def test_batch_norms_are_measured_anew(whole: Subject, work: Work):
+    images = torch.from_numpy(work.scored.images.transpose(0, 3, 1, 2).copy()).float()
+    norm = next(m for m in whole.network.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    seen = []
+    handle = norm.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    momentum = norm.momentum
+    effect.remeasured(whole.network, images)
+    handle.remove()
+    assert torch.allclose(norm.running_mean, torch.cat(seen).mean((0, 2, 3)), atol=1e-3)
+    assert (norm.momentum, norm.training) == (momentum, False)
 
 
 def test_a_harmless_narrowing_costs_nothing(whole: Subject, work: Work):
@@ -179,7 +232,7 @@ def test_the_search_is_near_the_best_of_all(seed: int):
 def test_the_pass_stays_within_its_budgets(whole: Subject, work: Work, criterion: str):
     chosen = spec(criterion=criterion, weight_budget=0.9, lut_budget=0.9)
     after, data = precision.apply(chosen, whole, work)
-    there = effect.effect(whole.network, work.scored.images, work.exit_weights(whole))
+    there = effect.effect(whole.network, work.scored.images, precision.exit_weights(2))
     assert data["divergence"] == pytest.approx(there.of(after.network), rel=1e-6)
     assert data["divergence"] > 0
     assert data["chosen"]["weight_bits"] <= 0.9 * data["uniform"]["weight_bits"]
@@ -190,6 +243,18 @@ def test_the_pass_stays_within_its_budgets(whole: Subject, work: Work, criterion
         after.model, target_cycles=work.config.compile.target_cycles, reach=reach, dsp=False
     )
     assert (found.weight_bits, found.lut) == (data["chosen"]["weight_bits"], data["chosen"]["lut"])
+
+
+def test_uniform_keeps_the_widths(whole: Subject, work: Work):
+    after, data = precision.apply(spec(criterion="uniform"), whole, work)
+    assert precision.present(after.model) == precision.present(whole.model)
+    assert data["chosen"] == data["uniform"]
+    assert (data["divergence"], data["damage"]) == (0.0, 0.0)
+
+
+def test_exit_weights():
+    assert precision.exit_weights(1) == [1.0]
+    assert precision.exit_weights(3) == pytest.approx([0.05, 0.05, 0.9])
 
 
 def test_reach_from_rates():
