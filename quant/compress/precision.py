@@ -222,7 +222,7 @@ def requantized(subject: Subject, bits: Mapping[Item, int], clips: Clips | None 
     modules = dict(subject.network.named_modules())
     for item, name in items(subject.model):
         if item.what == "weight_bits":
-            state[f"{name}.weight"] = clipped(modules[name], bits[item])  # type: ignore[arg-type]
+            state[f"{name}.weight"] = clipped(modules[name], bits[item])
         else:
             factor = (clips or {}).get((name, bits[item]), CLIP[bits[item]] / CLIP[before[item]])
             for key in state:
