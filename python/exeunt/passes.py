@@ -14,6 +14,7 @@ CRITERIA: tuple[str, ...] = get_args(Criterion)
 Reference = Literal["zeros", "mean", "blurred"]
 Normalize = Literal["none", "mean", "l2", "max", "rank"]
 Aggregate = Literal["absolute", "net", "signed", "positive", "rms", "class-max", "class-net"]
+Scale = Literal["none", "root", "rms"]
 Objective = Literal["logit", "margin", "centred", "log-probability"]
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -64,12 +65,16 @@ class Weights(Pass):
 
     `sparsity`: fraction of the weights that goes. `group`: so many outputs (rows) that follow each
     other keep equally many weights each; 0: all of a layer, which suits any number of PEs.
-    `classifiers`: whether the last layers of the heads lose weights too.
+    `classifiers`: whether the last layers of the heads lose weights too. `scale`: by what the
+    scores of a layer are divided before layers are compared: their root mean square ("rms"), the
+    root of that ("root") or nothing ("none"). Contributions sum to the same output in every layer,
+    so a weight of a small layer carries more of it; "rms" forgets that.
     """
 
     kind: Literal["weights"]
     sparsity: Open = 0.8
     group: Natural = 0
+    scale: Scale = "root"
     classifiers: bool = True
 
     @property
@@ -88,6 +93,7 @@ class Blocks(Pass):
     kind: Literal["blocks"]
     sparsity: Open = 0.8
     group: Natural = 0
+    scale: Scale = "root"
     block: Positive = 4
     classifiers: bool = True
 

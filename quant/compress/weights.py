@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from exeunt.errors import InputError
-from exeunt.passes import Blocks, Weights
+from exeunt.passes import Blocks, Scale, Weights
 from exeunt.quant.compress.structure import Layer, Structure, structure_of
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
@@ -106,8 +106,8 @@ def choose(
     """Masks (bool, by parameter name) that leave `share` of the weights, by one global ranking.
 
     In every group of rows the best blocks of each row are ranked; the k-th best of all its rows
-    stay or go together. Layers are compared after division by the root mean square of their
-    scores. Every row keeps at least one block.
+    stay or go together. Layers are compared after division by what `spec.scale` says. Every row
+    keeps at least one block.
 
     Raises:
         InputError: see `apply`.
@@ -124,7 +124,7 @@ def choose(
         name = f"{layer.name}.weight"
         if name in before:
             score = torch.where(before[name], score, -1.0)
-        matrix = rows(score / score.clamp_min(0).square().mean().sqrt().clamp_min(1e-300), layer)
+        matrix = rows(score / _scale(score, spec.scale), layer)
         group = spec.group or len(matrix)
         _check(layer, matrix, group, block)
         total += matrix.numel()
@@ -160,6 +160,11 @@ def choose(
         matrix = chosen.repeat_interleave(sizes[i], dim=1)
         masks[f"{layer.name}.weight"] = from_rows(matrix, scores[layer.name], layer)
     return masks
+
+
+def _scale(score: Tensor, how: Scale) -> float:
+    size = float(score.clamp_min(0).square().mean().sqrt())
+    return max(1e-300, {"rms": size, "root": math.sqrt(size), "none": 1.0}[how])
 
 
 def _check(layer: Layer, matrix: Tensor, group: int, block: int) -> None:

@@ -272,6 +272,25 @@ def test_every_row_of_a_group_keeps_equally_many(subject, tiny, group, block):
         assert counts.min() >= 1
 
 
+def test_scale_says_how_layers_compare(subject, tiny):
+    found = structure_of(subject.network, tiny.model)
+    first = found.layers[0].name
+    scores = score("random", subject.network, None, None, exit_weights=[]).weights
+    scores = {n: s * (100.0 if n == first else 1.0) for n, s in scores.items()}
+
+    def left(scale: str) -> float:
+        spec = passes.Weights(kind="weights", scale=scale)
+        mask = weights.choose(found, scores, spec, share=0.3, before={})[f"{first}.weight"]
+        return float(mask.float().mean())
+
+    assert left("none") == 1.0  # nothing of it goes before the rest
+    assert left("rms") < left("root") <= 1.0
+    doubled = {n: s * (7.0 if n == first else 1.0) for n, s in scores.items()}
+    spec = passes.Weights(kind="weights", scale="rms")
+    one, other = (weights.choose(found, s, spec, share=0.3, before={}) for s in (scores, doubled))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_rows_are_in_the_order_of_the_hardware(subject, tiny):
     found = structure_of(subject.network, tiny.model)
     conv, head = found.layers[2], found.layers[1]
