@@ -3,7 +3,8 @@
 Every criterion gets its turn, so that none is compared at its worst: first how layers are made
 comparable, then, of DeepLIFT and LRP, what is explained and how contributions are summed up. A
 choice is the one with the highest accuracy behind pruning and before fine-tuning, with early exit
-and of the last exit added, on the validation images of the config's own seed.
+and of the last exit added, on validation images, mean over the networks of the seeds in
+`compress.compare.seeds`: the best setting of one network may give up half of a layer of the next.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from exeunt import report
 from exeunt.config import Config
 from exeunt.passes import Compress, Filters
 from exeunt.progress import Progress, silent
-from exeunt.quant.compress.compare import FOLDER
+from exeunt.quant.compress.compare import FOLDER, trained
 from exeunt.quant.compress.criteria import Scores
 from exeunt.quant.compress.filters import apply
 from exeunt.quant.compress.subject import Subject
@@ -64,8 +66,11 @@ def choose(
     base = base.model_copy(update={"epochs": 0, "rounds": 1})
     splits = load(config.data, data_dir, shape=config.model.input, classes=config.model.classes)
     splits = dataclasses.replace(splits, validation=_some(splits.validation))
-    work = _Remembering(config, section, splits, seed=config.train.seed)
-    subject = Subject(load_checkpoint(config, run_dir), config.model)
+    trials = []
+    for seed in section.compare.seeds:
+        own, folder = trained(config, run_dir, data_dir, seed)
+        work = _Remembering(own, section, splits, seed=seed)
+        trials.append((Subject(load_checkpoint(own, folder), own.model), work))
     tried: list[dict[str, Any]] = []
     chosen: dict[str, dict[str, Any]] = {}
     criteria = [c for c in section.compare.criteria if c != "random"]
@@ -81,7 +86,7 @@ def choose(
                 rows = []
                 for change in stage:
                     progress(number, len(criteria), f"{criterion} {change}")
-                    rows.append(_try(spec.model_copy(update=change), subject, work))
+                    rows.append(_try(spec.model_copy(update=change), trials))
                 tried += rows
                 best = max(rows, key=lambda r: r["early_exit"] + r["last"])
                 spec = spec.model_copy(update=best["settings"])
@@ -101,13 +106,18 @@ def _some(whole: Labelled) -> Labelled:
     return Labelled(whole.images[chosen], whole.labels[chosen])
 
 
-def _try(spec: Filters, subject: Subject, work: Work) -> dict[str, Any]:
-    _, data = apply(spec, subject, work)
+def _try(spec: Filters, trials: Sequence[tuple[Subject, Work]]) -> dict[str, Any]:
+    """Means over the networks, and each by itself."""
+    found = [apply(spec, subject, work)[1] for subject, work in trials]
+    early = [float(data["before"]["early_exit"]) for data in found]
+    last = [float(data["before"]["last"]) for data in found]
     settings = {k: getattr(spec, k) for k in ("normalize", "per_mac", *ATTRIBUTED)}
     return {
         "criterion": spec.criterion,
         "settings": settings,
-        "early_exit": data["before"]["early_exit"],
-        "last": data["before"]["last"],
-        "macs": data["macs"],
+        "early_exit": float(np.mean(early)),
+        "last": float(np.mean(last)),
+        "early_exit_of_seeds": early,
+        "last_of_seeds": last,
+        "macs": float(np.mean([data["macs"] for data in found])),
     }

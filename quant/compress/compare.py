@@ -126,9 +126,7 @@ def _measure(
     originals: dict[int, dict[str, Any]],
     known: dict[str, list[float]],
 ) -> dict[str, Any]:
-    own, folder = seed_folder(config, run_dir, cell.seed)
-    if not (folder / CHECKPOINT).is_file():
-        train(own, folder, data_dir)
+    own, folder = trained(config, run_dir, data_dir, cell.seed)
     work = Work(
         own,
         section,
@@ -188,6 +186,14 @@ def seed_folder(config: Config, run_dir: Path, seed: int) -> tuple[Config, Path]
         return config, run_dir
     section = config.train.model_copy(update={"seed": seed})
     return config.model_copy(update={"train": section}), run_dir / FOLDER / f"seed{seed}"
+
+
+def trained(config: Config, run_dir: Path, data_dir: Path, seed: int) -> tuple[Config, Path]:
+    """As `seed_folder`, and the network is trained there when it is absent."""
+    own, folder = seed_folder(config, run_dir, seed)
+    if not (folder / CHECKPOINT).is_file():
+        train(own, folder, data_dir)
+    return own, folder
 
 
 def predicted_cycles(config: Config, subject: Subject, rates: Sequence[float]) -> float | None:

@@ -166,7 +166,7 @@ def test_the_choice_is_the_best_that_was_tried(tiny, folder, monkeypatch):
     monkeypatch.setattr(
         choice, "ATTRIBUTED", {"aggregate": ("absolute", "net"), "reference": ("zeros",)}
     )
-    whole = planned(tiny, criteria=("l1", "deeplift", "random"))
+    whole = planned(tiny, criteria=("l1", "deeplift", "random"), seeds=(0, 3))
     chosen = choice.choose(whole, folder, folder)
     assert set(chosen) == {"l1", "deeplift"}
     found = json.loads((folder / "compare" / "choice.json").read_text())
@@ -175,5 +175,10 @@ def test_the_choice_is_the_best_that_was_tried(tiny, folder, monkeypatch):
     best = max(tried, key=lambda t: t["early_exit"] + t["last"])
     assert {**best["settings"], **chosen["l1"]} == best["settings"]
     assert len(tried) == 4
+    for row in tried:
+        for name in ("last", "early_exit"):
+            one, other = row[f"{name}_of_seeds"]
+            assert row[name] == pytest.approx((one + other) / 2)
+    assert any(row["last_of_seeds"][0] != row["last_of_seeds"][1] for row in tried)
     # what was chosen can be pasted into the config
     compare.cells_of(planned(tiny, settings=chosen).compress)
