@@ -52,7 +52,7 @@ class Filters(Pass):
     budget: Open = 0.5
     multiple: Positive = 4
     floor: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.25
-    normalize: Normalize = "l2"
+    normalize: Normalize = "none"
     per_mac: bool = False
 
     def with_budget(self, value: float) -> Filters:
