@@ -82,15 +82,16 @@ def training(history: Sequence[Mapping[str, Any]]) -> str:
 
     Each entry has `epoch`, `loss`, and `accuracy` (list of fractions, one per exit).
     """
-    from matplotlib.ticker import LogFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     figure, (left, right) = _new(8.6, 2.9, columns=2)
     epochs = [entry.get("epoch", i) for i, entry in enumerate(history)]
     left.plot(epochs, [float(entry.get("loss") or 0) for entry in history], color=colour(0))
     left.set(title="training loss", xlabel="epoch")
     left.set_yscale("log")
-    for place in (left.yaxis.set_major_formatter, left.yaxis.set_minor_formatter):
-        place(LogFormatter())
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 5, 7)))
+    left.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    left.yaxis.set_minor_formatter(NullFormatter())
     table = [entry.get("accuracy") or [] for entry in history]
     for i in range(max(map(len, table), default=0)):
         values = [100 * row[i] if i < len(row) else np.nan for row in table]
