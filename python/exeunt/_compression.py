@@ -87,8 +87,10 @@ def _criteria(rows: Rows, statistics: Rows) -> list[Part | None]:
             ]
         }
     )
-    head = ("criterion", "budget", "early exit: before", "after", "lost", "last exit: before")
-    head += ("after", "lost", "multiplies", "of an image", "cycles")  # type: ignore[assignment]
+    head = (
+        *("criterion", "budget", "early exit: before", "after", "lost"),
+        *("last exit: before", "after", "lost", "multiplies", "of an image", "cycles"),
+    )
     body = []
     for (kind, budget, criterion), group in _groups(rows).items():
         body.append(

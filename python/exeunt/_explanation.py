@@ -60,13 +60,10 @@ def explanation(run_dir: Path) -> Part | None:
                 "every layer.",
             }
         )
-    rows = [
-        (method, *(_shown(key, figure.get(key)) for key, _ in _FIGURES))
-        for method, figure in sorted((found.get("faithfulness") or {}).items())
-    ]
-    if rows:
-        title = f"Faithfulness at the last exit, {found.get('measured')} test images"
-        parts.append(table(("method", *(name for _, name in _FIGURES)), rows, title=title))
+    measured = f"{found.get('measured')} test images"
+    ours = found.get("faithfulness") or {}
+    if ours:
+        parts.append(_methods(ours, _FIGURES, f"Faithfulness at the last exit, {measured}"))
         parts.append(
             {
                 "notes": [
@@ -79,14 +76,9 @@ def explanation(run_dir: Path) -> Part | None:
                 ]
             }
         )
-    theirs = [
-        (method, *(_shown(key, figure["quantus"].get(key)) for key, _ in _QUANTUS))
-        for method, figure in sorted((found.get("faithfulness") or {}).items())
-        if figure.get("quantus")
-    ]
+    theirs = {method: row["quantus"] for method, row in ours.items() if row.get("quantus")}
     if theirs:
-        title = f"The same maps by Quantus, {found.get('measured')} test images"
-        parts.append(table(("method", *(name for _, name in _QUANTUS)), theirs, title=title))
+        parts.append(_methods(theirs, _QUANTUS, f"The same maps by Quantus, {measured}"))
         parts.append(
             {
                 "notes": [
@@ -100,6 +92,17 @@ def explanation(run_dir: Path) -> Part | None:
             }
         )
     return section("explanation", "What the answers rest on", *parts)
+
+
+def _methods(
+    figures: Mapping[str, Mapping[str, Any]], columns: Sequence[tuple[str, str]], title: str
+) -> Part | None:
+    """A row for each method, a column for each figure (its key, its name)."""
+    rows = [
+        (method, *(_shown(key, row.get(key)) for key, _ in columns))
+        for method, row in sorted(figures.items())
+    ]
+    return table(("method", *(name for _, name in columns)), rows, title=title)
 
 
 def _shown(key: str, value: float | None) -> str:

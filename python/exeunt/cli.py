@@ -192,6 +192,11 @@ def explain(
     context = dataclasses.replace(
         _context(config, out, data), options={"images": images or None, "resize": resize or None}
     )
+    if images and quantus:
+        raise InputError(
+            f"--quantus must have test images to measure, got {len(images)} of your own: leave "
+            "the flag or the images out"
+        )
     given = {**({"method": method} if method else {}), **({"quantus": True} if quantus else {})}
     if given:
         section = context.config.explain.model_copy(update=given)

@@ -216,7 +216,7 @@ class Explain(_Section):
     """What `exeunt explain` draws and measures, see `exeunt.quant.attribution`.
 
     `shown`: test images with heat maps; `measured`: test images for the faithfulness (0: none);
-    `quantus`: whether the package quantus, when it is there, adds its figures.
+    `quantus`: whether the package quantus, which must be there then, adds its figures.
     """
 
     method: Method = "deeplift"

@@ -246,5 +246,10 @@ def test_explain_takes_images_and_a_method(monkeypatch, tmp_path, capsys):
     ]
     told = capsys.readouterr().out
     assert str(tmp_path / "run" / "explained" / "index.html") in told
+    assert call("explain", "a.png", "b.png", "--quantus", *out) == 2
+    assert (
+        "--quantus must have test images to measure, got 2 of your own: leave the flag or the"
+        in (" ".join(capsys.readouterr().err.split()))
+    )
     assert call("explain", "digits", "--method", "shap", *out) == 2
     assert "'shap' is not one of 'deeplift', 'lrp-epsilon'" in capsys.readouterr().err

@@ -84,7 +84,6 @@ def test_table_beside_captum(net, data):
 
 
 def test_quantus_measures_the_same_maps(net, data):
-    pytest.importorskip("quantus")
     data = data[:8]
     drawn, state = torch.get_rng_state(), np.random.get_state()[1].copy()
     kept = {k: v.clone() for k, v in net.state_dict().items()}
