@@ -80,7 +80,9 @@ def quantus_figures(
         InputError: Quantus is not installed.
     """
     require_quantus()
-    import quantus
+    with warnings.catch_warnings():  # its docstrings have escapes that Python warns of
+        warnings.simplefilter("ignore")
+        import quantus
 
     found = attribute(method, network, images, target=target, exit=exit, reference=reference)
     base = resolved(reference, images)[0]
