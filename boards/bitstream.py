@@ -6,13 +6,14 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exeunt import manifest, report
+from exeunt import manifest
 from exeunt.boards import targets
 from exeunt.errors import CheckFailed
 from exeunt.progress import Progress, silent
+from exeunt.report import store
 
 if TYPE_CHECKING:
-    from exeunt.config import Config
+    from exeunt.config.tree import Config
 
 FOLDER = "bitstream"
 FLOWS = {"vivado": "exeunt.boards.vivado", "nextpnr": "exeunt.boards.ecp5"}
@@ -58,7 +59,7 @@ def bitstream(
     }
     absent = [key for key in KEYS if key not in entry]
     assert not absent, f"flow {target.flow} says nothing of {absent[0]}"
-    report.put(run_dir, "synthesis", "board", [entry])
+    store.put(run_dir, "synthesis", "board", [entry])
     if failed:
         raise CheckFailed(failed)
     return entry

@@ -22,11 +22,12 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exeunt import report, synth
+from exeunt import synth
 from exeunt.boards import pll, uart
 from exeunt.errors import CheckFailed, InputError, ToolError
 from exeunt.manifest import Manifest
 from exeunt.progress import Progress, silent
+from exeunt.report import store
 
 if TYPE_CHECKING:
     from exeunt.boards.targets import Board, Nextpnr
@@ -90,7 +91,7 @@ class Folder:
 
     def _save(self) -> None:
         text = json.dumps(self.stamps, indent=2, sort_keys=True)
-        report.write_text(self.path / STAMPS, text + "\n")
+        store.write_text(self.path / STAMPS, text + "\n")
 
 
 def build(
@@ -122,14 +123,14 @@ def build(
 
     progress(0, steps, "yosys")
     text = script(sources, top, parameters(design, clock, rate), dsp=flow.dsp)
-    report.write_text(folder.work / "synth.ys", text)
+    store.write_text(folder.work / "synth.ys", text)
     netlist = folder.work / NETLIST
     key = _key(version(programs["yosys"]), text, *_hashes(_inputs(folder.work)).items())
     synthesise = functools.partial(_synthesise, programs["yosys"], folder, netlist, top)
     folder.stage("yosys", key, [netlist], synthesise)
 
     pins = constraints(board.file(flow.constraints).read_text(encoding="utf-8"), flow, clock)
-    report.write_text(folder.work / PINS, pins)
+    store.write_text(folder.work / PINS, pins)
     placed, timing = folder.work / PLACED, folder.path / TIMING
     best: tuple[float, int] | None = None
     for attempt in range(TRIES):
@@ -356,7 +357,7 @@ def _run(path: Path, options: Sequence[str], folder: Folder, log: str) -> str:
         ) from None
     text = said.read_text(encoding="utf-8", errors="replace") if said.is_file() else ""
     text = text or done.stdout + done.stderr
-    report.write_text(folder.path / log, text)
+    store.write_text(folder.path / log, text)
     if done.returncode != 0:
         raise ToolError(
             f"{path.name} must finish with exit code 0, got {done.returncode} and "

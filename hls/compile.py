@@ -18,14 +18,15 @@ import numpy.typing as npt
 from exeunt.cost.folding import targets
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Chain, IntArray
-from exeunt.hls import codebooks, finn_env, folding, lower
-from exeunt.hls.folding import Folding, Overrides
-from exeunt.hls.layers import Layer
+from exeunt.hls.back import codebooks, folding, lower
+from exeunt.hls.back.folding import Folding, Overrides
+from exeunt.hls.front import finn_env
+from exeunt.hls.front.layers import Layer
 from exeunt.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from exeunt.config import Config
-    from exeunt.hls.network import Network
+    from exeunt.config.tree import Config
+    from exeunt.hls.front.network import Network
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def compile_network(
     """The accelerator of a QONNX file with one output per exit.
 
     Args:
-        model_path: the file, see `exeunt.hls.qonnx_file`.
+        model_path: the file, see `exeunt.hls.front.qonnx_file`.
         config: name, number of exits and the [compile] section.
         reach: fraction of the frames that reach exit i, from 1.0 down; None: all reach all.
         images: uint8 (N, H, W, C) on which every pass is checked; random ones when None.
@@ -74,7 +75,7 @@ def read_network(
     """The layers of a QONNX file; the exits it must have are those of the config's stages."""
     finn_env.prepare()
     with finn_env.quiet():
-        from exeunt.hls import network
+        from exeunt.hls.front import network
 
     expected = len(config.model.stages) or None
     total = 2 * (expected or 1)
@@ -254,8 +255,8 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         InputError: the file, the network or the folding is not supported.
         CheckFailed: a pass changed a value.
     """
-    from exeunt import report
-    from exeunt.hls import stitch
+    from exeunt.hls.back import stitch
+    from exeunt.report import store
 
     run_dir = Path(run_dir)
     model_path = run_dir / "model.onnx"
@@ -263,14 +264,14 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         model_path = config.model.file
     exits = _read_exits(run_dir)
     if config.compile.kernels == "vitis":
-        from exeunt.hls import vitis
+        from exeunt.hls.back import vitis
 
         vitis.check()
     network = read_network(
         model_path, config=config, images=_check_images(run_dir), progress=progress
     )
     compiled = build(network, config=config, reach=exits.get("reach"))
-    from exeunt.hls import reports
+    from exeunt.hls.back import reports
 
     with finn_env.quiet():
         reports.write(network, compiled, run_dir / "report", clock_mhz=config.compile.clock_mhz)
@@ -305,7 +306,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         section["baseline"] = {"multipliers": plain.multipliers, "parts": summary(plain)}
     if config.compile.kernels == "vitis":
         section["finn"] = _finn_ips(network, compiled, run_dir, config=config, progress=progress)
-    report.update(run_dir, {"compile": section, "hardware": hardware})
+    store.update(run_dir, {"compile": section, "hardware": hardware})
 
 
 def _backend(config: Config) -> str:
@@ -317,7 +318,7 @@ def _finn_ips(
     network: Network, compiled: Compiled, run_dir: Path, *, config: Config, progress: Progress
 ) -> dict[str, str]:
     """Build FINN's own IPs of every segment and head."""
-    from exeunt.hls import vitis
+    from exeunt.hls.back import vitis
 
     with finn_env.quiet():
         return vitis.build(

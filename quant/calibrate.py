@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from exeunt import report
 from exeunt.calibration import Calibration, Point, calibrate_exits, evaluate, margins
-from exeunt.config import Config
+from exeunt.config.tree import Config
 from exeunt.errors import CheckFailed
 from exeunt.progress import Progress, silent
 from exeunt.quant.compress import load_network
-from exeunt.quant.data import SPLITS, load_split
-from exeunt.quant.model import MultiExitNetwork
+from exeunt.quant.data.datasets import SPLITS, load_split
+from exeunt.quant.network.model import MultiExitNetwork
 from exeunt.quant.train import logits
+from exeunt.report import store
 
 EXITS = "exits.json"
 SCHEMA = 1
@@ -58,11 +58,11 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
             {"accuracy": a, "macs": m} for a, m in zip(result.accuracies, macs, strict=True)
         ],
     }
-    report.write_text(run_dir / EXITS, json.dumps(data, indent=1, sort_keys=True) + "\n")
+    store.write_text(run_dir / EXITS, json.dumps(data, indent=1, sort_keys=True) + "\n")
     test = load_split(run_dir / SPLITS, "test")
     progress(1, 2, f"{len(test.labels)} test images")
     on_test = integer_logits(network, test.images, scales)
-    report.update(run_dir, _figures(on_test, test.labels, chosen, macs))
+    store.update(run_dir, _figures(on_test, test.labels, chosen, macs))
     progress(2, 2, f"validation accuracy {100 * chosen.accuracy:.2f}%")
     return result
 
@@ -70,13 +70,13 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
 def grid_and_cost(network: nn.Module, config: Config) -> tuple[list[float], list[int]]:
     """Logit scale of every exit, and multiplications of a frame that leaves there."""
     if isinstance(network, MultiExitNetwork):
-        from exeunt.quant.model import cumulative_macs as of_layers
+        from exeunt.quant.network.model import cumulative_macs as of_layers
 
         return network.logit_scales(), of_layers(network.costs)
     import torch
 
-    from exeunt.quant.export import to_qonnx
-    from exeunt.quant.qonnx_graph import Graph, GraphNetwork, cumulative_macs, logit_scales
+    from exeunt.quant.network.export import to_qonnx
+    from exeunt.quant.network.qonnx_graph import Graph, GraphNetwork, cumulative_macs, logit_scales
 
     height, width, channels = config.model.input
     if isinstance(network, GraphNetwork):

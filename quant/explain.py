@@ -14,21 +14,21 @@ import numpy.typing as npt
 from PIL import Image
 from torch import nn
 
-from exeunt import heatmaps, report
 from exeunt.calibration import exits as leaving
 from exeunt.calibration import margins
-from exeunt.config import Config
+from exeunt.config.tree import Config
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
-from exeunt.quant._brevitas import QuantNonLinearActLayer
 from exeunt.quant.attribution import METHODS, activations, attribute, reference_images
 from exeunt.quant.attribution._captum import captum_maps
 from exeunt.quant.attribution._quantus import quantus_figures, require_quantus
 from exeunt.quant.attribution.faithfulness import as_figures, completeness_error, faithfulness
 from exeunt.quant.calibrate import EXITS, grid_and_cost, integer_logits
 from exeunt.quant.compress import load_network
-from exeunt.quant.data import SPLITS, load_split
+from exeunt.quant.data.datasets import SPLITS, load_split
+from exeunt.quant.network.brevitas import QuantNonLinearActLayer
 from exeunt.quant.train import logits, one_thread
+from exeunt.report import heatmaps, store
 
 EXPLAIN = "explain.json"
 FOLDER = "explain"  # pictures of test images
@@ -123,9 +123,9 @@ def _test_images(config: Config, run_dir: Path, network: nn.Module, progress: Pr
         "measured": section.measured,
         "faithfulness": figures,
     }
-    text = json.dumps(report.plain(found_all), indent=1, sort_keys=True)
-    report.write_text(run_dir / EXPLAIN, text + "\n")
-    report.update(
+    text = json.dumps(store.plain(found_all), indent=1, sort_keys=True)
+    store.write_text(run_dir / EXPLAIN, text + "\n")
+    store.update(
         run_dir,
         {
             "faithfulness": figures,
@@ -305,7 +305,7 @@ def _own_images(
         ]
         rows.append({"name": name, "picture": _embedded(folder / original), "exits": exits})
     page = _page(config.name, section.method, section.reference, rows)
-    report.write_text(folder / "index.html", page)
+    store.write_text(folder / "index.html", page)
     progress(2, 2, f"{len(paths)} images by {section.method}")
 
 
@@ -335,7 +335,7 @@ def _page(name: str, method: str, reference: str, rows: Sequence[dict[str, Any]]
 
     import jinja2
 
-    source = resources.files("exeunt").joinpath("templates/explained.html.j2")
+    source = resources.files("exeunt.report").joinpath("templates/explained.html.j2")
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(source.read_text(encoding="utf-8"))
     return template.render(name=name, method=method, reference=reference, rows=rows) + "\n"

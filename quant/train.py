@@ -19,13 +19,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor, nn
 
-from exeunt import report
-from exeunt.config import Config, hash_of
+from exeunt.config.tree import Config, hash_of
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
-from exeunt.quant.data import SPLITS, Splits, load, save_splits
-from exeunt.quant.model import quantizers_disabled
-from exeunt.quant.source import build
+from exeunt.quant.data.datasets import SPLITS, Splits, load, save_splits
+from exeunt.quant.network.model import quantizers_disabled
+from exeunt.quant.network.source import build
+from exeunt.report import store
 
 CHECKPOINT = "checkpoint.pt"
 RESUME = "resume.pt"  # an unfinished training, removed at its end
@@ -57,7 +57,7 @@ def train(
             history = _Training(config, network, splits, device).run(run_dir / RESUME, progress)
     network.eval()
     found = {"history": history, "schema": SCHEMA, "seed": config.train.seed}
-    report.write_text(run_dir / HISTORY, json.dumps(found, indent=1, sort_keys=True) + "\n")
+    store.write_text(run_dir / HISTORY, json.dumps(found, indent=1, sort_keys=True) + "\n")
     state = {"schema": SCHEMA, "hash": fingerprint(config), "model": network.state_dict()}
     _save(run_dir / CHECKPOINT, state)
     (run_dir / RESUME).unlink(missing_ok=True)
@@ -69,7 +69,7 @@ def train(
         figures["training"]["float"] = (
             "the trained weights without quantizers, batch norms measured anew"
         )
-    report.update(run_dir, figures)
+    store.update(run_dir, figures)
     return network.cpu()
 
 

@@ -146,7 +146,7 @@ MUTANTS = (
         "python/exeunt/reference/pool.py",
         "np.maximum(y, part, out=y)",
         "np.minimum(y, part, out=y)",
-        "python/tests/test_reference_pool.py",
+        "python/tests/reference/test_pool.py",
     ),
     Mutant(
         "python/exeunt/reference/threshold.py",
@@ -167,10 +167,10 @@ MUTANTS = (
         "python/tests/test_manifest.py::test_refuses_rtl_changed_by_hand",
     ),
     Mutant(
-        "python/exeunt/run.py",
+        "python/exeunt/command/run.py",
         'if entry is None or entry["inputs"] != inputs:',
         "if entry is None:",
-        "python/tests/test_run.py::test_only_what_depends_on_a_change_runs_again",
+        "python/tests/command/test_run.py::test_only_what_depends_on_a_change_runs_again",
     ),
     Mutant(
         "python/exeunt/synth.py",
@@ -185,7 +185,7 @@ MUTANTS = (
         "python/tests/quant/test_train.py::test_joint_loss_by_hand",
     ),
     Mutant(
-        "hls/folding.py",
+        "hls/back/folding.py",
         "if value % d == 0",
         "if value % d < 2",
         "python/tests/hls/test_folding.py",

@@ -3,7 +3,7 @@
 // Takes MW / SIMD words of SIMD activations and gives MH / PE words of PE accumulators, rows
 // ascending; one multiply step a cycle, (MH / PE) * (MW / SIMD) cycles a vector. The next vector
 // is taken while the last repetition of this one is running. On stall the steps stop; results on
-// the way wait in FINN's output queue, which holds them all (see exeunt.hls.kernels.finn.mvu). On
+// the way wait in FINN's output queue, which holds them all (see exeunt.hls.back.kernels.finn.mvu). On
 // reset everything is forgotten. Results leave without further input.
 //
 // WEIGHT_FILE: one word a line, fold by fold (rows outer, columns inner), PE rows of SIMD weights.

@@ -7,7 +7,7 @@
 // until its first word is offered.
 //
 // BUFFER ... INNER are what FINN's compiler works out for this window; see
-// exeunt.hls.kernels.finn.swg.
+// exeunt.hls.back.kernels.finn.swg.
 `default_nettype none
 
 module ex_finn_swg #(

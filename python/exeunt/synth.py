@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exeunt import manifest, report
+from exeunt import manifest
 from exeunt.errors import InputError, ToolError
 from exeunt.progress import Progress, silent
+from exeunt.report import store
 
 if TYPE_CHECKING:
-    from exeunt.config import Config
+    from exeunt.config.tree import Config
 
 TOP = "exeunt_top"
 FOLDER = "synth"
@@ -218,7 +219,7 @@ def map_design(folder: Path, target: Target, keep: Path, *, top: str = TOP) -> d
             ) from None
         log = Path(work) / "yosys.log"
         said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-        report.write_text(keep / f"{target.name}.log", said or done.stdout + done.stderr)
+        store.write_text(keep / f"{target.name}.log", said or done.stdout + done.stderr)
         netlist = Path(work) / "netlist.json"
         # ABC can die without a word and with exit code 0: only the end of the script proves it ran
         if done.returncode != 0 or END not in said or not netlist.is_file():
@@ -270,8 +271,8 @@ def synth(config: Config, run_dir: Path, *, progress: Progress = silent) -> list
     if len(found) > len(targets):
         hardware["baseline"] = {"resources": found[-1]["resources"]}
     ours = found[: len(targets)]
-    report.discard(run_dir, ("synthesis[target]",))
-    report.put(run_dir, "synthesis", "target", ours)
-    report.update(run_dir, {"hardware": hardware})
-    report.write_text(run_dir / JSON, json.dumps(found, indent=2, sort_keys=True) + "\n")
+    store.discard(run_dir, ("synthesis[target]",))
+    store.put(run_dir, "synthesis", "target", ours)
+    store.update(run_dir, {"hardware": hardware})
+    store.write_text(run_dir / JSON, json.dumps(found, indent=2, sort_keys=True) + "\n")
     return ours

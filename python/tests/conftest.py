@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exeunt import config, registers, report, samples
+from exeunt import registers, samples
+from exeunt.config import tree
+from exeunt.report import store
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compiled_run(folder: Path, count: int = 60) -> Path:
-    from exeunt.hls import stitch
+    from exeunt.hls.back import stitch
     from exeunt.reference import controller, network
 
     folder.mkdir(parents=True)
@@ -49,7 +51,7 @@ def compiled_run(folder: Path, count: int = 60) -> Path:
 def finished_run(folder: Path, frames: int = 60) -> Path:
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
-    (folder / "config.toml").write_text(config.to_toml(config.load("digits")))
+    (folder / "config.toml").write_text(tree.to_toml(tree.load("digits")))
     images = random.integers(0, 256, (frames, 8, 8, 1), dtype=np.uint8)
     labels = random.integers(0, 10, frames)
     np.savez(folder / "splits.npz", test_images=images, test_labels=labels)
@@ -104,7 +106,7 @@ def finished_run(folder: Path, frames: int = 60) -> Path:
     total = {
         k: sum(b[k] for b in blocks if b["level"] == 1) for k in ("lut", "ff", "dsp", "bram18")
     }
-    report.update(
+    store.update(
         folder,
         {
             "name": "digits",

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from exeunt import config, manifest, run
+from exeunt import manifest
+from exeunt.command import run
+from exeunt.config import tree
 from exeunt.reference import network
 from exeunt.reference.prepared import Prepared
 
@@ -34,10 +36,10 @@ def best(work: Callable[[], object], *, times: int = 5) -> float:
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The digits network, hardly trained, as far as its RTL."""
-    text = config.to_toml(config.load("digits")).replace("baseline = true", "baseline = false")
+    text = tree.to_toml(tree.load("digits")).replace("baseline = true", "baseline = false")
     lines = [line if not line.startswith("epochs") else "epochs = 2" for line in text.splitlines()]
     folder = tmp_path_factory.mktemp("bench") / "digits"
-    context = run.Context(config.parse("\n".join(lines)), folder, Path("data"))
+    context = run.Context(tree.parse("\n".join(lines)), folder, Path("data"))
     for step in ("train", "calibrate", "export", "compile"):
         run.run_step(step, context)
     return folder
@@ -96,8 +98,8 @@ def chained(parts: Mapping[str, Any], images: npt.NDArray[np.float32]) -> list[n
 
 def compiled_graphs(folder: Path, images: npt.NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
     """Every part of the network as FINN streamlined it, and as hardware layers."""
-    from exeunt.hls import frontend
-    from exeunt.hls import network as compiler
+    from exeunt.hls.front import frontend
+    from exeunt.hls.front import network as compiler
 
     streamlined = {}
     check = frontend.Checker.__call__
@@ -127,7 +129,7 @@ def test_reference_against_qonnx(compiled: Path, one_core: None) -> None:
     from qonnx.transformation.infer_shapes import InferShapes
     from qonnx.util.cleanup import cleanup_model
 
-    from exeunt.hls.register import registered
+    from exeunt.hls.front.register import registered
 
     accelerator = manifest.read(compiled).accelerator()
     with np.load(compiled / "splits.npz") as splits:

@@ -9,7 +9,7 @@ import pytest
 
 from exeunt import manifest, samples
 from exeunt.errors import InputError
-from exeunt.hls import stitch
+from exeunt.hls.back import stitch
 
 
 @pytest.fixture

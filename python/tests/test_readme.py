@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from exeunt import cli, config
 from exeunt.boards import targets
+from exeunt.command import cli
+from exeunt.config import tree
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
@@ -34,11 +35,10 @@ def test_toml_examples_are_configs(text):
     if "name =" not in text:  # a section alone
         section = re.escape(text.partition("\n")[0])
         text = (
-            re.sub(rf"^{section}\n[^[]*", "", config.to_toml(config.load("digits")), flags=re.M)
-            + text
+            re.sub(rf"^{section}\n[^[]*", "", tree.to_toml(tree.load("digits")), flags=re.M) + text
         )
-    loaded = config.parse(text)
-    assert config.parse(config.to_toml(loaded)) == loaded
+    loaded = tree.parse(text)
+    assert tree.parse(tree.to_toml(loaded)) == loaded
 
 
 def test_toml_example_of_a_board_is_one(tmp_path):
@@ -55,7 +55,7 @@ def test_console_examples_print_what_they_show(text):
     program, *arguments = shlex.split(command)
     assert program == "exeunt"
     done = subprocess.run(
-        [sys.executable, "-m", "exeunt.cli", *arguments], capture_output=True, text=True
+        [sys.executable, "-m", "exeunt.command.cli", *arguments], capture_output=True, text=True
     )
     assert done.stdout == expected
 

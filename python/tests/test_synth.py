@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from exeunt import config, manifest, report, synth
+from exeunt import manifest, synth
+from exeunt.config import tree
 from exeunt.errors import InputError, ToolError
+from exeunt.report import store
 
 TOP = """
 module exeunt_top (input wire clk, input wire [7:0] d, output wire [7:0] q);
@@ -140,10 +142,10 @@ def test_report_gets_every_target_and_the_baseline(design, fake, tmp_path):
         f"echo '{synth.END}' > yosys.log\n"
     )
     told = []
-    entries = synth.synth(config.load("digits"), design, progress=lambda *a: told.append(a[:2]))
+    entries = synth.synth(tree.load("digits"), design, progress=lambda *a: told.append(a[:2]))
     assert [e["target"] for e in entries] == ["xc7", "xcup", "ecp5"]
     assert entries[0]["tool"] == "Yosys 0.99"
-    found = report.read(design)
+    found = store.read(design)
     assert found["synthesis"] == entries
     assert found["hardware"]["resources"]["lut"] == 1 + 3 + 1
     assert found["hardware"]["baseline"]["resources"] == found["hardware"]["resources"]

@@ -1,6 +1,6 @@
 """Attribution for quantized multi-exit networks: pixels, activations, filters, weights."""
 
-from exeunt.explanations import METHODS
+from exeunt.config.methods import METHODS
 from exeunt.quant.attribution._quantus import quantus_figures
 from exeunt.quant.attribution.methods import (
     OBJECTIVES,

@@ -19,8 +19,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from exeunt.quant._brevitas import QuantNonLinearActLayer
 from exeunt.quant.attribution._linear import LINEAR
+from exeunt.quant.network.brevitas import QuantNonLinearActLayer
 
 
 class _Opaque(nn.Module):

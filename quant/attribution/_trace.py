@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from exeunt.errors import InputError
-from exeunt.quant._brevitas import (
+from exeunt.quant.attribution import _rules
+from exeunt.quant.attribution._linear import LINEAR, Affine, affine, plainly_padded
+from exeunt.quant.network.brevitas import (
     ActQuantProxyFromInjectorBase,
     QuantIdentity,
     QuantNonLinearActLayer,
@@ -21,8 +23,6 @@ from exeunt.quant._brevitas import (
     RoundSte,
     TensorClamp,
 )
-from exeunt.quant.attribution import _rules
-from exeunt.quant.attribution._linear import LINEAR, Affine, affine, plainly_padded
 
 GRADIENT = "gradient"  # derivatives as they are, straight through the quantizers
 RESCALE = "deeplift"

@@ -27,7 +27,7 @@ from exeunt.quant.attribution._linear import LINEAR
 from exeunt.quant.attribution._trace import LRP, as_exits, untouched
 from exeunt.quant.attribution.methods import Reference, Target, attribute
 from exeunt.quant.attribution.references import resolved
-from exeunt.quant.model import quantizers_disabled
+from exeunt.quant.network.model import quantizers_disabled
 
 Maps = npt.NDArray[np.float32]
 _STEPS = 20  # shares of the pixels flipped

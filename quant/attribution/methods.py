@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from exeunt.config.methods import METHODS
 from exeunt.errors import CheckFailed, InputError
-from exeunt.explanations import METHODS
 from exeunt.quant.attribution._passes import Pass, Question, passes
 from exeunt.quant.attribution._trace import as_exits, untouched
 from exeunt.quant.attribution.references import resolved

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from torch import nn
 
 from exeunt.calibration import calibrate_exits
-from exeunt.config import Config
+from exeunt.config.tree import Config
 from exeunt.quant.calibrate import grid_and_cost, integer_logits
 
 

@@ -18,17 +18,17 @@ from typing import Any
 
 import numpy as np
 
-from exeunt import report
-from exeunt.config import Config
-from exeunt.passes import Compress, Filters
+from exeunt.config.compress import Compress, Filters
+from exeunt.config.tree import Config
 from exeunt.progress import Progress, silent
 from exeunt.quant.compress.compare import FOLDER, trained
 from exeunt.quant.compress.criteria import Scores
 from exeunt.quant.compress.filters import apply
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
-from exeunt.quant.data import Labelled, load
+from exeunt.quant.data.datasets import Labelled, load
 from exeunt.quant.train import load_checkpoint, one_thread
+from exeunt.report import store
 
 CHOICE = "choice.json"
 _IMAGES = 2000  # of the validation images: choices are many
@@ -96,7 +96,7 @@ def choose(
                 if getattr(spec, k) != getattr(base, k)
             }
     data = {"chosen": chosen, "tried": tried, "budget": base.budget, "images": section.images}
-    report.write_text(run_dir / FOLDER / CHOICE, json.dumps(data, indent=1, sort_keys=True) + "\n")
+    store.write_text(run_dir / FOLDER / CHOICE, json.dumps(data, indent=1, sort_keys=True) + "\n")
     return chosen
 
 

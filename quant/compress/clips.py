@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from exeunt.quant._brevitas import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
+from exeunt.quant.network.brevitas import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
 
 _BATCH = 128
 _CLIPS = tuple(float(c) for c in np.linspace(1.0, 0.3, 15))  # of the largest value

@@ -16,16 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from exeunt import report
-from exeunt.config import Config
+from exeunt.config.compress import AnyPass, Compare, Compress, Filters
+from exeunt.config.tree import Config
 from exeunt.errors import InputError
-from exeunt.passes import AnyPass, Compare, Compress, Filters
 from exeunt.progress import Progress, silent
 from exeunt.quant.compress.step import do_pass, figures
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
-from exeunt.quant.data import Splits, load
+from exeunt.quant.data.datasets import Splits, load
 from exeunt.quant.train import CHECKPOINT, fingerprint, load_checkpoint, one_thread, train
+from exeunt.report import store
 
 FOLDER = "compare"
 SCHEMA = 1
@@ -81,9 +81,9 @@ def compare(
             splits = splits or load(config.data, data_dir, shape=shape, classes=classes)
             row = _measure(config, section, cell, run_dir, data_dir, splits, originals, known)
             row["stamp"] = stamp
-            report.write_text(path, json.dumps(row, indent=1, sort_keys=True) + "\n")
+            store.write_text(path, json.dumps(row, indent=1, sort_keys=True) + "\n")
         rows.append({k: v for k, v in row.items() if k != "stamp"})
-        report.update(run_dir, {"compression": {"criteria": rows, "statistics": verdicts(rows)}})
+        store.update(run_dir, {"compression": {"criteria": rows, "statistics": verdicts(rows)}})
     progress(total, total, f"{total} cells")
     return rows
 

@@ -22,8 +22,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor, nn
 
+from exeunt.config.compress import CRITERIA
 from exeunt.errors import InputError
-from exeunt.passes import CRITERIA
 from exeunt.quant.train import as_tensor
 
 _BATCH = 64
@@ -61,7 +61,7 @@ def score(
     """Scores of all filters, and with `weights` also of all weights, of a network.
 
     Args:
-        criterion: one of `exeunt.passes.CRITERIA`.
+        criterion: one of `exeunt.config.compress.CRITERIA`.
         network: gives a tuple of logits; its mode and gradients are left as they were.
         images: uint8 (N, H, W, C).
         labels: int64 (N,).

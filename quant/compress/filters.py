@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from exeunt.config.compress import Filters
 from exeunt.errors import InputError
-from exeunt.passes import Filters
 from exeunt.quant.compress.criteria import Table
 from exeunt.quant.compress.structure import Structure, narrowed, sliced, structure_of
 from exeunt.quant.compress.subject import Subject

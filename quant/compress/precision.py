@@ -24,16 +24,16 @@ import torch
 from torch import Tensor, nn
 
 from exeunt import cost
-from exeunt.config import Model
+from exeunt.config.compress import Precision
+from exeunt.config.tree import Model
 from exeunt.cost.totals import Cost
 from exeunt.errors import InputError
-from exeunt.passes import Precision
-from exeunt.quant._brevitas import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
 from exeunt.quant.compress.clips import activation_clips, clipped, scaled_axes
 from exeunt.quant.compress.effect import Effect, effect, remeasured
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
-from exeunt.quant.model import CLIP
+from exeunt.quant.network.brevitas import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
+from exeunt.quant.network.model import CLIP
 
 _BATCH = 64
 _ROUNDS = 12  # of exchanges

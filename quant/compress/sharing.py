@@ -18,20 +18,20 @@ import torch
 from torch import Tensor, nn
 
 from exeunt import archive
-from exeunt.config import Model
+from exeunt.config.compress import Sharing
+from exeunt.config.tree import Model
 from exeunt.errors import InputError
-from exeunt.passes import Sharing
-from exeunt.quant._brevitas import (
+from exeunt.quant.compress import codebook
+from exeunt.quant.compress.structure import structure_of
+from exeunt.quant.compress.subject import Subject
+from exeunt.quant.compress.work import Work
+from exeunt.quant.network.brevitas import (
     Int8WeightPerChannelFloat,
     Int8WeightPerTensorFloat,
     QuantConv2d,
     QuantLinear,
     ScalingImplType,
 )
-from exeunt.quant.compress import codebook
-from exeunt.quant.compress.structure import structure_of
-from exeunt.quant.compress.subject import Subject
-from exeunt.quant.compress.work import Work
 
 KIND = "sharing"
 UNIFORM = "uniform"

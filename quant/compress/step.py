@@ -10,18 +10,18 @@ from typing import Any
 
 from torch import nn
 
-from exeunt import report
-from exeunt.config import Config
+from exeunt.config.compress import Pass
+from exeunt.config.tree import Config
 from exeunt.errors import InputError
-from exeunt.passes import Pass
 from exeunt.progress import Progress, silent
 from exeunt.quant.compress.registry import PASSES
 from exeunt.quant.compress.structure import structure_of
 from exeunt.quant.compress.subject import COMPRESSED, Subject, fingerprint, save
 from exeunt.quant.compress.weights import effective_macs
 from exeunt.quant.compress.work import FOLDER, Work, weight_bits
-from exeunt.quant.data import load
+from exeunt.quant.data.datasets import load
 from exeunt.quant.train import load_checkpoint, one_thread
+from exeunt.report import store
 
 COMPRESSION = "compression.json"
 SCHEMA = 1
@@ -74,9 +74,9 @@ def compress(
         after = figures(subject, work)
     save(run_dir / COMPRESSED, subject, stamp=fingerprint(config))
     data = {"schema": SCHEMA, "original": whole, "passes": entries, "compressed": after}
-    report.write_text(run_dir / COMPRESSION, json.dumps(data, indent=1, sort_keys=True) + "\n")
+    store.write_text(run_dir / COMPRESSION, json.dumps(data, indent=1, sort_keys=True) + "\n")
     chosen = {"passes": [e["kind"] for e in entries], "original": whole, "compressed": after}
-    report.update(run_dir, {"compression": {"chosen": chosen}})
+    store.update(run_dir, {"compression": {"chosen": chosen}})
     shutil.rmtree(folder, ignore_errors=True)
     early = after["accuracy"]["early_exit"]
     progress(total, total, f"validation accuracy {100 * early:.2f}%")

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from exeunt.config import Conv, Model, Pool
+from exeunt.config.tree import Conv, Model, Pool
 from exeunt.errors import InputError
-from exeunt.quant._brevitas import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
+from exeunt.quant.network.brevitas import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
 
 Widths = Sequence[int]
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)

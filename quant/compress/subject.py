@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from exeunt.config import Config, Model, hash_of
+from exeunt.config.tree import Config, Model, hash_of
 from exeunt.errors import InputError
 from exeunt.quant.compress.registry import FILES, PREPARE, RESTORE
-from exeunt.quant.source import build
+from exeunt.quant.network.source import build
 from exeunt.quant.train import load_checkpoint
 
 COMPRESSED = "compressed.pt"

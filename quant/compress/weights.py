@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from exeunt.config.compress import Blocks, Scale, Weights
 from exeunt.errors import InputError
-from exeunt.passes import Blocks, Scale, Weights
 from exeunt.quant.compress.structure import Layer, Structure, structure_of
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work

@@ -13,14 +13,14 @@ import torch
 from torch import nn
 
 from exeunt.calibration import calibrate_exits, evaluate, margins
-from exeunt.config import Config
+from exeunt.config.compress import Compress, Pass
+from exeunt.config.tree import Config
 from exeunt.errors import InputError
-from exeunt.passes import Compress, Pass
 from exeunt.progress import Progress, silent
 from exeunt.quant.calibrate import grid_and_cost, integer_logits
 from exeunt.quant.compress.criteria import Options, Scores, score
 from exeunt.quant.compress.subject import Subject, from_blob
-from exeunt.quant.data import Labelled, Splits
+from exeunt.quant.data.datasets import Labelled, Splits
 from exeunt.quant.train import as_tensor, device_of, joint_loss, shifted
 
 FOLDER = ".compress"  # of the stages of an unfinished compression

@@ -11,12 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from exeunt.hls.stitch_core import (
-    CoreDescription,
-    ExitDescription,
-    render_core,
-    render_top,
-)
+from exeunt.hls.back.stitch_core import CoreDescription, ExitDescription, render_core, render_top
 
 HERE = Path(__file__).parent
 EXITS = 3

@@ -6,7 +6,7 @@ import pytest
 from controller.design import DESIGNS, HERE, describe, sources
 from lib.bench import BUILD, RTL, build_and_test, rtl_sources
 
-from exeunt.hls.stitch_core import RTL_MODULES
+from exeunt.hls.back.stitch_core import RTL_MODULES
 
 
 @pytest.mark.sim
@@ -39,7 +39,7 @@ def test_module_list_is_complete() -> None:
 
 
 def test_rendering_is_deterministic() -> None:
-    core = importlib.import_module("exeunt.hls.stitch_core")
+    core = importlib.import_module("exeunt.hls.back.stitch_core")
     description = describe(DESIGNS["early"])
     assert core.render_core(description) == core.render_core(description)
     text = core.render_core(description)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lib.bench import RTL, tools
 
-from exeunt.hls.stitch_core import (
+from exeunt.hls.back.stitch_core import (
     RTL_MODULES,
     CoreDescription,
     ExitDescription,

@@ -6,7 +6,7 @@ from lib.bench import BUILD, run_bench
 from lib.finn import check_finn_block, finn_corner, finn_sources
 
 from exeunt.graph import Integer, Mvu, Stream
-from exeunt.hls.kernels.finn import mvu
+from exeunt.hls.back.kernels.finn import mvu
 
 pytestmark = pytest.mark.sim
 

@@ -75,8 +75,8 @@ def stream_ports(s_width: int, m_width: int) -> tuple[Port, ...]:
 
 
 def kernel_corner(node: Node, arrays: Mapping[str, IntArray] | None = None) -> Corner:
-    """The corner of a kernel kind, as `exeunt.hls.kernels.<kind>` describes it."""
-    backend = importlib.import_module(f"exeunt.hls.kernels.{node.kind}")
+    """The corner of a kernel kind, as `exeunt.hls.back.kernels.<kind>` describes it."""
+    backend = importlib.import_module(f"exeunt.hls.back.kernels.{node.kind}")
     arrays = {} if arrays is None else dict(arrays)
     return Corner(
         name=node.name,

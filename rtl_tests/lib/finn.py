@@ -12,8 +12,8 @@ from exeunt.graph import IntArray, Node
 
 
 def finn_corner(node: Node, arrays: Mapping[str, IntArray] | None = None) -> Corner:
-    """The corner of a kernel kind, as `exeunt.hls.kernels.finn.<kind>` describes it."""
-    backend = importlib.import_module(f"exeunt.hls.kernels.finn.{node.kind}")
+    """The corner of a kernel kind, as `exeunt.hls.back.kernels.finn.<kind>` describes it."""
+    backend = importlib.import_module(f"exeunt.hls.back.kernels.finn.{node.kind}")
     arrays = {} if arrays is None else dict(arrays)
     return Corner(
         name=node.name,
@@ -32,7 +32,7 @@ def finn_sources(corners: Sequence[Corner], folder: Path) -> list[Path]:
     files: dict[str, str] = {}
     for corner in corners:
         assert corner.node is not None, f"corner {corner.name} carries no node"
-        backend = importlib.import_module(f"exeunt.hls.kernels.finn.{corner.node.kind}")
+        backend = importlib.import_module(f"exeunt.hls.back.kernels.finn.{corner.node.kind}")
         files |= backend.sources(corner.node)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():

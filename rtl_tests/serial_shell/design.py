@@ -14,7 +14,7 @@ from controller.design import CLASSES, EXITS, HASH, IN_FLIGHT, WIDTH, WORDS, Des
 from lib.bench import BUILD, RTL, SHELL
 
 from exeunt import registers
-from exeunt.hls.stitch_core import RTL_MODULES
+from exeunt.hls.back.stitch_core import RTL_MODULES
 from exeunt.reference import controller
 
 DIVISOR = 8

@@ -11,7 +11,7 @@ from lib.bench import BUILD
 
 from exeunt import samples
 from exeunt.graph import Accelerator, IntArray
-from exeunt.hls import stitch
+from exeunt.hls.back import stitch
 from exeunt.manifest import Manifest
 from exeunt.reference import controller, network
 

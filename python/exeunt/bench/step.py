@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exeunt import manifest as manifests
-from exeunt import report
 from exeunt.bench import collect, devices
 from exeunt.bench.network import load
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
+from exeunt.report import store
 
 if TYPE_CHECKING:
-    from exeunt.config import Config
+    from exeunt.config.tree import Config
 
 FOLDER = "bench"
 VIRTUAL = ("simulated", "modelled")
@@ -55,7 +55,7 @@ def facts(name: str, run_dir: Path) -> dict[str, Any]:
     from exeunt.boards import targets
 
     board = targets.load(name)
-    entries = report.read(run_dir).get("synthesis", [])
+    entries = store.read(run_dir).get("synthesis", [])
     made: Mapping[str, Any] = next((e for e in entries if e.get("board") == board.name), {})
     return {
         "name": board.name,
@@ -121,7 +121,7 @@ def bench(
                 progress=progress,
             )
     collect.write(run_dir / FOLDER, data["board"], data)
-    report.update(run_dir, {"bench": summary(data)})
+    store.update(run_dir, {"bench": summary(data)})
     progress(1, 1, f"{data['images']} images, {data['mismatches']} mismatches")
 
 

@@ -15,7 +15,7 @@ from exeunt.errors import InputError
 from exeunt.graph import Function, Integer
 
 if TYPE_CHECKING:
-    from exeunt.config import Conv, Linear, Model, Pool
+    from exeunt.config.tree import Conv, Linear, Model, Pool
 
 IMAGE = Integer(8)
 

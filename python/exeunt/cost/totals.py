@@ -29,7 +29,7 @@ from exeunt.graph import (
 )
 
 if TYPE_CHECKING:
-    from exeunt.config import Model
+    from exeunt.config.tree import Model
 
 # What an accelerator has beside its segments and heads: LUT with one exit, and for each further
 # one; counted by `exeunt synth` on the shipped networks and their baselines.
@@ -225,7 +225,7 @@ def _multipliers(nodes: Sequence[Node]) -> int:
 
 
 def _nodes(layers: Layers, folds: Sequence[Fold], lanes: int | None) -> tuple[Node, ...]:
-    """The kernels of folded layers, as `exeunt.hls.lower` makes them, without names and arrays."""
+    """Kernels of folded layers, as `exeunt.hls.back.lower` makes them, but for names and arrays."""
     nodes: list[Node] = []
     first, source = layers[0], folds[0].lanes_in
     stream = Stream(first.input, first.source, lanes or source)

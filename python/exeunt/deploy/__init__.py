@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from exeunt.config import Config
+    from exeunt.config.tree import Config
 
 
 def deploy(config: Config, run_dir: Path, **options: Any) -> None:

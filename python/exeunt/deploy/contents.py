@@ -39,7 +39,7 @@ MODULES = (
     "registers.py",
 )
 PACKAGES = ("reference", "runtime", "bench")
-LEFT_OUT = ("bench/section.py", "bench/step.py", "bench/floats.py", "runtime/simulated.py")
+LEFT_OUT = ("bench/step.py", "bench/floats.py", "runtime/simulated.py")
 """Of these packages, what needs more than NumPy and is of no use on a board."""
 
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exeunt import report
 from exeunt.bench.network import load
 from exeunt.bench.step import facts as board_facts
 from exeunt.deploy import archive, contents
 from exeunt.progress import Progress, silent
+from exeunt.report import store
 
 if TYPE_CHECKING:
-    from exeunt.config import Config
+    from exeunt.config.tree import Config
 
 FOLDER = "deploy"
 IMAGES = 1000
@@ -61,7 +61,7 @@ def deploy(
     golden = contents.vectors(network)
     progress(1, 3, "the network for onnxruntime")
     pieces, without = contents.pieces(run_dir)
-    entries = report.read(run_dir).get("synthesis", [])
+    entries = store.read(run_dir).get("synthesis", [])
     design = int(network.manifest.data["design_hash"])
     bits, clock = contents.bitstream(run_dir, facts["name"], design, entries)
     facts["clock_mhz"] = clock or facts["clock_mhz"]
@@ -88,7 +88,7 @@ def deploy(
         "images": len(network.images),
         "onnxruntime": not without,
     }
-    report.put(run_dir, "deploy", "board", [said])
+    store.put(run_dir, "deploy", "board", [said])
     told = "" if said["bitstream"] else ", without a bitstream"
     progress(3, 3, f"{len(data) / 1e6:.1f} MB{told}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from exeunt.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from exeunt.config import Config
+    from exeunt.config.tree import Config
 
 
 def simulate(

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exeunt import manifest as manifests
-from exeunt import report
 from exeunt.errors import CheckFailed
 from exeunt.graph import IntArray
 from exeunt.manifest import Manifest
 from exeunt.progress import Progress, silent
 from exeunt.reference import network, system
+from exeunt.report import store
 from exeunt.simulate import verilator, waves
 from exeunt.simulate.answers import (
     Answers,
@@ -32,7 +32,7 @@ from exeunt.simulate.answers import (
 from exeunt.simulate.library import Cycles
 
 if TYPE_CHECKING:
-    from exeunt.config import Config
+    from exeunt.config.tree import Config
 
 OUTPUT = "simulation.json"
 BASELINE = "baseline"
@@ -86,7 +86,7 @@ def simulate(
     answers = answer(manifest, library, images, logits, processes=processes, progress=tell)
     reported: dict[str, Any] = {"simulation": summary(manifest, answers, seconds)}
     if len(answers.wrong):
-        report.update(run_dir, reported)
+        store.update(run_dir, reported)
         raise CheckFailed(mismatch_sentence(manifest, images, answers, cache=cache))
     accelerator = manifest.accelerator()
     cycles, predictions = check_cycles(manifest, accelerator, answers)
@@ -100,8 +100,8 @@ def simulate(
         if len(plain.wrong):
             raise CheckFailed(mismatch_sentence(base, base_images, plain, cache=cache))
         reported["hardware"] |= compare(clock, manifest, answers, base, plain)
-    report.write_text(run_dir / OUTPUT, timeline(answers, predictions))
-    report.update(run_dir, reported)
+    store.write_text(run_dir / OUTPUT, timeline(answers, predictions))
+    store.update(run_dir, reported)
     progress(whole, whole, f"{len(images)} images, 0 mismatches")
 
 
@@ -153,7 +153,7 @@ def network_part(
 ) -> dict[str, Any]:
     """`accuracy` and `exits` of report.json as the RTL answered the test images."""
     exits, right = answers.got["exit"], answers.got["class"] == labels
-    old = {row.get("index", i): row for i, row in enumerate(report.read(run_dir).get("exits", []))}
+    old = {row.get("index", i): row for i, row in enumerate(store.read(run_dir).get("exits", []))}
     rows = []
     for i, entry in enumerate(manifest.data["exits"]):
         here = exits == i

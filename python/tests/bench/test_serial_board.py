@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from exeunt import report
 from exeunt.bench import devices, step
 from exeunt.errors import InputError
+from exeunt.report import store
 
 BOARD = "ulx3s-85f"
 
 
 @pytest.mark.parametrize("made", [{}, {"baud": 2_000_000, "clock_mhz": 50.0}])
 def test_the_rate_of_the_bitstream(made, tmp_path, monkeypatch):
-    report.update(tmp_path, {"synthesis": [{"board": BOARD, "target": BOARD, **made}]})
+    store.update(tmp_path, {"synthesis": [{"board": BOARD, "target": BOARD, **made}]})
     facts = step.facts(BOARD, tmp_path)
     assert facts.get("baud") == made.get("baud")
     asked = []

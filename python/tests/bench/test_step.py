@@ -12,15 +12,16 @@ import types
 import numpy as np
 import pytest
 
-from exeunt import config, report
 from exeunt.bench import board, collect, devices, processor, step
 from exeunt.bench.network import load
+from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError, ToolError
 from exeunt.reference import controller, network
+from exeunt.report import document, store
 from exeunt.runtime import Accelerator
 from exeunt.runtime.modelled import Modelled
 
-CONFIG = config.parse(
+CONFIG = tree.parse(
     """
 name = "small"
 [data]
@@ -138,18 +139,18 @@ def test_sweep_is_the_curve_with_the_calibrated_set_first(folder, data):
 
 
 def test_report_has_the_keys_and_the_page_the_figures(folder, data):
-    bench = report.read(folder)["bench"]
+    bench = store.read(folder)["bench"]
     keys = {"transport", "images", "mismatches", "throughput", "latency", "unit", "energy"}
     assert keys | {"cpu_baseline"} <= set(bench)
     assert {"p50", "p95", "p99"} <= set(bench["latency"])
-    page = report.write(folder).read_text()
+    page = document.write(folder).read_text()
     assert '<h2 id="bench-modelled">Benchmark: modelled</h2>' in page
     assert "cycles at an assumed clock of 100 MHz" in page
     assert page.count('aria-label="accuracy against cycles an image"') == 1
     assert "another compile" not in page
     path = folder / "bench" / "modelled.json"
     path.write_text(json.dumps({**data, "manifest": "0" * 64}))
-    assert "measured with another compile of this network" in report.write(folder).read_text()
+    assert "measured with another compile of this network" in document.write(folder).read_text()
     path.write_text(json.dumps(data))
 
 
@@ -172,7 +173,7 @@ def test_board_in_seconds_with_rails(folder, monkeypatch):
     assert found["images_per_second"] == found["throughput"]
     assert "mJ above idle" in collect.text(found)
     (folder / "bench" / "board.json").write_text(json.dumps(found))
-    page = report.write(folder).read_text()
+    page = document.write(folder).read_text()
     assert 'aria-label="accuracy against images a second"' in page
     assert "<!-- millijoules an inference -->" in page  # text is drawn as paths
     assert "by rails" in page
@@ -272,7 +273,7 @@ def test_figures_from_the_board_are_taken(folder, data, tmp_path):
     taken = {**data, "board": "zcu104"}
     path.write_text(json.dumps(taken))
     step.bench(CONFIG, folder, board="zcu104", file=str(path))
-    assert report.read(folder)["bench"]["board"] == "zcu104"
+    assert store.read(folder)["bench"]["board"] == "zcu104"
     assert json.loads((folder / "bench" / "zcu104.json").read_text()) == taken
     (folder / "bench" / "zcu104.json").unlink()
     for change, sentence in (

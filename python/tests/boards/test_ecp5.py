@@ -14,7 +14,7 @@ from exeunt import manifest, samples
 from exeunt.boards import ecp5, pll, targets, uart
 from exeunt.boards.targets import Board
 from exeunt.errors import CheckFailed, InputError, ToolError
-from exeunt.hls import stitch
+from exeunt.hls.back import stitch
 from exeunt.manifest import Manifest
 from exeunt.simulate import verilator
 

@@ -15,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from exeunt import cli, config, doctor, report, run, samples
+from exeunt import samples
 from exeunt.boards import bitstream, targets, vivado, vivado_reports
+from exeunt.command import cli, doctor, run
+from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError, ToolError
-from exeunt.hls import stitch
+from exeunt.hls.back import stitch
+from exeunt.report import store
 
 FAKE = Path(__file__).parent / "fake_vivado.py"
 
@@ -33,7 +36,7 @@ def stitched(tmp_path_factory):
 @pytest.fixture
 def design(tmp_path, stitched):
     shutil.copytree(stitched, tmp_path / "run")
-    report.put(tmp_path / "run", "synthesis", "target", [{"target": "xc7", "resources": {}}])
+    store.put(tmp_path / "run", "synthesis", "target", [{"target": "xc7", "resources": {}}])
     return tmp_path / "run"
 
 
@@ -62,21 +65,21 @@ def no_vivado(monkeypatch, tmp_path):
 
 
 def make(folder, clock=None):
-    text = config.to_toml(config.load("digits"))
+    text = tree.to_toml(tree.load("digits"))
     if clock is not None:
         text = text.replace("[bitstream]\n", f"[bitstream]\nclock_mhz = {clock}\n")
-    return bitstream.bitstream(config.parse(text), folder, board="pynq-z2")
+    return bitstream.bitstream(tree.parse(text), folder, board="pynq-z2")
 
 
 def entries(folder):
-    return {e.get("board") or e["target"]: e for e in report.read(folder)["synthesis"]}
+    return {e.get("board") or e["target"]: e for e in store.read(folder)["synthesis"]}
 
 
 def test_good_run(design, fake):
     fake("good")
     told = []
     found = bitstream.bitstream(
-        config.load("digits"), design, board="pynq-z2", progress=lambda *a: told.append(a)
+        tree.load("digits"), design, board="pynq-z2", progress=lambda *a: told.append(a)
     )
     out = design / "bitstream" / "pynq-z2"
     assert found == {
@@ -223,8 +226,9 @@ def test_failure_leaves_no_bitstream_of_before(design, fake):
 def test_interrupt_ends_vivado_too(design, fake):
     fake("hung")
     code = (
-        "from exeunt import config; from exeunt.boards import bitstream; from pathlib import Path\n"
-        f"bitstream.bitstream(config.load('digits'), Path({str(design)!r}), board='pynq-z2')"
+        "from pathlib import Path; from exeunt.config import tree\n"
+        "from exeunt.boards import bitstream\n"
+        f"bitstream.bitstream(tree.load('digits'), Path({str(design)!r}), board='pynq-z2')"
     )
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     running = subprocess.Popen(

@@ -19,7 +19,7 @@ from exeunt import samples
 from exeunt.boards import targets, vivado_project
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, Chain, Integer, Pool, Reduce, Stream
-from exeunt.hls import stitch
+from exeunt.hls.back import stitch
 from exeunt.manifest import Manifest
 from exeunt.simulate import verilator
 

@@ -8,8 +8,9 @@ import zipfile
 
 import pytest
 
-from exeunt import cli, report, run
 from exeunt.bench import processor
+from exeunt.command import cli, run
+from exeunt.report import store
 
 CONFIG = """
 name = "small"
@@ -66,7 +67,7 @@ def test_deploy_and_what_a_new_compile_makes_of_it(folder, tmp_path, capsys):
     assert said[1].startswith("there is no bitstream in it: `exeunt bitstream --board pynq-z2`")
     with zipfile.ZipFile(archive) as found:
         assert "small-pynq-z2/network/onnx/kept-0.onnx" in found.namelist()
-    assert report.read(folder)["deploy"][0]["onnxruntime"] is True
+    assert store.read(folder)["deploy"][0]["onnxruntime"] is True
     assert "deploy:pynq-z2" in run.State(folder).steps
     assert call("deploy", config, "--board", "pynq", "--out", folder) == 2
     assert "got 'pynq': did you mean 'pynq-z2'?" in capsys.readouterr().err
@@ -90,6 +91,6 @@ def test_bench(folder, tmp_path, capsys, monkeypatch):
     assert "bench must be told one of --board, --simulated and" in capsys.readouterr().err
     assert call("bench", config, "--board", "pynq-z2", "--energy", "--out", folder) == 2
     assert "board pynq-z2 must have power sensors to measure energy" in capsys.readouterr().err
-    assert report.read(folder)["bench"]["board"] == "modelled"  # another board's failure is its own
+    assert store.read(folder)["bench"]["board"] == "modelled"  # another board's failure is its own
     assert call("bench", config, *given, "--watts", 1) == 2
-    assert "bench" not in report.read(folder)
+    assert "bench" not in store.read(folder)

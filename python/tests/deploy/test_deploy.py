@@ -14,14 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exeunt import config, manifest, report
+from exeunt import manifest
 from exeunt.bench.network import load
+from exeunt.config import tree
 from exeunt.deploy import archive, contents, step
 from exeunt.errors import InputError
 from exeunt.reference import controller, network
+from exeunt.report import document, store
 from exeunt.runtime import golden
 
-CONFIG = config.parse(
+CONFIG = tree.parse(
     """
 name = "small"
 [data]
@@ -51,7 +53,7 @@ def folder(compiled, tmp_path_factory):
         "clock_mhz": 123.0,
         "design_hash": manifest.read(copy).data["design_hash"],
     }
-    report.update(copy, {"synthesis": [entry]})
+    store.update(copy, {"synthesis": [entry]})
     return copy
 
 
@@ -122,12 +124,12 @@ def test_golden_images_are_of_every_exit(folder):
 
 
 def test_report_says_what_was_packed(folder, packed):
-    (entry,) = (e for e in report.read(folder)["deploy"] if e["board"] == "zcu104")
+    (entry,) = (e for e in store.read(folder)["deploy"] if e["board"] == "zcu104")
     assert entry["bytes"] == packed.stat().st_size
     assert entry["bitstream"] == "exeunt.bit"
     assert entry["archive"] == "deploy/small-zcu104.zip"
     assert (entry["images"], entry["onnxruntime"]) == (60, False)
-    page = report.write(folder).read_text()
+    page = document.write(folder).read_text()
     assert '<h2 id="deploy">Deploy packages</h2>' in page
     assert entry["sha256"] in page
 
@@ -179,7 +181,7 @@ def test_run_folder_that_was_not_compiled(tmp_path):
 def test_bitstream_of_another_compile_is_refused(folder, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(folder, copy)
-    data = report.read(copy)
+    data = store.read(copy)
     data["synthesis"][0]["design_hash"] ^= 1
     (copy / "report.json").write_text(json.dumps(data))
     with pytest.raises(InputError, match=r"exeunt\.bit must be of this compile, got one of design"):

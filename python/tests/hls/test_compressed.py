@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exeunt import config
+from exeunt.config import tree
 
 TEXT = """
 name = "compressed"
@@ -38,17 +38,17 @@ baseline = false
 
 @pytest.mark.slow
 def test_compressed_network_through_the_compiler(tmp_path: Path):
+    from exeunt.hls.back.sparsity import pattern
     from exeunt.hls.compile import compile_network
-    from exeunt.hls.sparsity import pattern
     from exeunt.quant.calibrate import calibrate
     from exeunt.quant.compress import load_network
     from exeunt.quant.compress.step import compress
-    from exeunt.quant.data import SPLITS, load_split
-    from exeunt.quant.export import export
+    from exeunt.quant.data.datasets import SPLITS, load_split
+    from exeunt.quant.network.export import export
     from exeunt.quant.train import logits, train
     from exeunt.reference import network as reference
 
-    settings = config.parse(TEXT)
+    settings = tree.parse(TEXT)
     train(settings, tmp_path, tmp_path)
     compress(settings, tmp_path, tmp_path)
     calibrate(settings, tmp_path)

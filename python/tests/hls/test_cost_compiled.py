@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exeunt import config, cost
+from exeunt import cost
+from exeunt.config import tree
 from exeunt.cost.totals import compiled as predicted
 from exeunt.graph import Mvu
 from exeunt.hls import compile as compiler
@@ -38,10 +39,10 @@ REACH = (1.0, 0.3, 0.1)
 def network(tmp_path_factory: pytest.TempPathFactory):
     import torch
 
-    from exeunt.quant.export import to_qonnx
-    from exeunt.quant.model import MultiExitNetwork
+    from exeunt.quant.network.export import to_qonnx
+    from exeunt.quant.network.model import MultiExitNetwork
 
-    found = config.parse(CONFIG)
+    found = tree.parse(CONFIG)
     torch.manual_seed(0)
     path: Path = tmp_path_factory.mktemp("cost") / "model.onnx"
     model = to_qonnx(MultiExitNetwork(found.model), shape=(1, 10, 9))

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exeunt import config as configuration
+from exeunt.config import tree as configuration
 from exeunt.hls import compile as compiler
-from exeunt.hls import finn_env, stitch
+from exeunt.hls.back import stitch
+from exeunt.hls.front import finn_env
 from exeunt.reference import controller, network
 from exeunt.simulate import answers, bulk, verilator
 

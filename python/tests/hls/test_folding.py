@@ -7,13 +7,8 @@ import pytest
 
 from exeunt.errors import InputError
 from exeunt.graph import Integer, Stream, Swg, Width
-from exeunt.hls import folding, lower
-from exeunt.hls.layers import (
-    Layer,
-    Window,
-    accumulator_range,
-    integer_thresholds,
-)
+from exeunt.hls.back import folding, lower
+from exeunt.hls.front.layers import Layer, Window, accumulator_range, integer_thresholds
 
 FOUR = Integer(4)
 

@@ -20,8 +20,8 @@ from exeunt.graph import (
     Threshold,
     Width,
 )
-from exeunt.hls.kernels import finn
-from exeunt.hls.kernels.finn import library, mvu, swg, threshold, width
+from exeunt.hls.back.kernels import finn
+from exeunt.hls.back.kernels.finn import library, mvu, swg, threshold, width
 from exeunt.reference import finn as reference
 
 U4 = Integer(4)
@@ -81,8 +81,9 @@ def test_parameters_are_those_of_the_wrapper(kind):
 
 def test_finn_is_not_imported():
     code = (
-        "import sys; import exeunt.hls.kernels.finn, exeunt.reference.finn;"
-        "from exeunt.hls.kernels.finn import mvu, threshold, swg, width, library; library.root();"
+        "import sys; import exeunt.hls.back.kernels.finn, exeunt.reference.finn;"
+        "from exeunt.hls.back.kernels.finn import mvu, threshold, swg, width, library;"
+        "library.root();"
         "sys.exit('finn' in sys.modules or 'torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -234,7 +235,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("shape", "lanes", "kernel", "stride"), SHAPES)
 def test_window_numbers_are_those_of_finns_compiler(shape, lanes, kernel, stride):
-    from exeunt.hls import finn_env
+    from exeunt.hls.front import finn_env
 
     finn_env.prepare()
     from finn.custom_op.fpgadataflow.rtl.convolutioninputgenerator_rtl import (

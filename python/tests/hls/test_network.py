@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exeunt import config as configuration
+from exeunt.config import tree as configuration
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Mvu, Node, Reduce, Swg, Threshold, from_json, to_json
 from exeunt.hls import compile as compiler
-from exeunt.hls import finn_env
+from exeunt.hls.front import finn_env
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -22,7 +22,7 @@ def finn() -> None:
     """FINN's import, once, with its warnings about itself kept away."""
     finn_env.prepare()
     with finn_env.quiet():
-        import exeunt.hls.network  # noqa: F401 - only for its import of FINN
+        import exeunt.hls.front.network  # noqa: F401 - only for its import of FINN
 
 
 def settings(shape: tuple[int, int, int], classes: int, **compile: Any) -> configuration.Config:
@@ -234,7 +234,7 @@ def test_the_baseline_spends_the_same_multipliers(network: Any) -> None:
 
 
 def test_a_finn_folding_file_is_followed_and_written(network: Any, tmp_path: Path) -> None:
-    from exeunt.hls import reports
+    from exeunt.hls.back import reports
 
     config = settings((8, 6, 1), 5, target_cycles=200)
     compiled = compiler.build(network, config=config)
@@ -299,7 +299,7 @@ def test_specialize_layers_sees_our_kernels_only_while_registered(network: Any) 
     from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
     from qonnx.custom_op.registry import getCustomOp
 
-    from exeunt.hls import register
+    from exeunt.hls.front import register
 
     before = dict(variants)
     assert "Pool_rtl" not in before
@@ -323,7 +323,7 @@ def test_finns_own_folding_works_on_our_kernels(network: Any) -> None:
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.custom_op.registry import getCustomOp
 
-    from exeunt.hls import register
+    from exeunt.hls.front import register
 
     with finn_env.quiet(), register.registered():
         model = ModelWrapper(network.parts[2].model.model, make_deepcopy=True)
@@ -334,18 +334,18 @@ def test_finns_own_folding_works_on_our_kernels(network: Any) -> None:
 
 
 def test_files_of_the_registered_variants_exist() -> None:
-    from exeunt.hls import register
+    from exeunt.hls.front import register
 
     for variant in register.VARIANTS.values():
         for module in variant.modules:
-            assert (Path(register.__file__).parent / "rtl" / f"{module}.sv").is_file(), module
+            assert (Path(register.__file__).parents[1] / "rtl" / f"{module}.sv").is_file(), module
 
 
 def test_ties_break_upwards_only_where_they_can_be(builder: type, tmp_path: Path) -> None:
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.transformation.infer_shapes import InferShapes
 
-    from exeunt.hls.passes.break_ties import BreakTies
+    from exeunt.hls.front.passes.break_ties import BreakTies
 
     b = builder((1, 2, 1))
     x = b.conv("image", 1, 1, weight_bits=2, per_channel=False)  # a batch norm: no ties
@@ -381,7 +381,7 @@ def nodes(accelerator: Any) -> list[Node]:
 
 
 def backend(node: Node) -> bool:
-    from exeunt.hls.kernels import finn
+    from exeunt.hls.back.kernels import finn
 
     return finn.unsupported(node) is None
 
@@ -389,7 +389,7 @@ def backend(node: Node) -> bool:
 def test_a_pass_that_changes_values_is_named(
     builder: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from exeunt.hls import frontend
+    from exeunt.hls.front import frontend
 
     real = frontend._hardware
 

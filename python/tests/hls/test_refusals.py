@@ -12,18 +12,18 @@ import pytest
 from onnx import TensorProto, helper
 
 from exeunt.errors import InputError
-from exeunt.hls import finn_env
+from exeunt.hls.front import finn_env
 
 
 @pytest.fixture(scope="module", autouse=True)
 def finn() -> None:
     finn_env.prepare()
     with finn_env.quiet():
-        import exeunt.hls.network  # noqa: F401 - only for its import of FINN
+        import exeunt.hls.front.network  # noqa: F401 - only for its import of FINN
 
 
 def refusal(path: Path, exits: int | None = None) -> str:
-    from exeunt.hls import network
+    from exeunt.hls.front import network
 
     with pytest.raises(InputError) as error:
         network.read(path, exits=exits)
@@ -241,7 +241,7 @@ def test_number_of_outputs(builder: type, tmp_path: Path) -> None:
 
 
 def test_one_exit_when_it_was_asked_for(builder: type, tmp_path: Path) -> None:
-    from exeunt.hls import network
+    from exeunt.hls.front import network
 
     path = one_output(builder((8, 8, 1))).save(tmp_path / "model.onnx")
     assert network.read(path, exits=1).exits == 1
@@ -333,7 +333,7 @@ def test_annotated_as_something_else(builder: type, tmp_path: Path) -> None:
 
 
 def test_dynamic_batch_is_taken(builder: type, tmp_path: Path) -> None:
-    from exeunt.hls import network, qonnx_file
+    from exeunt.hls.front import network, qonnx_file
 
     b = builder((8, 8, 1))
     path = two(b, b.conv("image", 2), "image").save(tmp_path / "model.onnx")
@@ -346,7 +346,7 @@ def test_dynamic_batch_is_taken(builder: type, tmp_path: Path) -> None:
 
 
 def test_exits_are_ordered_by_their_names(builder: type, tmp_path: Path) -> None:
-    from exeunt.hls import qonnx_file
+    from exeunt.hls.front import qonnx_file
 
     b = builder((8, 8, 1))
     path = two(b, b.conv("image", 2), "image").save(tmp_path / "model.onnx")

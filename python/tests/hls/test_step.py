@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exeunt import config as configuration
+from exeunt.config import tree as configuration
 from exeunt.errors import InputError
 from exeunt.hls import compile as compiler
-from exeunt.hls import finn_env
+from exeunt.hls.front import finn_env
 
 STAGES = """
 [[model.stages]]
@@ -26,7 +26,7 @@ blocks = [{ conv = 4, kernel = 3 }]
 def finn() -> None:
     finn_env.prepare()
     with finn_env.quiet():
-        import exeunt.hls.network  # noqa: F401 - only for its import of FINN
+        import exeunt.hls.front.network  # noqa: F401 - only for its import of FINN
 
 
 def settings(**model: Any) -> configuration.Config:
@@ -142,7 +142,7 @@ def test_importing_the_step_does_not_import_finn() -> None:
     import sys
 
     code = (
-        "import sys, exeunt.hls.compile, exeunt.hls.folding, exeunt.hls.lower;"
+        "import sys, exeunt.hls.compile, exeunt.hls.back.folding, exeunt.hls.back.lower;"
         "print([m for m in ('finn', 'qonnx', 'onnx', 'torch') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exeunt import config as configuration
-from exeunt import report
+from exeunt.config import tree as configuration
 from exeunt.errors import ToolError
 from exeunt.hls import compile as compiler
-from exeunt.hls import finn_env
+from exeunt.hls.front import finn_env
+from exeunt.report import store
 
 CONFIG = """
 name = "tiny"
@@ -39,7 +39,7 @@ baseline = false
 def vitis() -> Any:
     finn_env.prepare()
     with finn_env.quiet():
-        from exeunt.hls import vitis
+        from exeunt.hls.back import vitis
     return vitis
 
 
@@ -116,7 +116,7 @@ def test_without_the_tools(run_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_every_part_goes_through_finns_steps(run_dir: Path, tools: Path, steps: Any) -> None:
     compiler.compile(configuration.parse(CONFIG), run_dir)
-    found = report.read(run_dir)["compile"]["finn"]
+    found = store.read(run_dir)["compile"]["finn"]
     parts = ["seg0", "head0", "seg1", "head1"]
     assert found == {name: f"finn/{name}/ip" for name in parts}
     done = ["PrepareIP", "HLSSynthIP", "ReplaceVerilogRelPaths", "CreateStitchedIP"]

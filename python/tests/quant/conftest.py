@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exeunt import config
+from exeunt.config import tree
 from exeunt.quant.train import train
 
 TINY = """
@@ -34,13 +34,13 @@ shift = 1
 
 
 @pytest.fixture(scope="session")
-def tiny() -> config.Config:
+def tiny() -> tree.Config:
     """Two exits on digits: two training epochs take about a second."""
-    return config.parse(TINY)
+    return tree.parse(TINY)
 
 
 @pytest.fixture(scope="session")
-def trained(tiny: config.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tiny: tree.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run folder with the tiny network trained; tests must not write to it."""
     folder = tmp_path_factory.mktemp("trained")
     train(tiny, folder, folder)

@@ -11,8 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 
-from exeunt import config
-from exeunt.quant._brevitas import QuantIdentity, QuantReLU
+from exeunt.config import tree
 from exeunt.quant.attribution import (
     METHODS,
     _passes,
@@ -22,8 +21,9 @@ from exeunt.quant.attribution import (
     reference_images,
     scores,
 )
-from exeunt.quant.data import load_split
-from exeunt.quant.model import MultiExitNetwork
+from exeunt.quant.data.datasets import load_split
+from exeunt.quant.network.brevitas import QuantIdentity, QuantReLU
+from exeunt.quant.network.model import MultiExitNetwork
 from exeunt.quant.train import load_checkpoint
 
 
@@ -55,7 +55,7 @@ head = [{{ linear = 9 }}, {{ linear = 7 }}]
 def network(bits: int = 4, pool: str = "max") -> MultiExitNetwork:
     """Random weights, steps that differ as learned ones do, batch norms that have seen images."""
     torch.manual_seed(bits)
-    found = MultiExitNetwork(config.parse(STAGES.format(bits=bits, pool=pool)).model)
+    found = MultiExitNetwork(tree.parse(STAGES.format(bits=bits, pool=pool)).model)
     random = np.random.default_rng(bits)
     for module in found.modules():
         if isinstance(module, QuantReLU | QuantIdentity):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from exeunt import config
-from exeunt.quant._brevitas import QuantIdentity, QuantReLU
+from exeunt.config import tree
 from exeunt.quant.attribution import scores
 from exeunt.quant.attribution._captum import captum_filter_scores
 from exeunt.quant.attribution.faithfulness import completeness_table
-from exeunt.quant.data import load_split
-from exeunt.quant.model import MultiExitNetwork
+from exeunt.quant.data.datasets import load_split
+from exeunt.quant.network.brevitas import QuantIdentity, QuantReLU
+from exeunt.quant.network.model import MultiExitNetwork
 from exeunt.quant.train import train
 
 
@@ -23,11 +23,13 @@ from exeunt.quant.train import train
 @pytest.mark.slow
 def test_filter_scores_in_one_pass():
     """The MNIST network with average pooling, where both give the same scores; one thread."""
-    text = resources.files("exeunt.configs").joinpath("mnist.toml").read_text(encoding="utf-8")
+    text = (
+        resources.files("exeunt.config.shipped").joinpath("mnist.toml").read_text(encoding="utf-8")
+    )
     threads = torch.get_num_threads()
     torch.manual_seed(0)
     random = np.random.default_rng(0)
-    net = MultiExitNetwork(config.parse(text.replace('pool = "max"', 'pool = "average"')).model)
+    net = MultiExitNetwork(tree.parse(text.replace('pool = "max"', 'pool = "average"')).model)
     data = random.integers(0, 256, (256, 28, 28, 1)).astype(np.uint8)
     for module in net.modules():
         if isinstance(module, QuantReLU | QuantIdentity):  # learned steps are not all the same
@@ -84,7 +86,7 @@ def test_completeness_at_every_width(tmp_path):
     networks = []
     for pool in ("average", "max"):
         for bits in (8, 4, 3, 2):
-            loaded = config.parse(TABLE.format(bits=bits, pool=pool))
+            loaded = tree.parse(TABLE.format(bits=bits, pool=pool))
             folder = tmp_path / f"{pool}{bits}"
             networks.append((f"{bits} bits, {pool:7}", train(loaded, folder, folder).eval()))
     data = load_split(tmp_path / "max2" / "splits.npz", "test").images[:128]

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from exeunt import config
+from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
 from exeunt.quant.attribution import METHODS, attribute, reference_images, scores
-from exeunt.quant.model import MultiExitNetwork
+from exeunt.quant.network.model import MultiExitNetwork
 
 MODEL = """
 name = "x"
@@ -30,7 +30,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (3, 6, 5, 1)).astype(np.uint8
 @pytest.fixture(scope="module")
 def net() -> MultiExitNetwork:
     torch.manual_seed(0)
-    return MultiExitNetwork(config.parse(MODEL).model)
+    return MultiExitNetwork(tree.parse(MODEL).model)
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,20 @@ import onnx
 import pytest
 import torch
 
-from exeunt import calibration, config, report
+from exeunt import calibration
+from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
 from exeunt.quant import calibrate as calibrating
-from exeunt.quant import export as exporting
 from exeunt.quant.calibrate import calibrate, integer_logits
-from exeunt.quant.data import load_split
-from exeunt.quant.export import export, to_qonnx
-from exeunt.quant.model import MultiExitNetwork, cumulative_macs
-from exeunt.quant.qonnx_graph import Graph, GraphNetwork, load_graph
-from exeunt.quant.qonnx_graph import cumulative_macs as macs_of_graph
-from exeunt.quant.qonnx_graph import logit_scales as scales_of_graph
+from exeunt.quant.data.datasets import load_split
+from exeunt.quant.network import export as exporting
+from exeunt.quant.network.export import export, to_qonnx
+from exeunt.quant.network.model import MultiExitNetwork, cumulative_macs
+from exeunt.quant.network.qonnx_graph import Graph, GraphNetwork, load_graph
+from exeunt.quant.network.qonnx_graph import cumulative_macs as macs_of_graph
+from exeunt.quant.network.qonnx_graph import logit_scales as scales_of_graph
 from exeunt.quant.train import load_checkpoint, logits
+from exeunt.report import store
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def test_exits_json_repeats_from_the_network(exported, tiny):
 
 
 def test_report_counts_the_test_images(exported, tiny):
-    found = report.read(exported)
+    found = store.read(exported)
     data = json.loads((exported / "exits.json").read_text())
     test = load_split(exported / "splits.npz", "test")
     network = load_checkpoint(tiny, exported)
@@ -179,7 +181,7 @@ head = [{ pool = "average", size = "global" }]
 
 def test_every_layer_survives_the_export():
     torch.manual_seed(3)
-    network = MultiExitNetwork(config.parse(STAGES).model)
+    network = MultiExitNetwork(tree.parse(STAGES).model)
     images = np.random.default_rng(0).integers(0, 256, (16, 9, 9, 2)).astype(np.uint8)
     network.train()
     for _ in range(3):  # batch statistics that are not the initial ones

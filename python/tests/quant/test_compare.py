@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from exeunt import config, passes, report
-from exeunt._compression import compression, lines
+from exeunt.config import compress as passes
+from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant.compress import choice, compare
 from exeunt.quant.compress.work import Work
+from exeunt.report import store
+from exeunt.report.compression import compression, lines
 
 
-def planned(whole: config.Config, **plan) -> config.Config:
+def planned(whole: tree.Config, **plan) -> tree.Config:
     section = passes.Compress.model_validate(
         {
             "images": 40,
@@ -27,7 +29,7 @@ def planned(whole: config.Config, **plan) -> config.Config:
 
 
 @pytest.fixture
-def folder(tiny: config.Config, trained: Path, tmp_path: Path) -> Path:
+def folder(tiny: tree.Config, trained: Path, tmp_path: Path) -> Path:
     """A run folder with the tiny network trained, standing in for seed 3 too."""
     run = tmp_path / "run"
     shutil.copytree(trained, run)
@@ -72,13 +74,13 @@ def test_the_table_is_made_cell_by_cell(tiny, folder, monkeypatch):
         assert 0 < row["predicted_cycles"] <= row["predicted_cycles_original"] < 100_000
         assert 0 <= row["accuracy_before"] <= 1
     assert rows[0]["accuracy_original"] == rows[2]["accuracy_original"]  # the same network
-    found = report.read(folder)["compression"]
+    found = store.read(folder)["compression"]
     assert found["criteria"] == rows
     assert {s["seeds"] for s in found["statistics"]} == {2}
-    part = compression(folder, report.read(folder))
+    part = compression(folder, store.read(folder))
     assert part is not None
     assert sum("svg" in p for p in part["parts"]) == 3
-    assert [line.split()[:3] for line in lines(report.read(folder))] == [
+    assert [line.split()[:3] for line in lines(store.read(folder))] == [
         ["filters", "0.6", "l1"],
         ["filters", "0.6", "random"],
     ]

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from exeunt import config, passes, report
+from exeunt.config import compress as passes
+from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant import compress as compression
 from exeunt.quant.compress import filters, step, weights
@@ -19,15 +20,16 @@ from exeunt.quant.compress.criteria import Scores, score
 from exeunt.quant.compress.structure import structure_of
 from exeunt.quant.compress.subject import Subject, from_blob
 from exeunt.quant.compress.work import Work, weight_bits
-from exeunt.quant.data import load
-from exeunt.quant.model import MultiExitNetwork
-from exeunt.quant.source import build
+from exeunt.quant.data.datasets import load
+from exeunt.quant.network.model import MultiExitNetwork
+from exeunt.quant.network.source import build
 from exeunt.quant.train import load_checkpoint, train
+from exeunt.report import store
 
 FILTERS = {"kind": "filters", "criterion": "taylor", "budget": 0.6, "multiple": 2, "epochs": 1}
 
 
-def with_passes(whole: config.Config, *specs: dict, **more) -> config.Config:
+def with_passes(whole: tree.Config, *specs: dict, **more) -> tree.Config:
     section = passes.Compress.model_validate({"passes": specs, "images": 40, **more})
     return whole.model_copy(update={"compress": section})
 
@@ -41,7 +43,7 @@ def folder(trained: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def work(tiny: config.Config, trained: Path) -> Work:
+def work(tiny: tree.Config, trained: Path) -> Work:
     splits = load(tiny.data, trained, shape=tiny.model.input, classes=10)
     whole = with_passes(tiny, FILTERS)
     assert whole.compress is not None
@@ -49,7 +51,7 @@ def work(tiny: config.Config, trained: Path) -> Work:
 
 
 @pytest.fixture
-def subject(tiny: config.Config, trained: Path) -> Subject:
+def subject(tiny: tree.Config, trained: Path) -> Subject:
     return Subject(load_checkpoint(tiny, trained), tiny.model)
 
 
@@ -74,7 +76,7 @@ def test_structure_knows_who_reads_what(subject, tiny):
         tiny.model.model_copy(
             update={
                 "stages": (
-                    config.Stage(blocks=(config.Conv(conv=2, stride=2, padding=1),)),
+                    tree.Stage(blocks=(tree.Conv(conv=2, stride=2, padding=1),)),
                     tiny.model.stages[1],
                 )
             }
@@ -88,7 +90,7 @@ class Residual(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        from exeunt.quant._brevitas import QuantConv2d, QuantLinear, QuantReLU
+        from exeunt.quant.network.brevitas import QuantConv2d, QuantLinear, QuantReLU
 
         self.a = QuantConv2d(1, 4, 3, padding=1, bias=False, weight_bit_width=4)
         self.b = QuantConv2d(4, 4, 3, padding=1, bias=True, weight_bit_width=4)
@@ -103,7 +105,7 @@ class Residual(nn.Module):
 
 
 def test_an_addition_couples_its_channels(tiny):
-    model = config.Model(source="python:net.py:Residual", input=(8, 8, 1), classes=10)
+    model = tree.Model(source="python:net.py:Residual", input=(8, 8, 1), classes=10)
     images = torch.randint(0, 256, (3, 1, 8, 8)).float()
     network = Residual()
     network(images)  # Brevitas finds its scales
@@ -335,11 +337,11 @@ def test_masks_survive_fine_tuning_storage_and_export(tiny, folder):
     )
     assert second["macs"] == first["macs"] - lost
     assert found["compressed"]["weight_bits"] < found["original"]["weight_bits"] / 2
-    assert report.read(folder)["compression"]["chosen"]["passes"] == ["filters", "weights"]
+    assert store.read(folder)["compression"]["chosen"]["passes"] == ["filters", "weights"]
     assert not (folder / ".compress").exists()
 
     from exeunt.quant.calibrate import calibrate
-    from exeunt.quant.export import export
+    from exeunt.quant.network.export import export
 
     calibrate(whole, folder)
     graph = export(whole, folder)
@@ -455,7 +457,7 @@ class Own(torch.nn.Module):
 def test_a_network_of_ones_own_gets_narrower(tiny, tmp_path):
     path = tmp_path / "net.py"
     path.write_text(OWN)
-    model = config.Model(source=f"python:{path}:Own", input=(8, 8, 1), classes=10)
+    model = tree.Model(source=f"python:{path}:Own", input=(8, 8, 1), classes=10)
     training = tiny.train.model_copy(update={"epochs": 1})
     whole = tiny.model_copy(update={"model": model, "train": training})
     whole = with_passes(whole, {**FILTERS, "criterion": "l1", "epochs": 0, "budget": 0.7})

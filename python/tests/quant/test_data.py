@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exeunt.config import Data
+from exeunt.config.tree import Data
 from exeunt.errors import InputError
-from exeunt.quant import data as dataset
+from exeunt.quant.data import datasets as dataset
 
 RANDOM = np.random.default_rng(0)
 

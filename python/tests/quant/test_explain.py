@@ -10,22 +10,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from exeunt import config, heatmaps, report
+from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant.calibrate import calibrate
-from exeunt.quant.data import load_split
+from exeunt.quant.data.datasets import load_split
 from exeunt.quant.explain import explain, read_image
+from exeunt.report import document, heatmaps, store
 
 
 @pytest.fixture(scope="module")
-def run(tiny: config.Config, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tiny: tree.Config, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("explain") / "run"
     shutil.copytree(trained, folder)
     calibrate(tiny, folder)
     return folder
 
 
-def quick(whole: config.Config, **explain: object) -> config.Config:
+def quick(whole: tree.Config, **explain: object) -> tree.Config:
     section = whole.explain.model_copy(update={"shown": 5, "measured": 0, **explain})
     return whole.model_copy(update={"explain": section})
 
@@ -49,12 +50,12 @@ def test_test_images(tiny, run, monkeypatch):
     for exit in (0, 1):  # complete: the same difference in every layer
         sums = [row["for"] + row["against"] for row in found["layers"] if row["exit"] == exit]
         assert np.allclose(sums, sums[0], rtol=1e-4)
-    figures = report.read(run)["faithfulness"]
+    figures = store.read(run)["faithfulness"]
     assert set(figures) == {"deeplift", "saliency", "lrp-epsilon"}
     assert figures["deeplift"]["completeness_error"] <= 1e-4
     assert figures["deeplift"]["completeness_error_captum"] > 1e-3
-    report.write(run)
-    page = (run / report.HTML).read_text()
+    document.write(run)
+    page = (run / store.HTML).read_text()
     assert "What the answers rest on" in page
     assert "rho, float network" in page
 
@@ -70,9 +71,9 @@ def test_figures_of_quantus(tiny, run, monkeypatch):
     monkeypatch.setattr("exeunt.quant.explain.quantus_figures", figures)
     explain(quick(tiny, measured=8, quantus=True), run)
     assert asked == [("deeplift", 8, (8, 8, 1)), ("saliency", 8, (8, 8, 1))]
-    assert report.read(run)["faithfulness"]["saliency"]["quantus"]["pixel_flipping"] == 0.1234
-    report.write(run)
-    page = (run / report.HTML).read_text()
+    assert store.read(run)["faithfulness"]["saliency"]["quantus"]["pixel_flipping"] == 0.1234
+    document.write(run)
+    page = (run / store.HTML).read_text()
     assert "The same maps by Quantus, 8 test images" in page
     assert "0.123" in page
     kept = (run / "explain.json").read_bytes()
@@ -96,9 +97,9 @@ def test_own_images(tiny, run, tmp_path):
         Image.fromarray(image).save(names[-1])
     big = tmp_path / "a.jpg"
     Image.fromarray(np.full((20, 30, 3), 99, np.uint8)).save(big)
-    before = (run / report.JSON).read_bytes()
+    before = (run / store.JSON).read_bytes()
     explain(quick(tiny, method="saliency"), run, images=[*names, str(big)], resize=True)
-    assert (run / report.JSON).read_bytes() == before
+    assert (run / store.JSON).read_bytes() == before
     files = sorted(p.name for p in (run / "explained").iterdir())
     pictures = [f"{n}{e}.png" for n in NAMES for e in ("-exit0", "-exit1", "")]
     assert files == sorted([*pictures, "index.html"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from exeunt import config
+from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant.attribution import attribute, quantus_figures
 from exeunt.quant.attribution._quantus import flip_step
@@ -21,12 +21,12 @@ from exeunt.quant.attribution.faithfulness import (
     spearman,
     top_overlap,
 )
-from exeunt.quant.data import load_split
+from exeunt.quant.data.datasets import load_split
 from exeunt.quant.train import load_checkpoint
 
 
 @pytest.fixture(scope="module")
-def net(tiny: config.Config, trained: Path) -> torch.nn.Module:
+def net(tiny: tree.Config, trained: Path) -> torch.nn.Module:
     return load_checkpoint(tiny, trained)
 
 

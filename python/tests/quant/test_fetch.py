@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from exeunt.errors import InputError, ToolError
-from exeunt.quant import fetch as module
+from exeunt.quant.data import fetch as module
 
 NAMES = ("a.gz", "b.gz")
 CONTENT = {"a.gz": b"first" * 5000, "b.gz": b"second" * 3000}

@@ -6,15 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from exeunt import config
+from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant.calibrate import integer_logits
-from exeunt.quant.model import (
-    Cost,
-    MultiExitNetwork,
-    cumulative_macs,
-    quantizers_disabled,
-)
+from exeunt.quant.network.model import Cost, MultiExitNetwork, cumulative_macs, quantizers_disabled
 
 HEAD = """
 name = "x"
@@ -28,7 +23,7 @@ classes = 7
 
 def build(stages: str) -> MultiExitNetwork:
     torch.manual_seed(0)
-    return MultiExitNetwork(config.parse(HEAD + stages).model).eval()
+    return MultiExitNetwork(tree.parse(HEAD + stages).model).eval()
 
 
 def images(count: int = 6) -> torch.Tensor:
@@ -123,7 +118,7 @@ def test_without_quantizers_the_same_layers_run_in_floating_point():
 
 def test_window_that_does_not_fit():
     # the config refuses this by itself; a model section made by other means does not
-    model = config.parse(
+    model = tree.parse(
         HEAD + '[[model.stages]]\nblocks = [{ conv = 4 }]\nhead = [{ pool = "max", size = 4 }]\n'
     ).model
     with pytest.raises(InputError) as caught:

@@ -10,20 +10,22 @@ import numpy as np
 import pytest
 import torch
 
-from exeunt import config, cost, passes
+from exeunt import cost
+from exeunt.config import compress as passes
+from exeunt.config import tree
 from exeunt.errors import InputError
-from exeunt.quant._brevitas import (
+from exeunt.quant.compress import clips, effect, precision
+from exeunt.quant.compress.precision import Item, Limits
+from exeunt.quant.compress.subject import Subject
+from exeunt.quant.compress.work import Work
+from exeunt.quant.data.datasets import load
+from exeunt.quant.network.brevitas import (
     Int8WeightPerTensorFloat,
     QuantLinear,
     QuantReLU,
     ScalingImplType,
     Uint8ActPerTensorFloat,
 )
-from exeunt.quant.compress import clips, effect, precision
-from exeunt.quant.compress.precision import Item, Limits
-from exeunt.quant.compress.subject import Subject
-from exeunt.quant.compress.work import Work
-from exeunt.quant.data import load
 from exeunt.quant.train import load_checkpoint
 
 SPEC = {"kind": "precision", "criterion": "taylor", "epochs": 0, "weight_widths": (2, 3, 4, 6)}
@@ -34,18 +36,18 @@ def spec(**changes) -> passes.Precision:
 
 
 @pytest.fixture
-def work(tiny: config.Config, trained: Path) -> Work:
+def work(tiny: tree.Config, trained: Path) -> Work:
     section = passes.Compress(passes=(spec(),), images=40)
     splits = load(tiny.data, trained, shape=tiny.model.input, classes=10)
     return Work(tiny.model_copy(update={"compress": section}), section, splits)
 
 
 @pytest.fixture
-def whole(tiny: config.Config, trained: Path) -> Subject:
+def whole(tiny: tree.Config, trained: Path) -> Subject:
     return Subject(load_checkpoint(tiny, trained), tiny.model)
 
 
-def test_items_name_the_modules(tiny: config.Config, whole: Subject):
+def test_items_name_the_modules(tiny: tree.Config, whole: Subject):
     modules = dict(whole.network.named_modules())
     found = list(precision.items(tiny.model))
     assert [(i.where, n) for i, n in found] == [
@@ -272,7 +274,7 @@ def test_a_budget_out_of_reach(whole: Subject, work: Work):
 @pytest.mark.parametrize("width", [1, 9])
 def test_widths_outside_of_the_hardware(width: int):
     with pytest.raises(InputError) as error:
-        config.parse(
+        tree.parse(
             'name = "x"\n[data]\ndataset = "digits"\n[model]\ninput = [8, 8, 1]\nclasses = 10\n'
             "[[model.stages]]\nblocks = [{ conv = 4 }]\n[compress]\n"
             f'passes = [{{ kind = "precision", weight_widths = [4, {width}] }}]\n'
@@ -290,7 +292,7 @@ def test_what_it_cannot_do(whole: Subject, work: Work):
         "compress.passes"
     )
     whole.extras.clear()
-    whole.model = config.Model(source="python:net.py:Net", input=(8, 8, 1), classes=10)
+    whole.model = tree.Model(source="python:net.py:Net", input=(8, 8, 1), classes=10)
     with pytest.raises(InputError) as error:
         precision.apply(spec(), whole, work)
     assert str(error.value) == (

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from exeunt import config, passes
+from exeunt.config import compress as passes
+from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Chain, Integer, Mvu, Stream
-from exeunt.hls import codebooks
+from exeunt.hls.back import codebooks
 from exeunt.quant.compress import codebook, sharing, step, subject
 from exeunt.quant.compress.subject import Subject, from_blob
 from exeunt.quant.compress.work import Work
-from exeunt.quant.data import load
-from exeunt.quant.export import export
+from exeunt.quant.data.datasets import load
+from exeunt.quant.network.export import export
 from exeunt.quant.train import load_checkpoint, logits
 
 SPEC = {"kind": "sharing", "criterion": "taylor", "centroids": 3, "centroid_bits": 4, "epochs": 1}
@@ -28,13 +29,13 @@ def spec(**changes) -> passes.Sharing:
     return passes.Sharing.model_validate({**SPEC, **changes})
 
 
-def with_pass(whole: config.Config, one: passes.Sharing) -> config.Config:
+def with_pass(whole: tree.Config, one: passes.Sharing) -> tree.Config:
     section = passes.Compress(passes=(one,), images=40)
     return whole.model_copy(update={"compress": section})
 
 
 @pytest.fixture
-def work(tiny: config.Config, trained: Path) -> Work:
+def work(tiny: tree.Config, trained: Path) -> Work:
     whole = with_pass(tiny, spec())
     assert whole.compress is not None
     splits = load(tiny.data, trained, shape=tiny.model.input, classes=10)
@@ -42,7 +43,7 @@ def work(tiny: config.Config, trained: Path) -> Work:
 
 
 @pytest.fixture
-def whole(tiny: config.Config, trained: Path) -> Subject:
+def whole(tiny: tree.Config, trained: Path) -> Subject:
     return Subject(load_checkpoint(tiny, trained), tiny.model)
 
 
@@ -165,7 +166,7 @@ def test_a_codebook_of_one():
         codebook.check(1, weights=10, bits=4, layer="x")
     assert str(error.value) == ("a codebook must have at least 2 centroids, got 1: raise centroids")
     with pytest.raises(InputError) as error:
-        config.parse(
+        tree.parse(
             'name = "x"\n[data]\ndataset = "digits"\n[model]\ninput = [8, 8, 1]\nclasses = 10\n'
             "[[model.stages]]\nblocks = [{ conv = 4 }]\n[compress]\n"
             'passes = [{ kind = "sharing", centroids = 1 }]\n'
@@ -183,7 +184,7 @@ def test_sharing_twice(whole: Subject, work: Work):
     )
 
 
-def test_the_file_beside_the_model(tiny: config.Config, trained: Path, tmp_path: Path):
+def test_the_file_beside_the_model(tiny: tree.Config, trained: Path, tmp_path: Path):
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     whole = with_pass(tiny, spec())

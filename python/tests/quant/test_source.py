@@ -12,19 +12,20 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from exeunt import config, report
+from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant.calibrate import calibrate
-from exeunt.quant.export import export
-from exeunt.quant.qonnx_graph import Graph, GraphNetwork, checked, load_graph, logit_scales
-from exeunt.quant.source import build
+from exeunt.quant.network.export import export
+from exeunt.quant.network.qonnx_graph import Graph, GraphNetwork, checked, load_graph, logit_scales
+from exeunt.quant.network.source import build
 from exeunt.quant.train import train
+from exeunt.report import store
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
-def model(source: str, *, shape=(8, 8, 1), classes: int = 10) -> config.Model:
-    return config.Model(source=source, input=shape, classes=classes)
+def model(source: str, *, shape=(8, 8, 1), classes: int = 10) -> tree.Model:
+    return tree.Model(source=source, input=shape, classes=classes)
 
 
 def refused(sentence: str, source: str, **arguments) -> None:
@@ -36,7 +37,7 @@ def refused(sentence: str, source: str, **arguments) -> None:
 @pytest.fixture(scope="module")
 def custom(tmp_path_factory):
     """The documented example, trained briefly, calibrated and exported."""
-    whole = config.load(EXAMPLES / "custom.toml")
+    whole = tree.load(EXAMPLES / "custom.toml")
     whole = whole.model_copy(update={"train": whole.train.model_copy(update={"epochs": 2})})
     folder = tmp_path_factory.mktemp("custom")
     train(whole, folder, folder)
@@ -52,7 +53,7 @@ def test_example_class_runs_to_the_end(custom):
     first = 6 * 16 * 9 + 96 * 10
     assert data["macs"] == [first, first + 16 * 16 * 54 + 256 * 10]
     assert [v.name for v in onnx.load(folder / "model.onnx").graph.output] == ["exit0", "exit1"]
-    assert report.read(folder)["export"]["max_difference_steps"] < 0.01
+    assert store.read(folder)["export"]["max_difference_steps"] < 0.01
 
 
 def test_its_qonnx_file_is_a_network_too(custom, tmp_path):
@@ -303,7 +304,7 @@ def test_graph_that_cannot_be_cleaned_up(tmp_path, monkeypatch):
     def fail(wrapper):
         raise KeyError("Sinh")
 
-    monkeypatch.setattr("exeunt.quant.qonnx_graph.cleanup_model", fail)
+    monkeypatch.setattr("exeunt.quant.network.qonnx_graph.cleanup_model", fail)
     refused(
         f"{path} must be a graph that qonnx can clean up, got KeyError ('Sinh'): export it for a "
         "fixed image size",

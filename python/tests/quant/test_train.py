@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from exeunt import config, report
+from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant import train as training
-from exeunt.quant.data import load_split
+from exeunt.quant.data.datasets import load_split
 from exeunt.quant.train import joint_loss, load_checkpoint, logits, shifted, train
+from exeunt.report import store
 
 
-def with_train(whole: config.Config, **values) -> config.Config:
+def with_train(whole: tree.Config, **values) -> tree.Config:
     return whole.model_copy(update={"train": whole.train.model_copy(update=values)})
 
 
@@ -31,7 +32,7 @@ def test_leaves_checkpoint_splits_history_and_report(trained, tiny):
     assert [h["epoch"] for h in history] == [1, 2]
     assert history[1]["loss"] < history[0]["loss"]
     assert len(history[0]["accuracy"]) == 2
-    found = report.read(trained)
+    found = store.read(trained)
     assert found["training"]["epochs"] == 2
     assert 0.1 < found["accuracy"]["float"] <= 1
     images = load_split(trained / "splits.npz", "test").images

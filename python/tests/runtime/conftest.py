@@ -15,7 +15,7 @@ import pytest
 
 from exeunt import samples
 from exeunt.graph import Accelerator as Graph
-from exeunt.hls import stitch
+from exeunt.hls.back import stitch
 from exeunt.manifest import Manifest
 from exeunt.reference import controller, network
 from exeunt.runtime import Accelerator, Results

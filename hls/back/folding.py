@@ -1,0 +1,96 @@
+"""Folding of FINN's layers: `exeunt.cost.folding` with FINN's names and a folding file.
+
+Which folding is chosen, and why it differs from FINN's, is told there.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from exeunt.cost import folding as search
+from exeunt.cost.folding import Fold, Folding, converters, divisors, options
+from exeunt.errors import InputError
+from exeunt.hls.front.layers import Layer
+
+__all__ = [
+    "Fold",
+    "Folding",
+    "Overrides",
+    "attributes",
+    "check_names",
+    "converters",
+    "divisors",
+    "fold",
+    "options",
+]
+
+Overrides = Mapping[str, Mapping[str, Any]]
+
+
+def fold(
+    chain: Sequence[Layer], *, target: int, lanes: int | None, overrides: Overrides | None = None
+) -> Folding:
+    """The cheapest folding of a chain that takes a frame in at most `target` cycles.
+
+    Args:
+        chain: layers in stream order.
+        target: cycles per frame.
+        lanes: lanes of the stream that enters, None to choose.
+        overrides: FINN folding attributes by FINN node name; they win over the target.
+
+    Raises:
+        InputError: an override that the layer cannot have.
+    """
+    choices = [_allowed(layer, overrides or {}) for layer in chain]
+    return search.fold(chain, target=target, lanes=lanes, choices=choices)
+
+
+def attributes(layer: Layer, item: Fold) -> dict[str, dict[str, int]]:
+    """The folding as FINN attributes, by FINN node name."""
+    result: dict[str, dict[str, int]] = {}
+    for name in layer.finn:
+        if "FMPadding" in name:
+            result[name] = {"SIMD": item.lanes_in}
+        elif "ConvolutionInputGenerator" in name:
+            result[name] = {"SIMD": item.lanes_in, "parallel_window": int(item.parallel)}
+        elif "MVAU" in name:
+            result[name] = {"PE": item.pe, "SIMD": item.simd}
+        else:
+            result[name] = {"PE": item.pe}
+    return result
+
+
+def check_names(overrides: Overrides, known: Sequence[str]) -> None:
+    """Refuse a folding file that names a node which does not exist.
+
+    Raises:
+        InputError: with the nearest name.
+    """
+    for name in overrides:
+        if name == "Defaults" or name in known:
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+        raise InputError(
+            f"the folding file names {name}, which is no FINN node of this network; "
+            f"the nearest is {near[0] if near else 'none'}"
+        )
+
+
+def _allowed(layer: Layer, overrides: Overrides) -> list[Fold]:
+    found = list(options(layer))
+    for name in layer.finn:
+        for key, value in overrides.get(name, {}).items():
+            if key not in ("PE", "SIMD", "parallel_window"):
+                continue
+            allowed = sorted({a[key] for f in found if key in (a := attributes(layer, f)[name])})
+            if not allowed:
+                continue
+            if value not in allowed:
+                raise InputError(
+                    f"the folding file gives {name} the {key} {value}, which must be one of "
+                    f"{', '.join(map(str, allowed))}; choose a divisor"
+                )
+            found = [f for f in found if attributes(layer, f)[name].get(key) == value]
+    return found

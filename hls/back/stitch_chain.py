@@ -1,0 +1,202 @@
+"""SystemVerilog of one segment or head: kernel instances with FIFOs between them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+
+from exeunt.graph import Accelerator, Chain, IntArray, Node, Stream
+
+TAP_GUARD = "EX_TAPS"
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A stream the tap build records: `name` is a node, or `<chain>.input`."""
+
+    index: int
+    name: str
+    chain: str
+    stream: Stream
+
+
+@cache
+def kernel(node_kind: str, backend: str) -> ModuleType:
+    """The module that describes a kernel to the stitcher (`module`, `parameters`, `memories`)."""
+    name = node_kind if backend == "exeunt" else f"{backend}.{node_kind}"
+    return importlib.import_module(f"exeunt.hls.back.kernels.{name}")
+
+
+def module_of(node: Node) -> str:
+    """Name of the RTL module that implements `node`."""
+    return str(kernel(node.kind, node.backend).module(node))
+
+
+def parameters_of(node: Node) -> dict[str, int | str]:
+    """Verilog parameters of `node`'s instance."""
+    return dict(kernel(node.kind, node.backend).parameters(node))
+
+
+def memories_of(node: Node, arrays: Mapping[str, IntArray]) -> dict[str, str]:
+    """Memory-init files of `node`: file name -> text."""
+    return dict(kernel(node.kind, node.backend).memories(node, arrays))
+
+
+def sources_of(node: Node) -> dict[str, str]:
+    """SystemVerilog that the backend of `node` makes at build time: file name -> text."""
+    made = getattr(kernel(node.kind, node.backend), "sources", None)
+    return dict(made(node)) if made is not None else {}
+
+
+def taps(accelerator: Accelerator) -> tuple[Tap, ...]:
+    """Every stream a tap build records, in pipeline order: each chain's input and its nodes."""
+    found: list[Tap] = []
+    for chain in accelerator.chains:
+        found.append(Tap(len(found), f"{chain.name}.input", chain.name, chain.input))
+        for node in chain.nodes:
+            found.append(Tap(len(found), node.name, chain.name, node.output))
+    return tuple(found)
+
+
+def tap_bits(accelerator: Accelerator) -> int:
+    """Width of the tap function's word: the widest stream, in whole 32 bit words."""
+    return -(-max(t.stream.width for t in taps(accelerator)) // 32) * 32
+
+
+def _literal(value: int | str) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    return f"{value}" if value >= 0 else f"-{-value}"
+
+
+def _wire(name: str, width: int) -> str:
+    return f"  wire  [{width - 1}:0] {name};"
+
+
+def _describe(stream: Stream) -> str:
+    sign = "int" if stream.dtype.signed else "uint"
+    shape = "x".join(str(n) for n in stream.shape)
+    return f"{shape} {sign}{stream.dtype.bits}, {stream.lanes} a beat, {stream.words} beats"
+
+
+def _instance(module: str, name: str, parameters: Mapping[str, int | str], ports: str) -> str:
+    head = f"  {module}"
+    if parameters:
+        rows = ",\n".join(f"      .{key}({_literal(v)})" for key, v in parameters.items())
+        head += f" #(\n{rows}\n  )"
+    return f"{head} u_{name} (\n      .clk(clk), .rst(rst),\n{ports}\n  );"
+
+
+def _ports(source: str, sink: str, *, last: bool) -> str:
+    out = "m" if last else sink
+    lines = [
+        f"      .s_valid({source}_valid), .s_ready({source}_ready), .s_data({source}_data),",
+        f"      .m_valid({out}_valid), .m_ready({out}_ready), .m_data({out}_data)",
+    ]
+    return "\n".join(lines)
+
+
+def _declare(name: str, width: int) -> list[str]:
+    return [f"  wire  {name}_valid, {name}_ready;", _wire(f"{name}_data", width)]
+
+
+def _tap_block(found: Iterable[tuple[Tap, str]], bits: int) -> list[str]:
+    """Simulation only: report every transfer once `+ex_taps` is among the arguments."""
+    lines = [f"`ifdef {TAP_GUARD}"]
+    lines.append(
+        f'  import "DPI-C" function void ex_tap(input int index, input bit [{bits - 1}:0] word);'
+    )
+    lines.append("  logic taps_on;")
+    lines.append('  initial taps_on = $test$plusargs("ex_taps") != 0;')
+    lines.append("  always_ff @(posedge clk) begin")
+    lines.append("    if (taps_on && !rst) begin")
+    for tap, wire in found:
+        lines.append(
+            f"      if ({wire}_valid && {wire}_ready) ex_tap({tap.index}, {bits}'({wire}_data));"
+        )
+    lines += ["    end", "  end", "`endif"]
+    return lines
+
+
+def render(accelerator: Accelerator, chain: Chain, *, entry: int = 0) -> str:
+    """The module `chain.name`: clk, rst, s_*, m_*; every transfer of a tapped stream is reported.
+
+    Args:
+        accelerator: numbers the taps.
+        chain: `fifos[i]` words of FIFO behind node i; 0 leaves the FIFO out.
+        entry: words of a FIFO before the first node; 0: none.
+    """
+    assert len(chain.fifos) == len(chain.nodes), f"{chain.name}: a FIFO depth for every node"
+    mine = [t for t in taps(accelerator) if t.chain == chain.name]
+    body: list[str] = []
+    wires: list[str] = []
+    tapped: list[tuple[Tap, str]] = [(mine[0], "s")]
+    source = "s"
+    if entry and chain.nodes:
+        wires += _declare("entry", chain.input.width)
+        ports = _ports("s", "entry", last=False) + ",\n      .count()"
+        body.append(
+            _instance("ex_fifo", "entry", {"WIDTH": chain.input.width, "DEPTH": entry}, ports)
+        )
+        source = "entry"
+    for i, node in enumerate(chain.nodes):
+        final = i + 1 == len(chain.nodes)
+        depth = chain.fifos[i]
+        direct = final and not depth
+        given = "m" if direct else node.name
+        if not direct:
+            wires += _declare(node.name, node.output.width)
+        body.append(
+            _instance(
+                module_of(node), node.name, parameters_of(node), _ports(source, given, last=False)
+            )
+        )
+        tapped.append((mine[i + 1], given))
+        source = given
+        if depth:
+            queued = "m" if final else f"{node.name}_q"
+            if not final:
+                wires += _declare(queued, node.output.width)
+            ports = _ports(source, queued, last=False) + ","
+            body.append(
+                _instance(
+                    "ex_fifo",
+                    f"{node.name}_fifo",
+                    {"WIDTH": node.output.width, "DEPTH": depth},
+                    ports + "\n      .count()",
+                )
+            )
+            source = queued
+    if not chain.nodes:
+        body += [
+            "  assign m_valid = s_valid;",
+            "  assign m_data = s_data;",
+            "  assign s_ready = m_ready;",
+        ]
+    lines = [
+        "// Generated by `exeunt compile`; do not edit.",
+        f"// {chain.name}: {_describe(chain.input)}",
+        f"//   -> {_describe(chain.output)}.",
+        "// Valid never waits for ready; after rst it is empty and waits for a frame's first beat.",
+        "`default_nettype none",
+        "",
+        f"module {chain.name} (",
+        "    input  wire clk,",
+        "    input  wire rst,",
+        "    input  wire s_valid,",
+        "    output wire s_ready,",
+        f"    input  wire [{chain.input.width - 1}:0] s_data,",
+        "    output wire m_valid,",
+        "    input  wire m_ready,",
+        f"    output wire [{chain.output.width - 1}:0] m_data",
+        ");",
+    ]
+    if not chain.nodes:
+        lines.append("  wire unused = clk & rst;")
+    lines += [*wires, "", "\n\n".join(body), ""]
+    lines += _tap_block(tapped, tap_bits(accelerator))
+    lines += ["", "endmodule", "", "`default_nettype wire", ""]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""The command line: commands, steps, what must be done again, screen, doctor."""

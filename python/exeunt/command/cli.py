@@ -1,0 +1,385 @@
+"""The command line: one command a step; heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from exeunt.config.methods import METHODS
+from exeunt.errors import CheckFailed, ExeuntError, InputError
+
+if TYPE_CHECKING:
+    from exeunt.command.run import Context
+
+F = TypeVar("F", bound=Callable[..., Any])
+DATASETS = ("mnist", "fashion-mnist", "cifar10")
+
+
+class _Group(click.Group):
+    """Names the nearest step when there is no such step."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            known = self.list_commands(ctx)
+            near = difflib.get_close_matches(args[0], known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else "see exeunt --help"
+            raise InputError(f"step must be one of {', '.join(known)}, got {args[0]!r}: {hint}")
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the pipeline, not of the alphabet."""
+        return list(self.commands)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="exeunt", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Early-exit CNNs from PyTorch to RTL that answers like its reference.
+
+    CONFIG is a shipped config (digits, mnist, cifar10) or a TOML
+    file. Exit codes: 0 good, 1 a check failed,
+    2 the input is wrong, 3 a tool is missing or failed.
+    """
+
+
+def _options(function: F) -> F:
+    """CONFIG, --out, --data and --debug, which every step has."""
+    for decorate in (
+        click.option("--debug", is_flag=True, help="Show tracebacks and all tool output."),
+        click.option("--data", default="data", show_default=True, help="Folder with datasets."),
+        click.option("--out", default=None, help="Run folder.  [default: build/<name>]"),
+        click.argument("config", default="digits"),
+    ):
+        function = decorate(function)
+    return function
+
+
+def _context(config: str, out: str | None, data: str) -> Context:
+    from exeunt.command import run
+    from exeunt.config import tree
+
+    loaded = tree.load(config)
+    run_dir = Path(out) if out else run.default_out(loaded)
+    return run.Context(loaded, run_dir, Path(data))
+
+
+def _one(name: str, config: str, out: str | None, data: str, debug: bool, **options: Any) -> Path:
+    """Do one step with its progress bar; `options` are arguments that it alone has."""
+    from exeunt.command import run
+
+    context = dataclasses.replace(_context(config, out, data), options=options)
+    with _log(context, debug) as shown, shown.showing():
+        run.run_step(name, context, announce=shown.announce)
+    return context.run_dir
+
+
+def _log(context: Context, debug: bool) -> Any:
+    from exeunt.command import run, screen
+
+    if debug:
+        return screen.captured(None)
+    with run.locked(context.run_dir):  # refuse a foreign or used folder before writing a log there
+        return screen.captured(context.run_dir / screen.LOG)
+
+
+@cli.command("run")
+@_options
+def run_(config: str, out: str | None, data: str, debug: bool) -> None:
+    """All steps whose inputs have changed, then the figures."""
+    from exeunt.command import run, screen
+    from exeunt.report import store
+
+    context = _context(config, out, data)
+    failure: CheckFailed | None = None
+    with _log(context, debug) as shown, shown.showing():
+        try:
+            run.run_all(context, announce=shown.announce)
+        except CheckFailed as error:
+            failure = error
+    console = screen.Screen(sys.stdout).console
+    found = store.read(context.run_dir)
+    for table in screen.summary(found, run.seconds(context.run_dir)):
+        console.print(table)
+    for warning in screen.warnings(found):
+        console.print(f"warning: {warning}", markup=False)
+    console.print(f"report: {context.run_dir / store.HTML}", markup=False)
+    if failure is not None:
+        raise failure
+
+
+@cli.command()
+@click.argument("dataset", default="mnist")
+@click.option("--data", default="data", show_default=True, help="Folder to put it into.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def fetch(dataset: str, data: str, debug: bool) -> None:
+    """Download mnist, fashion-mnist or cifar10, with checksums."""
+    del debug
+    from exeunt.quant.data.fetch import fetch as work
+
+    work(dataset, Path(data))
+    click.echo(f"{dataset} is in {Path(data) / dataset}")
+
+
+def _step(name: str, text: str) -> None:
+    @_options
+    def command(config: str, out: str | None, data: str, debug: bool) -> None:
+        _one(name, config, out, data, debug)
+
+    command.__doc__ = text
+    cli.command(name)(command)
+
+
+_step("train", "Train the network and all its exits; resumes an interrupted training.")
+
+
+@cli.command()
+@_options
+@click.option("--compare", is_flag=True, help="Criteria side by side over seeds, for the report.")
+@click.option("--choose", is_flag=True, help="Try settings of each criterion on validation images.")
+def compress(
+    config: str, out: str | None, data: str, debug: bool, compare: bool, choose: bool
+) -> None:
+    """Make the network smaller, as the config's [compress] says; resumes."""
+    run_dir = _one(
+        "compress", config, out, data, debug, compare=compare or None, choose=choose or None
+    )
+    if choose:
+        click.echo(run_dir / "compare" / "choice.json")
+    if compare:
+        from exeunt.command import run
+        from exeunt.report import document, store
+        from exeunt.report.compression import lines
+
+        with run.locked(run_dir):
+            click.echo(document.write(run_dir))
+        for line in lines(store.read(run_dir)):
+            click.echo(line)
+
+
+_step("calibrate", "Choose the exit thresholds, in the integers that the hardware sees.")
+
+
+@cli.command()
+@_options
+@click.argument("images", nargs=-1)
+@click.option("--method", type=click.Choice(METHODS), help="Instead of explain.method.")
+@click.option("--resize", is_flag=True, help="Scale images that do not fit the network.")
+@click.option(
+    "--quantus", is_flag=True, help="Measure the maps by Quantus too, as explain.quantus."
+)
+def explain(
+    config: str,
+    out: str | None,
+    data: str,
+    debug: bool,
+    images: tuple[str, ...],
+    method: str | None,
+    resize: bool,
+    quantus: bool,
+) -> None:
+    """Draw what the answers rest on, for test images or your own IMAGES."""
+    if config.lower().endswith((".png", ".jpg", ".jpeg")):
+        config, images = "digits", (config, *images)
+    from exeunt.command import run
+
+    context = dataclasses.replace(
+        _context(config, out, data), options={"images": images or None, "resize": resize or None}
+    )
+    if images and quantus:
+        raise InputError(
+            f"--quantus must have test images to measure, got {len(images)} of your own: leave "
+            "the flag or the images out"
+        )
+    given = {**({"method": method} if method else {}), **({"quantus": True} if quantus else {})}
+    if given:
+        section = context.config.explain.model_copy(update=given)
+        changed = context.config.model_copy(update={"explain": section})
+        context = dataclasses.replace(context, config=changed)
+    with _log(context, debug) as shown, shown.showing():
+        run.run_step("explain", context, announce=shown.announce)
+    page = "explained/index.html" if images else "explain"
+    click.echo(context.run_dir / page)
+
+
+_step("export", "Export to one QONNX file with one output per exit.")
+_step("compile", "From QONNX to RTL, exit by exit, with FINN as the compiler.")
+
+
+@cli.command()
+@_options
+@click.option("--waves", type=click.Choice(["vcd", "fst"]), help="Write waves of one frame.")
+@click.option("--frame", type=click.IntRange(min=0), help="The frame.  [default: the first]")
+def simulate(
+    config: str, out: str | None, data: str, debug: bool, waves: str | None, frame: int | None
+) -> None:
+    """Run the test images through the RTL and compare every answer."""
+    run_dir = _one("simulate", config, out, data, debug, waves=waves or "", frame=frame)
+    if waves or frame is not None:
+        click.echo(run_dir / "waves" / f"frame{frame or 0}.{waves or 'vcd'}")
+
+
+_step("synth", "Count LUT, FF, DSP and BRAM with Yosys.")
+
+
+@cli.command()
+@_options
+@click.option("--board", default="", help="A board's name, or the folder of your own board.")
+def bitstream(config: str, out: str | None, data: str, debug: bool, board: str) -> None:
+    """Make the bitstream for a board; without its tools, the project for them."""
+    from exeunt.boards import targets
+    from exeunt.config import tree
+    from exeunt.report import store
+
+    name = targets.load(board or tree.load(config).bitstream.board).name
+    run_dir = _one(f"bitstream:{name}", config, out, data, debug, board=board)
+    made = next(e for e in store.read(run_dir)["synthesis"] if e.get("board") == name)
+    if made["bitstream"] is not None:
+        click.echo(run_dir / made["bitstream"])
+    elif made.get("next"):
+        click.echo(made["next"])
+
+
+@cli.command()
+@_options
+@click.option("--board", default="", help="A board's name, or the folder of your own board.")
+@click.option("--archive", default="", help="The file.  [default: <run>/deploy/<name>-<board>.zip]")
+@click.option("--images", type=click.IntRange(min=0), help="Test images, 0: all.  [default: 1000]")
+def deploy(
+    config: str,
+    out: str | None,
+    data: str,
+    debug: bool,
+    board: str,
+    archive: str,
+    images: int | None,
+) -> None:
+    """Pack driver, network, vectors, notebook and bitstream for a board."""
+    from exeunt.boards import targets
+    from exeunt.config import tree
+    from exeunt.deploy import step
+    from exeunt.report import store
+
+    loaded = tree.load(config)
+    name = targets.load(board or loaded.bitstream.board).name
+    given = {"board": board or loaded.bitstream.board, "archive_path": archive, "images": images}
+    run_dir = _one(f"deploy:{name}", config, out, data, debug, **given)
+    made = next(e for e in store.read(run_dir)["deploy"] if e["board"] == name)
+    click.echo(step.path_of(loaded, run_dir, name, archive))
+    if made["bitstream"] is None:
+        click.echo(f"there is no bitstream in it: `exeunt bitstream --board {name}` makes one")
+
+
+@cli.command()
+@_options
+@click.option("--board", default="", help="A board that is connected, or on which this runs.")
+@click.option("--simulated", is_flag=True, help="The RTL under Verilator; times in cycles.")
+@click.option("--modelled", is_flag=True, help="The references in its place; times in cycles.")
+@click.option("--port", default="", help="Serial port of the board.")
+@click.option("--from", "file", default="", help="What bench.py wrote on the board.")
+@click.option("--images", type=click.IntRange(min=0), default=0, help="Test images, 0: all.")
+@click.option("--repeats", type=click.IntRange(min=1), default=3, help="Passes; the median counts.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=2.0, help="A power reading.")
+@click.option("--sweep/--no-sweep", default=True, help="Along the calibration curve.")
+@click.option("--energy/--no-energy", default=None, help="Fail without it, or leave it out.")
+@click.option("--watts", type=float, help="Under load, from an external meter.")
+@click.option("--idle-watts", type=float, help="Idle, from an external meter.")
+@click.option("--threads", type=click.IntRange(min=0), default=0, help="Of onnxruntime, 0: all.")
+def bench(
+    config: str,
+    out: str | None,
+    data: str,
+    debug: bool,
+    board: str,
+    simulated: bool,
+    modelled: bool,
+    **options: Any,
+) -> None:
+    """Images a second, latency and energy, against the same network on this processor."""
+    from exeunt.bench import step
+    from exeunt.command import run
+    from exeunt.report import document
+
+    name = step.chosen(board, simulated, modelled)
+    run_dir = _one(f"bench:{name}", config, out, data, debug, board=board or name, **options)
+    click.echo(step.told(run_dir, name))
+    with run.locked(run_dir):
+        click.echo(document.write(run_dir))
+
+
+@cli.command("report")
+@_options
+def report_(config: str, out: str | None, data: str, debug: bool) -> None:
+    """Write report.html from what the other steps left."""
+    del debug
+    from exeunt.command import run
+    from exeunt.report import document, store
+
+    context = _context(config, out, data)
+    if not (context.run_dir / store.JSON).exists():
+        raise InputError(
+            f"run folder {context.run_dir} must have a {store.JSON}, got none: "
+            f"do `exeunt run {config}` first"
+        )
+    with run.locked(context.run_dir):
+        document.write(context.run_dir)
+    click.echo(context.run_dir / store.HTML)
+
+
+@cli.command()
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def doctor(debug: bool) -> None:
+    """Which tools were found, what each enables, and how to get those that are missing."""
+    del debug
+    from exeunt.command import doctor as doctor_module
+
+    doctor_module.show(sys.stdout)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point: runs the command line and exits with its code."""
+    arguments = sys.argv[1:] if args is None else args
+    sys.exit(_guarded(arguments))
+
+
+def _guarded(arguments: list[str]) -> int:
+    debug = "--debug" in arguments
+    try:
+        cli.main(args=arguments or ["--help"], prog_name="exeunt", standalone_mode=False)
+    except ExeuntError as error:
+        if debug:
+            traceback.print_exc()
+        click.echo(f"exeunt: {error}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        if debug:
+            traceback.print_exc()
+        message = error.format_message().rstrip(".")
+        click.echo(f"exeunt: {message[:1].lower()}{message[1:]}: see exeunt --help", err=True)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("exeunt: interrupted: the same command goes on from here", err=True)
+        return 130
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        kind, text = type(error).__name__, " ".join(str(error).split())[:200]
+        click.echo(
+            f"exeunt: this should not have happened ({kind}: {text}): "
+            "add --debug for the traceback and report it",
+            err=True,
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,334 @@
+"""The pipeline: what must be done and what can be skipped, and who owns the folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from exeunt.command.steps import NAMES, STEPS, Context, Step, step_of
+from exeunt.errors import CheckFailed, InputError
+from exeunt.progress import Progress, silent
+from exeunt.report import document, store
+
+if TYPE_CHECKING:
+    from exeunt.config.tree import Config
+
+STATE = ".state.json"
+LOCK = ".lock"
+CONFIG = "config.toml"
+_CHUNK = 1 << 20
+
+
+def default_out(config: Config) -> Path:
+    """The run folder when none is named: build/<name>."""
+    return Path("build") / config.name
+
+
+def digest(path: Path) -> str | None:
+    """Hex SHA-256 of a file, or of the names and contents of all files in a folder; None: absent.
+
+    Hidden files do not count: they are half-written ones and caches.
+    """
+    if path.is_dir():
+        total = hashlib.sha256()
+        for file in sorted(p for p in path.rglob("*") if p.is_file()):
+            name = file.relative_to(path).as_posix()
+            if not any(part.startswith(".") for part in name.split("/")):
+                total.update(f"{name}\0{digest(file)}\n".encode())
+        return total.hexdigest()
+    if not path.is_file():
+        return None
+    total = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            total.update(chunk)
+    return total.hexdigest()
+
+
+def fingerprint(step: Step, config: Config, run_dir: Path) -> str:
+    """Hex SHA-256 of everything the outcome of `step` depends on.
+
+    That is its config sections, the files it reads, a user's own files named in the config, and
+    the release of Exeunt.
+    """
+    from exeunt import __version__
+    from exeunt.config import tree
+
+    data: dict[str, Any] = {
+        "version": __version__,
+        "config": tree.hash_of(config, *step.sections),
+        "inputs": {name: digest(run_dir / name) for name in step.inputs},
+    }
+    if "model" in step.sections and config.model.file is not None:
+        data["model"] = digest(config.model.file)
+    if "compile" in step.sections and config.compile.folding:
+        data["folding"] = digest(Path(config.compile.folding))
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Own `run_dir` (made when absent) until the end of the block.
+
+    Raises:
+        InputError: another process owns it, it cannot be written, or it is somebody else's folder.
+    """
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        strangers = sorted(p.name for p in run_dir.iterdir())
+        if strangers and not any((run_dir / n).exists() for n in (STATE, LOCK)):
+            raise InputError(
+                f"run folder {run_dir} must be empty or made by exeunt, got one with "
+                f"{strangers[0]!r} in it: choose another --out"
+            )
+        handle = (run_dir / LOCK).open("a+")
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(
+            f"run folder {run_dir} must be a folder, got a file: choose another --out"
+        ) from None
+    except PermissionError:
+        raise InputError(
+            f"run folder {run_dir} must be writable, got permission denied: choose another --out"
+        ) from None
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            owner = handle.read().strip() or "unknown"
+            raise InputError(
+                f"run folder {run_dir} must be free, got one in use by process {owner}: "
+                "wait for it or choose another --out"
+            ) from None
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        try:
+            yield
+        finally:
+            handle.truncate(0)
+
+
+class State:
+    """What has been done in a run folder: per step its fingerprint and the hash of its outputs."""
+
+    def __init__(self, run_dir: Path) -> None:
+        """Read the state of `run_dir`, empty when there is none."""
+        self.run_dir = run_dir
+        self.path = run_dir / STATE
+        self.running: str | None = None
+        self.steps: dict[str, dict[str, Any]] = {}
+        if self.path.exists():
+            try:
+                data = json.loads(self.path.read_text(encoding="utf-8"))
+                self.running, self.steps = data["running"], data["steps"]
+            except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+                raise InputError(
+                    f"state {self.path} must be what exeunt wrote, got something else: "
+                    "delete it to do all steps again"
+                ) from None
+
+    def save(self) -> None:
+        """Write the state whole or not at all."""
+        data = {"schema": 1, "running": self.running, "steps": self.steps}
+        store.write_text(self.path, json.dumps(data, indent=2, sort_keys=True) + "\n")
+
+    def begin(self, step: Step) -> None:
+        """Note that the outputs of `step` are about to change."""
+        self.steps.pop(step.name, None)
+        self.running = step.name
+        self.save()
+
+    def end(self, step: Step, inputs: str, seconds: float) -> None:
+        """Note that `step` is done: with which inputs, and what it left."""
+        outputs = {name: digest(self.run_dir / name) for name in (*step.outputs, *step.may)}
+        absent = [name for name in step.outputs if outputs[name] is None]
+        assert not absent, f"step {step.name} left no {absent[0]}"
+        self.steps[step.name] = {
+            "inputs": inputs,
+            "outputs": outputs,
+            "seconds": round(seconds, 2),
+        }
+        self.running = None
+        self.save()
+
+    def done(self, step: Step, inputs: str) -> bool:
+        """Whether `step` need not run again.
+
+        Raises:
+            InputError: an output of it was changed by hand since.
+        """
+        entry = self.steps.get(step.name)
+        if entry is None or entry["inputs"] != inputs:
+            return False
+        for name in (*step.outputs, *step.may):
+            found, wrote = digest(self.run_dir / name), entry["outputs"].get(name)
+            if found is None and wrote is not None:
+                return False
+            if found != wrote:
+                raise InputError(
+                    f"run folder {self.run_dir}: {name} must be as `exeunt {step.name}` wrote it, "
+                    f"got other contents: put it back, or make it again with `exeunt {step.name}`"
+                )
+        return True
+
+
+def _prepare(context: Context) -> State:
+    from exeunt.config import tree
+
+    state = State(context.run_dir)
+    if not state.path.exists():
+        state.save()
+    store.write_text(context.run_dir / CONFIG, tree.to_toml(context.config))
+    store.update(
+        context.run_dir,
+        {"config_hash": tree.hash_of(context.config), "name": context.config.name},
+    )
+    return state
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _forget(step: Step, context: Context, state: State) -> None:
+    """Remove what a step left that this config has nothing to do for."""
+    if state.steps.pop(step.name, None) is not None or state.running == step.name:
+        state.running = None
+        state.save()
+        store.discard(context.run_dir, step.reports)
+        for name in step.may:
+            _remove(context.run_dir / name)
+
+
+def _execute(step: Step, context: Context, state: State) -> None:
+    started = time.monotonic()
+    inputs = fingerprint(step, context.config, context.run_dir)
+    state.begin(step)
+    store.discard(context.run_dir, step.reports)
+    for name in step.may:  # what this config does not make must not stay from another
+        _remove(context.run_dir / name)
+    step(context)
+    state.end(step, inputs, time.monotonic() - started)
+    # what later steps left from other inputs is no longer true of this network
+    later = NAMES[NAMES.index(step.name.partition(":")[0]) + 1 :]
+    for name, entry in list(state.steps.items()):
+        if name.partition(":")[0] not in later:
+            continue
+        other = step_of(name)
+        if entry["inputs"] != fingerprint(other, context.config, context.run_dir):
+            store.discard(context.run_dir, other.reports)
+            del state.steps[name]
+    state.save()
+
+
+def _check_ready(step: Step, context: Context, state: State) -> None:
+    """Refuse to start `step` on inputs that are absent, half-written or of another config."""
+    for name in step.inputs:
+        maker = next((s for s in STEPS if name in s.outputs), None)
+        if maker is None:
+            continue
+        if state.running == maker.name:
+            raise InputError(
+                f"run folder {context.run_dir} must have a finished `exeunt {maker.name}`, got one "
+                f"that was interrupted: do `exeunt {maker.name}` again"
+            )
+        if not (context.run_dir / name).exists():
+            raise InputError(
+                f"`exeunt {step.name.partition(':')[0]}` must find {name} in {context.run_dir}, "
+                f"got no such file: do `exeunt {maker.name}` first"
+            )
+        inputs = fingerprint(maker, context.config, context.run_dir)
+        entry = state.steps.get(maker.name)
+        if entry is not None and entry["inputs"] != inputs:
+            raise InputError(
+                f"{name} in {context.run_dir} must come from this config, got one made with "
+                f"another: do `exeunt {maker.name}` again or choose another --out"
+            )
+
+
+Announce = Callable[[Step, str], Progress]
+
+
+def _quiet(step: Step, what: str) -> Progress:
+    del step, what
+    return silent
+
+
+def run_step(name: str, context: Context, *, announce: Announce = _quiet) -> None:
+    """Do one step, whether or not it has been done before; `bitstream:zcu104` is one for a board.
+
+    `announce(step, "start" | "done")` is told of it and gives the progress for the step.
+
+    Raises:
+        InputError: the folder is in use, or an input is absent, half-written or stale.
+        CheckFailed: a check in the step does not hold.
+        ToolError: a tool is missing or failed.
+    """
+    step = step_of(name)
+    with locked(context.run_dir):
+        state = _prepare(context)
+        _check_ready(step, context, state)
+        context = dataclasses.replace(context, progress=announce(step, "start"))
+        if not step.variants and any(value not in ("", None) for value in context.options.values()):
+            step(context)  # a closer look, which leaves the step's results as they are
+        else:
+            _execute(step, context, state)
+        announce(step, "done")
+
+
+def run_all(context: Context, *, announce: Announce = _quiet) -> tuple[str, ...]:
+    """Do all steps whose inputs have changed; the names of those that were done.
+
+    An interrupted run goes on where it stopped. A failed check does not keep the report from being
+    written; it is raised behind it.
+
+    Raises:
+        InputError: the folder is in use, or something in it was changed by hand.
+        CheckFailed: a check in a step does not hold.
+        ToolError: a tool is missing or failed.
+    """
+    did = []
+    failure: CheckFailed | None = None
+    with locked(context.run_dir):
+        state = _prepare(context)
+        for step in STEPS:
+            if not step.always:
+                continue
+            if not step.wanted(context.config):
+                _forget(step, context, state)
+                continue
+            if state.done(step, fingerprint(step, context.config, context.run_dir)):
+                announce(step, "skip")
+                continue
+            progress = announce(step, "again" if state.running == step.name else "start")
+            try:
+                _execute(step, dataclasses.replace(context, progress=progress), state)
+            except CheckFailed as error:
+                failure = error
+                announce(step, "failed")
+                break
+            did.append(step.name)
+            announce(step, "done")
+        document.write(context.run_dir)
+    if failure is not None:
+        raise failure
+    return tuple(did)
+
+
+def seconds(run_dir: Path) -> Mapping[str, float]:
+    """How long each step took when it was last done."""
+    done = State(run_dir).steps
+    return {name: done[name]["seconds"] for name in NAMES if name in done}

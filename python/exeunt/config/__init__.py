@@ -1,0 +1,1 @@
+"""The config: one TOML file, one frozen tree; the shipped ones."""

@@ -1,0 +1,512 @@
+"""The config: one TOML file, one frozen tree; unknown keys and impossible values are refused.
+
+Importing this module imports pydantic (a tenth of a second), so the command line does it late.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
+
+from exeunt.config import compress as passes
+from exeunt.config.compress import Compress
+from exeunt.config.methods import Method
+from exeunt.config.section import Section as _Section
+from exeunt.errors import InputError
+
+MAX_EXITS = 8
+Bits = Annotated[int, Field(ge=2, le=8)]
+Positive = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Conv(_Section):
+    """Convolution to `conv` channels, batch norm, quantized ReLU of `activation_bits`."""
+
+    conv: Positive
+    kernel: Positive = 3
+    stride: Positive = 1
+    padding: Natural = 0
+    weight_bits: Bits | None = None
+    activation_bits: Bits | None = None
+
+
+class Pool(_Section):
+    """Max or average pool over `size` x `size` (in a head also "global"); stride = size if unset.
+
+    `activation_bits` requantizes the average of an average pool; None keeps the model's width.
+    """
+
+    pool: Literal["max", "average"]
+    size: Positive | Literal["global"] = 2
+    stride: Positive | None = None
+    padding: Natural = 0
+    activation_bits: Bits | None = None
+
+
+class Linear(_Section):
+    """Fully connected layer to `linear` features; all but the last are followed by a ReLU."""
+
+    linear: Positive
+    weight_bits: Bits | None = None
+    activation_bits: Bits | None = None
+
+
+_LAYERS = ("conv", "pool", "linear")
+_TAGS = {"blocks": _LAYERS, "head": _LAYERS, "passes": passes.KINDS}  # in locations, no keys
+
+
+def _layer_kind(value: Any) -> str | None:
+    """Which of the three layers a table describes: the one whose key it has."""
+    if isinstance(value, Mapping):
+        return next((k for k in _LAYERS if k in value), None)
+    return type(value).__name__.lower() if isinstance(value, Conv | Pool | Linear) else None
+
+
+Block = Annotated[
+    Annotated[Conv, Tag("conv")] | Annotated[Pool, Tag("pool")], Discriminator(_layer_kind)
+]
+HeadLayer = Annotated[
+    Annotated[Pool, Tag("pool")] | Annotated[Linear, Tag("linear")], Discriminator(_layer_kind)
+]
+
+
+class Stage(_Section):
+    """The blocks between two exits, and the head that sits behind them."""
+
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
+    head: tuple[HeadLayer, ...] = ()
+
+
+class Data(_Section):
+    """Which images: `dataset` is a shipped name or a folder or zip under `--data`.
+
+    `validation`, `test`: images as an integer, or a fraction; `test` only where the set has no
+    test images of its own.
+    """
+
+    dataset: Annotated[str, Field(min_length=1)]
+    format: Literal["digits", "idx", "cifar", "folder", "zip"] | None = None
+    validation: Positive | Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
+    test: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    seed: Natural = 0
+
+
+class Model(_Section):
+    """The network: `source` "config" (the stages), "python:file.py:Class" or "qonnx:model.onnx".
+
+    `input` is (H, W, C) of the unsigned 8-bit images.
+    """
+
+    source: str = "config"
+    input: tuple[Positive, Positive, Positive]
+    classes: Annotated[int, Field(ge=2, le=65535)]
+    weight_bits: Bits = 4
+    activation_bits: Bits = 4
+    stages: Annotated[tuple[Stage, ...], Field(max_length=MAX_EXITS)] = ()
+
+    @property
+    def kind(self) -> str:
+        """What `source` begins with: "config", "python" or "qonnx"."""
+        return self.source.partition(":")[0]
+
+    @property
+    def file(self) -> Path | None:
+        """The user's Python or QONNX file, None for a network described here."""
+        parts = self.source.split(":")
+        if self.kind == "python":
+            return Path(":".join(parts[1:-1]))
+        return Path(":".join(parts[1:])) if self.kind == "qonnx" else None
+
+    def head(self, index: int) -> tuple[Pool | Linear, ...]:
+        """Head `index` with its last linear layer, which has `classes` outputs.
+
+        It may be left out of the config: it is put behind a head that does not end in one.
+        """
+        layers = self.stages[index].head
+        if layers and isinstance(layers[-1], Linear) and layers[-1].linear == self.classes:
+            return layers
+        return (*layers, Linear(linear=self.classes))
+
+    @model_validator(mode="after")
+    def _check(self) -> Model:
+        if self.kind not in ("config", "python", "qonnx"):
+            raise ValueError(
+                'source must be "config", "python:file.py:Class" or "qonnx:model.onnx"'
+                f", got {json.dumps(self.source)}"
+            )
+        if self.kind == "python" and (self.source.count(":") < 2 or not self.source[-1].strip(":")):
+            raise ValueError(
+                f'source must read "python:file.py:Class", got {json.dumps(self.source)}'
+            )
+        if self.kind == "qonnx" and str(self.file) in ("", "."):
+            raise ValueError(f'source must read "qonnx:model.onnx", got {json.dumps(self.source)}')
+        if self.kind == "config":
+            if not self.stages:
+                raise ValueError("stages must have 1 to 8 entries, got none")
+            self._check_shapes()
+        elif self.stages:
+            raise ValueError(
+                f"stages must be absent when source is {json.dumps(self.source)}, "
+                f"got {len(self.stages)}"
+            )
+        return self
+
+    def _check_shapes(self) -> None:
+        height, width = self.input[:2]
+        for i, stage in enumerate(self.stages):
+            for j, block in enumerate(stage.blocks):
+                height, width = _after(block, height, width, f"stages[{i}].blocks[{j}]")
+            h, w = height, width
+            for j, layer in enumerate(stage.head):
+                where = f"stages[{i}].head[{j}]"
+                if isinstance(layer, Pool):
+                    if any(isinstance(before, Linear) for before in stage.head[:j]):
+                        raise ValueError(f"{where} must not be a pool behind a linear layer")
+                    h, w = (1, 1) if layer.size == "global" else _after(layer, h, w, where)
+
+
+def _after(layer: Conv | Pool, height: int, width: int, where: str) -> tuple[int, int]:
+    """Height and width behind a convolution or pool; ValueError when nothing would be left."""
+    if isinstance(layer, Conv):
+        size, stride = layer.kernel, layer.stride
+    elif layer.size == "global":
+        raise ValueError(f'{where}.size must be a number in a stage, got "global"')
+    else:
+        size, stride = layer.size, layer.stride or layer.size
+    if layer.padding >= size:
+        raise ValueError(f"{where}.padding must be below the window {size}, got {layer.padding}")
+    h, w = height + 2 * layer.padding, width + 2 * layer.padding
+    if size > h or size > w:
+        raise ValueError(f"{where} must have a window within its {h} x {w} input, got {size}")
+    return (h - size) // stride + 1, (w - size) // stride + 1
+
+
+class Train(_Section):
+    """Joint training of all exits; `exit_weights` weigh their losses (default: equal)."""
+
+    epochs: Positive = 30
+    batch: Positive = 64
+    learning_rate: Annotated[float, Field(gt=0.0)] = 0.005
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0001
+    seed: Natural = 0
+    exit_weights: tuple[Annotated[float, Field(gt=0.0)], ...] | None = None
+    distill: Annotated[float, Field(ge=0.0)] = 0.5
+    shift: Natural = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class Calibrate(_Section):
+    """Exit thresholds: `drop` is the accuracy (fraction) that leaving early may cost."""
+
+    criterion: Literal["margin"] = "margin"
+    drop: Fraction = 0.002
+
+
+class Explain(_Section):
+    """What `exeunt explain` draws and measures, see `exeunt.quant.attribution`.
+
+    `shown`: test images with heat maps; `measured`: test images for the faithfulness (0: none);
+    `quantus`: whether the package quantus, which must be there then, adds its figures.
+    """
+
+    method: Method = "deeplift"
+    reference: Literal["zeros", "mean", "blurred"] = "mean"
+    shown: Positive = 12
+    measured: Natural = 64
+    quantus: bool = False
+
+
+class Compile(_Section):
+    """From QONNX to RTL: kernels, clock, folding target and the sizes of the controller.
+
+    `kernels` "exeunt" are ours, "finn" FINN's RTL; "vitis" makes FINN's own IPs of every segment
+    and head for the device `finn_part` beside ours, with Vitis HLS and Vivado.
+    """
+
+    kernels: Literal["exeunt", "finn", "vitis"] = "exeunt"
+    clock_mhz: Annotated[float, Field(gt=0.0)] = 100.0
+    target_cycles: Positive = 1024
+    headroom: Annotated[float, Field(ge=1.0)] = 1.5
+    folding: str | None = None
+    buffer_frames: Annotated[int, Field(ge=1, le=64)] = 4
+    in_flight: Annotated[int, Field(ge=1, le=256)] = 16
+    baseline: bool = True
+    finn_part: Annotated[str, Field(min_length=1)] = "xc7z020clg400-1"
+
+
+class Simulate(_Section):
+    """Bulk simulation: `images` of the test set (0: all) on `processes` (0: one per core)."""
+
+    images: Natural = 0
+    processes: Natural = 0
+
+
+class Synth(_Section):
+    """Which families `exeunt synth` takes the design to."""
+
+    targets: Annotated[tuple[Literal["xc7", "xcup", "ecp5"], ...], Field(min_length=1)] = (
+        "xc7",
+        "xcup",
+        "ecp5",
+    )
+
+
+class Bitstream(_Section):
+    """Which board `exeunt bitstream` builds for, and another clock than the board's own."""
+
+    board: str = ""
+    clock_mhz: Annotated[float, Field(gt=0.0, le=1000.0)] | None = None
+
+
+class Config(_Section):
+    """A whole config file; see `exeunt/config/shipped/` for complete ones."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    data: Data
+    model: Model
+    train: Train = Train()
+    compress: Compress | None = None
+    calibrate: Calibrate = Calibrate()
+    explain: Explain = Explain()
+    compile: Compile = Compile()
+    simulate: Simulate = Simulate()
+    synth: Synth = Synth()
+    bitstream: Bitstream = Bitstream()
+
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        weights = self.train.exit_weights
+        if weights is not None and self.model.stages and len(weights) != len(self.model.stages):
+            raise ValueError(
+                f"train.exit_weights must have one entry for each of {len(self.model.stages)} "
+                f"exits, got {len(weights)}"
+            )
+        if self.compress is not None and self.model.kind == "qonnx":
+            raise ValueError(
+                "compress must be absent when model.source is a QONNX file, got one with "
+                f"{len(self.compress.passes)} passes"
+            )
+        return self
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the configs that come with the package, sorted."""
+    folder = resources.files("exeunt.config.shipped")
+    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
+
+
+def load(name_or_path: str | Path) -> Config:
+    """The config of that shipped name, or in that TOML file.
+
+    Relative paths to a user's files (`model.source`, `compile.folding`) count from the folder of
+    the config and are made absolute.
+
+    Raises:
+        InputError: no such config, not TOML, an unknown key or an impossible value.
+    """
+    text = str(name_or_path)
+    if text in shipped():
+        source = resources.files("exeunt.config.shipped").joinpath(f"{text}.toml")
+        return parse(source.read_text(encoding="utf-8"), where=text)
+    path = Path(name_or_path)
+    if not path.is_file():
+        known = ", ".join(shipped())
+        raise InputError(
+            f"config {text!r} must be a shipped name ({known}) or a TOML file, got no such file: "
+            f"check the path{_did_you_mean(text, shipped())}"
+        )
+    try:
+        content = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"config {text} must be UTF-8 text, got byte {error.object[error.start]:#04x} at "
+            f"offset {error.start}: save it as UTF-8"
+        ) from None
+    return parse(content, where=text, folder=path.resolve().parent)
+
+
+def parse(text: str, *, where: str = "config", folder: Path | None = None) -> Config:
+    """The config in `text`; `where` names it in messages, `folder` anchors its relative paths.
+
+    Raises:
+        InputError: not TOML, an unknown key or an impossible value.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        reason = str(error)
+        raise InputError(
+            f"config {where} must be valid TOML, got {reason[:1].lower()}{reason[1:]}: "
+            "correct that line"
+        ) from None
+    try:
+        return Config.model_validate(_anchor(_tuples(raw), folder))
+    except ValidationError as error:
+        raise InputError(_sentence(error, where)) from None
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_tuples(v) for v in value)
+    return {k: _tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _anchor(raw: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Make the paths to a user's own files absolute."""
+    if folder is None:
+        return raw
+    model, compile_ = raw.get("model"), raw.get("compile")
+    if isinstance(model, dict) and isinstance(model.get("source"), str):
+        kind, colon, rest = model["source"].partition(":")
+        if rest and kind in ("python", "qonnx"):
+            model["source"] = f"{kind}{colon}{folder / rest}"
+    if isinstance(compile_, dict) and isinstance(compile_.get("folding"), str):
+        compile_["folding"] = str(folder / compile_["folding"])
+    return raw
+
+
+def _did_you_mean(word: str, known: tuple[str, ...] | list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f", or did you mean {near[0]!r}?" if near else ""
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    """The keys that the table at `location` may have."""
+    table: type[BaseModel] = Config
+    tags: dict[str, type[BaseModel]] = {"conv": Conv, "pool": Pool, "linear": Linear}
+    for part in location:
+        if isinstance(part, str) and table is Compress and part in passes.TABLES:
+            table = passes.TABLES[part]
+        elif part == "compare" and table is Compress:
+            table = passes.Compare
+        elif part == "stages":
+            table = Stage
+        elif part in ("blocks", "head"):
+            continue
+        elif isinstance(part, str) and table is Stage and part in tags:
+            table = tags[part]
+        elif part in Config.model_fields and table is Config:
+            found = Config.model_fields[part].annotation
+            table = next((t for t in (found, *get_args(found)) if isinstance(t, type)), table)
+    return list(table.model_fields)
+
+
+def _dotted(location: tuple[Any, ...]) -> str:
+    """`model.stages[0].blocks[1].kernel` of pydantic's location, which also carries union tags."""
+    out = ""
+    for i, part in enumerate(location):
+        if isinstance(part, int):
+            out += f"[{part}]"
+        elif i > 1 and isinstance(location[i - 1], int) and part in _TAGS.get(location[i - 2], ()):
+            continue  # the tag of the union, not a key
+        elif part.isidentifier() or not out:
+            out += f".{part}" if out else part
+    return out
+
+
+def _shown(value: Any) -> str:
+    """A value as TOML would write it, shortened."""
+    try:
+        text = _toml(value)
+    except TypeError:
+        text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _sentence(error: ValidationError, where: str) -> str:
+    """The first of pydantic's complaints (an unknown key before others) as one sentence."""
+    found = error.errors(include_url=False)
+    problem = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
+    location, kind = tuple(problem["loc"]), problem["type"]
+    context, value = problem.get("ctx", {}), problem.get("input")
+    key = _dotted(location)
+    if kind == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.0)
+        hint = f"did you mean {near[0]!r}?" if near else "remove it"
+        return f"config {where}: key {key!r} must be a known one, got {location[-1]!r}: {hint}"
+    if kind == "missing":
+        return f"config {where}: key {key!r} must be given, got nothing: add it"
+    if kind == "value_error":
+        return f"config {where}: {key + '.' if key else ''}{context['error']}: change it"
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        if "passes" in location:
+            allowed = f'"kind", one of {", ".join(passes.KINDS)}'
+            return f"config {where}: {key} must have a key {allowed}, got {_shown(value)}: add it"
+        allowed = '"conv" or "pool"' if "blocks" in location else '"pool" or "linear"'
+        return f"config {where}: {key} must have a key {allowed}, got {_shown(value)}: add it"
+    # the members of a union complain one by one: tell all that the value may be
+    same = [e["msg"] for e in found if _dotted(tuple(e["loc"])) == key]
+    rules = " or ".join(dict.fromkeys(_rule(m) for m in same))
+    return f"config {where}: {key} must be {rules}, got {_shown(value)}: change it"
+
+
+def _rule(message: str) -> str:
+    """The rule in a message of pydantic's: "Input should be ..." without its head."""
+    for head, tail in (("Input should be ", ""), ("String should match ", "text that matches ")):
+        if message.startswith(head):
+            message = tail + message[len(head) :]
+    if message.startswith(("Tuple should have", "String should have")):
+        message = "longer: " + message.partition("should have ")[2].partition(" after")[0]
+    for long, short in (
+        ("a valid integer", "an integer"),
+        ("a valid number", "a number"),
+        ("a valid boolean", "true or false"),
+        ("a valid string", "a string"),
+        ("a valid tuple", "a list"),
+        ("greater than or equal to", "at least"),
+        ("less than or equal to", "at most"),
+        ("greater than", "above"),
+        ("less than", "below"),
+    ):
+        message = message.replace(long, short)
+    return message.replace("'", '"')
+
+
+def hash_of(config: Config, *sections: str) -> str:
+    """Hex SHA-256 over the named sections (all of them, without the name, when none is named)."""
+    names = sections or tuple(k for k in Config.model_fields if k != "name")
+    data = {k: config.model_dump(mode="json")[k] for k in names}
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def to_toml(config: Config) -> str:
+    """The resolved config as TOML: every value written out, `parse` gives the same config."""
+    data = config.model_dump(mode="json", exclude_none=True)
+    stages = data["model"].pop("stages", [])
+    lines = [f"name = {_toml(data.pop('name'))}"]
+    for section, values in data.items():
+        lines += ["", f"[{section}]"]
+        lines += [f"{key} = {_toml(value)}" for key, value in values.items()]
+        if section == "model":
+            for stage in stages:
+                lines += ["", "[[model.stages]]"]
+                for key in ("blocks", "head"):
+                    rows = "".join(f"  {_toml(layer)},\n" for layer in stage[key])
+                    lines.append(f"{key} = [\n{rows}]" if rows else f"{key} = []")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
+    raise TypeError(f"{type(value).__name__} has no TOML form")

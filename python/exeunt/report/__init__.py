@@ -1,0 +1,1 @@
+"""report.json and report.html: store, page, one file for each group of sections."""

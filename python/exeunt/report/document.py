@@ -1,0 +1,60 @@
+"""report.html: the list of its sections, and the page that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from exeunt.report import bench, bitstreams, compression, explanation, overview
+from exeunt.report.page import Part, read_json
+from exeunt.report.store import HTML, read, write_text
+
+
+def sections(run_dir: Path, report: Mapping[str, Any]) -> list[Part]:
+    """The sections that there is something to say in, in the order of the page."""
+    manifest = read_json(run_dir / "manifest.json")
+    manifest = manifest if isinstance(manifest, Mapping) else {}
+    found = [
+        overview.exits(report),
+        overview.gallery(run_dir),
+        overview.cost(run_dir),
+        overview.training(run_dir),
+        compression.compression(run_dir, report),
+        explanation.explanation(run_dir),
+        overview.timeline(run_dir),
+        overview.blocks(report, manifest),
+        bitstreams.bitstreams(report),
+        *bench.bench(run_dir, manifest),
+        bench.packages(report),
+        overview.estimates(run_dir),
+        overview.summary(report, manifest),
+        overview.config(run_dir),
+        overview.notes(report),
+    ]
+    return [s for s in found if s]
+
+
+def write(run_dir: Path) -> Path:
+    """Make `run_dir`/report.html, one self-contained page, of what is there; returns its path.
+
+    The same files give the same page.
+
+    Raises:
+        InputError: report.json is not a report.
+    """
+    import jinja2
+
+    run_dir = Path(run_dir)
+    report = read(run_dir)
+    source = resources.files("exeunt.report").joinpath("templates/report.html.j2")
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(source.read_text(encoding="utf-8")).render(
+        name=report.get("name") or run_dir.name,
+        lead=overview.lead(report),
+        tiles=overview.tiles(report),
+        sections=sections(run_dir, report),
+    )
+    write_text(run_dir / HTML, page + "\n")
+    return run_dir / HTML

@@ -1,0 +1,256 @@
+"""The command line: fast, one sentence for an error, the right exit code."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from exeunt.command import cli, run, screen
+from exeunt.errors import CheckFailed, ToolError
+from exeunt.report import store
+
+STEPS = [
+    "run",
+    "fetch",
+    "train",
+    "compress",
+    "calibrate",
+    "explain",
+    "export",
+    "compile",
+    "simulate",
+    "synth",
+    "bitstream",
+    "deploy",
+    "bench",
+    "report",
+    "doctor",
+]
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(list(arguments))
+    return int(caught.value.code or 0)
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Replaces the work of every step; `steps[name]` is what it raises."""
+    raises: dict[str, BaseException] = {}
+
+    def work(step, context):
+        print(f"chatter of {step.name}")
+        if step.name in raises:
+            raise raises[step.name]
+        for name in step.outputs:
+            path = context.run_dir / name
+            (path.mkdir(exist_ok=True) if name in ("rtl", "report") else path.write_text("x"))
+        context.progress(1, 2, "half")
+
+    monkeypatch.setattr(run.Step, "__call__", work)
+    return raises
+
+
+def test_help_lists_exactly_the_steps_that_work():
+    assert list(cli.cli.commands) == STEPS
+
+
+def test_help_is_fast_and_light():
+    code = (
+        "import sys\nfrom exeunt.command import cli\ntry:\n    cli.main(['--help'])\n"
+        "except SystemExit:\n    pass\n"
+        "heavy = {'numpy', 'pydantic', 'torch', 'rich', 'jinja2', 'matplotlib', 'finn', 'qonnx'}\n"
+        "sys.exit(' '.join(sorted(heavy & set(sys.modules))) or 0)\n"
+    )
+    best = 99.0
+    for _ in range(3):
+        started = time.monotonic()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        best = min(best, time.monotonic() - started)
+        assert done.returncode == 0, f"--help imported {done.stderr}"
+    assert best < 1.0, f"exeunt --help took {best:.2f} s"
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_has_help(name, capsys):
+    assert call(name, "--help") == 0
+    assert name in capsys.readouterr().out
+
+
+def test_no_arguments_show_help(capsys):
+    assert call() == 0
+    assert "Usage: exeunt" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["trian"], r"step must be one of run, .*, got 'trian': did you mean 'train'\?"),
+        (["zzz"], r"step must be one of run, .*, got 'zzz': see exeunt --help"),
+        (["simulate", "--waves", "gif"], r"invalid value for '--waves': .*: see exeunt --help"),
+        (["run", "--fast"], r"no such option '?--fast'?.*: see exeunt --help"),
+        (["run", "nosuch"], r"config 'nosuch' must be a shipped name .*: check the path"),
+        (["run", "a", "b"], r"got unexpected extra argument \(b\): see exeunt --help"),
+        (["report", "--out", "nowhere"], r"run folder nowhere must have a report.json, got none"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_2(arguments, sentence, capsys):
+    assert call(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert re.match(rf"exeunt: {sentence}", captured.err), captured.err
+    assert captured.err.count("\n") == 1
+
+
+def test_run_shows_each_step_the_table_and_the_report(steps, tmp_path, capsys):
+    assert call("run", "--out", str(tmp_path / "o")) == 0
+    out = capsys.readouterr().out
+    for text in ("train: Train the network", "simulate: done (half)", "figures", "report.html"):
+        assert text in out
+    assert "chatter" not in out
+    log = (tmp_path / "o" / "log.txt").read_text()
+    assert "chatter of train" in log
+    assert "train: Train the network" in log
+    assert call("run", "--out", str(tmp_path / "o")) == 0
+    assert "compile: nothing has changed" in capsys.readouterr().out
+
+
+def test_failed_check_is_1_and_still_shows_the_table(steps, tmp_path, capsys):
+    steps["simulate"] = CheckFailed("2 answers differ")
+    assert call("run", "--out", str(tmp_path / "o")) == 1
+    captured = capsys.readouterr()
+    assert "figures" in captured.out
+    assert captured.err == "exeunt: 2 answers differ\n"
+    assert (tmp_path / "o" / store.HTML).exists()
+
+
+def test_missing_tool_is_3(steps, tmp_path, capsys):
+    steps["train"] = ToolError("g++ must be on the PATH, got none: install it")
+    assert call("train", "--out", str(tmp_path / "o")) == 3
+    assert capsys.readouterr().err == "exeunt: g++ must be on the PATH, got none: install it\n"
+
+
+def test_own_fault_is_one_sentence_and_the_log_has_the_traceback(steps, tmp_path, capsys):
+    steps["train"] = RuntimeError("a\nb")
+    assert call("train", "--out", str(tmp_path / "o")) == 1
+    err = capsys.readouterr().err
+    assert err == (
+        "exeunt: this should not have happened (RuntimeError: a b): "
+        "add --debug for the traceback and report it\n"
+    )
+    assert "Traceback" in (tmp_path / "o" / "log.txt").read_text()
+
+
+def test_debug_shows_the_traceback_and_the_chatter(steps, tmp_path, capsys):
+    steps["train"] = RuntimeError("a")
+    assert call("train", "--debug", "--out", str(tmp_path / "o")) == 1
+    captured = capsys.readouterr()
+    assert "Traceback" in captured.err
+    assert "chatter of train" in captured.out
+
+
+def test_interrupt_is_130(steps, tmp_path, capsys):
+    steps["train"] = KeyboardInterrupt()
+    assert call("run", "--out", str(tmp_path / "o")) == 130
+    err = capsys.readouterr().err.strip()
+    assert err == "exeunt: interrupted: the same command goes on from here"
+
+
+def test_out_defaults_to_build(steps, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("train") == 0
+    assert (tmp_path / "build" / "digits" / "checkpoint.pt").exists()
+
+
+def test_chatter_of_child_processes_goes_to_the_log(tmp_path):
+    code = (
+        "import os, pathlib, subprocess\nfrom exeunt.command import screen\n"
+        "with screen.captured(pathlib.Path('log.txt')) as shown:\n"
+        "    subprocess.run(['echo', 'from a child'])\n"
+        "    os.write(2, b'from C\\n')\n    shown.console.print('seen')\n"
+        "print('after')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.stdout == "seen\nafter\n"
+    assert done.stderr == ""
+    assert Path(tmp_path / "log.txt").read_text() == "from a child\nfrom C\n"
+
+
+def test_report_command(finished, capsys):
+    (finished / run.LOCK).touch()
+    assert call("report", "--out", str(finished)) == 0
+    assert capsys.readouterr().out.strip() == str(finished / "report.html")
+
+
+def test_module_can_be_run():
+    done = subprocess.run(
+        [sys.executable, "-m", "exeunt.command.cli", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout == "exeunt 0.2.0\n"
+
+
+def test_warnings():
+    def rows(*rates):
+        return [{"index": i, "rate": rate} for i, rate in enumerate(rates)]
+
+    fine = {"accuracy": {"early_exit": 0.97, "quantized_last_exit": 0.975}}
+    assert screen.warnings(fine | {"exits": rows(0.5, 0.2, 0.3)}) == []
+    assert screen.warnings({}) == []
+    worse = {"accuracy": {"early_exit": 0.95, "quantized_last_exit": 0.975}}
+    assert screen.warnings(worse | {"exits": rows(0.5, 0.0, 0.5)}) == [
+        "leaving early costs 2.50 points of accuracy on the test images: lower calibrate.drop or "
+        "take more validation images",
+        "nobody leaves at exit 1: leave it out of the network",
+        "only 50.0% leave before the last exit: give the first stages more to work with, or raise "
+        "calibrate.drop",
+    ]
+
+
+def test_table_of_a_finished_run(finished):
+    stream = io.StringIO()
+    for table in screen.summary(store.read(finished), {"train": 30.2}):
+        Console(file=stream, width=100).print(table)
+    shown = stream.getvalue()
+    for text in ("97.50%", "60.00%", "multiplications saved", "62.00%", "2.03 x", "train 30"):
+        assert text in shown, text
+    assert "3,920 LUT, 1,960 FF, 0 DSP, 8 BRAM18" in shown
+
+
+def test_explain_takes_images_and_a_method(monkeypatch, tmp_path, capsys):
+    seen = []
+
+    def work(step, context):
+        section = context.config.explain
+        seen.append((step.name, section.method, section.quantus, dict(context.options)))
+        for name in step.outputs:
+            (context.run_dir / name).write_text("x")
+
+    monkeypatch.setattr(run.Step, "__call__", work)
+    out = ("--out", str(tmp_path / "run"))
+    for step in ("train", "calibrate"):
+        assert call(step, "digits", *out) == 0
+    assert call("explain", "a.PNG", "b.jpg", "--resize", "--method", "saliency", *out) == 0
+    assert call("explain", "digits", "--quantus", *out) == 0
+    assert [entry for entry in seen if entry[0] == "explain"] == [
+        ("explain", "saliency", False, {"images": ("a.PNG", "b.jpg"), "resize": True}),
+        ("explain", "deeplift", True, {"images": None, "resize": None}),
+    ]
+    told = capsys.readouterr().out
+    assert str(tmp_path / "run" / "explained" / "index.html") in told
+    assert call("explain", "a.png", "b.png", "--quantus", *out) == 2
+    assert (
+        "--quantus must have test images to measure, got 2 of your own: leave the flag or the"
+        in (" ".join(capsys.readouterr().err.split()))
+    )
+    assert call("explain", "digits", "--method", "shap", *out) == 2
+    assert "'shap' is not one of 'deeplift', 'lrp-epsilon'" in capsys.readouterr().err

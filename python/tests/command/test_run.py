@@ -1,0 +1,318 @@
+"""The pipeline: what runs again and what does not, who owns the folder, what a crash leaves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exeunt.command import run
+from exeunt.config import tree
+from exeunt.errors import CheckFailed, InputError
+from exeunt.report import store
+
+
+class World:
+    """Stands in for the steps: each writes its outputs from its inputs, and is counted."""
+
+    def __init__(self, monkeypatch, folder: Path) -> None:
+        self.folder = folder
+        self.did: list[str] = []
+        self.fails: dict[str, BaseException] = {}
+        self.texts: dict[str, str] = {}
+        monkeypatch.setattr(run.Step, "__call__", lambda step, context: self.call(step, context))
+
+    def call(self, step, context):
+        self.did.append(step.name)
+        for name in step.outputs:
+            path = context.run_dir / name
+            text = self.texts.get(step.name, step.name)
+            if name in ("rtl", "report"):
+                path.mkdir(exist_ok=True)
+                path = path / "a.sv"
+            path.write_text(text)
+            if step.name in self.fails:
+                raise self.fails.pop(step.name)
+        if step.name == "simulate":
+            store.update(context.run_dir, {"simulation": {"by": step.name}})
+        context.progress(1, 1, "x")
+
+    def context(self, text: str | None = None) -> run.Context:
+        loaded = tree.parse(text) if text else tree.load("digits")
+        return run.Context(loaded, self.folder, Path("data"))
+
+    def run(self, text: str | None = None) -> list[str]:
+        self.did = []
+        run.run_all(self.context(text))
+        return self.did
+
+
+@pytest.fixture
+def world(monkeypatch, tmp_path):
+    return World(monkeypatch, tmp_path / "out")
+
+
+ALL = [step.name for step in run.STEPS if step.always and not step.when]
+DIGITS = tree.to_toml(tree.load("digits"))
+
+
+def test_second_run_does_nothing(world):
+    assert world.run() == ALL
+    assert world.run() == []
+    assert (world.folder / "report.html").exists()
+    assert store.read(world.folder)["config_hash"] == tree.hash_of(tree.load("digits"))
+    assert tree.load(world.folder / "config.toml") == tree.load("digits")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "first"),
+    [
+        ("epochs = ", "epochs = 1", "train"),
+        ("drop = 0.0", "drop = 0.1", "calibrate"),
+        ("headroom = 1.5", "headroom = 1.6", "compile"),
+        ("images = 0", "images = 5", "simulate"),
+    ],
+)
+def test_only_what_depends_on_a_change_runs_again(world, old, new, first):
+    world.run()
+    assert old in DIGITS
+    world.texts = {name: "new " + name for name in ALL}  # each changes its outputs
+    did = world.run(DIGITS.replace(old, new, 1))
+    assert did[0] == first
+    expected = ALL[ALL.index(first) :]
+    if first == "calibrate":
+        expected.remove("export")  # reads the checkpoint alone
+    assert did == expected
+
+
+def test_step_that_gives_the_same_again_ends_it(world):
+    world.run()
+    assert world.run(DIGITS.replace("epochs = ", "epochs = 1", 1)) == ["train"]
+
+
+def test_compression_comes_and_goes_with_its_section(world):
+    section = 'images = 9\npasses = [{ kind = "filters" }]\n'
+    compressed = f"{DIGITS}\n[compress]\n{section}"
+    world.run()
+    assert world.run(compressed) == ["compress"]
+    assert world.run(compressed) == []
+    (world.folder / "compressed.pt").write_text("weights")
+    state = run.State(world.folder)
+    state.end(run.STEPS[run.NAMES.index("compress")], state.steps["compress"]["inputs"], 1.0)
+    assert world.run(compressed) == ["calibrate", "export"]
+    assert world.run() == ["calibrate", "export"]
+    assert not (world.folder / "compressed.pt").exists()
+
+
+def test_missing_output_is_made_again(world):
+    world.run()
+    (world.folder / "model.onnx").unlink()
+    assert world.run() == ["export"]
+
+
+def test_output_changed_by_hand_is_refused_and_kept(world):
+    world.run()
+    (world.folder / "rtl" / "a.sv").write_text("mine")
+    sentence = r"rtl must be as `exeunt compile` wrote it, got other contents: put it back, or make"
+    with pytest.raises(InputError, match=sentence):
+        world.run()
+    assert (world.folder / "rtl" / "a.sv").read_text() == "mine"
+
+
+def test_interrupted_run_goes_on(world):
+    world.fails["export"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    told = []
+    world.did = []
+    run.run_all(world.context(), announce=lambda step, what: told.append((step.name, what)) or _bar)
+    assert world.did == ["export", "compile", "simulate"]
+    assert told[:3] == [("train", "skip"), ("calibrate", "skip"), ("export", "again")]
+
+
+def _bar(done, total, text=""):
+    pass
+
+
+def test_half_written_step_is_not_built_upon(world):
+    world.fails["export"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        world.run()
+    assert (world.folder / "model.onnx").exists()
+    sentence = (
+        r"must have a finished `exeunt export`, got one that was interrupted: "
+        r"do `exeunt export` again$"
+    )
+    with pytest.raises(InputError, match=sentence):
+        run.run_step("compile", world.context())
+
+
+def test_absent_input_names_the_step_that_makes_it(world):
+    sentence = r"`exeunt compile` must find model.onnx in .*, got no such file: do `exeunt export`"
+    with pytest.raises(InputError, match=sentence):
+        run.run_step("compile", world.context())
+
+
+def test_checkpoint_from_another_config(world):
+    world.run()
+    sentence = (
+        r"checkpoint.pt in .* must come from this config, got one made with another: "
+        r"do `exeunt train` again or choose another --out$"
+    )
+    with pytest.raises(InputError, match=sentence):
+        run.run_step("export", world.context(DIGITS.replace("epochs = ", "epochs = 1", 1)))
+
+
+def test_single_step_runs_even_when_done_and_clears_what_is_no_longer_true(world):
+    world.run()
+    assert store.read(world.folder)["simulation"] == {"by": "simulate"}
+    world.did = []
+    run.run_step("compile", world.context())
+    assert world.did == ["compile"]
+    assert "simulation" in store.read(world.folder), "same RTL, so still true"
+    world.texts["compile"] = "other"
+    run.run_step("compile", world.context())
+    assert "simulation" not in store.read(world.folder)
+    assert world.run() == ["simulate"]
+
+
+def test_closer_look_leaves_the_results(world, monkeypatch):
+    world.run()
+    before = (world.folder / run.STATE).read_text()
+    monkeypatch.setattr(run.Step, "__call__", lambda step, context: world.did.append("look"))
+    context = dataclasses.replace(world.context(), options={"waves": "vcd", "frame": None})
+    run.run_step("simulate", context)
+    assert world.did[-1] == "look"
+    assert (world.folder / run.STATE).read_text() == before
+    assert "simulation" in store.read(world.folder)
+
+
+def test_failed_check_still_gives_the_report(world):
+    world.fails["simulate"] = CheckFailed("3 answers differ")
+    with pytest.raises(CheckFailed, match="3 answers differ"):
+        world.run()
+    assert (world.folder / "report.html").exists()
+    assert world.run() == ["simulate"]
+
+
+def test_baseline_of_another_config_does_not_stay(world):
+    world.run()
+    (world.folder / "baseline").mkdir()
+    (world.folder / "baseline" / "x").write_text("old")
+    run.run_step("compile", world.context())
+    assert not (world.folder / "baseline").exists()
+
+
+def test_folder_in_use(world, tmp_path):
+    code = (
+        "import sys,pathlib\nfrom exeunt.command import run\n"
+        "with run.locked(pathlib.Path(sys.argv[1])):\n    print('mine', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(world.folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert other.stdout.readline() == b"mine\n"
+        sentence = rf"must be free, got one in use by process {other.pid}: wait for it or choose"
+        with pytest.raises(InputError, match=sentence):
+            world.run()
+    finally:
+        other.communicate()
+    assert world.run() == ALL
+
+
+def test_lock_of_a_dead_process_is_no_lock(world):
+    world.folder.mkdir()
+    (world.folder / run.LOCK).write_text("999999")
+    assert world.run() == ALL
+
+
+def test_foreign_folder(world):
+    world.folder.mkdir()
+    (world.folder / "thesis.tex").write_text("x")
+    sentence = r"must be empty or made by exeunt, got one with 'thesis.tex' in it: choose another"
+    with pytest.raises(InputError, match=sentence):
+        world.run()
+    assert [p.name for p in world.folder.iterdir()] == ["thesis.tex"]
+
+
+def test_run_folder_that_is_a_file(world):
+    world.folder.write_text("x")
+    with pytest.raises(InputError, match=r"must be a folder, got a file: choose another --out$"):
+        world.run()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_that_may_not_be_written(world):
+    world.folder.mkdir()
+    world.folder.chmod(0o500)
+    with pytest.raises(InputError, match=r"must be writable, got permission denied: choose"):
+        world.run()
+
+
+def test_damaged_state(world):
+    world.run()
+    (world.folder / run.STATE).write_text("{")
+    sentence = r"must be what exeunt wrote, got something else: delete it to do all steps again$"
+    with pytest.raises(InputError, match=sentence):
+        world.run()
+
+
+def test_digest_of_a_folder(tmp_path):
+    (tmp_path / "a").write_text("1")
+    before = run.digest(tmp_path)
+    (tmp_path / ".part").write_text("half")
+    assert run.digest(tmp_path) == before
+    (tmp_path / "b").write_text("")
+    assert run.digest(tmp_path) != before
+    assert run.digest(tmp_path / "none") is None
+
+
+def test_users_network_file_counts(tmp_path, world):
+    text = DIGITS[: DIGITS.index("\n[[model.stages]]")] + DIGITS[DIGITS.index("\n[train]") :]
+    path = tmp_path / "net.py"
+    path.write_text("1")
+    text = text.replace('source = "config"', f'source = "python:{path}:Net"')
+    world.run(text)
+    assert world.run(text) == []
+    path.write_text("2")
+    assert world.run(text) == ["train"] or world.did[0] == "train"
+
+
+def test_every_step_has_the_function_it_names():
+    import importlib
+
+    for step in run.STEPS:
+        module, _, function = step.function.partition(":")
+        assert callable(getattr(importlib.import_module(module), function)), step.name
+
+
+def test_seconds(world):
+    world.run()
+    assert set(run.seconds(world.folder)) == set(ALL)
+    assert json.loads((world.folder / run.STATE).read_text())["running"] is None
+
+
+def test_bitstreams_are_remembered_by_board_until_the_design_changes(world):
+    world.run()
+    for board in ("zcu104", "pynq-z2"):
+        context = dataclasses.replace(world.context(), options={"board": board})
+        run.run_step(f"bitstream:{board}", context)
+        store.put(world.folder, "synthesis", "board", [{"board": board}])
+    store.put(world.folder, "synthesis", "target", [{"target": "xc7"}])
+    run.run_step("bitstream:zcu104", world.context())  # its own entry goes, the other one stays
+    left = [e.get("board") for e in store.read(world.folder)["synthesis"]]
+    assert left == ["pynq-z2", None]
+    assert {"bitstream:zcu104", "bitstream:pynq-z2"} <= set(run.State(world.folder).steps)
+    world.texts["compile"] = "another design"
+    world.run(DIGITS.replace("headroom = 1.5", "headroom = 1.6"))
+    assert store.read(world.folder)["synthesis"] == [{"target": "xc7"}]
+    assert not [name for name in run.State(world.folder).steps if name.startswith("bitstream")]

@@ -1,0 +1,305 @@
+"""Configs: what is accepted, and the sentence for everything that is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from exeunt.config import tree
+from exeunt.errors import InputError
+
+BASE = """
+name = "tiny"
+
+[data]
+dataset = "digits"
+validation = 0.1
+
+[model]
+input = [8, 8, 1]
+classes = 10
+
+[[model.stages]]
+blocks = [{ conv = 8, kernel = 3 }, { pool = "max", size = 2 }]
+head = [{ pool = "average", size = "global" }, { linear = 16 }]
+
+[[model.stages]]
+blocks = [{ conv = 16, kernel = 3 }]
+head = []
+"""
+
+
+@pytest.mark.parametrize("name", tree.shipped())
+def test_shipped_configs_survive_a_round_trip(name):
+    loaded = tree.load(name)
+    assert loaded.name == name
+    assert tree.parse(tree.to_toml(loaded)) == loaded
+
+
+def test_defaults_and_heads():
+    loaded = tree.parse(BASE)
+    assert loaded.compile.kernels == "exeunt"
+    assert loaded.synth.targets == ("xc7", "xcup", "ecp5")
+    assert loaded.model.head(1) == (tree.Linear(linear=10),)
+    assert loaded.model.head(0)[1:] == (tree.Linear(linear=16), tree.Linear(linear=10))
+    explicit = tree.parse(BASE.replace("head = []", "head = [{ linear = 10, weight_bits = 8 }]"))
+    assert explicit.model.head(1) == (tree.Linear(linear=10, weight_bits=8),)
+
+
+REFUSED = [
+    (
+        "classes = 10",
+        "clases = 10",
+        "key 'model.clases' must be a known one, got 'clases': did you mean 'classes'?",
+    ),
+    (
+        "[data]",
+        "[compil]\nheadroom = 2.0\n[data]",
+        "key 'compil' must be a known one, got 'compil': did you mean 'compile'?",
+    ),
+    (
+        "conv = 8, kernel = 3",
+        "conv = 8, kernal = 3",
+        "key 'model.stages[0].blocks[0].kernal' must be a known one, got 'kernal': "
+        "did you mean 'kernel'?",
+    ),
+    ("classes = 10", "classes = 1", "model.classes must be at least 2, got 1: change it"),
+    (
+        "classes = 10",
+        'classes = "ten"',
+        'model.classes must be an integer, got "ten": change it',
+    ),
+    ("classes = 10", "", "key 'model.classes' must be given, got nothing: add it"),
+    (
+        "classes = 10",
+        "classes = 10\nweight_bits = 9",
+        "model.weight_bits must be at most 8, got 9: change it",
+    ),
+    (
+        "classes = 10",
+        "classes = 10\nactivation_bits = 1",
+        "model.activation_bits must be at least 2, got 1: change it",
+    ),
+    (
+        "input = [8, 8, 1]",
+        "input = [8, 8]",
+        "key 'model.input[2]' must be given, got nothing: add it",
+    ),
+    (
+        "input = [8, 8, 1]",
+        "input = 64",
+        "model.input must be a list, got 64: change it",
+    ),
+    (
+        "conv = 8,",
+        "",
+        'model.stages[0].blocks[0] must have a key "conv" or "pool", got { kernel = 3 }: add it',
+    ),
+    (
+        'pool = "max"',
+        'pool = "min"',
+        'model.stages[0].blocks[1].pool must be "max" or "average", got "min": change it',
+    ),
+    (
+        "size = 2",
+        'size = "all"',
+        'model.stages[0].blocks[1].size must be an integer or "global", got "all": change it',
+    ),
+    (
+        "size = 2",
+        "size = 7",
+        "model.stages[0].blocks[1] must have a window within its 6 x 6 input, got 7: change it",
+    ),
+    (
+        "size = 2",
+        'size = "global"',
+        'model.stages[0].blocks[1].size must be a number in a stage, got "global": change it',
+    ),
+    (
+        "conv = 8, kernel = 3",
+        "conv = 8, kernel = 3, padding = 3",
+        "model.stages[0].blocks[0].padding must be below the window 3, got 3: change it",
+    ),
+    (
+        '{ pool = "average", size = "global" }, { linear = 16 }',
+        '{ linear = 16 }, { pool = "average", size = "global" }',
+        "model.stages[0].head[1] must not be a pool behind a linear layer: change it",
+    ),
+    (
+        "[model]",
+        '[model]\nsource = "torch"',
+        'model.source must be "config", "python:file.py:Class" or "qonnx:model.onnx", '
+        'got "torch": change it',
+    ),
+    (
+        "[model]",
+        '[model]\nsource = "python:net.py"',
+        'model.source must read "python:file.py:Class", got "python:net.py": change it',
+    ),
+    (
+        "[model]",
+        '[model]\nsource = "qonnx:"',
+        'model.source must read "qonnx:model.onnx", got "qonnx:": change it',
+    ),
+    (
+        "[model]",
+        '[model]\nsource = "qonnx:a.onnx"',
+        'model.stages must be absent when source is "qonnx:a.onnx", got 2: change it',
+    ),
+    (
+        "validation = 0.1",
+        "validation = 1.5",
+        "data.validation must be an integer or below 1, got 1.5: change it",
+    ),
+    (
+        'name = "tiny"',
+        'name = "../tiny"',
+        'name must be text that matches pattern "^[A-Za-z0-9][A-Za-z0-9_.-]*$", '
+        'got "../tiny": change it',
+    ),
+    (
+        "[data]",
+        "[train]\nexit_weights = [1.0]\n[data]",
+        "train.exit_weights must have one entry for each of 2 exits, got 1: change it",
+    ),
+    (
+        "[data]",
+        "[train]\ndistill = nan\n[data]",
+        "train.distill must be a finite number, got nan: change it",
+    ),
+    (
+        "[data]",
+        "[synth]\ntargets = []\n[data]",
+        "synth.targets must be longer: at least 1 item, got []: change it",
+    ),
+    (
+        "[data]",
+        "[compile]\nbaseline = 1\n[data]",
+        "compile.baseline must be true or false, got 1: change it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), REFUSED, ids=[r[2][:40] for r in REFUSED])
+def test_refusals_are_one_sentence(old, new, sentence):
+    assert old in BASE
+    with pytest.raises(InputError, match=f"^{re.escape('config tiny.toml: ' + sentence)}$"):
+        tree.parse(BASE.replace(old, new, 1), where="tiny.toml")
+
+
+def test_no_stages_and_too_many():
+    head = BASE[: BASE.index("[[model")]
+    with pytest.raises(InputError, match=r"model.stages must have 1 to 8 entries, got none"):
+        tree.parse(head)
+    with pytest.raises(InputError, match=r"model.stages must be longer|at most 8 items"):
+        tree.parse(head + "[[model.stages]]\nblocks = [{ conv = 2, kernel = 1 }]\n" * 9)
+
+
+def test_text_that_is_not_toml():
+    sentence = r"^config x must be valid TOML, got .*table declaration.*: correct that line$"
+    with pytest.raises(InputError, match=sentence):
+        tree.parse('name = "a"\n[data', where="x")
+
+
+def test_unknown_config_names_the_shipped_ones(tmp_path):
+    sentence = (
+        r"^config 'digit' must be a shipped name \(cifar10, digits, mnist.*\) or a TOML file, "
+        r"got no such file: check the path, or did you mean 'digits'\?$"
+    )
+    with pytest.raises(InputError, match=sentence):
+        tree.load("digit")
+
+
+def test_config_that_is_not_text(tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_bytes(b"name = '\xff'")
+    with pytest.raises(InputError, match=r"must be UTF-8 text, got byte 0xff at offset 8"):
+        tree.load(path)
+
+
+def test_paths_count_from_the_config(tmp_path):
+    path = tmp_path / "sub" / "c.toml"
+    path.parent.mkdir()
+    text = BASE[: BASE.index("[[model")]
+    text = text.replace("[model]", '[model]\nsource = "python:net.py:Net"')
+    path.write_text(text + '[compile]\nfolding = "fold.json"\n')
+    loaded = tree.load(path)
+    assert loaded.model.kind == "python"
+    assert loaded.model.file == tmp_path / "sub" / "net.py"
+    assert loaded.model.source.endswith("net.py:Net")
+    assert Path(loaded.compile.folding or "") == tmp_path / "sub" / "fold.json"
+
+
+def test_hashes_follow_their_sections_alone():
+    one = tree.parse(BASE)
+    two = tree.parse(BASE + "\n[simulate]\nimages = 5\n")
+    assert tree.hash_of(one, "data", "model") == tree.hash_of(two, "data", "model")
+    assert tree.hash_of(one, "simulate") != tree.hash_of(two, "simulate")
+    assert tree.hash_of(one) != tree.hash_of(two)
+    renamed = tree.parse(BASE.replace('"tiny"', '"other"'))
+    assert tree.hash_of(one) == tree.hash_of(renamed)
+
+
+def test_frozen():
+    with pytest.raises(Exception, match="frozen"):
+        tree.parse(BASE).name = "x"
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        (
+            'passes = [{ kind = "filters", criterion = "magic" }]',
+            'compress.passes[0].criterion must be "deeplift", "lrp", "taylor", "gradient", "l1" or '
+            '"random", got "magic": change it',
+        ),
+        (
+            'passes = [{ kind = "filters", budget = 1.0 }]',
+            "compress.passes[0].budget must be below 1, got 1.0: change it",
+        ),
+        (
+            'passes = [{ kind = "blocks", blok = 4 }]',
+            "key 'compress.passes[0].blok' must be a known one, got 'blok': did you mean 'block'?",
+        ),
+        (
+            'passes = [{ kind = "filter" }]',
+            'compress.passes[0] must have a key "kind", one of '
+            + ", ".join(tree.passes.KINDS)
+            + ', got { kind = "filter" }: add it',
+        ),
+        (
+            'passes = [{ kind = "filters" }]\ncompare = { sedes = [1] }',
+            "key 'compress.compare.sedes' must be a known one, got 'sedes': did you mean 'seeds'?",
+        ),
+        (
+            "passes = []",
+            "compress.passes must be longer: at least 1 item, got []: change it",
+        ),
+    ],
+)
+def test_compression_that_cannot_be(section, sentence):
+    with pytest.raises(InputError) as caught:
+        tree.parse(f"{BASE}\n[compress]\n{section}\n", where="tiny.toml")
+    assert str(caught.value) == f"config tiny.toml: {sentence}"
+
+
+def test_a_qonnx_file_is_not_compressed():
+    text = """
+    name = "theirs"
+    [data]
+    dataset = "digits"
+    [model]
+    source = "qonnx:model.onnx"
+    input = [8, 8, 1]
+    classes = 10
+    [compress]
+    passes = [{ kind = "filters" }]
+    """
+    sentence = (
+        r"^config config: compress must be absent when model.source is a QONNX file, got one with "
+        r"1 passes: change it$"
+    )
+    with pytest.raises(InputError, match=sentence):
+        tree.parse(text)

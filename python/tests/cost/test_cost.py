@@ -1,0 +1,171 @@
+"""What a network costs, before it is compiled: sizes of kernels, whole networks, refusals."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exeunt import cost, samples
+from exeunt.config import tree
+from exeunt.cost import fit, kernels
+from exeunt.errors import InputError
+
+TABLE = Path(__file__).parents[3] / "rtl_tests" / "cost_sizes.jsonl"
+REACH = (1.0, 0.2, 0.05)
+MVU: dict[str, Any] = {
+    "rows": 16, "columns": 72, "simd": 8, "pe": 2, "in_bits": 4, "weight_bits": 4, "acc_bits": 14,
+}  # fmt: skip
+
+
+def model(name: str = "digits", **changes: Any) -> tree.Model:
+    return tree.load(name).model.model_copy(update=changes)
+
+
+def test_importing_it_is_fast():
+    code = (
+        "import sys, exeunt.cost;"
+        "print([m for m in ('torch', 'pydantic', 'finn', 'onnx') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_committed_factors_are_those_of_the_committed_counts():
+    made = fit.fit(TABLE)
+    stored = kernels.stored()
+    for name, factors in made["lut"].items():
+        for part, value in factors.items():
+            assert stored["lut"][name].get(part, 0.0) == pytest.approx(value, rel=1e-2, abs=1e-3)
+    assert stored["quality"] == made["quality"]
+
+
+def test_every_counted_corner_is_predicted_within_a_quarter():
+    rows = [json.loads(line) for line in TABLE.read_text().splitlines()]
+    counted = [row for row in rows if "luts" in row]
+    assert len(counted) >= 20
+    for name, samples_ in fit.groups(counted).items():
+        errors = fit.errors(samples_, kernels.coefficients()[name])
+        assert errors.max() <= 0.25, (name, errors)
+        assert errors.mean() <= 0.1, (name, errors)
+
+
+def test_dsps_are_yosys_choice():
+    for row in map(json.loads, TABLE.read_text().splitlines()):
+        if row["kind"] == "mvu" and "dsp" in row:
+            lanes = row["simd"] * row["pe"]
+            mapped = kernels.in_dsp(row["in_bits"], row["weight_bits"], row["simd"])
+            assert row["dsp"]["dsp"] == lanes * mapped, row
+
+
+def test_narrower_operands_take_fewer_luts():
+    sizes = [cost.mvu(**{**MVU, "weight_bits": b}, dsp=False).lut for b in range(2, 9)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < 0.7 * sizes[2]
+    levels = [cost.mvu(**MVU, levels=(1 << b) - 1).lut for b in range(2, 9)]
+    assert levels == sorted(levels)
+    assert cost.mvu(**MVU).dsp == 16
+    assert cost.mvu(**MVU, dsp=False).dsp == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"weight_bits": 9}, "weights must have 2 to 8 bits, got 9: choose a width in between"),
+        ({"weight_bits": 1}, "weights must have 2 to 8 bits, got 1: choose a width in between"),
+        ({"in_bits": 17}, "inputs of a matrix must have 1 to 16 bits, got 17: requantize them"),
+        (
+            {"pe": 3},
+            "PE must divide the 16 rows and SIMD the 72 columns, got PE 3 and SIMD 8: choose "
+            "divisors",
+        ),
+    ],
+)
+def test_kernels_that_do_not_exist(change: dict[str, int], sentence: str):
+    with pytest.raises(InputError) as error:
+        cost.mvu(**{**MVU, **change})
+    assert str(error.value) == sentence
+
+
+def test_thresholds_of_lanes_that_do_not_divide():
+    with pytest.raises(InputError) as error:
+        cost.threshold(channels=10, pe=4, in_bits=12, levels=15)
+    assert str(error.value) == "PE must divide the 10 channels, got 4: choose a divisor"
+
+
+def test_a_network_of_fewer_bits_costs_less():
+    wide = cost.network(model(), target_cycles=144, reach=REACH, dsp=False)
+    narrow = cost.network(
+        model(weight_bits=2, activation_bits=2), target_cycles=144, reach=REACH, dsp=False
+    )
+    assert wide.multipliers == narrow.multipliers
+    assert wide.macs == narrow.macs
+    assert narrow.weight_bits * 2 == wide.weight_bits
+    assert narrow.lut < 0.75 * wide.lut
+    assert wide.cycles == max(p.period * p.reach for p in wide.parts) <= 144
+    assert wide.control == narrow.control == 1184 + 2 * 622
+
+
+def test_macs_and_weights_by_hand():
+    found = cost.network(model(), target_cycles=144)
+    convs = 16 * 9 * 8 + 16 * 72 * 10 + 16 * 90 * 32 + 16 * 288 * 32
+    assert found.macs == convs + 10 * (128 + 40 + 128)
+    weights = 9 * 8 + 72 * 10 + 90 * 32 + 288 * 32 + 10 * (128 + 40 + 128)
+    assert found.weight_bits == 4 * weights
+
+
+def test_equal_multipliers_show_what_pruning_saves():
+    whole = cost.network(model(), target_cycles=144, reach=REACH)
+    stages = tree.load("digits").model.stages
+    last = stages[2].model_copy(
+        update={"blocks": tuple(b.model_copy(update={"conv": 16}) for b in stages[2].blocks)}
+    )
+    small = cost.at_multipliers(
+        model(stages=(*stages[:2], last)), multipliers=whole.multipliers, reach=REACH
+    )
+    same = cost.at_multipliers(model(), multipliers=whole.multipliers, reach=REACH)
+    assert small.multipliers <= whole.multipliers
+    assert same.multipliers <= whole.multipliers
+    assert small.cycles < same.cycles <= whole.cycles
+
+
+def test_a_compiled_graph_has_a_cost_too():
+    accelerator = samples.accelerator(sized=False)
+    found = cost.network(accelerator, reach=(1.0, 0.5, 0.1))
+    assert found.multipliers == sum(s.simd * s.pe + s.head_simd * s.head_pe for s in samples.SMALL)
+    assert found.lut > 0
+    assert len(found.parts) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            {"target_cycles": None},
+            "target_cycles must be at least 1 for a network that is not compiled, got None: give "
+            "compile.target_cycles",
+        ),
+        (
+            {"target_cycles": 100, "reach": (1.0, 0.5)},
+            "reach must have one fraction for each of 3 exits but has 2; calibrate again",
+        ),
+    ],
+)
+def test_what_it_must_be_told(arguments: dict[str, Any], sentence: str):
+    with pytest.raises(InputError) as error:
+        cost.network(model(), **arguments)
+    assert str(error.value) == sentence
+
+
+def test_a_network_without_stages():
+    other = tree.Model(source="python:net.py:Net", input=(8, 8, 1), classes=10)
+    with pytest.raises(InputError) as error:
+        cost.network(other, target_cycles=100)
+    assert str(error.value) == (
+        'a cost before compiling must be of model.source "config", got "python:net.py:Net": '
+        "compile it and take the cost of the compiled graph"
+    )

@@ -1,0 +1,1 @@
+"""Images: datasets, their formats, downloads."""

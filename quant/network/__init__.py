@@ -1,0 +1,1 @@
+"""Networks: described, given as a class or as a QONNX file; export."""

@@ -1,0 +1,97 @@
+"""Where a network comes from: the stages of the config, a user's Python class or QONNX file."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import nn
+
+from exeunt.config.tree import MAX_EXITS, Model
+from exeunt.errors import InputError
+from exeunt.quant.network.model import MultiExitNetwork
+from exeunt.quant.network.qonnx_graph import GraphNetwork, load_graph
+
+
+def build(model: Model) -> nn.Module:
+    """The network of the [model] section with fresh weights (those of the file, for QONNX).
+
+    It takes float (N, C, H, W) of integers 0..255 and gives a tuple of logits (N, classes).
+
+    Raises:
+        InputError: the file or class cannot be used, or does not give such logits.
+    """
+    if model.kind == "config":
+        return MultiExitNetwork(model)
+    assert model.file is not None
+    if model.kind == "qonnx":
+        network: nn.Module = GraphNetwork(load_graph(model.file))
+    else:
+        network = _from_class(model.file, model.source.rpartition(":")[2])
+    _check_outputs(network, model)
+    return network
+
+
+def _from_class(path: Path, name: str) -> nn.Module:
+    module = _imported(path)
+    kind = getattr(module, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+        raise InputError(
+            f"model.source must name a torch.nn.Module in {path}, got {name!r}: check the class"
+        )
+    try:
+        return kind()
+    except Exception as error:  # the user's code may raise anything
+        raise InputError(
+            f"{name} of {path} must be made without arguments, got {type(error).__name__} "
+            f"({error}): give it defaults"
+        ) from error
+
+
+def _imported(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InputError(f"model.source must name a Python file, got no file {path}: check it")
+    name = f"exeunt_custom_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"model.source must name a Python file (.py), got {path}: rename it")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # so that classes in it can be found by their module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the user's code may raise anything
+        raise InputError(
+            f"{path} must be imported without an error, got {type(error).__name__} ({error}): "
+            "correct it"
+        ) from error
+    return module
+
+
+def _check_outputs(network: nn.Module, model: Model) -> None:
+    """Refuse a network that does not turn images into 1 to 8 logits of the right shape."""
+    height, width, channels = model.input
+    network.eval()
+    try:
+        with torch.no_grad():
+            outputs = network(torch.zeros(2, channels, height, width))
+    except InputError:
+        raise
+    except Exception as error:  # the user's code may raise anything
+        raise InputError(
+            f"network {model.source} must take images {channels} x {height} x {width} "
+            f"(C x H x W), got {type(error).__name__} ({error}): change model.input or the network"
+        ) from error
+    if not isinstance(outputs, tuple | list) or not 1 <= len(outputs) <= MAX_EXITS:
+        raise InputError(
+            f"network {model.source} must give a tuple of logits for 1 to {MAX_EXITS} exits, got "
+            f"{type(outputs).__name__}: return one tensor for each exit"
+        )
+    for index, out in enumerate(outputs):
+        if tuple(out.shape) != (2, model.classes):
+            raise InputError(
+                f"exit {index} of {model.source} must give logits of model.classes = "
+                f"{model.classes}, got {tuple(out.shape[1:])}: change model.classes or the network"
+            )
