@@ -240,7 +240,7 @@ def text(data: Mapping[str, Any]) -> str:
     ]
     if unit == "cycles":
         lines.append(
-            f"{data['time_per_image']:,.1f} cycles an image; at an assumed clock of "
+            f"{data['time_per_image']:,.1f} cycles per image; at an assumed clock of "
             f"{data['clock_mhz']:g} MHz that is {data['images_per_second']:,.0f} images a second"
         )
     else:

@@ -155,12 +155,10 @@ def compress(
     if choose:
         click.echo(run_dir / "compare" / "choice.json")
     if compare:
-        from exeunt.command import run
-        from exeunt.report import document, store
+        from exeunt.report import store
         from exeunt.report.compression import lines
 
-        with run.locked(run_dir):
-            click.echo(document.write(run_dir))
+        click.echo(run_dir / store.HTML)
         for line in lines(store.read(run_dir)):
             click.echo(line)
 
@@ -303,16 +301,14 @@ def bench(
     modelled: bool,
     **options: Any,
 ) -> None:
-    """Images a second, latency and energy, against the same network on this processor."""
+    """Images per second, latency and energy, against the same network on this processor."""
     from exeunt.bench import step
-    from exeunt.command import run
-    from exeunt.report import document
+    from exeunt.report import store
 
     name = step.chosen(board, simulated, modelled)
     run_dir = _one(f"bench:{name}", config, out, data, debug, board=board or name, **options)
     click.echo(step.told(run_dir, name))
-    with run.locked(run_dir):
-        click.echo(document.write(run_dir))
+    click.echo(run_dir / store.HTML)
 
 
 @cli.command("report")

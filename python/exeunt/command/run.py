@@ -270,6 +270,8 @@ def _quiet(step: Step, what: str) -> Progress:
 def run_step(name: str, context: Context, *, announce: Announce = _quiet) -> None:
     """Do one step, whether or not it has been done before; `bitstream:zcu104` is one for a board.
 
+    The report is written at its end, also when a check in the step does not hold.
+
     `announce(step, "start" | "done")` is told of it and gives the progress for the step.
 
     Raises:
@@ -282,10 +284,15 @@ def run_step(name: str, context: Context, *, announce: Announce = _quiet) -> Non
         state = _prepare(context)
         _check_ready(step, context, state)
         context = dataclasses.replace(context, progress=announce(step, "start"))
-        if not step.variants and any(value not in ("", None) for value in context.options.values()):
-            step(context)  # a closer look, which leaves the step's results as they are
-        else:
-            _execute(step, context, state)
+        try:
+            if not step.variants and any(v not in ("", None) for v in context.options.values()):
+                step(context)  # a closer look, which leaves the step's results as they are
+            else:
+                _execute(step, context, state)
+        except CheckFailed:
+            document.write(context.run_dir)  # what was found is shown all the same
+            raise
+        document.write(context.run_dir)
         announce(step, "done")
 
 

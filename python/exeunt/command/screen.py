@@ -191,7 +191,7 @@ def summary(report: Mapping[str, Any], seconds: Mapping[str, float]) -> list[Tab
         ("accuracy with early exit", _percent(accuracy.get("early_exit"))),
         ("images through RTL", _count(simulation.get("images"))),
         ("mismatches with the reference", _count(simulation.get("mismatches"))),
-        ("cycles an image", _count(simulation.get("cycles_per_image"))),
+        ("cycles per image", _count(simulation.get("cycles_per_image"))),
         ("simulated images a second", _count(simulation.get("images_per_second"))),
         ("simulated cycles a second", _count(simulation.get("cycles_per_second"))),
         ("cycle reference, largest error", _percent(reference.get("max_relative_error"))),

@@ -52,7 +52,7 @@ def latencies(data: Mapping[str, Any]) -> str:
     _scale(axes, values, _unit(data))
     axes.set(xlabel=f"latency ({data['unit']})", ylabel="images of this exit (%)")
     count = len(data["exits"]) + 1
-    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=count, fontsize=8)
+    figure.legend(loc="outside upper center", ncols=count)
     return figures.svg(figure, "cumulative latency of the images of each exit")
 
 
@@ -62,7 +62,7 @@ def sweep(data: Mapping[str, Any]) -> str:
     measured = [r for r in rows if r["energy"] is not None]
     figure, axes = figures.new(8.6, 3.2, columns=2 if measured else 1)
     cycles = data["unit"] == "cycles"
-    key = "cycles an image" if cycles else "images a second"
+    key = "cycles per image" if cycles else "images per second"
 
     def x(row: Mapping[str, Any]) -> float:
         return 1 / row["throughput"] if cycles else float(row["throughput"])
@@ -76,10 +76,11 @@ def sweep(data: Mapping[str, Any]) -> str:
         paces = [e["images_per_second"] for e in data["cpu_baseline"]["engines"]]
         _scale(axes[0], [*paces, *(x(r) for r in rows)])
     axes[0].set(ylabel="test accuracy (%)")
-    axes[0].legend(loc="lower right" if cycles else "lower left", fontsize=8)
     if measured:
         points = [(1e3 * r["energy"], 100 * r["accuracy"], r["chosen"]) for r in measured]
-        _curve(axes[1], points, "millijoules an inference")
+        _curve(axes[1], points, "millijoules per inference")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4)
     return figures.svg(figure, f"accuracy against {key}")
 
 
@@ -157,9 +158,9 @@ def _engines(data: Mapping[str, Any]) -> Part:
 def _facts(data: Mapping[str, Any], current: str) -> Part:
     cycles = data["unit"] == "cycles"
     rate = (
-        f"{data['time_per_image']:,.1f} cycles an image"
+        f"{data['time_per_image']:,.1f} cycles per image"
         if cycles
-        else f"{data['images_per_second']:,.0f} images a second"
+        else f"{data['images_per_second']:,.0f} images per second"
     )
     facts = [
         ("transport", data["transport"]),
@@ -169,8 +170,9 @@ def _facts(data: Mapping[str, Any], current: str) -> Part:
     ]
     base = data["cpu_baseline"]
     against = (
-        f"{base['throughput_ratio']:.3g} x the images a second, {base['latency_ratio']:.3g} times "
-        f"shorter for one image, against {base['engine']} ({base['graph']})"
+        f"{base['throughput_ratio']:.3g} x the images per second, "
+        f"{base['latency_ratio']:.3g} times shorter for one image, "
+        f"against {base['engine']} ({base['graph']})"
     )
     if base["ratio_assumes"]:
         against += f"; the device's time is {base['ratio_assumes']}"
@@ -179,7 +181,7 @@ def _facts(data: Mapping[str, Any], current: str) -> Part:
     if used["source"] is None:
         facts.append(("energy", f"not measured: {used['why']}"))
     else:
-        told = f"{1e3 * used['total']:.4g} mJ an inference at {used['watts']:.3g} W"
+        told = f"{1e3 * used['total']:.4g} mJ per inference at {used['watts']:.3g} W"
         if used["above_idle"] is None:
             told += ", idle power not known"
         else:
@@ -194,7 +196,7 @@ def _facts(data: Mapping[str, Any], current: str) -> Part:
 def _sets(data: Mapping[str, Any]) -> Part:
     cycles = data["unit"] == "cycles"
     head = ["thresholds", "accuracy", "leave at each exit"]
-    head += ["cycles an image" if cycles else "images/s", "median latency", "mJ an inference"]
+    head += ["cycles per image" if cycles else "images/s", "median latency", "mJ per inference"]
     rows = []
     for row in data["sweep"][:SHOWN_SETS]:
         told = ", ".join("never" if t == 0x7FFFFFFF else str(t) for t in row["thresholds"])

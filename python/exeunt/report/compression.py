@@ -14,7 +14,7 @@ from exeunt.report.page import Part, number, percent, read_json, section, table
 _COST = (
     ("macs", "multiplies of the full path"),
     ("weight_bits", "bits of weights"),
-    ("predicted_cycles", "predicted cycles an image"),
+    ("predicted_cycles", "predicted cycles per image"),
 )
 Rows = Sequence[Mapping[str, Any]]
 
@@ -22,7 +22,7 @@ _FIGURES = (
     ("weight_bits", "bits of weights"),
     ("lut", "predicted LUT of the kernels, multipliers in LUTs"),
     ("bram18", "predicted BRAM18"),
-    ("cycles", "predicted cycles an image"),
+    ("cycles", "predicted cycles per image"),
 )
 
 
@@ -87,7 +87,7 @@ def _criteria(rows: Rows, statistics: Rows) -> list[Part | None]:
                 "for weights the share of weights that stays.",
                 f"Every criterion is followed by the same fine-tuning of {epochs}; seeds "
                 f"{', '.join(map(str, seeds))}; accuracies of the test images (report split).",
-                "Multiplies: of the full path; of an image: with early exit, on average, after "
+                "Multiplies: of the full path; per image: with early exit, on average, after "
                 "fine-tuning. In the table of differences they are relative to the original's.",
                 "Level: the paired 95% interval (Student's t over seeds) of the difference "
                 "includes zero.",
@@ -96,7 +96,7 @@ def _criteria(rows: Rows, statistics: Rows) -> list[Part | None]:
     )
     head = (
         *("criterion", "budget", "early exit: before", "after", "lost"),
-        *("last exit: before", "after", "lost", "multiplies", "of an image", "cycles"),
+        *("last exit: before", "after", "lost", "multiplies", "per image", "cycles"),
     )
     body = []
     for (kind, budget, criterion), group in _groups(rows).items():
@@ -151,7 +151,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
             f"{_spread(group, 'accuracy_after')} (lost "
             f"{_points(group, 'accuracy_original', 'accuracy_after')}), last exit "
             f"{_spread(group, 'last_before')} -> {_spread(group, 'last_after')} (lost "
-            f"{_points(group, 'last_original', 'last_after')}), multiplies of an image "
+            f"{_points(group, 'last_original', 'last_after')}), multiplies per image "
             f"{_mean(group, 'macs_mean_after')}, {len({row['seed'] for row in group})} seeds"
         )
     return found
@@ -187,7 +187,7 @@ def against(rows: Rows, key: str, label: str) -> str:
     """Accuracy before and behind fine-tuning against a cost, mean and spread over seeds."""
     from matplotlib.ticker import EngFormatter
 
-    figure, (axes,) = figures._new(8.6, 3.4)
+    figure, (axes,) = figures.new(8.6, 3.4)
     criteria = list(dict.fromkeys(row["criterion"] for row in rows))
     widest = max(float(row.get(f"{key}_original") or row[key]) for row in rows)
     wholes = [
@@ -227,7 +227,7 @@ def against(rows: Rows, key: str, label: str) -> str:
 
 def where(bars: Sequence[tuple[str, int, int]], label: str) -> str:
     """What is left of every layer and what went."""
-    figure, (axes,) = figures._new(8.6, 0.6 + 0.32 * len(bars))
+    figure, (axes,) = figures.new(8.6, 0.6 + 0.32 * len(bars))
     place = np.arange(len(bars))
     left = [100 * after / before for _, before, after in bars]
     axes.barh(place, [100] * len(bars), color=figures.colour(0) + "44", height=0.7)

@@ -7,7 +7,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from exeunt.report import bench, bitstreams, compression, explanation, overview
+from exeunt.report import (
+    bench,
+    bitstreams,
+    compression,
+    explanation,
+    images,
+    network,
+    overview,
+)
 from exeunt.report.page import Part, read_json
 from exeunt.report.store import HTML, read, write_text
 
@@ -18,17 +26,18 @@ def sections(run_dir: Path, report: Mapping[str, Any]) -> list[Part]:
     manifest = manifest if isinstance(manifest, Mapping) else {}
     found = [
         overview.exits(report),
-        overview.gallery(run_dir),
+        network.network(report, manifest),
+        images.gallery(run_dir),
         overview.cost(run_dir),
         overview.training(run_dir),
         compression.compression(run_dir, report),
         explanation.explanation(run_dir),
         overview.timeline(run_dir),
-        overview.blocks(report, manifest),
+        network.blocks(report, manifest),
         bitstreams.bitstreams(report),
         *bench.bench(run_dir, manifest),
         bench.packages(report),
-        overview.estimates(run_dir),
+        network.estimates(run_dir, manifest),
         overview.summary(report, manifest),
         overview.config(run_dir),
         overview.notes(report),

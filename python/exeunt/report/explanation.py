@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exeunt.report import figures, heatmaps
+from exeunt.report import images as pictures
 from exeunt.report.page import Part, percent, read_json, section, table
 
 _FIGURES = (
@@ -39,15 +40,13 @@ def explanation(run_dir: Path) -> Part | None:
     try:
         with np.load(run_dir / "explain" / "maps.npz", allow_pickle=False) as file:
             images, maps = file["images"], file["maps"]
-        parts.append(
-            {
-                "svg": heat(images, maps, found["images"]),
-                "caption": f"Test images and {found['method']} at every exit against the "
-                f'reference "{found["reference"]}": red speaks for the answer of that exit, blue '
-                "against it. The framed exit is where the image leaves; a wrong answer is "
-                "coloured.",
-            }
+        drawn = pictures.heat(images, maps, found["images"], pictures.class_names(run_dir))
+        drawn["caption"] = (
+            f"Test images, and {found['method']} at every exit against the reference "
+            f'"{found["reference"]}". Every map is scaled to its own strongest pixel. The framed '
+            "exit is where the image leaves."
         )
+        parts.append(drawn)
     except (OSError, ValueError, KeyError):
         pass
     if found.get("layers"):
@@ -113,61 +112,35 @@ def _shown(key: str, value: float | None) -> str:
     return f"{value:.3f}"
 
 
-def heat(
-    images: npt.NDArray[np.uint8],
-    maps: npt.NDArray[np.floating],
-    rows: Sequence[Mapping[str, Any]],
-) -> str:
-    """Images uint8 (N, H, W, C) beside their heat maps (N, E, H, W), two or more in a row."""
-    from matplotlib.figure import Figure
-
-    figures._new(1, 1)  # sets the style
-    exits = maps.shape[1]
-    beside = max(1, 8 // (exits + 1))
-    lines = -(-len(rows) // beside)
-    across = beside * (exits + 1)
-    figure = Figure(figsize=(8.6, 8.6 / across * 1.22 * lines), layout="constrained")
-    axes = figure.subplots(lines, across, squeeze=False)
-    for place in axes.flat:
-        place.set_axis_off()
-    for k, row in enumerate(rows):
-        line = axes[k // beside][(k % beside) * (exits + 1) :]
-        line[0].imshow(heatmaps.plain(images[k]), interpolation="nearest")
-        line[0].set_title(f"{row['label']}", fontsize=7, pad=2)
-        for exit in range(exits):
-            place = line[1 + exit]
-            picture = heatmaps.overlay(images[k], maps[k, exit])
-            place.imshow(picture, interpolation="nearest")
-            answer = row["answers"][exit]
-            wrong = answer != row["label"]
-            place.set_title(
-                f"exit {exit}: {answer}",
-                fontsize=6,
-                pad=2,
-                color=figures.EXIT_COLOURS[5] if wrong else figures.INK,
-            )
-            if row["leaves"] == exit:
-                place.set_axis_on()
-                place.set(xticks=[], yticks=[])
-                for spine in place.spines.values():
-                    spine.set(visible=True, color=figures.colour(exit), linewidth=2)
-    return figures.svg(figure, "heat maps of test images at every exit")
-
-
 def relevance(rows: Sequence[Mapping[str, Any]]) -> str:
     """Bars of what speaks for and against the answer, layer by layer, an axis for each exit."""
     exits = sorted({row["exit"] for row in rows})
     longest = max(sum(row["exit"] == e for row in rows) for e in exits)
-    figure, axes = figures._new(8.6, 0.6 + 0.28 * longest, len(exits))
+    figure, axes = figures.new(8.6, 0.6 + 0.28 * longest, len(exits))
     for exit, place in zip(exits, axes, strict=True):
         here = [row for row in rows if row["exit"] == exit]
         places = np.arange(len(here))
         place.barh(places, [r["for"] for r in here], color=_rgb(heatmaps.FOR))
         place.barh(places, [r["against"] for r in here], color=_rgb(heatmaps.AGAINST))
         place.set(yticks=places, ylim=(longest - 0.5, -0.5), title=f"exit {exit}")
-        place.set_yticklabels([r["layer"] for r in here], fontsize=7)
+        place.set_yticklabels(_layers([r["layer"] for r in here]), fontsize=8)
         place.axvline(0, color=figures.INK, linewidth=0.6)
     return figures.svg(figure, "contributions of every layer for and against the answer")
+
+
+def _layers(names: Sequence[str]) -> list[str]:
+    """`segments.0.3` and the like as "segment 0, layer 2", counted from 1; other names as is."""
+    told, counts = [], Counter[str]()
+    for name in names:
+        part, _, rest = name.partition("s.")
+        index = rest.partition(".")[0]
+        if part in ("segment", "head") and index.isdigit():
+            place = f"{part} {index}"
+            counts[place] += 1
+            told.append(f"{place}, layer {counts[place]}")
+        else:
+            told.append(name)
+    return told
 
 
 def _rgb(colour: tuple[int, int, int]) -> tuple[float, float, float]:

@@ -36,7 +36,8 @@ def colour(exit_index: int) -> str:
     return EXIT_COLOURS[exit_index % len(EXIT_COLOURS)]
 
 
-def _new(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
+def new(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of that many inches in the page's style, and its axes side by side."""
     import matplotlib
     from matplotlib.figure import Figure as MplFigure
 
@@ -84,7 +85,7 @@ def training(history: Sequence[Mapping[str, Any]]) -> str:
     """
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    figure, (left, right) = _new(8.6, 2.9, columns=2)
+    figure, (left, right) = new(8.6, 2.9, columns=2)
     epochs = [entry.get("epoch", i) for i, entry in enumerate(history)]
     left.plot(epochs, [float(entry.get("loss") or 0) for entry in history], color=colour(0))
     left.set(title="training loss", xlabel="epoch")
@@ -100,13 +101,13 @@ def training(history: Sequence[Mapping[str, Any]]) -> str:
     settled = [100 * v for row in table[len(table) // 5 :] for v in row]
     if settled:  # the first epochs would flatten the rest
         right.set_ylim(max(0.0, min(settled) - 2), min(100.5, max(settled) + 2))
-    right.legend(loc="lower right")
+    figure.legend(loc="outside upper center", ncols=8)
     return svg(figure, "training loss and validation accuracy against the epoch")
 
 
 def exits(rows: Sequence[Mapping[str, Any]]) -> str:
     """How many images leave at each exit, and how many of those are right."""
-    figure, (axes,) = _new(8.6, 0.5 + 0.42 * len(rows))
+    figure, (axes,) = new(8.6, 0.5 + 0.42 * len(rows))
     names = [f"exit {row.get('index', i)}" for i, row in enumerate(rows)]
     rates = [100 * (row.get("rate") or 0.0) for row in rows]
     right = [r * (row.get("accuracy") or 0.0) for r, row in zip(rates, rows, strict=True)]
@@ -131,11 +132,11 @@ def cost(
     chosen: Mapping[str, Any] | None,
     fixed: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """Accuracy against multiplications an image: what the thresholds trade.
+    """Accuracy against multiplications per image: what the thresholds trade.
 
     `curve` and `chosen` have `macs` and `accuracy`; `fixed` is each exit used alone.
     """
-    figure, (axes,) = _new(8.6, 3.2)
+    figure, (axes,) = new(8.6, 3.2)
     points = sorted((p["macs"], 100 * p["accuracy"]) for p in curve if p.get("macs"))
     if points:
         x, y = zip(*points, strict=True)
@@ -147,69 +148,14 @@ def cost(
     if chosen and chosen.get("macs"):
         x2, y2 = chosen["macs"], 100 * chosen["accuracy"]
         axes.plot([x2], [y2], "*", color=INK, markersize=13, label="chosen", markeredgewidth=0)
-    axes.set(xlabel="multiplications an image", ylabel="validation accuracy (%)")
+    axes.set(xlabel="multiplications per image", ylabel="validation accuracy (%)")
     costs = [p["macs"] for p in (*curve, *fixed) if p.get("macs")]
     if costs and max(costs) > 10 * min(costs):
         axes.set_xscale("log")
     else:
         axes.set_xlim(left=0)
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside upper center", ncols=8)
     return svg(figure, "accuracy against multiplications")
-
-
-def gallery(
-    images: Images, labels: Labels, exits: Labels, classes: Labels, *, count: int, across: int = 12
-) -> str:
-    """Some images of each exit; a wrong answer says what was answered.
-
-    Args:
-        images: uint8 (N, H, W, C), C 1 or 3.
-        labels: int64 (N,), the true classes.
-        exits: int64 (N,), where each image left.
-        classes: int64 (N,), the answers.
-        count: exits of the network.
-        across: images an exit.
-    """
-    from matplotlib.figure import Figure as MplFigure
-
-    _new(1, 1)  # sets the style
-    figure = MplFigure(figsize=(8.6, 0.95 * count), layout="constrained")
-    axes = figure.subplots(count, across, squeeze=False)
-    for row in range(count):
-        chosen = _sample(labels, np.flatnonzero(exits == row), across)
-        for column in range(across):
-            place = axes[row][column]
-            place.set_axis_off()
-            if column == 0:
-                place.text(
-                    -0.25, 0.5, f"exit {row}", transform=place.transAxes, rotation=90,
-                    ha="center", va="center", color=colour(row), weight="bold",
-                )  # fmt: skip
-            if column >= len(chosen):
-                place.set(xlim=(0, 1), ylim=(0, 1))
-                continue
-            i = chosen[column]
-            picture = images[i, :, :, 0] if images.shape[3] == 1 else images[i]
-            grey = {"cmap": "gray_r"} if images.shape[3] == 1 else {}
-            top = {"vmin": 0, "vmax": max(1, int(images.max()))} if grey else {}
-            place.imshow(picture, interpolation="nearest", **grey, **top)
-            wrong = classes[i] != labels[i]
-            place.set_title(
-                f"{labels[i]}" + (f" not {classes[i]}" if wrong else ""),
-                fontsize=7, pad=2, color=EXIT_COLOURS[5] if wrong else INK,
-            )  # fmt: skip
-    return svg(figure, "images that left at each exit")
-
-
-def _sample(labels: Labels, members: Labels, count: int) -> Labels:
-    """Up to `count` of `members`, one class after the other."""
-    seen: dict[int, int] = {}
-    order = []
-    for i in members:
-        seen[int(labels[i])] = seen.get(int(labels[i]), 0) + 1
-        order.append((seen[int(labels[i])], int(labels[i]), int(i)))
-    chosen: Labels = np.array([i for _, _, i in sorted(order)[:count]], np.int64)
-    return chosen
 
 
 def timeline(
@@ -225,7 +171,7 @@ def timeline(
         first: number of the first frame shown.
     """
     count = len(accepts)
-    figure, (axes,) = _new(8.6, 1.2 + 0.15 * count)
+    figure, (axes,) = new(8.6, 1.2 + 0.15 * count)
     for n in range(count):
         start = int(accepts[n])
         for stage in range(int(exits[n]) + 1):
@@ -240,13 +186,13 @@ def timeline(
     axes.set(xlabel="cycle", ylabel="frame")
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.legend(loc="lower left", fontsize=8)
+    figure.legend(loc="outside upper center", ncols=3)
     return svg(figure, "which frame is where in the pipeline, against cycles")
 
 
 def resources(blocks: Sequence[tuple[str, float]], unit: str) -> str:
     """A bar for each block: what it takes of one resource."""
-    figure, (axes,) = _new(8.6, 0.6 + 0.2 * len(blocks))
+    figure, (axes,) = new(8.6, 0.6 + 0.2 * len(blocks))
     names = [name for name, _ in blocks]
     axes.barh(names, [value for _, value in blocks], color=colour(0), height=0.7)
     for i, (_, value) in enumerate(blocks):
@@ -256,6 +202,3 @@ def resources(blocks: Sequence[tuple[str, float]], unit: str) -> str:
     axes.margins(x=0.12)
     axes.grid(axis="y", visible=False)
     return svg(figure, f"{unit} of each block")
-
-
-new = _new  # for the figures of other modules

@@ -1,4 +1,4 @@
-"""Heat maps over images: red for the answer, blue against it, on the image in pale ink."""
+"""Heat maps: red speaks for the answer, blue against it; alone, or over an image in pale ink."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-FOR, AGAINST = (213, 94, 0), (0, 114, 178)  # of Okabe and Ito's palette
+FOR, NOTHING, AGAINST = (178, 24, 43), (247, 247, 247), (33, 102, 172)  # told apart by anybody
 _PALE = 0.4  # of the ink that is left under the colours
 
 Picture = npt.NDArray[np.uint8]
@@ -26,6 +26,17 @@ def overlay(image: npt.NDArray[Any], heat: npt.NDArray[Any]) -> Picture:
     strength = (np.abs(heat) / top if top > 0 else np.zeros(heat.shape))[..., None] ** 0.7
     colours = np.where(heat[..., None] >= 0, np.array(FOR), np.array(AGAINST)) / 255.0
     return np.rint(255 * (base * (1 - strength) + colours * strength)).astype(np.uint8)
+
+
+def diverging(heat: npt.NDArray[Any]) -> Picture:
+    """A heat map (H, W), any scale, as a picture uint8 (H, W, 3); white is zero.
+
+    Its largest magnitude gets the full colour.
+    """
+    top = float(np.abs(heat).max(initial=0))
+    strength = (np.abs(heat) / top if top > 0 else np.zeros(heat.shape))[..., None]
+    ends = np.where(heat[..., None] >= 0, np.array(FOR), np.array(AGAINST))
+    return np.rint(np.array(NOTHING) * (1 - strength) + ends * strength).astype(np.uint8)
 
 
 def plain(image: npt.NDArray[Any]) -> Picture:

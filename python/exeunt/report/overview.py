@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from exeunt import registers
 from exeunt.report import figures
-from exeunt.report.page import KINDS, Part, number, percent, read_json, section, table
+from exeunt.report.page import KINDS, Part, counted, number, percent, read_json, section, table
 
 SHOWN_FRAMES = 32
-SHOWN_BLOCKS = 14
-INDENT = "\u2003"
 
 
 def lead(report: Mapping[str, Any]) -> str:
@@ -31,9 +29,9 @@ def lead(report: Mapping[str, Any]) -> str:
     if simulation.get("images"):
         wrong = simulation.get("mismatches") or 0
         verdict = (
-            "every answer is the reference's"
+            "every answer matches the reference"
             if not wrong
-            else f"{number(wrong)} answers differ from the reference's"
+            else f"{number(wrong)} answers differ from the reference"
         )
         said.append(f"{number(simulation['images'])} images went through the RTL: {verdict}.")
     return " ".join(said) or "Nothing has been measured yet."
@@ -59,7 +57,7 @@ def tiles(report: Mapping[str, Any]) -> list[dict[str, str]]:
     if simulation.get("cycles_per_image") is not None:
         fps, clock = hardware.get("throughput_fps"), hardware.get("clock_mhz")
         note = f"{number(fps)} images/s at {clock:g} MHz" if fps and clock else ""
-        tile("cycles an image", number(simulation["cycles_per_image"]), note)
+        tile("cycles per image", number(simulation["cycles_per_image"]), note)
     base = hardware.get("baseline") or {}
     if base.get("throughput_fps") and hardware.get("throughput_fps"):
         ratio = hardware["throughput_fps"] / base["throughput_fps"]
@@ -68,18 +66,13 @@ def tiles(report: Mapping[str, Any]) -> list[dict[str, str]]:
     if hardware.get("multiplies_saved") is not None:
         spent = number(hardware.get("multiplies_per_image"))
         saved = percent(hardware["multiplies_saved"])
-        tile("multiplications saved", saved, f"{spent} an image")
+        tile("multiplications saved", saved, f"{spent} per image")
     for entry in counted(report):
         total = entry.get("resources", {})
         rest = [(name, total.get(kind)) for kind, name in KINDS.items() if kind != "lut"]
         note = ", ".join(f"{number(value)} {name}" for name, value in rest)
         tile(f"LUT, {entry.get('target', '')}", number(total.get("lut")), note)
     return found
-
-
-def counted(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What `exeunt synth` counted; the bitstreams in the same list are not among them."""
-    return [entry for entry in report.get("synthesis", []) if "target" in entry]
 
 
 def exits(report: Mapping[str, Any]) -> Part | None:
@@ -139,32 +132,6 @@ def cost(run_dir: Path) -> Part | None:
     return section("cost", "Accuracy against cost", drawn, told)
 
 
-def gallery(run_dir: Path) -> Part | None:
-    """Some test images of each exit, with the answers of the RTL."""
-    answers = (read_json(run_dir / "simulation.json") or {}).get("answers")
-    if not answers or not (run_dir / "splits.npz").is_file():
-        return None
-    with np.load(run_dir / "splits.npz", allow_pickle=False) as splits:
-        images, labels = splits["test_images"], splits["test_labels"].astype(np.int64)
-    left, classes = np.array(answers["exit"], np.int64), np.array(answers["class"], np.int64)
-    count = len(left)
-    if not 0 < count <= len(images):
-        return None
-    exits_there = len((read_json(run_dir / "exits.json") or {}).get("thresholds", ()))
-    drawn = {
-        "svg": figures.gallery(
-            images[:count],
-            labels[:count],
-            left,
-            classes,
-            count=max(exits_there, int(left.max()) + 1),
-        ),
-        "caption": "Test images by the exit at which they left, as the RTL answered them; "
-        "a wrong answer says what was answered.",
-    }
-    return section("images", "Who leaves where", drawn)
-
-
 def timeline(run_dir: Path) -> Part | None:
     """Which frame is where, for the first frames of the simulation."""
     found = read_json(run_dir / "simulation.json") or {}
@@ -188,113 +155,6 @@ def timeline(run_dir: Path) -> Part | None:
     return section("timeline", "Which frame is where", drawn)
 
 
-def blocks(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | None:
-    """Every kernel with its folding, and what Yosys counts for it."""
-    graph = manifest.get("graph") or {}
-    chains = [
-        c
-        for pair in zip(graph.get("segments", []), graph.get("heads", []), strict=False)
-        for c in pair
-    ]
-    if not chains:
-        return None
-    rows = []
-    for chain in chains:
-        for i, node in enumerate(chain["nodes"]):
-            fifo = chain["fifos"][i] if i < len(chain["fifos"]) else "-"
-            rows.append(
-                (
-                    node["name"],
-                    node["kind"],
-                    "x".join(map(str, node["output"]["shape"])),
-                    node["input"]["lanes"],
-                    node["output"]["lanes"],
-                    f"{'s' if node['output']['dtype']['signed'] else 'u'}"
-                    f"{node['output']['dtype']['bits']}",
-                    number(cycles(node)),
-                    fifo,
-                    ", ".join(node.get("finn", [])) or "-",
-                )
-            )
-    head = ("kernel", "kind", "output", "SIMD", "PE", "type", "cycles", "FIFO", "FINN nodes")
-    parts: list[Part] = [table(head, rows, title="Kernels")]
-    for entry in counted(report):
-        parts.append(_utilisation(entry))
-    drawn = None
-    for entry in counted(report)[:1]:
-        top = [(b["name"], b["lut"]) for b in entry["blocks"] if b["level"] == 1]
-        top = sorted(top, key=lambda pair: (-pair[1], pair[0]))[:SHOWN_BLOCKS]
-        caption = f"LUT of the {len(top)} largest blocks, {entry['target']}."
-        drawn = {"svg": figures.resources(top, "LUT"), "caption": caption}
-    return section(
-        "blocks",
-        "Blocks",
-        *parts,
-        drawn,
-        text="Cycles are those of one frame at full rate; the slowest kernel sets the pace.",
-    )
-
-
-def cycles(node: Mapping[str, Any]) -> int:
-    """Cycles of one frame through a kernel at full rate."""
-    spent = [_words(node["input"]), _words(node["output"])]
-    if node["kind"] == "mvu":
-        height, width, rows = node["output"]["shape"]
-        columns = node["input"]["shape"][2]
-        spent.append(
-            height * width * (rows // node["output"]["lanes"]) * (columns // node["input"]["lanes"])
-        )
-    return max(spent)
-
-
-def _words(stream: Mapping[str, Any]) -> int:
-    h, w, d = stream["shape"]
-    return int(h * w * d // stream["lanes"])
-
-
-def _utilisation(entry: Mapping[str, Any]) -> Part:
-    head = ("block", "module", *KINDS.values())
-    rows = [
-        (
-            INDENT * (block["level"] - 1) + block["name"],
-            block["module"],
-            *(number(block.get(kind)) for kind in KINDS),
-        )
-        for block in entry.get("blocks", [])
-    ]
-    total = entry.get("resources", {})
-    rows.append(("all", "", *(number(total.get(kind)) for kind in KINDS)))
-    title = f"Resources, {entry.get('target', '?')} ({entry.get('tool', 'Yosys')})"
-    return table(head, rows, title=title, total=True)
-
-
-def estimates(run_dir: Path) -> Part | None:
-    """FINN's own reports, as they are."""
-    folder = run_dir / "report"
-    parts: list[Part] = []
-    rows = []
-    for path in sorted(folder.rglob("estimate_network_performance.json")):
-        found = read_json(path)
-        if isinstance(found, Mapping):
-            name = path.parent.name if path.parent != folder else "all"
-            keys = ("max_cycles", "max_cycles_node_name", "critical_path_cycles")
-            slowest = [found.get(key, "-") for key in keys]
-            rows.append((name, *(number(v) if isinstance(v, int) else v for v in slowest)))
-    if rows:
-        parts.append(table(("part", "cycles a frame", "slowest node", "critical path"), rows))
-    for path in sorted(folder.rglob("*.json")) if folder.is_dir() else []:
-        data = read_json(path)
-        if isinstance(data, Mapping):
-            text = json.dumps(data, indent=2, sort_keys=True)
-            name = path.relative_to(run_dir).as_posix()
-            parts.append({"title": name, "raw": text[:20000]})
-    if not parts:
-        return None
-    return section(
-        "finn", "FINN's estimates", *parts, text="Estimates, not measurements, of FINN's kernels."
-    )
-
-
 def summary(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | None:
     """What identifies this accelerator."""
     facts: list[tuple[str, Any]] = []
@@ -312,7 +172,8 @@ def summary(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | No
             facts.append((key, manifest[key]))
     count = len(manifest.get("exits", []))
     if count:
-        told = ", ".join(str(e.get("threshold")) for e in manifest["exits"])
+        codes = {registers.ALWAYS: "always", registers.NEVER: "never"}
+        told = ", ".join(str(codes.get(v := e.get("threshold"), v)) for e in manifest["exits"])
         facts.append(("threshold registers at start", told))
     return section("identity", "Identity", {"facts": facts}) if facts else None
 
@@ -323,7 +184,9 @@ def config(run_dir: Path) -> Part | None:
     if not path.is_file():
         return None
     return section(
-        "config", "Config", {"title": path.name, "raw": path.read_text(encoding="utf-8")}
+        "config",
+        "Config",
+        {"fold": path.name, "parts": [{"raw": path.read_text(encoding="utf-8")}]},
     )
 
 
@@ -340,8 +203,8 @@ def notes(report: Mapping[str, Any]) -> Part:
         reference = report.get("cycle_reference", {})
         if reference.get("max_relative_error") is not None:
             said.append(
-                "The cycle reference was off by at most "
-                f"{percent(reference['max_relative_error'], 3)}."
+                "The cycles that the cycle reference predicts without a simulation were off by at "
+                f"most {percent(reference['max_relative_error'], 3)}."
             )
     else:
         said.append("The RTL has not been simulated: exeunt simulate.")
@@ -349,7 +212,7 @@ def notes(report: Mapping[str, Any]) -> Part:
     if hardware.get("clock_mhz") and not routed:
         said.append(
             f"The clock of {hardware['clock_mhz']:g} MHz is assumed; nothing was placed, routed "
-            "or timed, so images a second are cycles at that clock."
+            "or timed, so images per second are cycles at that clock."
         )
     if counted(report):
         said.append(

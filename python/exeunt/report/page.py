@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +37,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], **more: Any) -> Pa
 def section(name: str, title: str, *parts: Part | None, text: str = "") -> Part:
     """A section with the parts that there are."""
     return {"id": name, "title": title, "text": text, "parts": [p for p in parts if p]}
+
+
+def counted(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What `exeunt synth` counted; the bitstreams in the same list are not among them."""
+    return [entry for entry in report.get("synthesis", []) if "target" in entry]

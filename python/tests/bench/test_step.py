@@ -117,7 +117,7 @@ def test_processor_is_told_with_the_assumed_clock(data):
     ratio = data["images_per_second"] / base["images_per_second"]
     assert base["throughput_ratio"] == pytest.approx(ratio)
     text = collect.text(data)
-    assert "cycles an image; at an assumed clock of 100 MHz that is" in text
+    assert "cycles per image; at an assumed clock of 100 MHz that is" in text
     assert "(cycles at an assumed clock of 100 MHz)" in text
     assert "energy: not measured, nothing is drawn from a board here" in text
 
@@ -146,7 +146,7 @@ def test_report_has_the_keys_and_the_page_the_figures(folder, data):
     page = document.write(folder).read_text()
     assert '<h2 id="bench-modelled">Benchmark: modelled</h2>' in page
     assert "cycles at an assumed clock of 100 MHz" in page
-    assert page.count('aria-label="accuracy against cycles an image"') == 1
+    assert page.count('aria-label="accuracy against cycles per image"') == 1
     assert "another compile" not in page
     path = folder / "bench" / "modelled.json"
     path.write_text(json.dumps({**data, "manifest": "0" * 64}))
@@ -174,8 +174,8 @@ def test_board_in_seconds_with_rails(folder, monkeypatch):
     assert "mJ above idle" in collect.text(found)
     (folder / "bench" / "board.json").write_text(json.dumps(found))
     page = document.write(folder).read_text()
-    assert 'aria-label="accuracy against images a second"' in page
-    assert "<!-- millijoules an inference -->" in page  # text is drawn as paths
+    assert 'aria-label="accuracy against images per second"' in page
+    assert "<!-- millijoules per inference -->" in page  # text is drawn as paths
     assert "by rails" in page
     (folder / "bench" / "board.json").unlink()
 

@@ -295,6 +295,19 @@ def test_every_step_has_the_function_it_names():
         assert callable(getattr(importlib.import_module(module), function)), step.name
 
 
+def test_a_lone_step_leaves_a_fresh_page(world):
+    world.run()
+    page = world.folder / "report.html"
+    page.write_text("stale")
+    run.run_step("calibrate", world.context())
+    assert "stale" not in page.read_text()
+    page.write_text("stale")
+    world.fails["simulate"] = CheckFailed("no match")
+    with pytest.raises(CheckFailed):
+        run.run_step("simulate", world.context())
+    assert "stale" not in page.read_text()
+
+
 def test_seconds(world):
     world.run()
     assert set(run.seconds(world.folder)) == set(ALL)

@@ -59,6 +59,7 @@ def test_page_has_every_section_and_stands_alone(finished):
     page = document.write(finished).read_text()
     for name in [
         "exits",
+        "network",
         "images",
         "cost",
         "training",
@@ -71,11 +72,24 @@ def test_page_has_every_section_and_stands_alone(finished):
     ]:
         assert f'<h2 id="{name}">' in page, name
     assert "97.5% of the test images are answered right" in page
-    assert "every answer is the reference&#39;s" in page
-    assert page.count("<svg") == 6
+    assert "every answer matches the reference" in page
+    assert page.count("<svg") == 5
     assert "#010203" not in page
     links = set(re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', page))
     assert all(link.startswith(("#", "data:")) for link in links), links
+
+
+def test_contents_lead_to_every_section(finished):
+    page = document.write(finished).read_text()
+    named = re.findall(r'<a href="#(\w[\w-]*)">', page)
+    assert named == ["top", *re.findall(r'<h2 id="([\w-]+)">', page)]
+
+
+def test_finns_files_are_under_one_fold(finished):
+    page = document.write(finished).read_text()
+    start = page.index("<details><summary>FINN&#39;s 1 files</summary>")
+    assert page.index("report/estimate_network_performance.json", start) > start
+    assert page.count("<summary>report/") == 1
 
 
 def test_page_is_the_same_for_the_same_files(finished):
@@ -93,7 +107,7 @@ def test_page_of_an_empty_run_says_so(tmp_path):
 def test_mismatches_are_not_hidden(finished):
     store.update(finished, {"simulation": {"mismatches": 3}})
     page = document.write(finished).read_text()
-    assert "3 answers differ from the reference&#39;s" in page
+    assert "3 answers differ from the reference" in page
     assert 'class="tile bad"' in page
 
 

@@ -1,0 +1,133 @@
+"""Images on a page: pictures as data in the page itself, in grids that fit any width."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.report import figures, heatmaps
+from exeunt.report.page import Part, read_json, section
+
+ACROSS = 12  # images of one exit
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+
+def source(picture: npt.NDArray[np.uint8]) -> str:
+    """A picture uint8 (H, W, 3) as a data address of a PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def class_names(run_dir: Path) -> list[str]:
+    """The names of the classes in splits.npz, none where it has none."""
+    try:
+        with np.load(run_dir / "splits.npz", allow_pickle=False) as splits:
+            return [str(name) for name in splits["classes"]]
+    except (OSError, KeyError, ValueError):
+        return []
+
+
+def named(names: Sequence[str], index: int) -> str:
+    """The name of a class, its number where it has none."""
+    return names[index] if index < len(names) else str(index)
+
+
+def verdict(names: Sequence[str], label: int, answer: int) -> str:
+    """The class of an image that was answered right; else what was said and what it is."""
+    if label == answer:
+        return named(names, label)
+    return f"said {named(names, answer)}, is {named(names, label)}"
+
+
+def gallery(run_dir: Path) -> Part | None:
+    """Some test images of each exit, with the answers of the RTL."""
+    answers = (read_json(run_dir / "simulation.json") or {}).get("answers")
+    if not answers or not (run_dir / "splits.npz").is_file():
+        return None
+    with np.load(run_dir / "splits.npz", allow_pickle=False) as splits:
+        images, labels = splits["test_images"], splits["test_labels"].astype(np.int64)
+    indices = np.array(answers.get("index", range(len(answers["exit"]))), np.int64)
+    if not len(indices) or indices.max() >= len(images):
+        return None
+    images, labels = images[indices], labels[indices]
+    left, classes = np.array(answers["exit"], np.int64), np.array(answers["class"], np.int64)
+    exits = (read_json(run_dir / "exits.json") or {}).get("thresholds", ())
+    names = class_names(run_dir)
+    rows = []
+    for exit in range(max(len(exits), int(left.max()) + 1)):
+        chosen = _sample(labels, np.flatnonzero(left == exit), ACROSS)
+        rows.append(
+            {
+                "title": f"exit {exit}",
+                "colour": figures.colour(exit),
+                "cells": [
+                    {
+                        "source": source(heatmaps.plain(images[i])),
+                        "text": verdict(names, int(labels[i]), int(classes[i])),
+                        "wrong": bool(labels[i] != classes[i]),
+                    }
+                    for i in chosen
+                ],
+            }
+        )
+    caption = "Test images by the exit at which they left, as the RTL answered them."
+    return section("images", "Who leaves where", {"pictures": rows, "caption": caption})
+
+
+def _sample(labels: Labels, members: Labels, count: int) -> list[int]:
+    """Up to `count` of `members`, one class after the other."""
+    seen: dict[int, int] = {}
+    order = []
+    for i in members:
+        seen[int(labels[i])] = seen.get(int(labels[i]), 0) + 1
+        order.append((seen[int(labels[i])], int(labels[i]), int(i)))
+    return [i for _, _, i in sorted(order)[:count]]
+
+
+def heat(
+    images: Images,
+    maps: npt.NDArray[np.floating],
+    rows: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+) -> Part:
+    """Every image beside its heat map at each exit, with a scale.
+
+    Args:
+        images: uint8 (N, H, W, C), C 1 or 3.
+        maps: (N, E, H, W), any scale.
+        rows: `label`, `answers` and `leaves` of each image, as explain.json has them.
+        names: of the classes; a class without one is shown by its number.
+    """
+    found = []
+    for k, row in enumerate(rows):
+        label = int(row["label"])
+        cells: list[dict[str, Any]] = [
+            {"source": source(heatmaps.plain(images[k])), "text": named(names, label)}
+        ]
+        for exit, answer in enumerate(row["answers"]):
+            cells.append(
+                {
+                    "source": source(heatmaps.diverging(maps[k, exit])),
+                    "title": f"exit {exit}",
+                    "text": verdict(names, label, int(answer)),
+                    "wrong": int(answer) != label,
+                    "frame": figures.colour(exit) if row["leaves"] == exit else "",
+                }
+            )
+        found.append({"cells": cells})
+    colours = [
+        "#{:02x}{:02x}{:02x}".format(*c) for c in (heatmaps.AGAINST, heatmaps.NOTHING, heatmaps.FOR)
+    ]
+    scale = {"colours": colours, "low": "against the answer", "high": "for the answer"}
+    return {"pictures": found, "scale": scale, "beside": True}
