@@ -1,4 +1,4 @@
-"""The README's examples are executed, and what it names exists."""
+"""The examples of the README and of docs/ are executed, and what they name exists."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from exeunt.config import tree
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
-ROOMS = "\n".join((ROOT / room / "README.md").read_text() for room in ("quant", "boards"))
+PAGES = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / room / "README.md" for room in ("quant", "hls", "boards")),
+]
+ROOMS = "\n".join(page.read_text() for page in PAGES)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT + ROOMS, re.MULTILINE | re.DOTALL)
 
 
@@ -84,11 +88,31 @@ def test_tree_names_what_is_there():
 
 
 def test_every_path_in_the_text_exists():
-    named = re.findall(r"`((?:boards|hls|python|quant|rtl_tests|examples)/[\w./]*)`", TEXT + ROOMS)
+    folders = "boards|docs|hls|python|quant|rtl_tests|examples"
+    named = re.findall(rf"`((?:{folders})/[\w./]*)`", TEXT + ROOMS)
     inline = set(named)
     assert inline
     for name in inline:
         assert (ROOT / name).exists(), name
+
+
+def test_every_link_leads_somewhere():
+    for page in (ROOT / "README.md", *PAGES):
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+
+
+def test_the_readme_is_one_page():
+    lines = TEXT.splitlines()
+    assert len(lines) <= 110
+    prose = [line for line in lines if not line.startswith(("|", " ", "`"))]
+    assert max(map(len, prose)) <= 100
+
+
+def test_every_page_of_docs_can_be_found():
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        name = f"docs/{page.name}"
+        assert f"({name})" in TEXT or f"({page.name})" in ROOMS, name
 
 
 def test_table_of_blocks_is_what_the_files_say():
