@@ -274,7 +274,9 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     from exeunt.hls.back import reports
 
     with finn_env.quiet():
-        reports.write(network, compiled, run_dir / "report", clock_mhz=config.compile.clock_mhz)
+        reports.write(
+            network, compiled.foldings, run_dir / "report", clock_mhz=config.compile.clock_mhz
+        )
     accelerator = with_fifos(codebooks.attach(compiled.accelerator, run_dir / codebooks.NAME))
     stitch.write(
         accelerator,

@@ -9,22 +9,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
 from exeunt.calibration import Calibration, Point, calibrate_exits, evaluate, margins
 from exeunt.config.tree import Config
-from exeunt.errors import CheckFailed
 from exeunt.progress import Progress, silent
 from exeunt.quant.compress import load_network
 from exeunt.quant.data.datasets import SPLITS, load_split
-from exeunt.quant.network.model import MultiExitNetwork
-from exeunt.quant.train import logits
+from exeunt.quant.network.logits import grid_and_cost, integer_logits
 from exeunt.report import store
 
 EXITS = "exits.json"
 SCHEMA = 1
-_TOLERANCE = 0.02  # of one integer step, for logits of some thousand steps
-_RELATIVE = 4e-7  # of the logit: float32 has 24 bits
 
 
 def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> Calibration:
@@ -64,50 +59,6 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     on_test = integer_logits(network, test.images, scales)
     store.update(run_dir, _figures(on_test, test.labels, chosen, macs))
     progress(2, 2, f"validation accuracy {100 * chosen.accuracy:.2f}%")
-    return result
-
-
-def grid_and_cost(network: nn.Module, config: Config) -> tuple[list[float], list[int]]:
-    """Logit scale of every exit, and multiplications of a frame that leaves there."""
-    if isinstance(network, MultiExitNetwork):
-        from exeunt.quant.network.model import cumulative_macs as of_layers
-
-        return network.logit_scales(), of_layers(network.costs)
-    import torch
-
-    from exeunt.quant.network.export import to_qonnx
-    from exeunt.quant.network.qonnx_graph import Graph, GraphNetwork, cumulative_macs, logit_scales
-
-    height, width, channels = config.model.input
-    if isinstance(network, GraphNetwork):
-        graph = network.graph
-    else:
-        graph = Graph(to_qonnx(network, shape=(channels, height, width)), config.model.source)
-    return logit_scales(graph), cumulative_macs(graph, torch.zeros(1, channels, height, width))
-
-
-def integer_logits(
-    network: nn.Module, images: npt.NDArray[np.uint8], scales: list[float]
-) -> list[npt.NDArray[np.int64]]:
-    """Logits of every exit in integer steps, int64 (N, classes): round(logits / scale).
-
-    Images are uint8 (N, H, W, C).
-
-    Raises:
-        CheckFailed: a quotient is further from an integer than float noise explains.
-    """
-    result = []
-    for index, (out, scale) in enumerate(zip(logits(network, images), scales, strict=True)):
-        steps = out.astype(np.float64) / scale
-        whole = np.rint(steps)
-        error = np.abs(steps - whole)
-        if (error > np.minimum(_TOLERANCE + _RELATIVE * np.abs(steps), 0.45)).any():
-            off = float(error.max())
-            raise CheckFailed(
-                f"logits of exit {index} must be integers times {scale:.6g}, got one {off:.3f} "
-                "steps off: end its head in a bias-free layer with one weight scale"
-            )
-        result.append(whole.astype(np.int64))
     return result
 
 

@@ -23,11 +23,12 @@ from exeunt.quant.attribution import METHODS, activations, attribute, reference_
 from exeunt.quant.attribution._captum import captum_maps
 from exeunt.quant.attribution._quantus import quantus_figures, require_quantus
 from exeunt.quant.attribution.faithfulness import as_figures, completeness_error, faithfulness
-from exeunt.quant.calibrate import EXITS, grid_and_cost, integer_logits
+from exeunt.quant.calibrate import EXITS
 from exeunt.quant.compress import load_network
 from exeunt.quant.data.datasets import SPLITS, load_split
 from exeunt.quant.network.brevitas import QuantNonLinearActLayer
-from exeunt.quant.train import logits, one_thread
+from exeunt.quant.network.logits import grid_and_cost, integer_logits, logits
+from exeunt.quant.train import one_thread
 from exeunt.report import heatmaps, store
 
 EXPLAIN = "explain.json"

@@ -23,6 +23,7 @@ from exeunt.config.tree import Config, hash_of
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
 from exeunt.quant.data.datasets import SPLITS, Splits, load, save_splits
+from exeunt.quant.network.logits import as_tensor, logits
 from exeunt.quant.network.model import quantizers_disabled
 from exeunt.quant.network.source import build
 from exeunt.report import store
@@ -32,7 +33,6 @@ RESUME = "resume.pt"  # an unfinished training, removed at its end
 HISTORY = "training.json"
 SCHEMA = 1
 _TEMPERATURE = 2.0
-_EVALUATION_BATCH = 512
 
 
 def train(
@@ -100,19 +100,6 @@ def load_checkpoint(config: Config, run_dir: Path) -> nn.Module:
             "layers: train again"
         ) from None
     return network.eval()
-
-
-def logits(
-    network: nn.Module, images: np.ndarray, *, device: torch.device | None = None
-) -> list[np.ndarray]:
-    """Float logits (N, classes) of every exit for images uint8 (N, H, W, C)."""
-    batches: list[list[np.ndarray]] = []
-    network.eval()
-    with torch.no_grad():
-        for start in range(0, len(images), _EVALUATION_BATCH):
-            batch = as_tensor(images[start : start + _EVALUATION_BATCH]).to(device)
-            batches.append([out.cpu().numpy() for out in network(batch.float())])
-    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
 class _Training:
@@ -313,11 +300,6 @@ def _float_accuracy(network: nn.Module, splits: Splits, device: torch.device) ->
         norm.load_state_dict(state)
         norm.momentum = momentum
     return accuracies(found, splits.test.labels)[-1]
-
-
-def as_tensor(images: np.ndarray) -> Tensor:
-    """Images uint8 (N, H, W, C) as a tensor uint8 (N, C, H, W)."""
-    return torch.from_numpy(np.array(images.transpose(0, 3, 1, 2), order="C"))
 
 
 def device_of(name: str) -> torch.device:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,17 +17,18 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
 from exeunt.hls.back import folding
-from exeunt.hls.back.folding import Fold
+from exeunt.hls.back.folding import Fold, Folding
 from exeunt.hls.front.frontend import FPGA_PART
 from exeunt.hls.front.layers import Layer
 from exeunt.hls.front.register import registered
 
 if TYPE_CHECKING:
-    from exeunt.hls.compile import Compiled
     from exeunt.hls.front.network import Network
 
 
-def write(network: Network, compiled: Compiled, folder: Path, *, clock_mhz: float) -> None:
+def write(
+    network: Network, foldings: Mapping[str, Folding], folder: Path, *, clock_mhz: float
+) -> None:
     """Write auto_folding_config.json for all parts and the estimates of each part.
 
     The folding file is in FINN's format and can be given back as `compile.folding`.
@@ -35,7 +37,7 @@ def write(network: Network, compiled: Compiled, folder: Path, *, clock_mhz: floa
     chosen: dict[str, dict[str, Any]] = {"Defaults": {}}
     with registered():
         for part, chain in zip(network.parts, network.layers, strict=True):
-            folds = compiled.foldings[part.name].folds
+            folds = foldings[part.name].folds
             model = _folded(part.model, chain, folds, chosen)
             _estimates(model, folder / part.name, clock_mhz)
     _write(folder / "auto_folding_config.json", chosen)

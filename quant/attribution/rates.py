@@ -9,7 +9,7 @@ from torch import nn
 
 from exeunt.calibration import calibrate_exits
 from exeunt.config.tree import Config
-from exeunt.quant.calibrate import grid_and_cost, integer_logits
+from exeunt.quant.network.logits import grid_and_cost, integer_logits
 
 
 def exit_rates(

@@ -20,7 +20,7 @@ from exeunt.config.compress import AnyPass, Compare, Compress, Filters
 from exeunt.config.tree import Config
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
-from exeunt.quant.compress.step import do_pass, figures
+from exeunt.quant.compress.passes import do_pass, figures
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
 from exeunt.quant.data.datasets import Splits, load

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from exeunt.config.compress import CRITERIA
 from exeunt.errors import InputError
-from exeunt.quant.train import as_tensor
+from exeunt.quant.network.logits import as_tensor
 
 _BATCH = 64
 Table = dict[str, Tensor]

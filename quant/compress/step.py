@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
-from exeunt.config.compress import Pass
 from exeunt.config.tree import Config
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
-from exeunt.quant.compress.registry import PASSES
-from exeunt.quant.compress.structure import structure_of
+from exeunt.quant.compress.passes import do_pass, figures
 from exeunt.quant.compress.subject import COMPRESSED, Subject, fingerprint, save
-from exeunt.quant.compress.weights import effective_macs
-from exeunt.quant.compress.work import FOLDER, Work, weight_bits
+from exeunt.quant.compress.work import FOLDER, Work
 from exeunt.quant.data.datasets import load
 from exeunt.quant.train import load_checkpoint, one_thread
 from exeunt.report import store
@@ -81,32 +76,3 @@ def compress(
     early = after["accuracy"]["early_exit"]
     progress(total, total, f"validation accuracy {100 * early:.2f}%")
     return subject.network
-
-
-def do_pass(spec: Pass, subject: Subject, work: Work) -> tuple[Subject, dict[str, Any]]:
-    """Do one pass; its settings, what it did where, and figures after it."""
-    module, _, name = PASSES[spec.kind].partition(":")  # type: ignore[attr-defined]
-    apply = getattr(importlib.import_module(module), name)
-    compressed, data = apply(spec, subject, work)
-    entry = {**data, "after": figures(compressed, work)["accuracy"]}
-    entry |= {**spec.model_dump(mode="json"), "weight_bits": _bits(compressed)}
-    return compressed, entry
-
-
-def figures(subject: Subject, work: Work) -> dict[str, Any]:
-    """Accuracy on validation images, multiplies of the full path, bits of the weights."""
-    structure = structure_of(subject.network, subject.model)
-    return {
-        "accuracy": work.accuracy(subject),
-        "macs": structure.macs(),
-        "macs_effective": effective_macs(structure, subject.masks),
-        "weight_bits": _bits(subject),
-    }
-
-
-def _bits(subject: Subject) -> int:
-    if "sharing" in subject.extras:
-        from exeunt.quant.compress.sharing import stored_bits
-
-        return stored_bits(subject)
-    return weight_bits(subject.network, subject.masks)

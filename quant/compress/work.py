@@ -17,11 +17,11 @@ from exeunt.config.compress import Compress, Pass
 from exeunt.config.tree import Config
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
-from exeunt.quant.calibrate import grid_and_cost, integer_logits
 from exeunt.quant.compress.criteria import Options, Scores, score
 from exeunt.quant.compress.subject import Subject, from_blob
 from exeunt.quant.data.datasets import Labelled, Splits
-from exeunt.quant.train import as_tensor, device_of, joint_loss, shifted
+from exeunt.quant.network.logits import as_tensor, grid_and_cost, integer_logits
+from exeunt.quant.train import device_of, joint_loss, shifted
 
 FOLDER = ".compress"  # of the stages of an unfinished compression
 _RISE = 0.1  # part of the fine-tuning in which the learning rate rises

@@ -13,6 +13,7 @@ from typing import Any
 from exeunt import manifest as manifests
 from exeunt.bench.network import load
 from exeunt.errors import InputError, ToolError
+from exeunt.reference.golden import make
 from exeunt.runtime import Accelerator, golden
 from exeunt.runtime.transport import Transport
 
@@ -26,6 +27,13 @@ ASSUMED_MHZ = 100.0
 """Clock of a design whose manifest does not say one."""
 
 DEVICES = ("board", "simulated", "modelled")
+TRANSPORTS = {
+    "modelled": "exeunt.reference.modelled:Modelled",
+    "pynq": "exeunt.runtime.pynq:Pynq",
+    "serial": "exeunt.runtime.serial:Serial",
+    "simulated": "exeunt.simulate.simulated:Simulated",
+}
+"""Imported when they are used: a board has neither a simulator nor its sources."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Device:
         if path.is_file():
             return golden.read(path)
         images = load(self.folder).images[:GOLDEN_IMAGES]
-        return golden.make(self.folder, images, logits=min(RAW_IMAGES, len(images)))
+        return make(self.folder, images, logits=min(RAW_IMAGES, len(images)))
 
     def __enter__(self) -> Device:
         return self
@@ -132,14 +140,14 @@ def _transport(kind: str) -> Callable[..., Transport]:
     Raises:
         ToolError: what it is made of is not here.
     """
+    module, _, name = TRANSPORTS[kind].partition(":")
     try:
-        module = importlib.import_module(f"exeunt.runtime.{kind}")
+        found: Callable[..., Transport] = getattr(importlib.import_module(module), name)
     except ImportError as error:
         raise ToolError(
             f"a {kind} device must find what it is made of, got {error}: use the whole of exeunt, "
             "or the device modelled"
         ) from None
-    found: Callable[..., Transport] = getattr(module, kind.capitalize())
     return found
 
 

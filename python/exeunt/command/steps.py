@@ -125,7 +125,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "export",
         "Export to QONNX with one output per exit",
-        "exeunt.quant.network.export:export",
+        "exeunt.quant.export:export",
         sections=("data", "model"),
         inputs=("checkpoint.pt", "splits.npz", "compressed.pt"),
         outputs=("model.onnx",),

@@ -1,8 +1,9 @@
 """The host driver: NumPy alone, Python 3.10, any transport.
 
-`Accelerator` answers images over a transport: `exeunt.runtime.simulated.Simulated` (the RTL under
-Verilator), `exeunt.runtime.pynq.Pynq` (a PYNQ board), `exeunt.runtime.serial.Serial` (a serial
-port). Transports are imported when they are used.
+`Accelerator` answers images over a transport: `exeunt.runtime.pynq.Pynq` (a PYNQ board),
+`exeunt.runtime.serial.Serial` (a serial port), and without hardware
+`exeunt.simulate.simulated.Simulated` (the RTL under Verilator) and
+`exeunt.reference.modelled.Modelled` (the references). Each is imported where it is used.
 """
 
 from exeunt.runtime import golden

@@ -23,7 +23,7 @@ from exeunt.runtime.device import Device, signed
 from exeunt.runtime.golden import Golden
 from exeunt.runtime.registermap import Registers
 from exeunt.runtime.results import RESULT, Answer, Results
-from exeunt.runtime.transport import Bytes, Transport
+from exeunt.runtime.transport import Transport
 
 ORDERS = ("arrival", "input")
 
@@ -108,7 +108,7 @@ class Accelerator:
             DeviceError: something failed; `answered` and `indices` say what was answered before.
         """
         self._device.usable()
-        frames = self._packed(images)
+        frames = self._device.packed(images)
         table = np.zeros(len(frames), RESULT)
         with self._device.transfers(timeout) as call:
             first = 0
@@ -145,7 +145,7 @@ class Accelerator:
                 f"exit must be from 0 to {exits - 1}, got {exit}; this network has {exits} exits."
             )
         self._device.usable()
-        frames = self._packed(images)
+        frames = self._device.packed(images)
         beats = -(-classes // 4)
         found = np.zeros((len(frames), classes), np.int32)
         fields = self._device.description.registers["raw"]["fields"]
@@ -183,7 +183,7 @@ class Accelerator:
             DeviceError: something failed; `answered` has what was not yielded yet.
         """
         self._device.usable()
-        return streams.run(self, images, min(batch, self._batch), timeout)
+        return streams.run(self._device, images, min(batch, self._batch), timeout)
 
     # ------------------------------------------------------------------ settings
 
@@ -283,11 +283,3 @@ class Accelerator:
         """Answer the golden images and compare; see `exeunt.runtime.selftests.run`."""
         self._device.usable()
         return selftests.run(self, self._device.description, golden)
-
-    # ------------------------------------------------------------------ inside
-
-    def _packed(self, images: npt.NDArray[Any]) -> Bytes:
-        """Whole frames of the images, uint8 (N, words * beat_bytes)."""
-        return packing.pack(
-            self._device.description.input, images, self._device.transport.beat_bytes
-        )

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from exeunt import registers as codes
 from exeunt.errors import InputError
+from exeunt.runtime import packing
 from exeunt.runtime.description import Description
 from exeunt.runtime.errors import DeviceError, DeviceFault, DeviceTimeout
 from exeunt.runtime.registermap import Registers
@@ -52,6 +55,10 @@ class Device:
         self._lost = False
         self._identify()
         self.recover()
+
+    def packed(self, images: npt.NDArray[Any]) -> Bytes:
+        """Whole frames of images (N, H, W, C), uint8 (N, words * beat_bytes)."""
+        return packing.pack(self.description.input, images, self.transport.beat_bytes)
 
     def usable(self, *, busy: bool = False) -> None:
         """Raise a sentence unless a call may begin; `busy`: also while a stream is open."""

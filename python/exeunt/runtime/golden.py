@@ -1,13 +1,12 @@
 """Golden vectors: images with the answers that the integer reference gives, in one .npz.
 
-They are made where the compiled graph is and read wherever a board is, with NumPy alone.
+`exeunt.reference.golden` makes them where the compiled graph is; they are read wherever a board is.
 """
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -46,42 +45,6 @@ TYPES = {
     "logits": np.int32,
     "design_hash": np.uint32,
 }
-
-
-def make(
-    run_folder: str | Path,
-    images: npt.NDArray[np.uint8],
-    *,
-    thresholds: Sequence[int] | None = None,
-    logits: int = 4,
-) -> Golden:
-    """Golden vectors from the integer reference of a run folder.
-
-    Args:
-        run_folder: holds manifest.json and the compiled graph.
-        images: uint8 (N, H, W, C).
-        thresholds: signed, one per exit; the manifest's unless given.
-        logits: images whose logits are kept for every exit.
-
-    Raises:
-        InputError: the folder was changed by hand.
-    """
-    from exeunt import manifest as manifests
-    from exeunt.reference import controller, network
-
-    found = manifests.read(Path(run_folder))
-    limits = found.thresholds if thresholds is None else tuple(thresholds)
-    every = network.run(found.accelerator(), images).logits
-    decided = controller.decide(every, limits)
-    return Golden(
-        images=np.ascontiguousarray(images),
-        classes=decided.classes.astype(np.uint16),
-        exits=decided.exits.astype(np.uint8),
-        scores=decided.scores.astype(np.int32),
-        thresholds=np.array(limits, np.int32),
-        logits=np.stack([x[:logits].astype(np.int32) for x in every]),
-        design_hash=np.array(found.data["design_hash"], np.uint32),
-    )
 
 
 def write(path: str | Path, golden: Golden) -> None:

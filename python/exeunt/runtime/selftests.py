@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from exeunt.errors import CheckFailed, InputError
 from exeunt.runtime import golden as vectors
 from exeunt.runtime.description import Description
 from exeunt.runtime.golden import Golden
+from exeunt.runtime.results import Results
+from exeunt.runtime.transport import Transport
 
-if TYPE_CHECKING:
-    from exeunt.runtime.accelerator import Accelerator
+
+class Tested(Protocol):
+    """What is used of an `exeunt.runtime.Accelerator`."""
+
+    thresholds: Any
+
+    @property
+    def transport(self) -> Transport: ...  # noqa: D102
+
+    @property
+    def unit(self) -> str: ...  # noqa: D102
+
+    def classify(self, images: npt.NDArray[Any]) -> Results: ...  # noqa: D102
+
+    def logits(self, images: npt.NDArray[Any], exit: int) -> npt.NDArray[np.int32]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -32,7 +48,7 @@ class Selftest:
 
 
 def run(
-    accelerator: Accelerator, description: Description, golden: str | Path | Golden | None
+    accelerator: Tested, description: Description, golden: str | Path | Golden | None
 ) -> Selftest:
     """Answer the golden images with their thresholds and compare class, exit, score and logits.
 

@@ -10,15 +10,13 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from exeunt.runtime.device import Device
 from exeunt.runtime.results import Answer, answers
 from exeunt.runtime.transport import Bytes
-
-if TYPE_CHECKING:
-    from exeunt.runtime.accelerator import Accelerator
 
 WAIT_SECONDS = 0.05
 
@@ -26,8 +24,8 @@ WAIT_SECONDS = 0.05
 class Producer:
     """Images of an iterable as packed frames, at most `ahead` items early."""
 
-    def __init__(self, accelerator: Accelerator, images: Iterable[Any], ahead: int) -> None:
-        self._accelerator = accelerator
+    def __init__(self, device: Device, images: Iterable[Any], ahead: int) -> None:
+        self._device = device
         self._images = images
         self._queue: queue.Queue[Bytes | BaseException | None] = queue.Queue(ahead)
         self._stop = threading.Event()
@@ -44,7 +42,7 @@ class Producer:
             for item in self._images:
                 image = np.asarray(item)
                 batch = image if image.ndim == 4 else image[None]
-                if not self._put(self._accelerator._packed(batch)):
+                if not self._put(self._device.packed(batch)):
                     return
         except BaseException as error:  # told to whoever takes the answers
             end = error
@@ -93,11 +91,11 @@ class Producer:
 
 
 def run(
-    accelerator: Accelerator, images: Iterable[Any], batch: int, timeout: float | None
+    device: Device, images: Iterable[Any], batch: int, timeout: float | None
 ) -> Iterator[Answer]:
     """See `Accelerator.stream`."""
-    with accelerator._device.transfers(timeout) as call:
-        producer = Producer(accelerator, images, 2 * batch)
+    with device.transfers(timeout) as call:
+        producer = Producer(device, images, 2 * batch)
         first = 0
         try:
             while True:
@@ -105,8 +103,8 @@ def run(
                 if call.broken is not None:
                     raise call.broken
                 count = min(producer.count, batch)
-                if count and accelerator._device.fits(call, count):
-                    accelerator._device.submit(call, first, producer.take(count), count)
+                if count and device.fits(call, count):
+                    device.submit(call, first, producer.take(count), count)
                     first += count
                 elif call.under_way:
                     call.advance()

@@ -17,9 +17,9 @@ from exeunt.bench.network import load
 from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError, ToolError
 from exeunt.reference import controller, network
+from exeunt.reference.modelled import Modelled
 from exeunt.report import document, store
 from exeunt.runtime import Accelerator
-from exeunt.runtime.modelled import Modelled
 
 CONFIG = tree.parse(
     """
@@ -319,7 +319,7 @@ def test_command_of_the_board_writes_its_files(folder, tmp_path, capsys):
 def test_devices_that_are_not_there(folder, monkeypatch):
     with pytest.raises(InputError, match=r"device must be one of board, simulated, modelled, got "):
         devices.opened(folder, "fpga")
-    monkeypatch.setitem(sys.modules, "exeunt.runtime.simulated", None)
+    monkeypatch.setitem(sys.modules, "exeunt.simulate.simulated", None)
     with pytest.raises(ToolError, match=r"a simulated device must find what it is made of, got"):
         devices.opened(folder, "simulated")
     facts = {"name": "b", "clock_mhz": 1.0, "flow": "vivado", "bitstream": "b.bit"}

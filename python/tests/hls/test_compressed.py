@@ -44,8 +44,9 @@ def test_compressed_network_through_the_compiler(tmp_path: Path):
     from exeunt.quant.compress import load_network
     from exeunt.quant.compress.step import compress
     from exeunt.quant.data.datasets import SPLITS, load_split
-    from exeunt.quant.network.export import export
-    from exeunt.quant.train import logits, train
+    from exeunt.quant.export import export
+    from exeunt.quant.network.logits import logits
+    from exeunt.quant.train import train
     from exeunt.reference import network as reference
 
     settings = tree.parse(TEXT)

@@ -13,16 +13,17 @@ import torch
 from exeunt import calibration
 from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
-from exeunt.quant import calibrate as calibrating
-from exeunt.quant.calibrate import calibrate, integer_logits
+from exeunt.quant import export as exporting
+from exeunt.quant.calibrate import calibrate
 from exeunt.quant.data.datasets import load_split
-from exeunt.quant.network import export as exporting
-from exeunt.quant.network.export import export, to_qonnx
+from exeunt.quant.export import export
+from exeunt.quant.network.export import to_qonnx
+from exeunt.quant.network.logits import grid_and_cost, integer_logits, logits
 from exeunt.quant.network.model import MultiExitNetwork, cumulative_macs
 from exeunt.quant.network.qonnx_graph import Graph, GraphNetwork, load_graph
 from exeunt.quant.network.qonnx_graph import cumulative_macs as macs_of_graph
 from exeunt.quant.network.qonnx_graph import logit_scales as scales_of_graph
-from exeunt.quant.train import load_checkpoint, logits
+from exeunt.quant.train import load_checkpoint
 from exeunt.report import store
 
 
@@ -194,8 +195,8 @@ def test_every_layer_survives_the_export():
 
 def test_grid_and_cost_of_both_kinds_of_network(exported, tiny):
     network = load_checkpoint(tiny, exported)
-    first = calibrating.grid_and_cost(network, tiny)
+    first = grid_and_cost(network, tiny)
     graph = GraphNetwork(load_graph(exported / "model.onnx"))
-    second = calibrating.grid_and_cost(graph, tiny)
+    second = grid_and_cost(graph, tiny)
     assert first[0] == pytest.approx(second[0], rel=1e-6)
     assert first[1] == second[1]

@@ -341,7 +341,7 @@ def test_masks_survive_fine_tuning_storage_and_export(tiny, folder):
     assert not (folder / ".compress").exists()
 
     from exeunt.quant.calibrate import calibrate
-    from exeunt.quant.network.export import export
+    from exeunt.quant.export import export
 
     calibrate(whole, folder)
     graph = export(whole, folder)

@@ -8,7 +8,7 @@ import torch
 
 from exeunt.config import tree
 from exeunt.errors import InputError
-from exeunt.quant.calibrate import integer_logits
+from exeunt.quant.network.logits import integer_logits
 from exeunt.quant.network.model import Cost, MultiExitNetwork, cumulative_macs, quantizers_disabled
 
 HEAD = """

@@ -19,8 +19,9 @@ from exeunt.quant.compress import codebook, sharing, step, subject
 from exeunt.quant.compress.subject import Subject, from_blob
 from exeunt.quant.compress.work import Work
 from exeunt.quant.data.datasets import load
-from exeunt.quant.network.export import export
-from exeunt.quant.train import load_checkpoint, logits
+from exeunt.quant.export import export
+from exeunt.quant.network.logits import logits
+from exeunt.quant.train import load_checkpoint
 
 SPEC = {"kind": "sharing", "criterion": "taylor", "centroids": 3, "centroid_bits": 4, "epochs": 1}
 

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant.calibrate import calibrate
-from exeunt.quant.network.export import export
+from exeunt.quant.export import export
 from exeunt.quant.network.qonnx_graph import Graph, GraphNetwork, checked, load_graph, logit_scales
 from exeunt.quant.network.source import build
 from exeunt.quant.train import train

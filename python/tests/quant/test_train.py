@@ -13,7 +13,8 @@ from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant import train as training
 from exeunt.quant.data.datasets import load_split
-from exeunt.quant.train import joint_loss, load_checkpoint, logits, shifted, train
+from exeunt.quant.network.logits import logits
+from exeunt.quant.train import joint_loss, load_checkpoint, shifted, train
 from exeunt.report import store
 
 

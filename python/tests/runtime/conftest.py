@@ -19,8 +19,8 @@ from exeunt.hls.back import stitch
 from exeunt.manifest import Manifest
 from exeunt.reference import controller, network
 from exeunt.runtime import Accelerator, Results
-from exeunt.runtime.simulated import Simulated
 from exeunt.samples import Stage
+from exeunt.simulate.simulated import Simulated
 
 COUNT = 120
 

@@ -11,6 +11,7 @@ import pytest
 
 from exeunt.bench import board as command
 from exeunt.bench import processor
+from exeunt.reference.golden import make
 from exeunt.runtime import golden
 
 pytestmark = pytest.mark.sim
@@ -23,7 +24,7 @@ def network(small, tmp_path):
     (folder / "rtl").mkdir(parents=True)
     for name in ("manifest.json", "rtl/params.npz"):
         shutil.copy(small.folder / name, folder / name)
-    golden.write(folder / "golden.npz", golden.make(small.folder, small.images[:64], logits=2))
+    golden.write(folder / "golden.npz", make(small.folder, small.images[:64], logits=2))
     labels = small.logits[-1].argmax(axis=1)
     np.savez(folder / "splits.npz", test_images=small.images, test_labels=labels)
     facts = {"name": "zcu104", "flow": "vivado", "clock_mhz": 150.0, "bitstream": "exeunt.bit"}

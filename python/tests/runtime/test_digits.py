@@ -11,8 +11,8 @@ from exeunt import manifest
 from exeunt.errors import InputError
 from exeunt.reference import controller, network
 from exeunt.runtime import Accelerator
-from exeunt.runtime.simulated import Simulated
 from exeunt.simulate import bulk, verilator
+from exeunt.simulate.simulated import Simulated
 
 FOLDER = Path(__file__).parents[3] / "build" / "digits"
 REGISTER_CYCLES = 40

@@ -11,8 +11,9 @@ from exeunt import registers
 from exeunt.bench.network import load
 from exeunt.errors import InputError
 from exeunt.reference import controller, network
-from exeunt.runtime import Accelerator, golden
-from exeunt.runtime.modelled import Modelled
+from exeunt.reference.golden import make
+from exeunt.reference.modelled import Modelled
+from exeunt.runtime import Accelerator
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_batches_of_few_images_answer_the_same(known, device):
 
 def test_selftest_and_stream(compiled, known, device):
     found, logits = known
-    tested = device.selftest(golden.make(compiled, found.images[:20], logits=2))
+    tested = device.selftest(make(compiled, found.images[:20], logits=2))
     assert (tested.images, tested.logits) == (20, 6)
     answers = list(device.stream(iter(found.images[:9]), batch=4))
     want = controller.decide([x[:9] for x in logits], found.thresholds)

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from exeunt.errors import CheckFailed, InputError
+from exeunt.reference.golden import make
 from exeunt.registers import ALWAYS, NEVER
 from exeunt.runtime import Accelerator, golden
-from exeunt.runtime.simulated import Simulated
 from exeunt.simulate import bulk, verilator
 from exeunt.simulate.library import decode
+from exeunt.simulate.simulated import Simulated
 
 pytestmark = pytest.mark.sim
 REGISTER_CYCLES = 40  # of the accesses around the transfers
@@ -119,7 +120,7 @@ def test_counters_and_registers(small, device):
 
 def test_selftest(small, device, tmp_path):
     limits = (small.thresholds[0], NEVER, ALWAYS)
-    vectors = golden.make(small.folder, small.images[:30], thresholds=limits)
+    vectors = make(small.folder, small.images[:30], thresholds=limits)
     golden.write(tmp_path / "a.npz", vectors)
     golden.write(tmp_path / "b.npz", golden.read(tmp_path / "a.npz"))
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()

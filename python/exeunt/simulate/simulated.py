@@ -19,6 +19,8 @@ from exeunt import registers
 from exeunt.errors import InputError
 from exeunt.manifest import Manifest
 from exeunt.runtime.transport import Bytes, TransferFault, TransferTimeout
+from exeunt.simulate import verilator
+from exeunt.simulate.device import RECEIVED, SENT, Device
 
 CAPACITY = (1 << 26) - 1
 DEPTH = 2
@@ -44,9 +46,6 @@ class Simulated:
     def __init__(
         self, run_folder: str | Path, *, cache: Path | None = None, capacity: int = CAPACITY
     ) -> None:
-        from exeunt.simulate import verilator
-        from exeunt.simulate.device import Device
-
         self._manifest: Manifest = manifests.read(Path(run_folder))
         stream = self._manifest.data["input"]
         self.beat_bytes = -(-int(stream["width"]) // 8)
@@ -190,8 +189,6 @@ class Simulated:
         It takes too long after `timeout` cycles, and also when nothing moved for so many cycles
         that all frames inside could have passed thrice.
         """
-        from exeunt.simulate.device import RECEIVED, SENT
-
         end = self.device.cycle + timeout
         quiet = SPARE_CYCLES + 3 * self._patience * int(self._manifest.data["in_flight"])
         moved, since = self.device.progress, self.device.cycle

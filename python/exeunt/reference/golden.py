@@ -1,0 +1,46 @@
+"""Golden vectors: images with the answers that the integer reference gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt import manifest as manifests
+from exeunt.reference import controller, network
+from exeunt.runtime.golden import Golden
+
+
+def make(
+    run_folder: str | Path,
+    images: npt.NDArray[np.uint8],
+    *,
+    thresholds: Sequence[int] | None = None,
+    logits: int = 4,
+) -> Golden:
+    """Golden vectors from the integer reference of a run folder.
+
+    Args:
+        run_folder: holds manifest.json and the compiled graph.
+        images: uint8 (N, H, W, C).
+        thresholds: signed, one per exit; the manifest's unless given.
+        logits: images whose logits are kept for every exit.
+
+    Raises:
+        InputError: the folder was changed by hand.
+    """
+    found = manifests.read(Path(run_folder))
+    limits = found.thresholds if thresholds is None else tuple(thresholds)
+    every = network.run(found.accelerator(), images).logits
+    decided = controller.decide(every, limits)
+    return Golden(
+        images=np.ascontiguousarray(images),
+        classes=decided.classes.astype(np.uint16),
+        exits=decided.exits.astype(np.uint8),
+        scores=decided.scores.astype(np.int32),
+        thresholds=np.array(limits, np.int32),
+        logits=np.stack([x[:logits].astype(np.int32) for x in every]),
+        design_hash=np.array(found.data["design_hash"], np.uint32),
+    )

@@ -1,0 +1,290 @@
+"""Who imports whom: one table of the arrows that are allowed, read off the imports with `ast`.
+
+An import inside a function or under TYPE_CHECKING counts, and so does a module that is named in a
+string to be imported later. Nothing imports upwards: the table has no circle, and the files have
+none either. To add a room, give it a line in ROOMS, and its name to those that use it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {"exeunt": "python/exeunt", "exeunt.quant": "quant", "exeunt.hls": "hls"}
+FOLDERS["exeunt.boards"] = "boards"
+
+BASE = "errors progress"
+GRAPH = f"{BASE} graph registers kernels criteria"
+RESULT = f"{GRAPH} packing manifest archive"  # what a step reads and writes
+STEP = f"{RESULT} config report.store"
+
+ROOMS: Mapping[str, str] = {
+    # room: the rooms that it may import, all of them below it
+    "errors": "",
+    "progress": "",
+    "archive": BASE,
+    "registers": BASE,
+    "graph": BASE,
+    "kernels": f"{BASE} graph",
+    "criteria": f"{BASE} registers",
+    "config": f"{BASE} criteria",
+    "packing": GRAPH,
+    "manifest": GRAPH,
+    "report.store": BASE,
+    "cost": f"{GRAPH} config",
+    "runtime": f"{BASE} registers",  # the host driver: NumPy alone
+    "reference": f"{RESULT} runtime",
+    "samples": f"{RESULT} reference",
+    "calibration": f"{GRAPH} reference",
+    "simulate": f"{STEP} cost runtime reference",
+    "synth": STEP,
+    "report": f"{BASE} report.store",
+    # the training side: it never sees the compiler
+    "quant": "",
+    "quant.data": f"{BASE} config quant",
+    "quant.network": f"{BASE} config quant quant.data",
+    "quant.train": f"{STEP} quant.data quant.network",
+    "quant.attribution": f"{BASE} config calibration quant.data quant.network quant.train",
+    "quant.compress": f"{STEP} cost calibration quant.data quant.network quant.train "
+    "quant.attribution",
+    "quant.calibrate": f"{STEP} calibration quant.data quant.network quant.train quant.compress",
+    "quant.export": f"{STEP} quant.data quant.network quant.train quant.compress",
+    "quant.explain": f"{STEP} calibration report quant.data quant.network quant.train "
+    "quant.attribution quant.compress quant.calibrate",
+    # the compiler: it never sees the training
+    "hls": "",
+    "hls.front": f"{RESULT} config cost hls",
+    "hls.back": f"{RESULT} config cost reference hls hls.front",
+    "hls.compile": f"{STEP} cost reference hls.front hls.back",
+    # boards, and what is measured and shown
+    "boards": f"{STEP} synth",
+    "bench": f"{STEP} runtime reference simulate boards",
+    "deploy": f"{STEP} runtime reference boards bench",
+    "command": f"{STEP} cost runtime reference simulate samples calibration synth report boards "
+    "bench deploy quant.data quant.network quant.train quant.attribution quant.compress "
+    "quant.calibrate quant.export quant.explain hls hls.front hls.back hls.compile",
+}
+
+PACKAGES: Mapping[str, str] = {
+    # room: packages beside the standard library that it may import; "" is NumPy alone
+    "config": "pydantic",
+    "runtime": "pynq serial",  # each where a transport is opened
+    "report": "jinja2 matplotlib",
+    "bench": "onnx onnxruntime pynq",
+    "boards": "jinja2 pydantic",
+    "command": "click rich",
+    "quant.data": "PIL pooch sklearn",
+    "quant.network": "torch brevitas onnx qonnx",
+    "quant.train": "torch",
+    "quant.attribution": "torch captum quantus scipy",
+    "quant.compress": "torch scipy",
+    "quant.calibrate": "torch",
+    "quant.export": "torch",
+    "quant.explain": "torch PIL jinja2",
+    "hls.front": "finn qonnx onnx onnxruntime google",
+    "hls.back": "finn qonnx jinja2",
+}
+
+PAGE = "exeunt.report.page"
+SECTIONS = "exeunt.report.document"  # the one place that lists the sections
+
+NAMED = re.compile(r"(exeunt(?:\.\w+)+)\.?(?::\w+)?$")
+
+
+class Arrow(NamedTuple):
+    """An import: module `source` at `line` of its file imports `target`."""
+
+    source: str
+    target: str
+    line: int
+    named: bool  # in a string
+
+
+def modules(root: Path) -> dict[str, Path]:
+    """Module -> file of everything in the four folders that the packages are made of."""
+    found = {}
+    for package, folder in FOLDERS.items():
+        for path in sorted((root / folder).rglob("*.py")):
+            parts = path.relative_to(root / folder).with_suffix("").parts
+            parts = parts[:-1] if parts[-1] == "__init__" else parts
+            found[".".join((package, *parts))] = path
+    return found
+
+
+def imported(path: Path, module: str) -> Iterator[tuple[str, int, bool]]:
+    """What a file imports, with the line, and whether it is named in a string."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((name.name, node.lineno, False) for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) + 1 - node.level]
+                base = ".".join([*above, base]) if base else ".".join(above)
+            yield from ((f"{base}.{name.name}", node.lineno, False) for name in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            match = NAMED.match(node.value)
+            if match:
+                yield match.group(1), node.lineno, True
+
+
+def arrows(root: Path) -> list[Arrow]:
+    """Every import from one of our modules to another."""
+    known = modules(root)
+    found = []
+    for module, path in known.items():
+        for name, line, named in imported(path, module):
+            target = name
+            while target and target not in known:
+                target = target.rpartition(".")[0]
+            if target and target != module:
+                found.append(Arrow(module, target, line, named))
+    return found
+
+
+def room(module: str) -> str:
+    """The room of a module; its own name below `exeunt` where the table has none."""
+    name = module.partition(".")[2]
+    while name and name not in ROOMS:
+        shorter = name.rpartition(".")[0]
+        if not shorter:
+            break
+        name = shorter
+    return name
+
+
+def forbidden(found: list[Arrow]) -> list[str]:
+    """A sentence for each arrow that the table does not have."""
+    wrong = []
+    for arrow in found:
+        source, target = room(arrow.source), room(arrow.target)
+        if target in ("", source) or target in ROOMS.get(source, "").split():
+            continue
+        wrong.append(
+            f"{arrow.source}, line {arrow.line}: {source or 'exeunt'} may import "
+            f"{ROOMS.get(source) or 'nothing'}, not {target} ({arrow.target})"
+        )
+    return wrong
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    """Names that lead back to the first one, or nothing."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def by_file(found: list[Arrow]) -> dict[str, set[str]]:
+    """What each file imports; a registry's strings are not imports between files."""
+    graph: dict[str, set[str]] = {}
+    for arrow in found:
+        if not arrow.named and arrow.target != "exeunt":
+            graph.setdefault(arrow.source, set()).add(arrow.target)
+    return graph
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Arrow]:
+    return arrows(ROOT)
+
+
+def test_every_module_is_in_a_room():
+    strangers = {room(m) for m in modules(ROOT)} - set(ROOMS) - {""}
+    assert not strangers, f"no line in ROOMS for {', '.join(sorted(strangers))}"
+
+
+def test_the_table_has_no_arrow_upwards():
+    names = {name for allowed in ROOMS.values() for name in allowed.split()}
+    assert names <= set(ROOMS), f"no line in ROOMS for {sorted(names - set(ROOMS))}"
+    assert circle({name: set(allowed.split()) for name, allowed in ROOMS.items()}) == []
+    training = [name for name in ROOMS if name.startswith("quant")]
+    compiler = [name for name in ROOMS if name.startswith("hls")]
+    for name, other in (*((n, "hls") for n in training), *((n, "quant") for n in compiler)):
+        assert not [r for r in ROOMS[name].split() if r.split(".")[0] == other], name
+    assert set(ROOMS["runtime"].split()) == {"errors", "progress", "registers"}
+
+
+def test_imports_are_those_of_the_table(found):
+    assert len(found) > 500
+    assert forbidden(found) == []
+
+
+def test_files_have_no_circle(found):
+    assert circle(by_file(found)) == []
+
+
+def test_sections_know_the_page_and_the_page_no_section(found):
+    """A section is listed in document.py and nowhere else; no section knows another one."""
+    inside = by_file([a for a in found if room(a.source) == room(a.target) == "report"])
+    assert inside[SECTIONS]
+    sections = {t for t in inside[SECTIONS] if PAGE in inside.get(t, ())}
+    assert len(sections) > 3
+    for source, targets in inside.items():
+        if source != SECTIONS:
+            assert not targets & sections, f"{source} imports {sorted(targets & sections)}"
+    assert PAGE not in inside, f"the page imports {sorted(inside.get(PAGE, ()))}"
+
+
+def test_packages_stay_in_their_rooms():
+    wrong = []
+    for module, path in modules(ROOT).items():
+        here = room(module)
+        allowed = {"exeunt", "numpy", *PACKAGES.get(here, "").split(), *sys.stdlib_module_names}
+        for name, line, named in imported(path, module):
+            if not named and name.partition(".")[0] not in allowed:
+                wrong.append(f"{module}, line {line}: {here} may not import {name}")
+    assert wrong == []
+
+
+# ---------------------------------------------------------------------- the reader itself
+
+
+def tree(root: Path, files: Mapping[str, str]) -> list[Arrow]:
+    for name, text in files.items():
+        path = root / "python" / "exeunt" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return arrows(root)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from exeunt.reference import network",
+        "import exeunt.reference.network",
+        "def f():\n    from exeunt.reference import network",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from exeunt import reference",
+        "from ..reference.network import run",
+        "from .. import reference",
+        'import importlib\nimportlib.import_module(f"exeunt.reference.{1}")',
+        'PLACE = "exeunt.reference.network:run"',
+    ],
+)
+def test_an_arrow_upwards_is_seen(tmp_path, text):
+    files = {"reference/__init__.py": "", "reference/network.py": "", "runtime/driver.py": text}
+    (wrong,) = forbidden(tree(tmp_path, files))
+    assert wrong.startswith("exeunt.runtime.driver, line ")
+    assert ": runtime may import errors progress registers, not reference (exeunt.ref" in wrong
+
+
+def test_a_circle_is_seen(tmp_path):
+    files = {
+        "runtime/a.py": "def f():\n    from exeunt.runtime import b",
+        "runtime/b.py": "from exeunt.runtime.c import x",
+        "runtime/c.py": "import exeunt.runtime.a",
+        "runtime/__init__.py": "",
+    }
+    found = tree(tmp_path, files)
+    assert forbidden(found) == []
+    assert set(circle(by_file(found))) == {f"exeunt.runtime.{n}" for n in "abc"}
