@@ -46,7 +46,7 @@ ROOMS: Mapping[str, str] = {
     "calibration": f"{GRAPH} reference",
     "simulate": f"{STEP} cost runtime reference",
     "synth": STEP,
-    "report": f"{BASE} report.store",
+    "report": f"{BASE} registers report.store",
     # the training side: it never sees the compiler
     "quant": "",
     "quant.data": f"{BASE} config quant",
@@ -77,7 +77,7 @@ PACKAGES: Mapping[str, str] = {
     # room: packages beside the standard library that it may import; "" is NumPy alone
     "config": "pydantic",
     "runtime": "pynq serial",  # each where a transport is opened
-    "report": "jinja2 matplotlib",
+    "report": "jinja2 matplotlib PIL",
     "bench": "onnx onnxruntime pynq",
     "boards": "jinja2 pydantic",
     "command": "click rich",

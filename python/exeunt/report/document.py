@@ -12,7 +12,7 @@ from exeunt.report import (
     bitstreams,
     compression,
     explanation,
-    images,
+    gallery,
     network,
     overview,
 )
@@ -27,7 +27,7 @@ def sections(run_dir: Path, report: Mapping[str, Any]) -> list[Part]:
     found = [
         overview.exits(report),
         network.network(report, manifest),
-        images.gallery(run_dir),
+        gallery.gallery(run_dir),
         overview.cost(run_dir),
         overview.training(run_dir),
         compression.compression(run_dir, report),

@@ -9,7 +9,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from exeunt.report import document, heatmaps, images
+from exeunt.report import document, gallery, heatmaps, images
 
 
 def stored(folder, **more):
@@ -23,7 +23,7 @@ def test_classes_have_their_names(finished):
     answers = json.loads((finished / "simulation.json").read_text())["answers"]
     with np.load(finished / "splits.npz") as splits:
         labels = splits["test_labels"]
-    (part,) = images.gallery(finished)["parts"]
+    (part,) = gallery.gallery(finished)["parts"]
     texts = {c["text"] for row in part["pictures"] for c in row["cells"]}
     wrong = next(i for i, c in enumerate(answers["class"]) if c != labels[i])
     said = f"said {names[answers['class'][wrong]]}, is {names[labels[wrong]]}"
@@ -46,7 +46,7 @@ def test_answers_name_their_images(finished):
         pixels, labels = splits["test_images"], splits["test_labels"]
     data["answers"] = {"index": [7, 3], "exit": [0, 0], "class": [int(labels[7]), int(labels[3])]}
     path.write_text(json.dumps(data))
-    (part,) = images.gallery(finished)["parts"]
+    (part,) = gallery.gallery(finished)["parts"]
     cells = part["pictures"][0]["cells"]
     assert not any(cell["wrong"] for cell in cells)
     wanted = {images.source(heatmaps.plain(pixels[i])) for i in (7, 3)}
