@@ -14,20 +14,22 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exeunt import synth
+from exeunt import tool, yowasp
 from exeunt.boards import pll, uart
+from exeunt.boards.routing import Routing
 from exeunt.errors import CheckFailed, InputError, ToolError
 from exeunt.manifest import Manifest
 from exeunt.progress import Progress, silent
 from exeunt.report import store
+from exeunt.synth import yosys
+from exeunt.tool import Ran, Told
 
 if TYPE_CHECKING:
     from exeunt.boards.targets import Board, Nextpnr
@@ -36,9 +38,10 @@ BITSTREAM = "exeunt.bit"
 TIMING = "timing.json"
 WORK = "work"
 STAMPS = "stamps.json"
-NETLIST = "netlist.json"
+NETLIST = yosys.NETLIST
 PINS = "pins.lpf"
 PLACED = "placed.config"
+SYNTHESIS = 0.35  # of the time, before the first placement
 TRIES = 3  # seeds, from the board's on, until one reaches the clock
 KINDS = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "bram18": "DP16KD"}
 NOTES = {"$scopeinfo"}  # cells of a mapped netlist that are no hardware
@@ -119,14 +122,23 @@ def build(
     rate = uart.fastest(float(clock.mhz))
     sources, top = _collect(design, board, folder.work)
     bitstream = folder.path / BITSTREAM
-    steps = 2 + TRIES
 
-    progress(0, steps, "yosys")
+    def told(name: str, after: float, part: float) -> Told:
+        """Tells of the tool `name`, which begins at the share `after` and takes `part`."""
+
+        def tell(share: float, text: str) -> None:
+            progress(int(100 * (after + part * share)), 100, f"{name}: {text}")
+
+        tell(0.0, "starts")
+        return tell
+
     text = script(sources, top, parameters(design, clock, rate), dsp=flow.dsp)
-    store.write_text(folder.work / "synth.ys", text)
+    store.write_text(folder.work / yosys.SCRIPT, text)
     netlist = folder.work / NETLIST
     key = _key(version(programs["yosys"]), text, *_hashes(_inputs(folder.work)).items())
-    synthesise = functools.partial(_synthesise, programs["yosys"], folder, netlist, top)
+    synthesise = functools.partial(
+        _synthesise, programs["yosys"], folder, netlist, top, told("yosys", 0.0, SYNTHESIS)
+    )
     folder.stage("yosys", key, [netlist], synthesise)
 
     pins = constraints(board.file(flow.constraints).read_text(encoding="utf-8"), flow, clock)
@@ -135,13 +147,13 @@ def build(
     best: tuple[float, int] | None = None
     for attempt in range(TRIES):
         seed = board.seed + attempt
-        progress(1 + attempt, steps, f"nextpnr, seed {seed}")
+        tell = told(f"nextpnr, seed {seed}", SYNTHESIS, 1 - SYNTHESIS)
         options = nextpnr_options(flow, seed)
         folder.stage(
             "nextpnr",
             _key(version(programs["nextpnr"]), pins, *options, *_hashes([netlist]).items()),
             [placed, timing],
-            functools.partial(_place, programs["nextpnr"], folder, options, board),
+            functools.partial(_place, programs["nextpnr"], folder, options, board, tell),
         )
         found = json.loads(timing.read_text(encoding="utf-8"))
         fmax = maximum(found, float(clock.mhz), timing)
@@ -157,7 +169,7 @@ def build(
             f"bitstream.clock_mhz to {int(best[0])} or less (the path is in {timing})"
         )
 
-    progress(1 + TRIES, steps, "ecppack")
+    told("ecppack", 1.0, 0.0)
     options = [PLACED, BITSTREAM, "--compress"]
     if flow.idcode:
         options += ["--idcode", flow.idcode]
@@ -167,15 +179,16 @@ def build(
         [bitstream],
         functools.partial(_pack, programs["ecppack"], folder, options, bitstream),
     )
-    progress(steps, steps, f"{fmax:.1f} MHz")
     used = found["utilization"]
+    spent = {kind: int(used[cell]["used"]) for kind, cell in KINDS.items()}
+    progress(100, 100, f"{fmax:.1f} MHz, {spent['lut']:,} LUT, {spent['dsp']:,} DSP")
     return {
         "tool": f"nextpnr-ecp5 {version(programs['nextpnr'])}",
         "bitstream": bitstream.relative_to(design.folder).as_posix(),
         "sha256": hashlib.sha256(bitstream.read_bytes()).hexdigest(),
         "fmax_mhz": round(fmax, 2),
         "clock_mhz": float(clock.mhz),
-        "resources": {kind: int(used[cell]["used"]) for kind, cell in KINDS.items()},
+        "resources": spent,
         "available": {kind: int(used[cell]["available"]) for kind, cell in KINDS.items()},
         "timing": {"worst_slack_ns": round(1e3 / float(clock.mhz) - 1e3 / fmax, 3), "seed": seed},
         "baud": rate.baud,
@@ -206,19 +219,7 @@ def program(name: str) -> Path:
 
 def version(path: Path) -> str:
     """Of the tool: its Python package's version, else the first line it says itself."""
-    package = PACKAGES.get(path.name, path.name)
-    try:
-        if path.name.startswith("yowasp-"):
-            return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        pass
-    try:
-        done = subprocess.run(
-            [str(path), "--version"], capture_output=True, text=True, stdin=subprocess.DEVNULL
-        )
-    except OSError:
-        return "unknown"
-    return next(iter((done.stdout + done.stderr).strip().splitlines()), "unknown")
+    return yowasp.version(path, PACKAGES.get(path.name, ""))
 
 
 def parameters(design: Manifest, clock: pll.Pll, rate: uart.Rate) -> dict[str, int]:
@@ -251,7 +252,7 @@ def script(sources: Sequence[str], top: str, values: dict[str, int], *, dsp: boo
             f"hierarchy -top {top} {set_values}",
             f"synth_ecp5 -top {top}{'' if dsp else ' -nodsp'}",
             f"write_json {NETLIST}",
-            f"log {synth.END}",
+            f"log {yosys.END}",
             "",
         ]
     )
@@ -333,35 +334,32 @@ def _key(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _run(path: Path, options: Sequence[str], folder: Folder, log: str) -> str:
+def _run(
+    path: Path, options: Sequence[str], folder: Folder, log: str, *, heard: Callable[[str], None]
+) -> str:
     """Run a tool in the work folder; what it said, also written to the file `log` of the folder.
 
     Raises:
         ToolError: it did not start, or its exit code is not 0.
     """
-    said = folder.work / log
-    said.unlink(missing_ok=True)
-    try:
-        done = subprocess.run(
-            [str(path), *options],
-            cwd=folder.work,
-            env=dict(os.environ),
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-        )
-    except OSError as error:
-        raise ToolError(
-            f"{path.name} must start, got {error.strerror} from {path}: install it again"
-        ) from None
-    text = said.read_text(encoding="utf-8", errors="replace") if said.is_file() else ""
-    text = text or done.stdout + done.stderr
+    yowasp.prepare(path)
+    command = [str(path), *options]
+    ran = tool.run(path.name, command, folder.work, folder.work / log, heard=heard)
+    return _ended(path, ran, folder, log)
+
+
+def _ended(path: Path, ran: Ran, folder: Folder, log: str) -> str:
+    """What the tool said, when it ended well.
+
+    Raises:
+        ToolError: its exit code is not 0.
+    """
+    text = ran.said or ran.printed
     store.write_text(folder.path / log, text)
-    if done.returncode != 0:
+    if ran.code != 0:
         raise ToolError(
-            f"{path.name} must finish with exit code 0, got {done.returncode} and "
-            f"{_end(done.stderr or text)!r}: see {folder.path / log}"
+            f"{path.name} must finish with exit code 0, got {ran.code} and "
+            f"{_end(ran.printed or text)!r}: see {folder.path / log}"
         )
     return text
 
@@ -370,11 +368,11 @@ def _end(text: str) -> str:
     return " / ".join(line.strip() for line in text.strip().splitlines()[-4:])[-300:]
 
 
-def _synthesise(path: Path, folder: Folder, netlist: Path, top: str) -> None:
-    log = folder.path / "yosys.log"
-    text = _run(path, ["-q", "-l", "yosys.log", "synth.ys"], folder, "yosys.log")
+def _synthesise(path: Path, folder: Folder, netlist: Path, top: str, told: Told) -> None:
+    log = folder.path / yosys.LOG
+    text = _ended(path, yosys.run(path, folder.work, told=told), folder, yosys.LOG)
     # ABC can die without a word and with exit code 0: only the end of the script proves it ran
-    if synth.END not in text or not netlist.is_file():
+    if yosys.END not in text or not netlist.is_file():
         raise ToolError(f"yosys must come to the end of its script, got {_end(text)!r}: see {log}")
     data = json.loads(netlist.read_text(encoding="utf-8"))
     kinds = {cell["type"] for cell in data["modules"].get(top, {}).get("cells", {}).values()}
@@ -386,9 +384,15 @@ def _synthesise(path: Path, folder: Folder, netlist: Path, top: str) -> None:
         )
 
 
-def _place(path: Path, folder: Folder, options: Sequence[str], board: Board) -> None:
+def _place(path: Path, folder: Folder, options: Sequence[str], board: Board, told: Told) -> None:
+    far = Routing()
+
+    def heard(lines: str) -> None:
+        far.read(lines)
+        told(far.share, far.text)
+
     try:
-        _run(path, options, folder, "nextpnr.log")
+        _run(path, options, folder, "nextpnr.log", heard=heard)
     except ToolError:
         log = folder.path / "nextpnr.log"
         text = log.read_text(encoding="utf-8") if log.is_file() else ""
@@ -411,7 +415,7 @@ def _place(path: Path, folder: Folder, options: Sequence[str], board: Board) -> 
 def _pack(path: Path, folder: Folder, options: Sequence[str], bitstream: Path) -> None:
     made = folder.work / BITSTREAM
     made.unlink(missing_ok=True)
-    _run(path, options, folder, "ecppack.log")
+    _run(path, options, folder, "ecppack.log", heard=lambda lines: None)
     if not made.is_file() or not made.stat().st_size:
         raise ToolError(
             f"ecppack must write {BITSTREAM}, got no such file: see {folder.path / 'ecppack.log'}"

@@ -22,7 +22,7 @@ from lib.bench import BUILD, Corner, kernel_corner
 from lib.yosys import measure
 
 from exeunt.graph import Integer, Mvu, Stream
-from exeunt.synth import XC7, XC7_LUTS
+from exeunt.synth.counts import XC7, XC7_LUTS
 
 TABLE = Path(__file__).with_suffix(".jsonl")
 BATCH = 8

@@ -173,10 +173,10 @@ MUTANTS = (
         "python/tests/command/test_run.py::test_only_what_depends_on_a_change_runs_again",
     ),
     Mutant(
-        "python/exeunt/synth.py",
+        "python/exeunt/synth/counts.py",
         "known[name][unit] += value",
         "known[name][unit] = value",
-        "python/tests/test_synth.py::test_counts_go_down_the_hierarchy",
+        "python/tests/synth/test_counts.py::test_counts_go_down_the_hierarchy",
     ),
     Mutant(
         "quant/train.py",

@@ -27,7 +27,7 @@ from lib.blocks import corners
 from lib.yosys import measure
 
 from exeunt.graph import Integer
-from exeunt.synth import ECP5, KINDS, XC7
+from exeunt.synth.counts import ECP5, KINDS, XC7
 
 INT4, UINT8 = Integer(4), Integer(8)
 

@@ -14,3 +14,11 @@ class Progress(Protocol):
 
 def silent(done: int, total: int, text: str = "") -> None:
     """The progress that nobody sees: the default of every step."""
+
+
+def about(seconds: float) -> str:
+    """A time that is expected, in words as rough as the estimate: `about 4 minutes`."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "less than a minute"
+    return f"about {minutes} minute{'s' if minutes > 1 else ''}"

@@ -23,7 +23,7 @@ FOLDERS["exeunt.boards"] = "boards"
 
 BASE = "errors progress"
 GRAPH = f"{BASE} graph registers kernels criteria"
-RESULT = f"{GRAPH} packing manifest archive splits"  # what a step reads and writes
+RESULT = f"{GRAPH} packing manifest archive"  # what a step reads and writes
 STEP = f"{RESULT} config report.store"
 
 ROOMS: Mapping[str, str] = {
@@ -31,7 +31,8 @@ ROOMS: Mapping[str, str] = {
     "errors": "",
     "progress": "",
     "archive": BASE,
-    "splits": BASE,
+    "tool": BASE,
+    "yowasp": BASE,
     "registers": BASE,
     "graph": BASE,
     "kernels": f"{BASE} graph",
@@ -46,11 +47,11 @@ ROOMS: Mapping[str, str] = {
     "samples": f"{RESULT} reference",
     "calibration": f"{GRAPH} reference",
     "simulate": f"{STEP} cost runtime reference",
-    "synth": STEP,
-    "report": f"{BASE} registers splits report.store",
+    "synth": f"{STEP} cost tool yowasp",
+    "report": f"{BASE} registers report.store",
     # the training side: it never sees the compiler
     "quant": "",
-    "quant.data": f"{BASE} config splits quant",
+    "quant.data": f"{BASE} config quant",
     "quant.network": f"{BASE} config quant quant.data",
     "quant.train": f"{STEP} quant.data quant.network",
     "quant.attribution": f"{BASE} config calibration quant.data quant.network quant.train",
@@ -66,7 +67,7 @@ ROOMS: Mapping[str, str] = {
     "hls.back": f"{RESULT} config cost reference hls hls.front",
     "hls.compile": f"{STEP} cost reference hls.front hls.back",
     # boards, and what is measured and shown
-    "boards": f"{STEP} synth",
+    "boards": f"{STEP} synth tool yowasp",
     "bench": f"{STEP} runtime reference simulate boards",
     "deploy": f"{STEP} runtime reference boards bench",
     "command": f"{STEP} cost runtime reference simulate samples calibration synth report boards "

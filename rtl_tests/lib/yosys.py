@@ -14,7 +14,7 @@ from typing import Any
 
 from lib.bench import ROOT, Corner, flat_wrapper, instance, rtl_sources
 
-from exeunt.synth import ECP5, KINDS, XC7, XC7_LUTS, Target
+from exeunt.synth.counts import ECP5, KINDS, XC7, XC7_LUTS, Target
 
 END = "EXEUNT_END"  # ABC can die with exit code 0, so the log must reach this line
 SYNTH = {

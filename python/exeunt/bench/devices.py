@@ -16,7 +16,6 @@ from exeunt.errors import InputError, ToolError
 from exeunt.reference.golden import make
 from exeunt.runtime import Accelerator, golden
 from exeunt.runtime.transport import Transport
-from exeunt.splits import Labelled
 
 BOARD = "board.json"
 GOLDEN = "golden.npz"
@@ -56,8 +55,7 @@ class Device:
         path = self.folder / GOLDEN
         if path.is_file():
             return golden.read(path)
-        found = load(self.folder)
-        images = Labelled(found.images, found.labels).some(GOLDEN_IMAGES).images
+        images = load(self.folder).images[:GOLDEN_IMAGES]
         return make(self.folder, images, logits=min(RAW_IMAGES, len(images)))
 
     def __enter__(self) -> Device:

@@ -325,9 +325,11 @@ def report_(config: str, out: str | None, data: str, debug: bool) -> None:
             f"run folder {context.run_dir} must have a {store.JSON}, got none: "
             f"do `exeunt run {config}` first"
         )
-    with run.locked(context.run_dir):
+    with run.shared(context.run_dir) as busy:
         document.write(context.run_dir)
     click.echo(context.run_dir / store.HTML)
+    if busy:
+        click.echo(f"in use by {busy}: what that has not finished is not in the report")
 
 
 @cli.command()

@@ -10,13 +10,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from exeunt.command.steps import NAMES, STEPS, Context, Step, step_of
 from exeunt.errors import CheckFailed, InputError
-from exeunt.progress import Progress, silent
+from exeunt.progress import Progress, about, silent
 from exeunt.report import document, store
 
 if TYPE_CHECKING:
@@ -75,12 +76,60 @@ def fingerprint(step: Step, config: Config, run_dir: Path) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
+class InUse(InputError):
+    """Another process owns the run folder; `owner` says which, since when, and for how long yet."""
+
+    def __init__(self, message: str, owner: str) -> None:
+        super().__init__(message)
+        self.owner = owner
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A run folder that is ours: what is written in it tells others whom they wait for."""
+
+    handle: IO[str]
+
+    def works(self, command: str, *, at: str = "", seconds: float | None = None) -> None:
+        """Note that `command` is done here, now `at` a step of it, which may take `seconds`."""
+        told = {
+            "process": os.getpid(),
+            "command": command,
+            "at": at,
+            "since": time.time(),
+            "seconds": seconds,
+        }
+        self.handle.seek(0)
+        self.handle.truncate(0)
+        self.handle.write(json.dumps(told))
+        self.handle.flush()
+
+
+def _owner(text: str) -> str:
+    """Who works in a folder, by what `Owner.works` wrote there."""
+    try:
+        told = json.loads(text)
+        process = f"process {told['process']}"
+        if not told["command"]:
+            return process
+        spent = time.time() - told["since"]
+        details = [process, *([f"at {told['at']}"] if told["at"] else [])]
+        details.append(f"{spent / 60:.0f} min so far")
+        if told["seconds"] is not None:
+            left = told["seconds"] - spent
+            details.append(f"{about(left)} to go" if left > 0 else "longer than expected")
+        return f"`exeunt {told['command']}` ({', '.join(details)})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+
+
 @contextmanager
-def locked(run_dir: Path) -> Iterator[None]:
+def locked(run_dir: Path) -> Iterator[Owner]:
     """Own `run_dir` (made when absent) until the end of the block.
 
     Raises:
-        InputError: another process owns it, it cannot be written, or it is somebody else's folder.
+        InUse: another process owns it.
+        InputError: it cannot be written, or it is somebody else's folder.
     """
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -104,18 +153,34 @@ def locked(run_dir: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             handle.seek(0)
-            owner = handle.read().strip() or "unknown"
-            raise InputError(
-                f"run folder {run_dir} must be free, got one in use by process {owner}: "
-                "wait for it or choose another --out"
+            owner = _owner(handle.read())
+            raise InUse(
+                f"run folder {run_dir} must be free, got one in use by {owner}: wait for it or "
+                "choose another --out; `exeunt report` works meanwhile",
+                owner,
             ) from None
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
+        owned = Owner(handle)
+        owned.works("")
         try:
-            yield
+            yield owned
         finally:
             handle.truncate(0)
+
+
+@contextmanager
+def shared(run_dir: Path) -> Iterator[str]:
+    """Read `run_dir`, whoever owns it: who else is at work in it, "" when nobody is.
+
+    Raises:
+        InputError: as `locked`, but for a folder that is in use.
+    """
+    with ExitStack() as stack:
+        busy = ""
+        try:
+            stack.enter_context(locked(run_dir))
+        except InUse as error:
+            busy = error.owner
+        yield busy
 
 
 class State:
@@ -280,10 +345,12 @@ def run_step(name: str, context: Context, *, announce: Announce = _quiet) -> Non
         ToolError: a tool is missing or failed.
     """
     step = step_of(name)
-    with locked(context.run_dir):
+    with locked(context.run_dir) as owner:
         state = _prepare(context)
         _check_ready(step, context, state)
-        context = dataclasses.replace(context, progress=announce(step, "start"))
+        seconds = step.expected(context)
+        owner.works(name.partition(":")[0], seconds=seconds)
+        context = dataclasses.replace(context, progress=announce(step.taking(seconds), "start"))
         try:
             if not step.variants and any(v not in ("", None) for v in context.options.values()):
                 step(context)  # a closer look, which leaves the step's results as they are
@@ -309,7 +376,7 @@ def run_all(context: Context, *, announce: Announce = _quiet) -> tuple[str, ...]
     """
     did = []
     failure: CheckFailed | None = None
-    with locked(context.run_dir):
+    with locked(context.run_dir) as owner:
         state = _prepare(context)
         for step in STEPS:
             if not step.always:
@@ -320,6 +387,7 @@ def run_all(context: Context, *, announce: Announce = _quiet) -> tuple[str, ...]
             if state.done(step, fingerprint(step, context.config, context.run_dir)):
                 announce(step, "skip")
                 continue
+            owner.works("run", at=step.name)
             progress = announce(step, "again" if state.running == step.name else "start")
             try:
                 _execute(step, dataclasses.replace(context, progress=progress), state)

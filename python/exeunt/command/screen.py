@@ -6,6 +6,7 @@ import datetime
 import io
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -27,12 +28,13 @@ from rich.table import Table
 from exeunt.command.run import Step
 
 LOG = "log.txt"
+EVERY = 30.0  # seconds between two lines of a long step
 WORTH_A_WARNING = 0.006  # of accuracy
 FEW = 0.6  # of the images
 
 
 class Screen:
-    """Shows steps as they go: bars on a terminal, one line a step elsewhere."""
+    """Shows steps as they go: bars on a terminal, elsewhere a few lines a step."""
 
     def __init__(self, stream: TextIO, log: TextIO | None = None) -> None:
         """Show on `stream`; note every step in `log` too."""
@@ -50,6 +52,7 @@ class Screen:
         )
         self._tasks: dict[str, TaskID] = {}
         self._last: dict[str, str] = {}
+        self._told = 0.0
 
     def _note(self, line: str) -> None:
         if self.log is not None:
@@ -61,6 +64,7 @@ class Screen:
 
     def announce(self, step: Step, what: str) -> _Bar:
         """Told by `exeunt.command.run` that `step` starts, is done, failed, or can be skipped."""
+        self._told = time.monotonic()
         if what in ("start", "again"):
             self._note(f"{step.name}: {step.title}" + (" (goes on)" if what == "again" else ""))
             self._tasks[step.name] = self.bars.add_task(step.title, total=None, text="")
@@ -78,8 +82,12 @@ class Screen:
         return _Bar(self, step.name)
 
     def tell(self, name: str, done: int, total: int, text: str) -> None:
-        """Move the bar of step `name`."""
+        """Move the bar of step `name`; where there are no bars, a line now and then."""
         self._last[name] = text
+        now = time.monotonic()
+        if text and now - self._told >= EVERY and done < total:
+            self._told = now
+            self._note(f"{name}: {100 * done // total}%, {text}")
         self.bars.update(self._tasks[name], completed=done, total=total, text=text)
 
     @contextmanager
@@ -170,13 +178,12 @@ def summary(report: Mapping[str, Any], seconds: Mapping[str, float]) -> list[Tab
     reference = report.get("cycle_reference", {})
 
     exits = Table(title=f"{report.get('name', '')}: exits", title_justify="left")
-    for name in ("exit", "leaves", "images", "accuracy", "reached by", "multiplies", "latency"):
+    for name in ("exit", "leaves", "accuracy", "reached by", "multiplies", "latency (cycles)"):
         exits.add_column(name, justify="right")
     for i, row in enumerate(report.get("exits", [])):
         exits.add_row(
             str(row.get("index", i)),
             _percent(row.get("rate")),
-            _count(row.get("images")),
             _percent(row.get("accuracy")),
             _percent(row.get("reach")),
             _count(row.get("macs")),
@@ -187,9 +194,9 @@ def summary(report: Mapping[str, Any], seconds: Mapping[str, float]) -> list[Tab
     figures.add_column()
     figures.add_column(justify="right")
     rows: list[tuple[str, str]] = [
-        ("accuracy of the last exit alone", _percent(accuracy.get("quantized_last_exit"))),
+        ("accuracy, float", _percent(accuracy.get("float"))),
+        ("accuracy, quantized, last exit alone", _percent(accuracy.get("quantized_last_exit"))),
         ("accuracy with early exit", _percent(accuracy.get("early_exit"))),
-        ("test images of these accuracies", _count(accuracy.get("images"))),
         ("images through RTL", _count(simulation.get("images"))),
         ("mismatches with the reference", _count(simulation.get("mismatches"))),
         ("cycles per image", _count(simulation.get("cycles_per_image"))),

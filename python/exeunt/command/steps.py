@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exeunt.progress import Progress, silent
+from exeunt.progress import Progress, about, silent
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Config
@@ -47,7 +47,8 @@ class Step:
     `outputs` are the files and folders it leaves there, those in `may` only under some configs;
     `reports` are the dotted keys of report.json that it writes. A step with `variants` is done for
     one value of that option at a time, and each is remembered by itself. `when` is the section
-    without which the step has nothing to do.
+    without which the step has nothing to do. `expects` says how many seconds the step is likely to
+    take here, for a step that takes minutes.
     """
 
     name: str
@@ -62,17 +63,39 @@ class Step:
     data: bool = False  # reads the data folder
     variants: str = ""  # option that chooses one of several outcomes, such as the board
     when: str = ""  # section of the config
+    expects: str = ""  # "module:function"
 
     def wanted(self, config: Config) -> bool:
         """Whether `config` has something for the step to do."""
         return not self.when or getattr(config, self.when) is not None
 
+    def expected(self, context: Context) -> float | None:
+        """Seconds that the step is likely to take, None where nobody knows.
+
+        Raises:
+            ExeuntError: as the step itself, of inputs and tools that it would refuse.
+        """
+        if not self.expects:
+            return None
+        seconds = _imported(self.expects)(context.config, context.run_dir, **context.options)
+        return None if seconds is None else float(seconds)
+
+    def taking(self, seconds: float | None) -> Step:
+        """The step with the time that it is expected to take in its title."""
+        if seconds is None:
+            return self
+        return dataclasses.replace(self, title=f"{self.title}, {about(seconds)}")
+
     def __call__(self, context: Context) -> None:
         """Import what the step needs and do it."""
-        module, _, function = self.function.partition(":")
-        work = getattr(importlib.import_module(module), function)
+        work = _imported(self.function)
         places = (context.run_dir, context.data_dir) if self.data else (context.run_dir,)
         work(context.config, *places, progress=context.progress, **context.options)
+
+
+def _imported(name: str) -> Any:
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 STEPS: tuple[Step, ...] = (
@@ -169,6 +192,7 @@ STEPS: tuple[Step, ...] = (
         outputs=("synth.json",),
         reports=("synthesis[target]", "hardware.resources", "hardware.baseline.resources"),
         always=False,
+        expects="exeunt.synth:expected",
     ),
     Step(
         "bitstream",

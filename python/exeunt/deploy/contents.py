@@ -15,14 +15,13 @@ import numpy.typing as npt
 from exeunt import __version__
 from exeunt import manifest as manifests
 from exeunt.bench import floats, processor
-from exeunt.bench.network import EXITS, Network
+from exeunt.bench.network import EXITS, SPLITS, Network
 from exeunt.deploy.archive import EPOCH
 from exeunt.errors import ExeuntError, InputError
 from exeunt.reference import controller
 from exeunt.reference import network as reference
 from exeunt.reference.golden import make
 from exeunt.runtime import golden
-from exeunt.splits import SPLITS, turns
 
 NETWORK = "network"
 GOLDEN = "golden.npz"
@@ -39,7 +38,6 @@ MODULES = (
     "packing.py",
     "progress.py",
     "registers.py",
-    "splits.py",
 )
 PACKAGES = ("reference", "runtime", "bench")
 LEFT_OUT = ("bench/step.py", "bench/floats.py")
@@ -103,14 +101,13 @@ def pieces(folder: Path) -> tuple[dict[str, bytes], str]:
 
 
 def of_every_exit(found: Network, count: int) -> npt.NDArray[np.int64]:
-    """Indices of up to `count` images, ascending: exits take turns, and classes within each."""
+    """Indices of up to `count` images, ascending: as many of each exit as there are, in turn."""
     logits = reference.run(found.accelerator, found.images).logits
     left = controller.decide(logits, found.thresholds).exits
     turn = np.zeros(len(left), np.int64)
     for i in range(len(logits)):
-        here = np.flatnonzero(left == i)
-        mixed = here[np.argsort(turns(found.labels[here]), kind="stable")]
-        turn[mixed] = np.arange(len(mixed))
+        here = left == i
+        turn[here] = np.arange(int(here.sum()))
     return np.sort(np.lexsort((left, turn))[:count]).astype(np.int64)
 
 

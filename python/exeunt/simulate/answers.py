@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from exeunt.progress import Progress, silent
 from exeunt.reference import controller, system
 from exeunt.simulate import bulk, localise
 from exeunt.simulate.library import Cycles, decode
-from exeunt.splits import SPLITS, Labelled, read_split, stratified
 
 BLOCK_FRAMES = 12
 ALONE = 1000  # images below which processes do not pay
@@ -63,30 +63,34 @@ class Answers:
         )
 
 
-def load_images(
-    run_dir: Path, manifest: Manifest, count: int
-) -> tuple[Labelled, npt.NDArray[np.int64]]:
-    """`count` of the test images over all classes (0: all), and which they are, int64 (N,).
+def load_images(run_dir: Path, manifest: Manifest, count: int) -> tuple[Images, Cycles]:
+    """The first `count` test images (0: all) uint8 (N, H, W, C) and labels int64 (N,).
 
     Raises:
-        InputError: no test images, fewer than `count`, or images that do not fit the accelerator.
+        InputError: no test images, or images that do not fit the accelerator.
     """
-    path = run_dir / SPLITS
-    test = read_split(path, "test")
+    path = run_dir / "splits.npz"
+    if not path.is_file():
+        raise InputError(
+            f"{path} must hold the test images and is missing; run `exeunt train` first."
+        )
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            images, labels = data["test_images"], data["test_labels"]
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
+        raise InputError(
+            f"{path} must be an .npz with test_images and test_labels and is not; "
+            "run `exeunt train` again."
+        ) from None
     shape = tuple(manifest.data["input"]["shape"])
-    if test.images.shape[1:] != shape or not len(test.labels):
+    if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) != len(labels):
         raise InputError(
-            f"the test images in {path} must be of shape {shape}, as the accelerator takes them, "
-            f"got {len(test.labels)} of {test.images.shape[1:]}: do `exeunt compile` again"
+            f"The test images in {path} must be uint8 of shape {shape}, one for each of "
+            f"{len(labels)} labels, as the accelerator takes them, and are {images.dtype} of shape "
+            f"{images.shape}; run `exeunt compile` again."
         )
-    if count > len(test.labels):
-        raise InputError(
-            f"simulate.images must be 0 (all) to {len(test.labels)}, the test images there are, "
-            f"got {count}: lower it"
-        )
-    chosen = stratified(test.labels, count)
-    images = np.ascontiguousarray(test.images[chosen])
-    return Labelled(images, test.labels[chosen]), chosen
+    keep = len(images) if count == 0 else min(count, len(images))
+    return np.ascontiguousarray(images[:keep]), labels[:keep].astype(np.int64)
 
 
 def answer(
@@ -213,15 +217,16 @@ def check_cycles(
 def check_blocks(
     manifest: Manifest, accelerator: Accelerator, library: Path, images: Images
 ) -> dict[str, Any]:
-    """Every transfer of every kernel for these images against the cycle reference.
+    """Every transfer of every kernel for the first frames against the cycle reference.
 
     Returns:
         `blocks_exact`, `blocks_total`, and the names of the `blocks_inexact`.
     """
-    taps = localise.expected(accelerator, images, manifest.thresholds)
+    part = images[:BLOCK_FRAMES]
+    taps = localise.expected(accelerator, part, manifest.thresholds)
     slices = bulk.run(
-        manifest, library, images, taps=len(taps.names),
-        windows=localise.windows(taps, keep=len(images)),
+        manifest, library, part, taps=len(taps.names),
+        windows=localise.windows(taps, keep=len(part)),
     )  # fmt: skip
     found = system.predict(accelerator, taps.exits, sizes=sizes(manifest))
     shift = slices[0].trace.accepts[0] - found.accepts[0]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exeunt import manifest as manifests
 from exeunt.errors import CheckFailed
@@ -22,7 +21,6 @@ from exeunt.reference import network, system
 from exeunt.report import store
 from exeunt.simulate import verilator, waves
 from exeunt.simulate.answers import (
-    BLOCK_FRAMES,
     Answers,
     Images,
     answer,
@@ -66,8 +64,7 @@ def simulate(
         ToolError: a tool is missing or failed.
     """
     manifest = manifests.read(run_dir)
-    test, chosen = load_images(run_dir, manifest, config.simulate.images)
-    images, labels = test.images, test.labels
+    images, labels = load_images(run_dir, manifest, config.simulate.images)
     cache = run_dir / CACHE
     if wave_kind or frame is not None:
         waves.write(manifest, images, kind=wave_kind or "vcd", frame=frame or 0, cache=cache)
@@ -76,7 +73,7 @@ def simulate(
     clock = config.compile.clock_mhz
     twin = run_dir / BASELINE
     base = manifests.read(twin) if (twin / manifests.NAME).is_file() else None
-    base_images = test.some(BASELINE_IMAGES).images if base else images[:0]
+    base_images = images[: BASELINE_IMAGES if base else 0]
     whole = len(images) + len(base_images)
 
     def tell(done: int, total: int, text: str = "") -> None:
@@ -93,11 +90,9 @@ def simulate(
         raise CheckFailed(mismatch_sentence(manifest, images, answers, cache=cache))
     accelerator = manifest.accelerator()
     cycles, predictions = check_cycles(manifest, accelerator, answers)
-    cycles |= check_blocks(manifest, accelerator, library, test.some(BLOCK_FRAMES).images)
+    cycles |= check_blocks(manifest, accelerator, library, images)
     reported["cycle_reference"] = cycles
-    found = network_part(store.read(run_dir), manifest, answers, logits, labels)
-    reported["simulation"] |= found.pop("simulation")
-    reported |= found
+    reported |= network_part(run_dir, manifest, answers, logits, labels)
     reported["hardware"] = hardware(clock, manifest, answers)
     if base is not None:
         library, logits, _ = _prepare(base, base_images, cache, tell_base)
@@ -105,7 +100,7 @@ def simulate(
         if len(plain.wrong):
             raise CheckFailed(mismatch_sentence(base, base_images, plain, cache=cache))
         reported["hardware"] |= compare(clock, manifest, answers, base, plain)
-    store.write_text(run_dir / OUTPUT, timeline(answers, predictions, chosen))
+    store.write_text(run_dir / OUTPUT, timeline(answers, predictions))
     store.update(run_dir, reported)
     progress(whole, whole, f"{len(images)} images, 0 mismatches")
 
@@ -150,50 +145,36 @@ def summary(manifest: Manifest, answers: Answers, build_seconds: float) -> dict[
 
 
 def network_part(
-    report: Mapping[str, Any],
+    run_dir: Path,
     manifest: Manifest,
     answers: Answers,
     logits: Sequence[IntArray],
     labels: Cycles,
 ) -> dict[str, Any]:
-    """`simulation.accuracy`, `accuracy` and `exits` of report.json as the RTL answered.
-
-    Where the calibration has told accuracies and rates of more test images than went through the
-    RTL, these stay: only latencies and thresholds are added to them.
-    """
+    """`accuracy` and `exits` of report.json as the RTL answered the test images."""
     exits, right = answers.got["exit"], answers.got["class"] == labels
-    old = {row.get("index", i): row for i, row in enumerate(report.get("exits", []))}
-    accuracy = {
-        "early_exit": float(right.mean()),
-        "quantized_last_exit": float((logits[-1].argmax(axis=1) == labels).mean()),
-        "images": len(labels),
-    }
-    stays = (report.get("accuracy") or {}).get("images", 0) > len(labels)
+    old = {row.get("index", i): row for i, row in enumerate(store.read(run_dir).get("exits", []))}
     rows = []
     for i, entry in enumerate(manifest.data["exits"]):
         here = exits == i
-        answered = {
-            "rate": float(here.mean()),
-            "accuracy": float(right[here].mean()) if here.any() else None,
-            "images": int(here.sum()),
-            "reach": float((exits >= i).mean()),
-        }
         rows.append(
             {
-                **answered,
                 **old.get(i, {}),
-                **({} if stays else answered),
                 "index": i,
+                "rate": float(here.mean()),
+                "accuracy": float(right[here].mean()) if here.any() else None,
+                "reach": float((exits >= i).mean()),
                 "macs": int(entry["multiplies_to_here"]),
                 "threshold": int(entry["threshold"]),
                 "latency_cycles": float(np.median(answers.latency[here])) if here.any() else None,
-                "latency_images": int(here.sum()),
             }
         )
     return {
-        "simulation": {"accuracy": accuracy},
+        "accuracy": {
+            "early_exit": float(right.mean()),
+            "quantized_last_exit": float((logits[-1].argmax(axis=1) == labels).mean()),
+        },
         "exits": rows,
-        **({} if stays else {"accuracy": accuracy}),
     }
 
 
@@ -241,13 +222,10 @@ def compare(
     }
 
 
-def timeline(
-    answers: Answers, predictions: Sequence[system.Prediction], images: npt.NDArray[np.int64]
-) -> str:
+def timeline(answers: Answers, predictions: Sequence[system.Prediction]) -> str:
     """simulation.json: every answer, and which of the first frames is where.
 
-    `images` are the indices of the answered test images in splits.npz. Cycles count from the first
-    accepted beat; `decides[i]` lists the frames that reach exit i.
+    Cycles count from the first accepted beat; `decides[i]` lists the frames that reach exit i.
     """
     part = answers.slices[0]
     start = int(part.trace.accepts[0])
@@ -260,10 +238,7 @@ def timeline(
     found = predictions[0]
     data = {
         "schema": 1,
-        "answers": {
-            "index": images.tolist(),
-            **{name: answers.got[name].tolist() for name in ("class", "exit", "score")},
-        },
+        "answers": {name: answers.got[name].tolist() for name in ("class", "exit", "score")},
         "frames": count,
         "exits": exits.tolist(),
         "accepts": (part.trace.accepts[:count] - start).tolist(),

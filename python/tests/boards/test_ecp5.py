@@ -12,6 +12,7 @@ import pytest
 
 from exeunt import manifest, samples
 from exeunt.boards import ecp5, pll, targets, uart
+from exeunt.boards.routing import Routing
 from exeunt.boards.targets import Board
 from exeunt.errors import CheckFailed, InputError, ToolError
 from exeunt.hls.back import stitch
@@ -133,7 +134,7 @@ def test_script_and_options(board: Board, design: Manifest) -> None:
 # --- tools that only pretend
 
 YOSYS = """
-assert sys.argv[1:] == ["-q", "-l", "yosys.log", "synth.ys"], sys.argv
+assert sys.argv[1:] == ["-q", "-L", "yosys.log", "synth.ys"], sys.argv
 script = open("synth.ys").read()
 for name in re.findall(r"read_verilog -defer -sv (.*)", script):
     assert open(name).read()
@@ -146,7 +147,10 @@ open("yosys.log", "w").write("mapping\\nexeunt: end of script\\n")
 NEXTPNR = """
 value = lambda name: sys.argv[sys.argv.index(name) + 1]
 asked = float(re.search(r'NET "clk" (\\S+)', open(value("--lpf")).read())[1])
-open(value("-l"), "w").write("placed and routed\\n")
+log = open(value("-l"), "w")
+print("Info:     iter=1 wires=9 overused=70 overuse=9 archfail=NA", file=log, flush=True)
+time.sleep(0.5)
+log.write("placed and routed\\n")
 open(value("--textcfg"), "w").write("config " + value("--seed") + open(value("--json")).read())
 fmax = FMAX[value("--seed")]
 used = {n: {"used": i, "available": 100} for i, n in
@@ -159,8 +163,10 @@ assert sys.argv[3:] == ["--compress"], sys.argv
 open(sys.argv[2], "wb").write(b"bits of " + open(sys.argv[1], "rb").read())
 """
 COUNT = """
-import json, re, sys
+import json, re, sys, time
 from pathlib import Path
+if sys.argv[1:] == ["--version"]:
+    sys.exit()
 with open(Path(__file__).with_suffix(".calls"), "a") as calls:
     calls.write("x")
 """
@@ -240,10 +246,38 @@ def test_build(tools: Fakes, design: Manifest, board: Board) -> None:
     assert set(seconds) == {"yosys", "nextpnr", "ecppack"}
     assert bits.read_bytes().startswith(b"bits of config 3")
     assert len(made["sha256"]) == 64
-    assert (seen[0], seen[-1]) == ((0, 5, "yosys"), (5, 5, "61.5 MHz"))
+    assert seen[0] == (0, 100, "yosys: starts")
+    assert seen[-1] == (100, 100, "61.5 MHz, 0 LUT, 2 DSP")
+    assert (35, 100, "nextpnr, seed 3: starts") in seen
+    assert (83, 100, "nextpnr, seed 3: routing, round 1, 70 wires in conflict") in seen
+    assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
     assert (out(design) / "yosys.log").read_text().startswith("mapping")
     assert (out(design) / "nextpnr.log").is_file()
     assert (out(design) / "timing.json").is_file()
+
+
+def test_progress_of_nextpnr() -> None:
+    far, told = Routing(), []
+    for line in (
+        "Info: Packing FFs...",
+        "Info:     at iteration #1, type ALL: wirelen solved = 4354, spread = 3, legal = 3",
+        "Info:     at iteration #8, type ALL: wirelen solved = 6, spread = 106998, legal = 118338",
+        "Info:   at iteration #1: temp = 0.000000, timing cost = 932, wirelen = 113899",
+        "Info:     iter=1 wires=94302 overused=14320 overuse=8240 archfail=NA",
+        "Info:     iter=2 wires=82 overused=1432 overuse=9 archfail=NA",
+        "Info:     iter=3 wires=9 overused=0 overuse=0 archfail=0",
+    ):
+        far.read(line)
+        told.append((round(far.share, 2), far.text))
+    assert told == [
+        (0.0, "packing"),
+        (0.12, "placing, round 1"),
+        (0.41, "placing, round 8"),
+        (0.58, "refining the places, round 1"),
+        (0.75, "routing, round 1, 14,320 wires in conflict"),
+        (0.97, "routing, round 2, 1,432 wires in conflict"),
+        (1.0, "routing, round 3, 0 wires in conflict"),
+    ]
 
 
 def test_nothing_is_done_twice(tools: Fakes, design: Manifest, board: Board) -> None:

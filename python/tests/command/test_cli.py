@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -190,6 +191,42 @@ def test_report_command(finished, capsys):
     (finished / run.LOCK).touch()
     assert call("report", "--out", str(finished)) == 0
     assert capsys.readouterr().out.strip() == str(finished / "report.html")
+
+
+def test_report_is_written_while_another_command_works(finished, capsys):
+    (finished / run.LOCK).touch()
+    with run.locked(finished) as owner:
+        owner.works("synth", seconds=600)
+        assert call("report", "--out", str(finished)) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert call("compile", "--out", str(finished)) == 2
+    assert said == [
+        str(finished / "report.html"),
+        f"in use by `exeunt synth` (process {os.getpid()}, 0 min so far, about 10 minutes to go): "
+        "what that has not finished is not in the report",
+    ]
+    assert "`exeunt report` works meanwhile" in " ".join(capsys.readouterr().err.split())
+
+
+def test_long_step_says_now_and_then_how_far_it_is(monkeypatch):
+    stream, log = io.StringIO(), io.StringIO()
+    now = [0.0]
+    monkeypatch.setattr(screen.time, "monotonic", lambda: now[0])
+    shown = screen.Screen(stream, log)
+    step = run.STEPS[run.NAMES.index("synth")]
+    bar = shown.announce(step, "start")
+    for now[0], done in ((1.0, 5), (screen.EVERY, 60), (screen.EVERY + 1, 90), (99.0, 200)):
+        bar(done, 200, f"block {done}")
+    bar(200, 200, "7 LUT")
+    shown.announce(step, "done")
+    assert stream.getvalue().splitlines() == [
+        "synth: Count LUT, FF, DSP and BRAM with Yosys",
+        "synth: 30%, block 60",
+        "synth: done (7 LUT)",
+    ]
+    assert [line.partition(" ")[2] for line in log.getvalue().splitlines()] == (
+        stream.getvalue().splitlines()
+    )
 
 
 def test_module_can_be_run():

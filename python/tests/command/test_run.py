@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -208,25 +209,71 @@ def test_baseline_of_another_config_does_not_stay(world):
     assert not (world.folder / "baseline").exists()
 
 
-def test_folder_in_use(world, tmp_path):
+@contextmanager
+def in_use(folder, works=""):
+    """Another process that owns the folder, and its id."""
     code = (
         "import sys,pathlib\nfrom exeunt.command import run\n"
-        "with run.locked(pathlib.Path(sys.argv[1])):\n    print('mine', flush=True)\n"
-        "    sys.stdin.read()\n"
+        "with run.locked(pathlib.Path(sys.argv[1])) as owner:\n"
+        f"    owner{works or '.handle'}\n    print('mine', flush=True)\n    sys.stdin.read()\n"
     )
     other = subprocess.Popen(
-        [sys.executable, "-c", code, str(world.folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        [sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     try:
         assert other.stdout.readline() == b"mine\n"
-        sentence = rf"must be free, got one in use by process {other.pid}: wait for it or choose"
-        with pytest.raises(InputError, match=sentence):
-            world.run()
+        yield other.pid
     finally:
         other.communicate()
+
+
+@pytest.mark.parametrize(
+    ("works", "owner"),
+    [
+        ("", "process {}"),
+        (".works('synth', seconds=290)", "`exeunt synth` (process {}, 0 min so far, about 5 "
+         "minutes to go)"),
+        (".works('synth', seconds=-1)", "`exeunt synth` (process {}, 0 min so far, longer than "
+         "expected)"),
+        (".works('run', at='train')", "`exeunt run` (process {}, at train, 0 min so far)"),
+        (".handle.write('x' * 9) and owner.handle.flush()", "another process"),
+    ],
+)  # fmt: skip
+def test_folder_in_use(world, works, owner):
+    with in_use(world.folder, works) as process:
+        with pytest.raises(InputError) as error:
+            world.run()
+        told = owner.format(process)
+        assert str(error.value) == (
+            f"run folder {world.folder} must be free, got one in use by {told}: wait for it or "
+            "choose another --out; `exeunt report` works meanwhile"
+        )
+        with run.shared(world.folder) as busy:
+            assert busy == told
     assert world.run() == ALL
+    with run.shared(world.folder) as busy:
+        assert busy == ""
+
+
+def test_a_step_says_what_it_works_at_and_for_how_long(world, monkeypatch):
+    world.run()
+    told, work = [], world.call
+
+    def call(step, context):
+        told.append(json.loads((context.run_dir / run.LOCK).read_text()))
+        work(step, context)
+
+    def announce(step, what):
+        told.append(f"{step.title}: {what}")
+        return _bar
+
+    monkeypatch.setattr(world, "call", call)
+    monkeypatch.setattr(run.Step, "expected", lambda step, context: 400.0)
+    run.run_step("synth", world.context(), announce=announce)
+    started, owner, ended = told
+    assert started == "Count LUT, FF, DSP and BRAM with Yosys, about 7 minutes: start"
+    assert (owner["command"], owner["seconds"], owner["process"]) == ("synth", 400.0, os.getpid())
+    assert ended == "Count LUT, FF, DSP and BRAM with Yosys: done"
 
 
 def test_lock_of_a_dead_process_is_no_lock(world):
