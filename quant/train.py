@@ -122,14 +122,15 @@ class _Training:
     def _begin(self) -> None:
         """Make the optimizer and its schedule, for the parameters as they are now."""
         section = self.config.train
+        steps = section.epochs * self.batches + 1
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=section.learning_rate, weight_decay=section.weight_decay
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             section.learning_rate,
-            total_steps=section.epochs * self.batches + 1,
-            pct_start=0.2,
+            total_steps=steps,
+            pct_start=min(1.0, max(0.2, 2 / steps)),  # one step up at least
         )
 
     def run(self, resume: Path, progress: Progress) -> list[dict[str, Any]]:

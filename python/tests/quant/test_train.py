@@ -40,6 +40,15 @@ def test_leaves_checkpoint_splits_history_and_report(trained, tiny):
     assert images.shape == (359, 8, 8, 1)
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 4, 5])
+def test_few_images_are_trained_too(tiny, tmp_path, epochs):
+    """One batch an epoch: so short a schedule has hardly a step on the way up."""
+    train(with_train(tiny, epochs=epochs, batch=4096), tmp_path, tmp_path)
+    history = json.loads((tmp_path / "training.json").read_text())["history"]
+    assert [entry["epoch"] for entry in history] == list(range(1, epochs + 1))
+    assert all(np.isfinite(entry["learning_rate"]) for entry in history)
+
+
 def test_it_learns(trained, tiny):
     test = load_split(trained / "splits.npz", "test")
     found = training.accuracies(logits(load_checkpoint(tiny, trained), test.images), test.labels)
