@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import registers
 from exeunt.bench import energy as energies
 from exeunt.bench import statistics
 from exeunt.errors import CheckFailed
@@ -122,9 +121,9 @@ def sentence(results: Results, expected: controller.Decisions, index: int, posit
     return f"image {index}: {told or 'flagged as cut short'}"
 
 
-def registers_of(thresholds: Sequence[int]) -> list[int]:
-    """The threshold registers for one threshold for each exit but the last."""
-    return [*thresholds, registers.ALWAYS]
+def registers_of(thresholds: Sequence[int]) -> list[int | None]:
+    """What the driver is given for one threshold for each exit but the last."""
+    return [*thresholds, None]
 
 
 def measure(
@@ -235,7 +234,7 @@ def _alone(
         answer = device.classify_one(subject.images[index])
         calls[k] = time.perf_counter() - started
         latency[k], exits[k] = answer.latency, answer.exit
-        seen = (answer.label, answer.exit, answer.score)
+        seen = (answer.class_, answer.exit, answer.score)
         want = tuple(int(a[index]) for a in (expected.classes, expected.exits, expected.scores))
         if seen != want:
             wrong.append(f"image {index} alone: class, exit, score {seen} instead of {want}")

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt import manifest as manifests
+from exeunt import registers
 from exeunt.reference import controller, network
+from exeunt.runtime import packing
 from exeunt.runtime.golden import Golden
 
 
@@ -17,7 +19,7 @@ def make(
     run_folder: str | Path,
     images: npt.NDArray[np.uint8],
     *,
-    thresholds: Sequence[int] | None = None,
+    thresholds: Sequence[int | None] | None = None,
     logits: int = 4,
 ) -> Golden:
     """Golden vectors from the integer reference of a run folder.
@@ -25,14 +27,16 @@ def make(
     Args:
         run_folder: holds manifest.json and the compiled graph.
         images: uint8 (N, H, W, C).
-        thresholds: signed, one per exit; the manifest's unless given.
+        thresholds: signed or None for always, one per exit; the manifest's unless given.
         logits: images whose logits are kept for every exit.
 
     Raises:
-        InputError: the folder was changed by hand.
+        InputError: the images do not fit, or the folder was changed by hand.
     """
     found = manifests.read(Path(run_folder))
-    limits = found.thresholds if thresholds is None else tuple(thresholds)
+    packing.check(found.data["input"], images)
+    given = found.thresholds if thresholds is None else thresholds
+    limits = [registers.ALWAYS if t is None else t for t in given]
     every = network.run(found.accelerator(), images).logits
     decided = controller.decide(every, limits)
     return Golden(

@@ -3,12 +3,16 @@
 Answers are the integer reference's, cycles the cycle reference's for frames that come without a
 pause. Nothing here runs RTL: it is for trying out host code where there is neither a board nor
 Verilator, with NumPy alone.
+
+As a board does, it works on a transfer while the host does something else: its registers answer
+meanwhile, and its counters move.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +25,16 @@ from exeunt.graph import IntArray
 from exeunt.packing import unpack
 from exeunt.reference import controller, system
 from exeunt.reference.prepared import Prepared
-from exeunt.runtime.transport import TransferTimeout
-
-Bytes = npt.NDArray[np.uint8]
+from exeunt.runtime.transport import Bytes, TransferFault, TransferTimeout, alone
 
 FRAMES = 4096
 """Frames a transfer carries."""
+
+PART = 256
+"""Frames that are computed together; the counters move behind them."""
+
+POLL_SECONDS = 0.01
+"""Longest time that another thread waits for a register while a transfer is computed."""
 
 PATIENCE = 4.0
 """Times the predicted cycles that a transfer may take."""
@@ -76,7 +84,8 @@ class Modelled:
             self._stored[name, self._exits - 1] = registers.ALWAYS & 0xFFFFFFFF
         self._bank, self._epoch = 0, 0
         self._clock = 0
-        self._waiting: deque[Bytes] = deque()
+        self._job: _Job | None = None
+        self._last: _Job | None = None  # perhaps still at work, although it was dropped
         self.beat_bytes = -(-self._input.width // 8)
         self.capacity = FRAMES * self._input.words * self.beat_bytes
         self._clear()
@@ -89,7 +98,7 @@ class Modelled:
             self._stored[name, 0] = 0
         for i in range(self._exits):
             self._stored["taken", i] = 0
-        self._waiting.clear()
+        self._job = None
 
     def read(self, address: int) -> int:
         """A register; unknown addresses read zero."""
@@ -123,60 +132,69 @@ class Modelled:
             self._stored[name] = value & 0xFFFFFFFF
 
     def _snapshot(self) -> None:
-        self._stored["frames_in", 0] = self._stored["frames_out", 0] = self._frames
+        taken = list(self._taken)
+        if self._job is not None:
+            taken = [a + b for a, b in zip(taken, self._job.taken, strict=True)]
+        self._stored["frames_in", 0] = self._stored["frames_out", 0] = sum(taken)
         self._stored["cycles", 0] = (self._clock - self._since) & 0xFFFFFFFF
-        for i, count in enumerate(self._taken):
+        for i, count in enumerate(taken):
             self._stored["taken", i] = count
 
     def submit(self, frames: Bytes, records: int, timeout: float) -> None:
-        """Compute what the device would answer; see `exeunt.runtime.transport`."""
+        """Begin to compute what the device would answer; see `exeunt.runtime.transport`.
+
+        The frames are under the thresholds that are in force now.
+        """
         del records, timeout
+        assert self._job is None, "collect() first"
+        if self._last is not None:
+            self._last.join()
         words = np.asarray(frames, np.uint8).reshape(-1, self.beat_bytes)
-        images = unpack(self._input, words)
-        logits = self._prepared.logits(images.astype(np.uint8), batch=256)
-        raw = self._map["raw"]["fields"]
-        mode = self._stored["raw", 0]
+        images = unpack(self._input, words).astype(np.uint8)
         active = [self._stored["active", i] for i in range(self._exits)]
-        limits = [a - (1 << 32) if a >> 31 else a for a in active]
-        found = controller.decide(logits, limits)
+        raw, mode = self._map["raw"]["fields"], self._stored["raw", 0]
         enabled = mode >> raw["enable"][0] & 1
         exit_index = min(mode >> raw["exit"][0] & 0xFF, self._exits - 1)
-        exits = np.full_like(found.exits, exit_index) if enabled else found.exits
-        cycles = self._cycles(exits)
-        if enabled:
-            beats = controller.raw_beats(logits[exit_index])
-            answer = b"".join(beat.to_bytes(16, "little") for beat in beats)
-        else:
-            table = controller.results(
-                found, first_id=self._frames, banks=np.full(len(images), self._bank)
-            )
-            table["latency"] = cycles.reported
-            if self._stored["order", 0] == registers.ORDER_ARRIVAL:
-                table = table[np.argsort(cycles.results, kind="stable")]
-            answer = table.tobytes()
-        self._frames += len(images)
-        for i in range(self._exits):
-            self._taken[i] += int((exits == i).sum())
-        self._clock += cycles.cycles
-        self._waiting.append(np.frombuffer(answer, np.uint8).reshape(-1, 16).copy())
+        self._job = self._last = _Job(
+            images=images,
+            limits=[a - (1 << 32) if a >> 31 else a for a in active],
+            raw=exit_index if enabled else None,
+            arrival=self._stored["order", 0] == registers.ORDER_ARRIVAL,
+            first=self._frames,
+            bank=self._bank,
+            taken=[0] * self._exits,
+            logits=lambda part: self._prepared.logits(part, batch=PART),
+            cycles=self._cycles,
+        )
+        self._job.start()
 
     def _cycles(self, exits: IntArray) -> system.Prediction:
         return system.predict(self._accelerator, exits, sizes=self._sizes, gives=False)
 
-    def collect(self, timeout: float) -> Bytes:
-        """Records of the oldest transfer.
+    def collect(self, timeout: float, between: Callable[[], None] = alone) -> Bytes:
+        """Records of the oldest transfer, however long they take.
 
         Raises:
             TransferTimeout: nothing was submitted.
         """
         del timeout
-        if not self._waiting:
+        job = self._job
+        if job is None:
             raise TransferTimeout("the model must be given frames first, got none", "results")
-        return self._waiting.popleft()
+        while not job.join(POLL_SECONDS):
+            between()
+        if self._job is not job:
+            raise TransferFault("the model was reset while it answered")
+        self._job = None
+        answer, spent = job.answer()
+        self._frames += len(job.images)
+        self._taken = [a + b for a, b in zip(self._taken, job.taken, strict=True)]
+        self._clock += spent
+        return answer
 
     def stop(self) -> None:
         """Drop what was not collected."""
-        self._waiting.clear()
+        self._job = None
 
     def start(self) -> None:
         """Ready again."""
@@ -190,4 +208,76 @@ class Modelled:
         return float(self._clock)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to give back but the thread of a transfer that was dropped."""
+        if self._last is not None:
+            self._last.join()
+
+
+@dataclass
+class _Job:
+    """A transfer that is worked on in a thread: what it met when it was submitted.
+
+    `raw`: the exit whose logits are wanted; `first`: id of its first frame; `taken`: frames that
+    left at each exit so far.
+    """
+
+    images: npt.NDArray[np.uint8]
+    limits: list[int]
+    raw: int | None
+    arrival: bool
+    first: int
+    bank: int
+    taken: list[int]
+    logits: Callable[[npt.NDArray[np.uint8]], tuple[IntArray, ...]]
+    cycles: Callable[[IntArray], system.Prediction]
+    _thread: threading.Thread = field(init=False)
+    _answer: tuple[Bytes, int] | None = None
+    _error: BaseException | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="exeunt-model", daemon=True)
+        self._thread.start()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Whether the work is done, within `timeout` seconds."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def answer(self) -> tuple[Bytes, int]:
+        """The records, and the cycles that they took."""
+        if self._error is not None:
+            raise self._error
+        assert self._answer is not None
+        return self._answer
+
+    def _run(self) -> None:
+        try:
+            self._answer = self._work()
+        except BaseException as error:  # told to whoever collects
+            self._error = error
+
+    def _work(self) -> tuple[Bytes, int]:
+        parts = []
+        for at in range(0, len(self.images), PART):
+            parts.append(self.logits(self.images[at : at + PART]))
+            left = self._exits(controller.decide(parts[-1], self.limits))
+            for i in range(len(self.taken)):
+                self.taken[i] += int((left == i).sum())
+        logits = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        found = controller.decide(logits, self.limits)
+        cycles = self.cycles(self._exits(found))
+        if self.raw is not None:
+            beats = controller.raw_beats(logits[self.raw])
+            answer = b"".join(beat.to_bytes(16, "little") for beat in beats)
+        else:
+            banks = np.full(len(self.images), self.bank)
+            table = controller.results(found, first_id=self.first, banks=banks)
+            table["latency"] = cycles.reported
+            if self.arrival:
+                table = table[np.argsort(cycles.results, kind="stable")]
+            answer = table.tobytes()
+        return np.frombuffer(answer, np.uint8).reshape(-1, 16).copy(), cycles.cycles
+
+    def _exits(self, found: controller.Decisions) -> IntArray:
+        """Where each frame leaves: at the exit whose logits are wanted, if there is one."""
+        return found.exits if self.raw is None else np.full_like(found.exits, self.raw)

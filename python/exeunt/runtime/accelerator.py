@@ -7,6 +7,7 @@ and the error says what is stuck and carries the answers that had come.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,9 +47,25 @@ class Info:
 class Accelerator:
     """An accelerator behind a transport; a context manager.
 
+    Threads may share one. Each register access, each start of a transfer and each setting is done
+    as a whole, in the order in which the threads ask:
+
+    - `registers`, `counters` and reading `thresholds` wait for one another only, also while images
+      are under way: a transfer that is waited for lets them in.
+    - `classify` and streams of several threads take turns, transfer by transfer.
+    - Setting `thresholds` or `order` waits for the transfers under way, not for the rest of a call
+      or of a stream. Images that start afterwards meet the new setting, so the answers of one call
+      may be under both. The generator of a stream may set them, too.
+    - `logits`, `selftest` and `reset` wait for the transfers under way, and all else but registers
+      and counters waits for them.
+    - `close` waits for nothing: what is under way in other threads ends in a sentence.
+
+    An error is told to the call whose images it has met; the others go on.
+
     Args:
         manifest: path of manifest.json or of its folder, or its data.
-        transport: how it is reached; closed with the accelerator, also when opening fails.
+        transport: how it is reached; closed with the accelerator, also when opening fails. Nobody
+            else may use it meanwhile.
         batch: most images a transfer; as many as the transport carries unless given.
 
     Raises:
@@ -87,9 +104,7 @@ class Accelerator:
 
     def close(self) -> None:
         """Give the device back; a second call does nothing."""
-        if self._device.open:
-            self._device.open = False
-            self._device.transport.close()
+        self._device.close()
 
     # ------------------------------------------------------------------ images
 
@@ -97,7 +112,7 @@ class Accelerator:
         """Answer N images.
 
         Args:
-            images: uint8 (N, H, W, C), as many as wanted.
+            images: uint8 (N, H, W, C), as many as wanted; copied before this waits for anything.
             timeout: longest wait for one transfer, in `unit`; estimated unless given.
 
         Returns:
@@ -107,25 +122,34 @@ class Accelerator:
             InputError: the images do not fit the network.
             DeviceError: something failed; `answered` and `indices` say what was answered before.
         """
-        self._device.usable()
-        frames = self._device.packed(images)
+        return self._classify(images, "images", timeout)
+
+    def classify_one(self, image: npt.NDArray[Any], *, timeout: float | None = None) -> Answer:
+        """Answer one image, uint8 (H, W, C), in a transfer of its own; errors as of `classify`."""
+        return self._classify(image, "image", timeout, form="one")[0]
+
+    def _classify(
+        self, images: Any, name: str, timeout: float | None, *, form: str = "several"
+    ) -> Results:
+        device = self._device
+        device.usable()
+        limit = _timeout(timeout)
+        frames = device.packed(images, name, form)
         table = np.zeros(len(frames), RESULT)
-        with self._device.transfers(timeout) as call:
+        with device.transfers(limit) as call:
             first = 0
-            while first < len(frames) or call.under_way:
+            while first < len(frames):
                 count = min(self._batch, len(frames) - first)
-                if count and self._device.fits(call, count):
-                    self._device.submit(call, first, frames[first : first + count], count)
+                if device.fits(call, count):
+                    device.submit(call, first, frames[first : first + count], count)
                     first += count
                 else:
-                    call.advance()
+                    device.advance(call)
+            while device.advance(call):
+                pass
         for part, rows in call.ready:
             table[part.first : part.first + part.count] = rows
         return Results.of(table)
-
-    def classify_one(self, image: npt.NDArray[Any], *, timeout: float | None = None) -> Answer:
-        """Answer one image, uint8 (H, W, C), in a transfer of its own."""
-        return self.classify(np.asarray(image)[None], timeout=timeout)[0]
 
     def logits(
         self, images: npt.NDArray[Any], exit: int, *, timeout: float | None = None
@@ -139,27 +163,26 @@ class Accelerator:
             InputError: the images do not fit, or there is no such exit.
             DeviceError: something failed.
         """
-        exits, classes = self._device.description.exits, self._device.description.classes
-        if not 0 <= exit < exits:
+        device = self._device
+        exits, classes = device.description.exits, device.description.classes
+        if not _whole(exit) or not 0 <= exit < exits:
             raise InputError(
-                f"exit must be from 0 to {exits - 1}, got {exit}; this network has {exits} exits."
+                f"exit must be from 0 to {exits - 1}, got {exit!r}; this network has {exits} exits."
             )
-        self._device.usable()
-        frames = self._device.packed(images)
+        device.usable()
+        limit = _timeout(timeout)
+        frames = device.packed(images)
         beats = -(-classes // 4)
         found = np.zeros((len(frames), classes), np.int32)
-        fields = self._device.description.registers["raw"]["fields"]
-        with self._device.transfers(timeout) as call:
+        fields = device.description.registers["raw"]["fields"]
+        with device.alone(), device.transfers(limit) as call:
             call.raw = True
-            self._device.mode("raw", 1 << fields["enable"][0] | exit << fields["exit"][0])
-            first = 0
-            while first < len(frames) or call.under_way:
-                if first < len(frames) and len(call.under_way) < self._device.transport.depth:
-                    self._device.submit(call, first, frames[first : first + 1], beats)
-                    first += 1
-                else:
-                    call.advance()
-            self._device.mode("raw", 0)
+            device.set_raw(1 << fields["enable"][0] | exit << fields["exit"][0])
+            for first in range(len(frames)):
+                device.submit(call, first, frames[first : first + 1], beats)
+            while device.advance(call):
+                pass
+            device.set_raw(0)
         for part, rows in call.ready:
             found[part.first] = rows[:classes]
         return found
@@ -171,7 +194,9 @@ class Accelerator:
 
         Args:
             images: items uint8 (H, W, C), or (K, H, W, C) for several; taken in a thread of its
-                own, at most two batches ahead.
+                own, about two batches ahead. An item is copied before the next one is asked for,
+                so all of them may be in one buffer. The thread may use this accelerator, such as
+                to set thresholds.
             batch: most images a transfer.
             timeout: longest wait for one transfer, in `unit`.
 
@@ -179,11 +204,25 @@ class Accelerator:
             The answers in the order of the images, each as soon as its transfer is back.
 
         Raises:
-            InputError: an item does not fit (after the answers of those before it).
+            InputError: at once, `batch` or `timeout` cannot be used; after the answers of those
+                before it, an item does not fit.
             DeviceError: something failed; `answered` has what was not yielded yet.
         """
         self._device.usable()
-        return streams.run(self._device, images, min(batch, self._batch), timeout)
+        limit = _timeout(timeout)
+        if not _whole(batch) or batch < 1:
+            raise InputError(
+                f"batch must be a whole number of images from 1 on, got {batch!r}; leave it out to "
+                "send up to 64 images a transfer."
+            )
+        try:
+            items = iter(images)
+        except TypeError:
+            raise InputError(
+                f"the images of a stream must be something to go through, such as a generator, got "
+                f"{type(images).__name__}; use classify_one for a single image."
+            ) from None
+        return streams.run(self._device, items, min(int(batch), self._batch), limit)
 
     # ------------------------------------------------------------------ settings
 
@@ -217,7 +256,7 @@ class Accelerator:
     @property
     def registers(self) -> Registers:
         """The registers by name; see `exeunt.runtime.registermap`."""
-        self._device.usable(busy=True)
+        self._device.usable()
         return self._device.registers
 
     @property
@@ -232,9 +271,9 @@ class Accelerator:
 
     @batch.setter
     def batch(self, images: int) -> None:
-        if not 1 <= images <= self._most:
+        if not _whole(images) or not 1 <= images <= self._most:
             raise InputError(
-                f"batch must be from 1 to {self._most}, what a transfer carries, got {images}; "
+                f"batch must be from 1 to {self._most}, what a transfer carries, got {images!r}; "
                 "larger sets of images are split by themselves."
             )
         self._batch = int(images)
@@ -248,38 +287,95 @@ class Accelerator:
     def order(self, order: str) -> None:
         if order not in ORDERS:
             raise InputError(f"order must be 'arrival' or 'input', got {order!r}; use one of them.")
-        self._device.usable(busy=True)
-        self._device.mode("order", ORDERS.index(order))
+        self._device.usable()
+        self._device.set_order(ORDERS.index(order))
 
     @property
-    def thresholds(self) -> tuple[int, ...]:
-        """The signed thresholds in force, one per exit; the last one's is ALWAYS."""
-        return tuple(signed(w) for w in self.registers["active"])
+    def thresholds(self) -> tuple[int | None, ...]:
+        """The thresholds in force: for each exit a signed number, or None for always.
+
+        An image leaves at the first exit where its score reaches the threshold;
+        `exeunt.registers.NEVER` is never reached. The last exit's is None: what gets there leaves
+        there. They are set all at once, at any time, with the same words; the last one's may be
+        left out of numbers. An image is under those in force when its first beat enters.
+        """
+        self._device.usable()
+        found = (signed(w) for w in self._device.thresholds())
+        return tuple(None if t == codes.ALWAYS else t for t in found)
 
     @thresholds.setter
     def thresholds(self, values: Sequence[int | None]) -> None:
-        exits = self._device.description.exits
-        given = list(values)
-        if len(given) not in (exits, exits - 1):
-            raise InputError(
-                f"thresholds must have one entry for each of {exits} exits (the last may be left "
-                f"out), got {len(given)}; use None for always."
-            )
-        words = [codes.threshold_word(v) for v in given[: exits - 1]]
-        self._device.usable(busy=True)
+        words = _threshold_words(values, self._device.description.exits)
+        self._device.usable()
         self._device.commit(words)
 
     def reset(self) -> None:
         """Bring the device into its known empty state; thresholds and order stay.
 
+        What is under way is answered first.
+
         Raises:
-            InputError: it is closed, or a stream is open.
+            InputError: it is closed.
             DeviceError: the device does not answer.
         """
-        self._device.usable()
-        self._device.recover()
+        with self._device.alone():
+            self._device.recover()
 
     def selftest(self, golden: str | Path | Golden | None = None) -> selftests.Selftest:
         """Answer the golden images and compare; see `exeunt.runtime.selftests.run`."""
-        self._device.usable()
-        return selftests.run(self, self._device.description, golden)
+        with self._device.alone():
+            return selftests.run(self, self._device.description, golden)
+
+
+def _whole(value: object) -> bool:
+    """Whether it is a whole number."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _timeout(value: float | None) -> float | None:
+    """A timeout that can be waited for.
+
+    Raises:
+        InputError: it is no number, or below zero.
+    """
+    if value is None:
+        return None
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or math.isnan(value) or value < 0:
+        raise InputError(
+            f"timeout must be a number from 0 on, or None to have it estimated, got {value!r}; "
+            "it is in the accelerator's `unit`."
+        )
+    return value
+
+
+def _threshold_words(values: Sequence[int | None], exits: int) -> list[int]:
+    """The register words of thresholds for all exits but the last.
+
+    Raises:
+        InputError: other than one for each exit, no whole numbers, or one for the last exit.
+    """
+    try:
+        given = list(values)
+    except TypeError:
+        given = []
+    always = (None, codes.ALWAYS)
+    full = len(given) == exits
+    short = 0 < len(given) == exits - 1 and given[-1] not in always
+    if not full and not short:
+        raise InputError(
+            f"thresholds must have one entry for each of {exits} exits, a number or None for "
+            f"always, got {values!r}; end with None, which is the last exit's."
+        )
+    for value in given:
+        if value is not None and not _whole(value):
+            raise InputError(
+                f"a threshold must be a whole number of score steps or None for always, got "
+                f"{value!r}; round it."
+            )
+    if full and given[-1] not in always:
+        raise InputError(
+            f"the last exit's threshold must be None, since every image that gets there leaves "
+            f"there, got {given[-1]!r}; end with None."
+        )
+    return [codes.threshold_word(v) for v in given[: exits - 1]]

@@ -2,16 +2,22 @@
 
 Everything that has to hold from one call to the next is here: thresholds, order, the id of the next
 frame, the batch length that is written, and the epoch, which changes with every reset.
+
+Threads: `access` is held for whatever touches the transport, and given away while a transfer is
+waited for, so that registers are read meanwhile. `gate` is held to start a transfer or to change
+what the next one meets, and always taken before `access`. The transfers under way are of one call;
+who starts one of another call, or changes a setting, first brings those in, whosever they are: so
+nobody waits for a caller that does something else, such as the consumer of a stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exeunt import registers as codes
 from exeunt.errors import InputError
@@ -29,14 +35,13 @@ from exeunt.runtime.transport import (
     TransferTimeout,
     Transport,
 )
+from exeunt.runtime.turns import Turns
 
 RESET_CYCLES = 100
 
 
 class Device:
     """An accelerator behind a transport, identified and brought into its known empty state.
-
-    `active`: the transfers of the call under way, if there is one.
 
     Raises:
         InputError: it is no accelerator, or not the one that is described.
@@ -46,32 +51,48 @@ class Device:
     def __init__(self, description: Description, transport: Transport) -> None:
         self.description = description
         self.transport = transport
-        self.registers = Registers(description.registers, description.exits, transport)
+        self.access, self.gate = Turns(), Turns()
+        self.registers = Registers(description.registers, description.exits, transport, self.access)
         self.open = True
-        self.active: Transfers | None = None
         self.order = 0
-        self._thresholds = description.thresholds
+        self._active: Transfers | None = None  # whose transfers are under way
+        self._collecting = False  # a thread waits for the oldest of them
+        self._thresholds = tuple(codes.threshold_word(t) for t in description.thresholds[:-1])
         self._id, self._written, self._epoch = 0, 0, 0
+        self._resets = 0  # times that the driver brought the device back
         self._lost = False
         self._identify()
         self.recover()
 
-    def packed(self, images: npt.NDArray[Any]) -> Bytes:
-        """Whole frames of images (N, H, W, C), uint8 (N, words * beat_bytes)."""
-        return packing.pack(self.description.input, images, self.transport.beat_bytes)
+    def packed(self, images: Any, name: str = "images", form: str = "several") -> Bytes:
+        """Whole frames of images as they are now, uint8 (N, words * beat_bytes).
 
-    def usable(self, *, busy: bool = False) -> None:
-        """Raise a sentence unless a call may begin; `busy`: also while a stream is open."""
+        Args:
+            images: in a form of `exeunt.runtime.packing.FORMS`.
+            name: what they are called in a sentence.
+            form: which one.
+
+        Raises:
+            InputError: the images do not fit.
+        """
+        found, size = packing.taken(images, name), self.transport.beat_bytes
+        return packing.pack(self.description.input, found, size, name=name, form=form)
+
+    def usable(self) -> None:
+        """Raise a sentence if the device was closed."""
         if not self.open:
             raise InputError(
                 f"The accelerator {self.description.name} must be open to be used and was closed; "
                 "make a new Accelerator."
             )
-        if self.active is not None and not busy:
-            raise InputError(
-                f"The accelerator {self.description.name} must be free for this and a stream is "
-                f"open on it, {self.active.count} images under way; close the stream first."
-            )
+
+    def close(self) -> None:
+        """Give the device back; a second call does nothing, calls under way end in a sentence."""
+        with self.access:
+            if self.open:
+                self.open = False
+                self.access.changed()
+                self.transport.close()
 
     def _identify(self) -> None:
         """Read id, version and hash."""
@@ -92,11 +113,11 @@ class Device:
                 "load the bitstream that was made from the same run folder."
             )
 
+    # ------------------------------------------------------------------ transfers
+
     def transfers(self, timeout: float | None) -> Call:
         """A call's transfers, as a context; `timeout` of each, estimated if None."""
         self.usable()
-        if self._lost:
-            self.recover()
         found = self.description
 
         def wait(images: int) -> float:
@@ -114,15 +135,44 @@ class Device:
             return bool(self.registers["bad"])
 
         limits = (found.exits, found.classes)
-        return Call(self, Transfers(self.transport, limits, wait, unchanged, cut))
+        return Call(self, Transfers(self.transport, limits, wait, unchanged, cut, self._let_others))
+
+    def under_way(self, call: Transfers) -> bool:
+        """Whether the call has transfers that were not collected; if not, `ready` has them all."""
+        with self.access:
+            self._fit_for(call)
+            return bool(call.under_way)
 
     def fits(self, call: Transfers, count: int) -> bool:
-        """A transfer of `count` images may start now: TLAST changes only when nothing is inside."""
+        """A transfer of `count` images of the call may start without waiting for one before it."""
+        with self.access:
+            return self._fits(call, count)
+
+    def _fits(self, call: Transfers, count: int) -> bool:
+        """TLAST changes only when nothing is inside."""
         room = len(call.under_way) < self.transport.depth
-        return room and (not call.under_way or self._written == count)
+        return room and (not call.under_way or call.raw or self._written == count)
 
     def submit(self, call: Transfers, first: int, frames: Bytes, records: int) -> None:
-        """Start a transfer that `fits`: packed frames of the images from `first` on."""
+        """Start a transfer: packed frames of the call's images from `first` on.
+
+        Raises:
+            DeviceError: it failed, or one of the call before it did.
+        """
+        with self.gate, self.access:
+            self._fit_for(call)
+            self._bring_in(but=call)
+            while not self._fits(call, len(frames)):
+                self.advance(call)
+            if self._lost:
+                self.recover()
+            self._active = call
+            try:
+                self._start(call, first, frames, records)
+            except (TransferError, DeviceError) as error:
+                raise self._failed(call, error) from error
+
+    def _start(self, call: Transfers, first: int, frames: Bytes, records: int) -> None:
         count = len(frames)
         if not call.raw and self._written != count:
             self.registers["batch"] = count
@@ -139,7 +189,7 @@ class Device:
         Frames of a transfer that was cut short would otherwise lend their ids to the next one's.
         """
         limit = call.timeout(call.count)
-        self.transport.ready(limit)
+        self.transport.ready(limit, self._let_others)
         end = self.transport.now() + limit
         while True:
             self.registers["control.snapshot"] = 1
@@ -151,43 +201,134 @@ class Device:
                     f"{self._id} frames were sent since the last reset and {seen} arrived"
                 )
 
-    def _settled(self, field: str, what: str) -> None:
-        """Wait until a field of the status register is zero; transfers under way go on."""
-        clock = self.transport
-        limit = clock.patience(
-            self.description.in_flight, self.description.in_flight * self.description.cycles
-        )
-        end = clock.now() + limit
-        while self.registers[f"status.{field}"]:
-            if self.active is not None and self.active.under_way:
-                self.active.advance()
-            elif clock.now() > end:
-                raise DeviceTimeout(
-                    f"{what} must be in force within {limit:g} {clock.unit} and is not: status "
-                    f"{field} is set with {self.registers['status.in_flight']} frames in flight; "
-                    "reset the accelerator."
-                )
+    def advance(self, call: Transfers | None = None) -> bool:
+        """Wait for the oldest transfer under way, and keep its answers with its call.
 
-    def mode(self, name: str, value: int) -> None:
-        """Write a mode that takes effect once nothing is inside."""
-        self._guarded(lambda: self._write_mode(name, value))
+        Args:
+            call: whose transfer it must be; anybody's if None.
+
+        Returns:
+            Whether there was one. A thread that finds another one waiting for it waits for that.
+
+        Raises:
+            DeviceError: the transfer failed and is of `call`; others are told by themselves.
+        """
+        with self.access:
+            if call is not None:
+                self._fit_for(call)
+            self.usable()
+            busy = self._active
+            if busy is None or not busy.under_way or call not in (None, busy):
+                return False
+            if self._collecting:
+                self.access.wait()
+                if call is not None:
+                    self._fit_for(call)
+                return True
+            resets = self._resets
+            self._collecting = True
+            try:
+                busy.advance()
+            except (TransferError, DeviceError) as error:
+                if resets == self._resets:
+                    self._failed(busy, error)
+                if busy is call:
+                    raise (busy.broken or error) from error
+            finally:
+                self._collecting = False
+                self.access.changed()
+            return True
+
+    def _bring_in(self, but: Transfers | None = None) -> None:
+        """Collect all that is under way, for the calls that it is of."""
+        while self._active is not but and self.advance():
+            pass
+
+    def _fit_for(self, call: Transfers) -> None:
+        """Raise what has become of the call, if it failed in another thread."""
+        self.usable()
+        if call.broken is not None:
+            raise call.broken
+
+    def _let_others(self) -> None:
+        """Something is waited for: other threads may use the registers meanwhile."""
+        resets = self._resets
+        self.access.give_way()
+        self.usable()
+        if resets != self._resets:
+            raise TransferFault("the accelerator was reset by another thread while it answered")
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nothing is under way, and no other thread starts anything or changes a setting."""
+        with self.gate:
+            self.usable()
+            self._bring_in()
+            yield
+
+    # ------------------------------------------------------------------ settings
+
+    def thresholds(self) -> tuple[int, ...]:
+        """The threshold registers of the bank in force, one word for each exit."""
+        with self.access:
+            while True:  # a commit that comes into force between two exits is read again
+                bank = self.registers["status.bank"]
+                words: tuple[int, ...] = self.registers["active"]
+                if self.registers["status.bank"] == bank:
+                    return words
+
+    def commit(self, words: Sequence[int]) -> None:
+        """Put thresholds in force, all at once: a word for each exit but the last.
+
+        Raises:
+            DeviceError: they do not come into force; those before are in force again.
+        """
+
+        def write() -> None:
+            self._write_thresholds(words)
+            self._thresholds = tuple(words)
+
+        self._setting(write)
+
+    def set_order(self, order: int) -> None:
+        """Change the order of the results, once nothing is inside."""
+
+        def write() -> None:
+            self._write_mode("order", order)
+            self.order = order
+
+        self._setting(write)
+
+    def set_raw(self, value: int) -> None:
+        """Write the raw register, which takes effect once nothing is inside."""
+        self._setting(lambda: self._write_mode("raw", value))
+
+    def _setting(self, write: Callable[[], None]) -> None:
+        """Change a setting; when that fails, recover and raise one sentence."""
+        with self.gate, self.access:
+            self.usable()
+            while True:
+                if self._lost:
+                    self.recover()
+                resets = self._resets
+                try:
+                    write()
+                    return
+                except (TransferError, DeviceError) as error:
+                    if resets == self._resets:
+                        busy = self._active if self._active and self._active.under_way else None
+                        raise self._failed(busy, error) from error
+                    # what was under way failed meanwhile, and the device is empty: once more
 
     def _write_mode(self, name: str, value: int) -> None:
         self.registers[name] = value
-        if name == "order":
-            self.order = value
         self._settled("mode_pending", f"{name} {value:#x}")
-
-    def commit(self, words: Sequence[int]) -> None:
-        """Put thresholds in force, all at once."""
-        self._guarded(lambda: self._write_thresholds(words))
 
     def _write_thresholds(self, words: Sequence[int]) -> None:
         self._settled("commit_pending", "An earlier commit")
         for i, word in enumerate(words):
             self.registers["threshold", i] = word
         self.registers["control.commit"] = 1
-        self._thresholds = (*(signed(w) for w in words), codes.ALWAYS)
         self._settled("commit_pending", "The thresholds")
         seen = self.registers["active"][:-1]
         if seen != tuple(words):
@@ -196,12 +337,29 @@ class Device:
                 f"{tuple(signed(w) for w in seen)}; somebody else uses the accelerator."
             )
 
-    def _guarded(self, action: Callable[[], None]) -> None:
-        """Do something with the registers; when it fails, recover and raise one sentence."""
-        try:
-            action()
-        except (TransferError, DeviceError) as error:
-            raise self._failed(self.active, error) from error
+    def _settled(self, field: str, what: str) -> None:
+        """Wait until a field of the status register is zero; transfers under way go on."""
+        clock = self.transport
+        limit = clock.patience(
+            self.description.in_flight, self.description.in_flight * self.description.cycles
+        )
+        resets = self._resets
+        end = clock.now() + limit
+        while self.registers[f"status.{field}"]:
+            if not self._lost and self.advance():
+                end = clock.now() + limit
+            elif clock.now() > end:
+                raise DeviceTimeout(
+                    f"{what} must be in force within {limit:g} {clock.unit} and is not: status "
+                    f"{field} is set with {self.registers['status.in_flight']} frames in flight; "
+                    "reset the accelerator."
+                )
+            elif not self._lost:
+                self._let_others()
+        if resets != self._resets:
+            raise TransferFault("the accelerator was reset by another thread")
+
+    # ------------------------------------------------------------------ what went wrong
 
     def _soft_reset(self) -> None:
         self.registers["control.reset"] = 1
@@ -212,30 +370,37 @@ class Device:
 
     def recover(self) -> None:
         """Known empty state with the driver's thresholds and order, or an error."""
-        self._lost = True
-        if self.active is not None:
-            self.active.under_way.clear()
-        try:
-            self.transport.stop()
-            self.registers["raw"] = 0
-            self.registers["order"] = self.order
-            self._soft_reset()
-            self.transport.start()
-            self._written, self._id = 0, 0
-            words = [codes.threshold_word(v) for v in self._thresholds[:-1]]
-            if self.registers["active"][:-1] != tuple(words):
-                self._write_thresholds(words)
-            self._epoch = self.registers["status.epoch"]
-        except (TransferError, DeviceError) as error:
-            raise DeviceFault(
-                f"The accelerator {self.description.name} must come back from a reset and does "
-                f"not: {_clause(error)}; power-cycle the board or load the bitstream again."
-            ) from error
-        self._lost = False
+        with self.access:
+            self.usable()
+            self._lost = True
+            self._resets += 1
+            if self._active is not None:
+                self._active.under_way.clear()
+            try:
+                self.transport.stop()
+                self.registers["raw"] = 0
+                self.registers["order"] = self.order
+                self._soft_reset()
+                self.transport.start()
+                self._written, self._id = 0, 0
+                if self.registers["active"][:-1] != self._thresholds:
+                    self._write_thresholds(self._thresholds)
+                self._epoch = self.registers["status.epoch"]
+            except (TransferError, DeviceError) as error:
+                raise DeviceFault(
+                    f"The accelerator {self.description.name} must come back from a reset and does "
+                    f"not: {_clause(error)}; power-cycle the board or load the bitstream again."
+                ) from error
+            finally:
+                self.access.changed()
+            self._lost = False
 
     def _failed(self, call: Transfers | None, error: BaseException) -> DeviceError:
-        """The sentence for a failure, with what was answered; the device is reset."""
-        stuck = self._stuck()
+        """The sentence for a failure, with what was answered; the device is reset.
+
+        The counters in it are those from before the reset.
+        """
+        counters, stuck = self._stuck()
         partial = error.partial if isinstance(error, TransferError) else NOTHING
         indices, rows, missing = np.zeros(0, np.int64), np.zeros(0, RESULT), ""
         if call is not None:
@@ -251,26 +416,26 @@ class Device:
             f"{missing}{stuck}; {after}, {len(rows)} answers are in the error's `answered`.",
             answered=Results.of(rows),
             indices=indices,
+            counters=counters,
         )
-        failure.told = True
         if call is not None:
             call.ready.clear()
             call.broken = failure
         return failure
 
-    def _stuck(self) -> str:
-        """What the counters say."""
+    def _stuck(self) -> tuple[dict[str, Any], str]:
+        """The counters, and what they say."""
         try:
             seen = self.registers.counters()
             inside = self.registers["status.in_flight"]
         except DeviceError:
-            return ", its registers do not answer"
+            return {}, ", its registers do not answer"
         text = ", ".join(
             f"{name} {value if isinstance(value, int) else list(value)}"
             for name, value in seen.items()
             if name != "in_flight"
         )
-        return f" ({inside} frames in flight; {text})"
+        return seen, f" ({inside} frames in flight; {text})"
 
 
 class Call:
@@ -281,7 +446,6 @@ class Call:
         self._transfers = transfers
 
     def __enter__(self) -> Transfers:
-        self._device.active = self._transfers
         return self._transfers
 
     def __exit__(
@@ -290,14 +454,13 @@ class Call:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            told = isinstance(error, DeviceError) and error.told
-            if isinstance(error, TransferError | DeviceError) and not told:
-                raise self._device._failed(self._transfers, error) from error
-            if self._transfers.under_way:  # left in the middle, by Ctrl-C for one
-                self._device.recover()
-        finally:
-            self._device.active = None
+        device, call = self._device, self._transfers
+        if kind is GeneratorExit and device.access.mine:
+            return  # a stream that is thrown away inside another call: whoever comes next brings in
+        with device.access:
+            left = bool(call.under_way) or (call.raw and error is not None and call.broken is None)
+            if left and device.open:  # in the middle, by Ctrl-C for one
+                device.recover()
 
 
 def signed(word: int) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,11 +15,10 @@ from exeunt.runtime.results import RESULT, Results
 class DeviceError(ToolError):
     """The device did not do what it was asked.
 
-    `answered`: the images answered before; `indices`: int64 (K,), which images these are. The
+    `answered`: the images answered before; `indices`: int64 (K,), which images these are;
+    `counters`: the device's counters before it was reset, empty when they could not be read. The
     device was reset, so that the next call works, unless the sentence says otherwise.
     """
-
-    told = False  # the sentence is complete and the device was reset
 
     def __init__(
         self,
@@ -24,10 +26,12 @@ class DeviceError(ToolError):
         *,
         answered: Results | None = None,
         indices: npt.NDArray[np.int64] | None = None,
+        counters: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(text)
         self.answered = Results.of(np.zeros(0, RESULT)) if answered is None else answered
         self.indices = np.zeros(0, np.int64) if indices is None else indices
+        self.counters = dict(counters or {})
 
 
 class DeviceTimeout(DeviceError):

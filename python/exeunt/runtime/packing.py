@@ -19,13 +19,44 @@ Bytes = npt.NDArray[np.uint8]
 CHUNK = 1 << 17  # elements at a time, so that what is worked on stays in the cache
 
 
+FORMS = {
+    "several": ("(N, {0})", "reshape them, or use classify_one for a single image"),
+    "one": ("({0})", "use classify for several images"),
+    "either": ("({0}), or (N, {0}) for several", "yield whole images"),
+}
+"""Shapes that are taken of images (H, W, C), and what to do about others."""
+
+
 def frame_bytes(stream: Mapping[str, Any], beat_bytes: int) -> int:
     """Bytes of a frame of `beat_bytes` bytes a beat."""
     return int(stream["words"]) * beat_bytes
 
 
-def check(stream: Mapping[str, Any], images: Any) -> Bytes:
-    """`images` as an array (N, H, W, C) that fits the stream.
+def taken(images: Any, name: str = "images") -> npt.NDArray[Any]:
+    """Images as an array of the driver's own: what the caller does with his afterwards is his.
+
+    Raises:
+        InputError: no array can be made of them.
+    """
+    try:
+        return np.array(images, order="C")
+    except Exception as error:  # whatever the caller's object raises
+        raise InputError(
+            f"{name} must be an array or a list of equal images and cannot be made one "
+            f"({type(error).__name__}: {str(error).rstrip('.')}); give them as a NumPy array."
+        ) from error
+
+
+def check(
+    stream: Mapping[str, Any], images: npt.NDArray[Any], name: str = "images", form: str = "several"
+) -> Bytes:
+    """Images as bytes (N, H, W, C), if they fit the stream.
+
+    Args:
+        stream: the manifest's description.
+        images: of the integers that the network was trained on.
+        name: what they are called in a sentence.
+        form: one of FORMS, the shapes that are taken.
 
     Raises:
         InputError: another shape, element type or range than the accelerator takes.
@@ -38,35 +69,49 @@ def check(stream: Mapping[str, Any], images: Any) -> Bytes:
             f"{bits}; compile the network with an 8-bit input."
         )
     wanted = np.dtype(np.int8 if signed else np.uint8)
-    found = np.asarray(images)
-    if found.ndim != 4 or found.shape[1:] != shape:
+    single, several = images.shape == shape, images.ndim == 4 and images.shape[1:] == shape
+    if not ((single and form != "several") or (several and form != "one")):
+        shapes, advice = FORMS[form]
+        one = ", ".join(map(str, shape))
         raise InputError(
-            f"images must have the shape (N, {', '.join(map(str, shape))}), got {found.shape}; "
-            "reshape them, or use classify_one for a single image."
+            f"{name} must have the shape {shapes.format(one)}, got {images.shape}; {advice}."
         )
-    if found.dtype != wanted:
+    if single:
+        images = images[None]
+    if images.dtype != wanted:
+        what = "convert them as its training data was"
+        if images.dtype.kind == "f":
+            what = "give the integers of its training data, not divided by 255"
         raise InputError(
-            f"images must be {wanted} as the network was trained on, got {found.dtype}; convert "
-            "them as its training data was."
+            f"{name} must be {wanted} as the network was trained on, got {images.dtype}; {what}."
         )
-    if bits < 8 and len(found):
+    if bits < 8 and len(images):
         low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-        smallest, largest = int(found.min()), int(found.max())
+        smallest, largest = int(images.min()), int(images.max())
         if smallest < low or largest > high:
             raise InputError(
-                f"images must be within {low} .. {high}, the accelerator's {bits}-bit input, got "
+                f"{name} must be within {low} .. {high}, the accelerator's {bits}-bit input, got "
                 f"{smallest} .. {largest}; scale them as the training data was."
             )
-    return found.view(np.uint8) if signed else found
+    return images.view(np.uint8) if signed else images
 
 
-def pack(stream: Mapping[str, Any], images: Any, beat_bytes: int | None = None) -> Bytes:
+def pack(
+    stream: Mapping[str, Any],
+    images: npt.NDArray[Any],
+    beat_bytes: int | None = None,
+    *,
+    name: str = "images",
+    form: str = "several",
+) -> Bytes:
     """Whole frames as a transport sends them.
 
     Args:
         stream: the manifest's description: shape, bits, signed, lanes, words, width.
         images: uint8 (int8 for a signed stream) (N, H, W, C).
         beat_bytes: bytes a beat; ceil(width / 8) unless given.
+        name: what the images are called in a sentence.
+        form: one of FORMS, the shapes that are taken.
 
     Returns:
         uint8 (N, words * beat_bytes), each beat padded with zeros to its bytes; a view of the
@@ -75,7 +120,7 @@ def pack(stream: Mapping[str, Any], images: Any, beat_bytes: int | None = None) 
     Raises:
         InputError: the images do not fit.
     """
-    found = np.ascontiguousarray(check(stream, images))
+    found = np.ascontiguousarray(check(stream, images, name, form))
     bits, lanes, words = (int(stream[k]) for k in ("bits", "lanes", "words"))
     dense = -(-lanes * bits // 8)
     size = dense if beat_bytes is None else beat_bytes

@@ -24,13 +24,22 @@ import numpy as np
 
 from exeunt.errors import InputError, ToolError
 from exeunt.runtime import description, packing
-from exeunt.runtime.transport import NOTHING, RECORD_BYTES, Bytes, TransferFault, TransferTimeout
+from exeunt.runtime.transport import (
+    NOTHING,
+    RECORD_BYTES,
+    Bytes,
+    TransferFault,
+    TransferTimeout,
+    alone,
+)
 
 CORE = "exeunt_0"
 DMA = "dma_0"
 LENGTH_LIMIT = (1 << 26) - 1
 CAPACITY = 16 << 20
 DEPTH = 2
+LEAST_BITS = 13
+"""Of a buffer's size: up to 4 kB would be put above 4 GB on 64-bit boards (PYNQ issue 1500)."""
 
 SEND, RECEIVE = 0x00, 0x30  # register blocks of the two channels
 CONTROL, STATUS = 0x00, 0x04
@@ -90,7 +99,7 @@ class Pynq:
                 overlay = self._load(bitstream)
             self.overlay = overlay
             entry = self._entry(core)
-            self._entry(dma)
+            self._address_bits = _address_bits(self._entry(dma))
             self._dma = getattr(overlay, dma)
             for side in ("sendchannel", "recvchannel"):
                 if getattr(self._dma, side, None) is None:
@@ -133,10 +142,10 @@ class Pynq:
         self._usable()
         self._registers.write(address, int(value))
 
-    def ready(self, timeout: float) -> None:
+    def ready(self, timeout: float, between: Callable[[], None] = alone) -> None:
         """Wait until the send channel has sent everything."""
         self._usable()
-        if self._sending is not None and not self._wait(self._dma.sendchannel, timeout):
+        if self._sending is not None and not self._wait(self._dma.sendchannel, timeout, between):
             raise TransferTimeout(
                 f"the DMA's {self._sending.nbytes} bytes were not taken in within {timeout:g} s",
                 "input",
@@ -161,12 +170,12 @@ class Pynq:
         self._transfer(self._dma.sendchannel, data)
         self._sending = data
 
-    def collect(self, timeout: float) -> Bytes:
+    def collect(self, timeout: float, between: Callable[[], None] = alone) -> Bytes:
         """The records of the oldest transfer, uint8 (records, 16)."""
         self._usable()
         assert self._pending, "nothing was submitted"
         channel = self._dma.recvchannel
-        if not self._wait(channel, timeout):
+        if not self._wait(channel, timeout, between):
             partial = self._partial()
             stuck = self._sending is not None and not self._dma.sendchannel.idle
             if stuck:
@@ -268,15 +277,24 @@ class Pynq:
     def _buffer(self, kept: list[Any], turn: int, size: int) -> Any:
         """The first `size` bytes of a kept buffer, which grows by powers of two."""
         if kept[turn] is None or kept[turn].nbytes < size:
-            room = 1 << max(12, (size - 1).bit_length())
+            room = 1 << max(LEAST_BITS, (size - 1).bit_length())
             kept[turn] = None  # give it back first
             try:
-                kept[turn] = self._pynq.allocate(shape=(room,), dtype=np.uint8)
+                found = self._pynq.allocate(shape=(room,), dtype=np.uint8)
             except (RuntimeError, MemoryError, OSError) as error:
                 raise TransferFault(
                     f"the board must have {room} bytes of contiguous memory and gave none "
                     f"({_words(error)}); use a smaller capacity"
                 ) from error
+            first = int(found.physical_address)
+            if first + room > 1 << self._address_bits:
+                raise TransferFault(
+                    f"the DMA's addresses have {self._address_bits} bits and the buffer of {room} "
+                    f"bytes that PYNQ gave is at {first:#x}, out of its reach; keep the kernel's "
+                    "contiguous memory low (boot argument cma=256M@0-2G), or build an overlay with "
+                    "larger `address_bits`"
+                )
+            kept[turn] = found
         return kept[turn][:size]
 
     def _arm(self) -> None:
@@ -291,9 +309,9 @@ class Pynq:
         except (RuntimeError, ValueError) as error:
             raise TransferFault(f"the DMA did not start a transfer ({_words(error)})") from error
 
-    def _wait(self, channel: Any, timeout: float) -> bool:
+    def _wait(self, channel: Any, timeout: float, between: Callable[[], None]) -> bool:
         """Wait until a channel's transfer has ended; False: it takes too long."""
-        if not _until(lambda: bool(channel.idle) or self._failed(), timeout):
+        if not _until(lambda: bool(channel.idle) or self._failed(), timeout, between):
             return False
         if self._failed():
             found = []
@@ -350,6 +368,12 @@ class _Lock:
         os.close(self._file)
 
 
+def _address_bits(entry: Mapping[str, Any]) -> int:
+    """Bits of a DMA's addresses, as the overlay says; the fewest that there are if it does not."""
+    given = entry.get("parameters", {}).get("c_addr_width", 32)
+    return int(given)
+
+
 def _package() -> Any:
     try:
         return importlib.import_module("pynq")
@@ -360,7 +384,7 @@ def _package() -> Any:
         ) from None
 
 
-def _until(done: Callable[[], bool], timeout: float) -> bool:
+def _until(done: Callable[[], bool], timeout: float, between: Callable[[], None]) -> bool:
     """Poll, at first without a pause, until it is done or too late."""
     start = time.monotonic()
     while not done():
@@ -369,6 +393,7 @@ def _until(done: Callable[[], bool], timeout: float) -> bool:
             return done()
         if passed > SPIN_SECONDS:
             time.sleep(NAP_SECONDS)
+        between()
     return True
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from exeunt.errors import InputError
 from exeunt.runtime.errors import DeviceFault
 from exeunt.runtime.transport import TransferError, Transport
+from exeunt.runtime.turns import Turns
 
 MASK = 0xFFFFFFFF
 
@@ -28,12 +29,15 @@ class _Place(NamedTuple):
 
 
 class Registers:
-    """Reads and writes registers by name over a transport."""
+    """Reads and writes registers by name over a transport; `access` is held for each of them."""
 
-    def __init__(self, entries: Mapping[str, Any], exits: int, transport: Transport) -> None:
+    def __init__(
+        self, entries: Mapping[str, Any], exits: int, transport: Transport, access: Turns
+    ) -> None:
         self._entries = entries
         self._exits = exits
         self._transport = transport
+        self._access = access
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
@@ -60,7 +64,8 @@ class Registers:
                 f"{place.entry['access']}; write it, or read `status`."
             )
         if place.entry["per_exit"] and place.exit is None:
-            return tuple(self._get(place, i) for i in range(self._exits))
+            with self._access:
+                return tuple(self._get(place, i) for i in range(self._exits))
         return self._get(place, place.exit or 0)
 
     def __setitem__(self, key: str | tuple[str, int], value: int) -> None:
@@ -91,9 +96,10 @@ class Registers:
             )
         address = int(entry["address"]) + 4 * (place.exit or 0)
         word = int(value) << low
-        if place.field and "r" in entry["access"]:
-            word |= self.read(address) & ~(((1 << width) - 1) << low)
-        self.write(address, word & MASK)
+        with self._access:
+            if place.field and "r" in entry["access"]:
+                word |= self.read(address) & ~(((1 << width) - 1) << low)
+            self.write(address, word & MASK)
 
     def read(self, address: int) -> int:
         """The 32-bit word at a byte address.
@@ -102,7 +108,8 @@ class Registers:
             DeviceFault: the device does not answer.
         """
         try:
-            return self._transport.read(address) & MASK
+            with self._access:
+                return self._transport.read(address) & MASK
         except TransferError as error:
             raise DeviceFault(str(error)) from error
 
@@ -113,14 +120,16 @@ class Registers:
             DeviceFault: the device does not answer.
         """
         try:
-            self._transport.write(address, word & MASK)
+            with self._access:
+                self._transport.write(address, word & MASK)
         except TransferError as error:
             raise DeviceFault(str(error)) from error
 
     def counters(self) -> dict[str, Any]:
         """Every counter of the map, int or tuple of one per exit, from one snapshot."""
-        self["control.snapshot"] = 1
-        return {name: self[name] for name, entry in self._entries.items() if entry["counter"]}
+        with self._access:
+            self["control.snapshot"] = 1
+            return {name: self[name] for name, entry in self._entries.items() if entry["counter"]}
 
     def _get(self, place: _Place, exit_index: int) -> int:
         word = self.read(int(place.entry["address"]) + 4 * exit_index)

@@ -27,18 +27,24 @@ FLAGS = FLAG_BAD | FLAG_BANK
 class Answer(NamedTuple):
     """The answer to one image.
 
-    `image`: its place among the images; `id`: the core's count of frames; `label`: class; `exit`:
-    where it left; `score`: margin there, in logit steps; `latency`: cycles in the core; `flags`:
-    bit 0 bad, bit 1 the threshold bank.
+    `image`: its place among the images; `id`: the core's count of frames; `class_`: what it is
+    said to be (`class` is a word of Python's); `exit`: where it left; `score`: what the exit's
+    criterion says of it there, in logit steps; `latency`: cycles in the core; `flags`: bit 0 bad,
+    bit 1 the threshold bank.
     """
 
     image: int
     id: int
-    label: int
+    class_: int
     exit: int
     score: int
     latency: int
     flags: int
+
+    @property
+    def label(self) -> int:
+        """`class_`, under the name that it had first."""
+        return self.class_
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from exeunt.errors import InputError
 from exeunt.runtime import framing
 from exeunt.runtime.framing import Greeting, Packet, Parser
 from exeunt.runtime.ports import POLL, Port, open_port
-from exeunt.runtime.transport import NOTHING, Bytes, TransferFault, TransferTimeout
+from exeunt.runtime.transport import NOTHING, Bytes, TransferFault, TransferTimeout, alone
 
 BAUD = 3_000_000
 WINDOW = 16
@@ -140,9 +140,9 @@ class Serial:
 
     # ------------------------------------------------------------------ transfers
 
-    def ready(self, timeout: float) -> None:
+    def ready(self, timeout: float, between: Callable[[], None] = alone) -> None:
         """Wait until every frame is accepted; see `exeunt.runtime.transport.Transport`."""
-        if not self._pump(lambda: self._sent() == len(self._frames), timeout):
+        if not self._pump(lambda: self._sent() == len(self._frames), timeout, between):
             raise TransferTimeout(
                 f"{len(self._frames)} frames must be accepted over {self._name} within "
                 f"{timeout:g} s and {self._sent()} were",
@@ -168,10 +168,10 @@ class Serial:
         self._fill()
         self._send()
 
-    def collect(self, timeout: float) -> Bytes:
+    def collect(self, timeout: float, between: Callable[[], None] = alone) -> Bytes:
         """All records of the transfer under way; see `exeunt.runtime.transport.Transport`."""
         self._alive()
-        if not self._pump(lambda: len(self._records) >= self._wanted, timeout):
+        if not self._pump(lambda: len(self._records) >= self._wanted, timeout, between):
             sent = self._sent()
             stage = "input" if sent < len(self._frames) else "results"
             raise TransferTimeout(
@@ -332,12 +332,20 @@ class Serial:
             return self._parser.idle()
         return []
 
-    def _pump(self, done: Callable[[], bool], timeout: float, *, resend: bool = True) -> bool:
+    def _pump(
+        self,
+        done: Callable[[], bool],
+        timeout: float,
+        between: Callable[[], None] = alone,
+        *,
+        resend: bool = True,
+    ) -> bool:
         """Send, listen and mend until `done()` or `timeout` seconds have passed.
 
         Args:
             done: what is waited for.
             timeout: in seconds.
+            between: called before every look at the line.
             resend: mend what is under way, and fail if that does not help.
 
         Raises:
@@ -347,6 +355,8 @@ class Serial:
         now = self._clock()
         end, due, tries = now + timeout, now + wait, 0
         while not done():
+            between()
+            now = self._clock()
             if resend:
                 self._alive()
             self._fill()

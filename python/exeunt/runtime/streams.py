@@ -1,19 +1,21 @@
 """Endless input: a thread takes images from their producer while the transfers go on.
 
 A slow producer gets each answer as soon as it is there; a fast one gets full transfers, one behind
-the other.
+the other. A frame is copied before the producer is asked for the next one, so that it may use one
+array for all of them.
 """
 
 from __future__ import annotations
 
-import queue
+import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from exeunt.errors import InputError
 from exeunt.runtime.device import Device
 from exeunt.runtime.results import Answer, answers
 from exeunt.runtime.transport import Bytes
@@ -22,14 +24,18 @@ WAIT_SECONDS = 0.05
 
 
 class Producer:
-    """Images of an iterable as packed frames, at most `ahead` items early."""
+    """Images of an iterable as packed frames: it is asked for more until `ahead` frames are here.
 
-    def __init__(self, device: Device, images: Iterable[Any], ahead: int) -> None:
+    No lock of the device is held while its code runs or is waited for.
+    """
+
+    def __init__(self, device: Device, images: Iterator[Any], ahead: int) -> None:
         self._device = device
         self._images = images
-        self._queue: queue.Queue[Bytes | BaseException | None] = queue.Queue(ahead)
-        self._stop = threading.Event()
+        self._ahead = ahead
         self._frames: deque[Bytes] = deque()
+        self._news = threading.Condition()
+        self._stop = False
         self.count = 0  # frames that are here
         self.ended = False
         self.error: BaseException | None = None
@@ -37,61 +43,64 @@ class Producer:
         self._thread.start()
 
     def _run(self) -> None:
-        end: BaseException | None = None
+        error: BaseException | None = None
+        taken = 0
         try:
             for item in self._images:
-                image = np.asarray(item)
-                batch = image if image.ndim == 4 else image[None]
-                if not self._put(self._device.packed(batch)):
+                frames = self._device.packed(item, f"image {taken} of the stream", "either")
+                taken += len(frames)
+                if not self._put(frames):
                     return
-        except BaseException as error:  # told to whoever takes the answers
-            end = error
-        self._put(end)
+        except BaseException as found:  # told to whoever takes the answers
+            error = found
+        with self._news:
+            self.error, self.ended = error, True
+            self._news.notify_all()
 
-    def _put(self, item: Bytes | BaseException | None) -> bool:
-        while not self._stop.is_set():
-            try:
-                self._queue.put(item, timeout=WAIT_SECONDS)
-            except queue.Full:
-                continue
-            return True
-        return False
+    def _put(self, frames: Bytes) -> bool:
+        """Keep frames, and wait until more are wanted; False: no more are."""
+        with self._news:
+            if len(frames):
+                self._frames.append(frames)
+                self.count += len(frames)
+                self._news.notify_all()
+            while self.count >= self._ahead and not self._stop:
+                self._news.wait()
+            return not self._stop
 
-    def look(self, *, wait: bool, most: int) -> None:
-        """Take what is there, up to `most` frames; with `wait` at least one or the end."""
-        while not self.ended and self.count < most:
-            try:
-                item = self._queue.get(block=wait and not self.count)
-            except queue.Empty:
-                return
-            if item is None or isinstance(item, BaseException):
-                self.ended, self.error = True, item
-            elif len(item):
-                self._frames.append(item)
-                self.count += len(item)
+    def wait(self) -> None:
+        """Wait until a frame is here, or no more comes."""
+        with self._news:
+            while not self.count and not self.ended:
+                self._news.wait()
 
     def take(self, count: int) -> Bytes:
         """The next `count` frames, which must be here."""
         parts = []
         need = count
-        while need:
-            part = self._frames.popleft()
-            if len(part) > need:
-                self._frames.appendleft(part[need:])
-                part = part[:need]
-            parts.append(part)
-            need -= len(part)
-        self.count -= count
+        with self._news:
+            while need:
+                part = self._frames.popleft()
+                if len(part) > need:
+                    self._frames.appendleft(part[need:])
+                    part = part[:need]
+                parts.append(part)
+                need -= len(part)
+            self.count -= count
+            self._news.notify_all()
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def close(self) -> None:
         """Let the thread end; one that waits for its producer ends with the next item."""
-        self._stop.set()
-        self._thread.join(WAIT_SECONDS)
+        with self._news:
+            self._stop = True
+            self._news.notify_all()
+        if self._thread is not threading.current_thread():
+            self._thread.join(WAIT_SECONDS)
 
 
 def run(
-    device: Device, images: Iterable[Any], batch: int, timeout: float | None
+    device: Device, images: Iterator[Any], batch: int, timeout: float | None
 ) -> Iterator[Answer]:
     """See `Accelerator.stream`."""
     with device.transfers(timeout) as call:
@@ -99,16 +108,16 @@ def run(
         first = 0
         try:
             while True:
-                producer.look(wait=not call.under_way and not call.ready, most=batch)
-                if call.broken is not None:
-                    raise call.broken
+                waiting = device.under_way(call)
+                if not waiting and not call.ready:
+                    producer.wait()
                 count = min(producer.count, batch)
                 if count and device.fits(call, count):
                     device.submit(call, first, producer.take(count), count)
                     first += count
-                elif call.under_way:
-                    call.advance()
-                elif not call.ready:
+                elif waiting:
+                    device.advance(call)
+                elif not call.ready and producer.ended and not producer.count:
                     break
                 while call.ready:
                     part, rows = call.ready.popleft()
@@ -116,8 +125,10 @@ def run(
             if producer.error is not None:
                 raise producer.error
         except GeneratorExit:
-            while call.under_way:  # their answers are not wanted any more
-                call.advance()
+            if not device.access.mine:
+                with contextlib.suppress(InputError):  # closed
+                    while device.advance(call):  # their answers are not wanted any more
+                        pass
             raise
         finally:
             producer.close()

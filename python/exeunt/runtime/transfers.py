@@ -42,6 +42,7 @@ class Transfers:
     are complete and were not handed out yet, by transfer. `limits`: exits and classes.
     `unchanged`: whether the device was not reset since the last reset of the driver's.
     `cut`: whether it met a short frame since, which raw logits do not say.
+    `between`: called now and then while something is waited for.
     """
 
     transport: Transport
@@ -49,6 +50,7 @@ class Transfers:
     timeout: Callable[[int], float]
     unchanged: Callable[[], bool]
     cut: Callable[[], bool]
+    between: Callable[[], None]
     raw: bool = False
     under_way: deque[Transfer] = field(default_factory=deque)
     ready: deque[tuple[Transfer, Rows]] = field(default_factory=deque)
@@ -84,7 +86,7 @@ class Transfers:
         """
         oldest = self.under_way[0]
         self._asked = True
-        records = self.transport.collect(self.timeout(oldest.count))
+        records = self.transport.collect(self.timeout(oldest.count), self.between)
         if len(records) != oldest.records:
             raise TransferFault(
                 f"{oldest.records} results were asked for and {len(records)} came", records

@@ -6,6 +6,7 @@ oldest. Times are in its `unit`, seconds on a board, cycles in simulation.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,10 @@ Bytes = npt.NDArray[np.uint8]
 
 RECORD_BYTES = 16
 NOTHING: Bytes = np.zeros((0, RECORD_BYTES), np.uint8)
+
+
+def alone() -> None:
+    """Nobody else uses the transport while it waits."""
 
 
 class TransferError(ToolError):
@@ -49,6 +54,10 @@ class Transport(Protocol):
     `beat_bytes`: bytes of an input beat in what `submit` gets, at least ceil(width / 8).
     `capacity`: most bytes that one `submit` may carry, at least one frame.
     `depth`: most transfers that may be submitted and not collected.
+
+    Of several threads one is in a transport at a time. Where a method waits it calls `between` now
+    and then: in it other threads may read and write registers, and collect the transfer that is
+    waited for. What `between` raises ends the wait and leaves the transport as it is.
     """
 
     @property
@@ -71,7 +80,7 @@ class Transport(Protocol):
         """Write a 32-bit register."""
         ...
 
-    def ready(self, timeout: float) -> None:
+    def ready(self, timeout: float, between: Callable[[], None] = alone) -> None:
         """Wait until the input side has sent all that was submitted; only called for depth > 1.
 
         Raises:
@@ -94,7 +103,7 @@ class Transport(Protocol):
         """
         ...
 
-    def collect(self, timeout: float) -> Bytes:
+    def collect(self, timeout: float, between: Callable[[], None] = alone) -> Bytes:
         """All records of the oldest transfer, uint8 (records, 16), in any order.
 
         Raises:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,14 @@ from exeunt import manifest as manifests
 from exeunt import registers
 from exeunt.errors import InputError
 from exeunt.manifest import Manifest
-from exeunt.runtime.transport import Bytes, TransferFault, TransferTimeout
+from exeunt.runtime.transport import Bytes, TransferFault, TransferTimeout, alone
 from exeunt.simulate import verilator
 from exeunt.simulate.device import RECEIVED, SENT, Device
 
 CAPACITY = (1 << 26) - 1
 DEPTH = 2
 SPARE_CYCLES = 20_000
-CHUNK = 100_000
+CHUNK = 10_000  # cycles that a register access of another thread waits for
 
 
 class Simulated:
@@ -82,10 +83,10 @@ class Simulated:
         self._usable()
         self.device.write(address, value)
 
-    def ready(self, timeout: float) -> None:
+    def ready(self, timeout: float, between: Callable[[], None] = alone) -> None:
         """Wait until the input side has sent all that was submitted."""
         self._usable()
-        if not self._go(timeout, sent=True):
+        if not self._go(timeout, between, sent=True):
             raise TransferTimeout(
                 f"{self.device.left} input beats were not taken in after waiting {timeout:g} "
                 "cycles",
@@ -106,11 +107,11 @@ class Simulated:
             self.device.receive(records)
         self._pending.append(records)
 
-    def collect(self, timeout: float) -> Bytes:
+    def collect(self, timeout: float, between: Callable[[], None] = alone) -> Bytes:
         """The records of the oldest transfer, uint8 (records, 16)."""
         self._usable()
         assert self._pending, "nothing was submitted"
-        came = self._go(timeout, sent=False)
+        came = self._go(timeout, between, sent=False)
         records = self.device.received
         if not came:
             left = self.device.left
@@ -183,7 +184,7 @@ class Simulated:
                 "The simulated device must be open to be used and was closed; make a new Simulated."
             )
 
-    def _go(self, timeout: float, *, sent: bool) -> bool:
+    def _go(self, timeout: float, between: Callable[[], None], *, sent: bool) -> bool:
         """Run until all is sent, or the oldest transfer has its results; False: it takes too long.
 
         It takes too long after `timeout` cycles, and also when nothing moved for so many cycles
@@ -199,4 +200,5 @@ class Simulated:
             self.device.go(int(min(CHUNK, left)), until=SENT if sent else RECEIVED)
             if self.device.progress != moved:
                 moved, since = self.device.progress, self.device.cycle
+            between()
         return True

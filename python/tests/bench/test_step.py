@@ -205,8 +205,8 @@ def test_board_without_sensors_says_so(folder):
 
 def test_wrong_answers_are_no_figures(folder):
     class Wrong(Modelled):
-        def collect(self, timeout):
-            records = super().collect(timeout)
+        def collect(self, timeout, between):
+            records = super().collect(timeout, between)
             records[0, 12] ^= 1  # the class
             return records
 

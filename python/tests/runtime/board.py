@@ -31,6 +31,8 @@ class Board:
         self.step = step
         self.memory = np.zeros(1 << 22, np.uint8)
         self.free = 0
+        self.base = MEMORY_BASE  # where the next buffer is, of the memory's front
+        self.small: int | None = None  # where buffers of up to 4 kB are instead
         self.stuck_in_reset = False
         self.cut: int | None = None
         self.dirty = 0  # receives that a cache may write over
@@ -135,7 +137,8 @@ class Buffer(np.ndarray):
         if board.free + size > board.memory.size:
             raise RuntimeError("Failed to allocate Memory!")
         self = np.full(size, 0xA5, np.uint8).view(cls)
-        self.board, self.physical_address = board, MEMORY_BASE + board.free
+        base = board.small if board.small is not None and size <= 4096 else board.base
+        self.board, self.physical_address = board, base + board.free
         board.free += -(-size // 4096) * 4096
         return self
 
@@ -223,6 +226,7 @@ class FakePynq:
         self.board = board
         self.loaded: list[str] = []
         self.device = True
+        self.parameters: dict[str, Any] = {}  # of the DMA, beside its addresses
 
         class MMIO:
             def __init__(self, base: int, length: int = 4) -> None:
@@ -252,7 +256,7 @@ class FakePynq:
                 assert Path(path).with_suffix(".hwh").is_file()
                 outer.loaded.append(path)
                 self.ip_dict = {
-                    "dma_0": {"phys_addr": DMA_BASE, "addr_range": 0x10000},
+                    "dma_0": {"phys_addr": DMA_BASE, "addr_range": 0x10000, **outer.parameters},
                     "exeunt_0": {"phys_addr": CORE_BASE, "addr_range": 0x1000},
                 }
                 self.dma_0 = DMA()

@@ -78,7 +78,7 @@ class Null:
                 self.words[registers.address("active", i)] = self.words.get(at, registers.NEVER)
         self.words[address] = value
 
-    def ready(self, timeout: float) -> None:
+    def ready(self, timeout: float, between=None) -> None:
         pass
 
     def submit(self, frames: np.ndarray, records: int, timeout: float) -> None:
@@ -99,7 +99,7 @@ class Null:
         self.pending.append(mixed.view(np.uint8).reshape(-1, 16))
         self.seconds += time.perf_counter() - started
 
-    def collect(self, timeout: float) -> np.ndarray:
+    def collect(self, timeout: float, between=None) -> np.ndarray:
         if self.fault is not None:
             error, self.fault = self.fault, None
             raise error

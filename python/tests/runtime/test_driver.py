@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 
 import numpy as np
 import pytest
@@ -16,7 +14,6 @@ from exeunt.registers import ALWAYS, NEVER
 from exeunt.runtime import (
     RESULT,
     Accelerator,
-    DeviceError,
     DeviceFault,
     DeviceTimeout,
     golden,
@@ -75,7 +72,7 @@ def test_order_and_splitting(null, data):
         "classes": "uint16", "exits": "uint8", "ids": "uint32", "scores": "int32",
         "latency": "uint32", "flags": "uint8",
     }  # fmt: skip
-    assert got[2].label == got.classes[2]
+    assert got[2].class_ == got[2].label == got.classes[2]
     assert got[2].image == 2
     assert not got.bad.any()
     assert not got.bank.any()
@@ -138,8 +135,20 @@ def test_other_schema_and_older_map(data, transport):
         ),
         (
             np.zeros((3, 4, 4, 1)),
-            "images must be uint8 as the network was trained on, got float64; convert them as its "
+            "images must be uint8 as the network was trained on, got float64; give the integers of "
+            "its training data, not divided by 255.",
+        ),
+        (
+            np.zeros((3, 4, 4, 1), np.int64),
+            "images must be uint8 as the network was trained on, got int64; convert them as its "
             "training data was.",
+        ),
+        (
+            [np.zeros((4, 4, 1), np.uint8), np.zeros((5, 4, 1), np.uint8)],
+            "images must be an array or a list of equal images and cannot be made one (ValueError: "
+            "setting an array element with a sequence. The requested array has an inhomogeneous "
+            "shape after 1 dimensions. The detected shape was (2,) + inhomogeneous part); give "
+            "them as a NumPy array.",
         ),
     ],
 )
@@ -204,24 +213,78 @@ def test_use_after_close(device):
 
 
 def test_thresholds(device, transport):
-    assert device.thresholds == (5, 5, ALWAYS)
-    device.thresholds = [None, NEVER]
-    assert device.thresholds == (ALWAYS, NEVER, ALWAYS)
+    assert device.thresholds == (5, 5, None)
     transport.commit_takes = 3
-    device.thresholds = (-2, 7, None)
-    assert device.thresholds == (-2, 7, ALWAYS)
+    for given in ((None, NEVER, None), (-2, 7, None), [np.int32(3), 0, None], (None, None, None)):
+        device.thresholds = given
+        assert device.thresholds == tuple(given)
+        device.thresholds = device.thresholds
+        assert device.thresholds == tuple(given)
+    device.thresholds = [4, NEVER]  # the last one's may be left out of numbers
+    assert device.thresholds == (4, NEVER, None)
+    device.thresholds = np.array([8, ALWAYS, ALWAYS])  # as a manifest has them
+    assert device.thresholds == (8, None, None)
+
+
+ONE_EACH = (
+    "thresholds must have one entry for each of 3 exits, a number or None for always, got {}; end "
+    "with None, which is the last exit's."
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ([12, None], ONE_EACH.format("[12, None]")),
+        ([12, ALWAYS], ONE_EACH.format("[12, -2147483648]")),
+        ([1], ONE_EACH.format("[1]")),
+        ([], ONE_EACH.format("[]")),
+        ([1, 2, 3, None], ONE_EACH.format("[1, 2, 3, None]")),
+        (5, ONE_EACH.format("5")),
+        (
+            [1, 2, 3],
+            "the last exit's threshold must be None, since every image that gets there leaves "
+            "there, got 3; end with None.",
+        ),
+        (
+            [1.5, 2, None],
+            "a threshold must be a whole number of score steps or None for always, got 1.5; round "
+            "it.",
+        ),
+        (
+            [True, 2, None],
+            "a threshold must be a whole number of score steps or None for always, got True; round "
+            "it.",
+        ),
+        (
+            [1 << 31, 0, None],
+            "threshold must fit in 32 signed bits, got 2147483648; calibrate again or use "
+            "2147483647 for never and -2147483648 for always",
+        ),
+    ],
+)
+def test_thresholds_that_are_refused(device, values, sentence):
     with pytest.raises(InputError) as caught:
-        device.thresholds = [1]
-    assert str(caught.value) == (
-        "thresholds must have one entry for each of 3 exits (the last may be left out), got 1; "
-        "use None for always."
-    )
-    with pytest.raises(InputError, match="threshold must fit in 32 signed bits, got 2147483648"):
-        device.thresholds = [1 << 31, 0]
+        device.thresholds = values
+    assert str(caught.value) == sentence
+    assert device.thresholds == (5, 5, None)
+
+
+def test_thresholds_that_do_not_come_into_force(device, transport):
+    """Those before are in force again."""
     transport.commit_takes = 1 << 60
+    taken = transport.write
+
+    def write(address, value):
+        if address == registers.address("control") and value & 1:
+            transport.commit_takes = 0
+        taken(address, value)
+
+    transport.write = write
     with pytest.raises(DeviceTimeout) as caught:
-        device.thresholds = [1, 2]
+        device.thresholds = [1, 2, None]
     assert "commit_pending is set with 0 frames in flight" in str(caught.value)
+    assert device.thresholds == (5, 5, None)
 
 
 def test_order_batch_and_exit(device):
@@ -291,8 +354,8 @@ def test_results_that_stay_out(device, transport, null):
     plain = transport.collect
     left = [2]
 
-    def collect(timeout):
-        found = plain(timeout)
+    def collect(timeout, between):
+        found = plain(timeout, between)
         left[0] -= 1
         if left[0] < 0:
             raise null.late(found[:4])
@@ -408,106 +471,6 @@ def test_interrupted_by_the_user(device, transport):
     assert transport.epoch == epoch + 1
     transport.wrong = None
     check(device.classify(pictures(3)), pictures(3))
-
-
-# ---------------------------------------------------------------------- streams
-
-
-def test_stream_of_images_and_of_batches(device, transport):
-    images = pictures(100)
-    items = [images[0], images[1:40], images[40], images[41:41], images[41:]]
-    got = list(device.stream(items, batch=16))
-    assert [a.image for a in got] == list(range(100))
-    assert [a.label for a in got] == (images[:, 0, 0, 0] % 10).tolist()
-    assert max(transport.submits) <= 16
-    assert list(device.stream([])) == []
-
-
-def test_a_slow_producer_gets_its_answers_at_once(device):
-    images = pictures(4)
-    go = threading.Semaphore(1)
-
-    def produce():
-        for image in images:
-            assert go.acquire(timeout=10)  # the next image comes when the answer is there
-            yield image
-
-    for count, answer in enumerate(device.stream(produce(), batch=64)):
-        assert answer.image == count
-        go.release()
-
-
-def test_endless_input_ends_with_close(device, transport):
-    taken = []
-
-    def produce():
-        while True:
-            taken.append(1)
-            yield pictures(1)[0]
-
-    stream = device.stream(produce(), batch=8)
-    for _ in range(50):
-        next(stream)
-    assert len(taken) <= 50 + 2 * 8 + 2 * 8 * 2 + 2  # bounded: the queue and what is under way
-    with pytest.raises(InputError) as caught:
-        device.classify(pictures(1))
-    assert str(caught.value).startswith(
-        "The accelerator null must be free for this and a stream is open on it, "
-    )
-    stream.close()
-    time.sleep(0.1)
-    count = len(taken)
-    time.sleep(0.1)
-    assert len(taken) == count
-    assert not [t for t in threading.enumerate() if t.name == "exeunt-producer"]
-    assert not transport.pending
-    check(device.classify(pictures(9)), pictures(9))
-
-
-def test_what_the_producer_raises(device):
-    def produce():
-        yield from pictures(5)
-        raise OSError("the camera is gone")
-
-    got = []
-    with pytest.raises(OSError, match="the camera is gone"):
-        got.extend(device.stream(produce(), batch=2))
-    assert [a.image for a in got] == list(range(5))
-    check(device.classify(pictures(9)), pictures(9))
-
-
-def test_thresholds_of_a_stream_that_is_open(device):
-    stream = device.stream(iter(pictures(40)), batch=4)
-    next(stream)
-    device.thresholds = [1, 2]
-    device.order = "input"
-    assert [a.image for a in stream] == list(range(1, 40))
-    assert device.thresholds == (1, 2, ALWAYS)
-
-
-def test_a_stream_that_fails(device, transport, null):
-    stream = device.stream(iter(pictures(40)), batch=8)
-    next(stream)
-    transport.fault = null.broken("the DMA stopped")
-    got = []
-    with pytest.raises(DeviceError, match="the DMA stopped") as caught:
-        got.extend(stream)
-    images = [a.image for a in got]
-    assert images == list(range(1, 1 + len(got)))
-    assert not set(images) & set(caught.value.indices.tolist())
-    check(device.classify(pictures(9)), pictures(9))
-
-
-def test_settings_that_fail_end_the_stream(device, transport):
-    stream = device.stream(iter(pictures(400)), batch=4)
-    next(stream)
-    transport.commit_takes = 1 << 60
-    with pytest.raises(DeviceTimeout):
-        device.thresholds = [1, 2]
-    transport.commit_takes = 0
-    with pytest.raises(DeviceTimeout):
-        list(stream)
-    check(device.classify(pictures(9)), pictures(9))
 
 
 # ---------------------------------------------------------------------- golden vectors

@@ -71,7 +71,7 @@ class Interrupted:
         """Each answer is the reference's with one of the thresholds that were in force."""
         wants = [self.small.want(x, which) for x in limits]
         for a in answers:
-            got = (a.label, a.exit, a.score)
+            got = (a.class_, a.exit, a.score)
             may = {(w.classes[a.image], w.exits[a.image], w.scores[a.image]) for w in wants}
             assert got in may, f"image {a.image}: {got}, expected one of {may}"
 
@@ -129,7 +129,7 @@ class Interrupted:
             self.right(kept, which, before, self.limits)
             self.count[type(error).__name__] += 1
         except InputError as error:
-            assert "images must have the shape (N, 8, 8, 1)" in str(error)
+            assert f"image {wrong} of the stream must have the shape (8, 8, 1), or (N" in str(error)
             assert len(taken) == wrong
             self.count["refused"] += 1
         finally:
@@ -145,7 +145,7 @@ class Interrupted:
             values = [self.small.thresholds[0], 0, 100, 5000, NEVER, ALWAYS]
             limits = tuple(int(self.random.choice(values)) for _ in range(2))
             self.limits = (*limits, ALWAYS)
-            self.device.thresholds = limits
+            self.device.thresholds = self.limits
 
     def failed(self, error: DeviceError, which: np.ndarray) -> None:
         assert isinstance(error, DeviceFault | DeviceTimeout)

@@ -76,7 +76,7 @@ def test_selftest_and_stream(compiled, known, device):
     assert (tested.images, tested.logits) == (20, 6)
     answers = list(device.stream(iter(found.images[:9]), batch=4))
     want = controller.decide([x[:9] for x in logits], found.thresholds)
-    assert [a.label for a in answers] == want.classes.tolist()
+    assert [a.class_ for a in answers] == want.classes.tolist()
 
 
 @pytest.mark.sim

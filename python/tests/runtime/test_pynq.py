@@ -13,6 +13,8 @@ from exeunt.errors import InputError, ToolError
 from exeunt.runtime import Accelerator, DeviceFault, DeviceTimeout
 from exeunt.runtime.pynq import Pynq
 
+MEMORY_BASE = 0x1000_0000
+
 pytestmark = pytest.mark.sim
 
 
@@ -37,10 +39,10 @@ def test_answers(small, board, device):
     for _ in range(2):
         small.agree(device.classify(small.images))
     one = device.classify_one(small.images[3])
-    assert one.label == small.want().classes[3]
+    assert one.class_ == small.want().classes[3]
     assert np.array_equal(device.logits(small.images[:5], exit=1), small.logits[1][:5])
     got = list(device.stream(iter(small.images), batch=16))
-    assert [a.label for a in got] == small.want().classes.tolist()
+    assert [a.class_ for a in got] == small.want().classes.tolist()
     assert board.board.dirty == 0
     assert ("receive", 16 * 120) in board.board.transfers
     assert ("send", 64 * 120) in board.board.transfers
@@ -132,6 +134,47 @@ def test_memory_runs_out(small, board, device):
     board.board.free = board.board.memory.size
     with pytest.raises(DeviceFault, match="8192 bytes of contiguous memory and gave none"):
         device.classify(small.images)
+
+
+HIGH = 0x8_0000_0000
+
+
+def test_small_buffers_stay_low(small, board, device):
+    """XRT puts buffers of up to 4 kB above 4 GB, and an image of 64 bytes is one (PYNQ 1500)."""
+    board.board.small = HIGH
+    assert device.classify_one(small.images[3]).class_ == small.want().classes[3]
+    small.agree(device.classify(small.images[:9]), images=slice(9))
+    assert ("send", 64) in board.board.transfers
+
+
+@pytest.mark.parametrize("bits", [None, "32", "36"])
+@pytest.mark.parametrize("below", [0, 4096])
+def test_buffers_out_of_the_reach_of_the_dma(small, board, bits, below):
+    """Wholly, or with their end alone."""
+    if bits:
+        board.parameters = {"parameters": {"c_addr_width": bits}}
+    bits = int(bits or 32)
+    board.board.base = (1 << bits) - below
+    with Accelerator(small.folder, Pynq(small.folder, board.bitstream)) as device:
+        with pytest.raises(DeviceFault) as caught:
+            device.classify(small.images[:5])
+        assert (
+            f"did not: the DMA's addresses have {bits} bits and the buffer of 8192 bytes that PYNQ "
+            f"gave is at {(1 << bits) - below:#x}, out of its reach; keep the kernel's contiguous "
+            "memory low (boot argument cma=256M@0-2G), or build an overlay with larger "
+            "`address_bits`, 5 of 5 results missing"
+        ) in str(caught.value)
+        assert not board.board.transfers
+        board.board.base = MEMORY_BASE
+        small.agree(device.classify(small.images[:5]), images=slice(5))
+
+
+def test_the_last_buffer_that_the_dma_reaches(small, board):
+    board.parameters = {"parameters": {"c_addr_width": "36"}}
+    board.board.base = (1 << 36) - 8192
+    transport = Pynq(small.folder, board.bitstream)
+    transport._buffer([None], 0, 64)
+    transport.close()
 
 
 def test_the_board_is_in_use(small, board, transport):

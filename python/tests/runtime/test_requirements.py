@@ -33,10 +33,10 @@ import null
 data = null.manifest((8, 8, 1))
 images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
 with Accelerator(data, null.Null(data)) as device:
-    device.thresholds = [3, None]
+    device.thresholds = [3, None, None]
     found = device.classify(images)
     assert (found.classes == images[:, 0, 0, 0] % 10).all()
-    assert [a.label for a in device.stream(images)] == found.classes.tolist()
+    assert [a.class_ for a in device.stream(images)] == found.classes.tolist()
 print(len(found), sorted(m for m in sys.modules if m.startswith("exeunt.")))
 """
 

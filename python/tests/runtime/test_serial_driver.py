@@ -88,7 +88,7 @@ def test_answers_settings_and_logits(small, line, device):
     assert got.ids.tolist() == list(range(120, 140))
     assert device.counters["frames_in"] == 140
     assert np.array_equal(device.logits(small.images[:3], exit=1), small.logits[1][:3])
-    assert [a.label for a in device.stream(iter(small.images[:5]))] == (
+    assert [a.class_ for a in device.stream(iter(small.images[:5]))] == (
         small.want([NEVER, ALWAYS, None], slice(5)).classes.tolist()
     )
     assert device.transport.resent == 0
