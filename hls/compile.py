@@ -23,10 +23,14 @@ from exeunt.hls.back.folding import Folding, Overrides
 from exeunt.hls.front import finn_env
 from exeunt.hls.front.layers import Layer
 from exeunt.progress import Progress, silent
+from exeunt.splits import SPLITS, read_classes, read_split
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Config
     from exeunt.hls.front.network import Network
+
+
+_CHECK_IMAGES = 4  # of which the front end takes the first few
 
 
 @dataclass(frozen=True)
@@ -284,7 +288,11 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         thresholds=exits.get("thresholds"),
         buffer_frames=config.compile.buffer_frames,
         in_flight=config.compile.in_flight,
-        extra={"clock_mhz": config.compile.clock_mhz, "folding": summary(compiled)},
+        extra={
+            "clock_mhz": config.compile.clock_mhz,
+            "folding": summary(compiled),
+            **_class_names(run_dir),
+        },
     )
     hardware: dict[str, Any] = {"clock_mhz": config.compile.clock_mhz}
     section: dict[str, Any] = {"multipliers": compiled.multipliers, "parts": summary(compiled)}
@@ -371,9 +379,12 @@ def _read_exits(run_dir: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
+def _class_names(run_dir: Path) -> dict[str, list[str]]:
+    """`class_names` of manifest.json: what the numbers in the results mean."""
+    path = run_dir / SPLITS
+    return {"class_names": list(read_classes(path))} if path.is_file() else {}
+
+
 def _check_images(run_dir: Path) -> npt.NDArray[np.uint8] | None:
-    path = run_dir / "splits.npz"
-    if not path.is_file():
-        return None
-    with np.load(path) as splits:
-        return np.asarray(splits["validation_images"][:4])
+    path = run_dir / SPLITS
+    return read_split(path, "validation").some(_CHECK_IMAGES).images if path.is_file() else None

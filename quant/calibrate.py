@@ -14,9 +14,9 @@ from exeunt.calibration import Calibration, Point, calibrate_exits, evaluate, ma
 from exeunt.config.tree import Config
 from exeunt.progress import Progress, silent
 from exeunt.quant.compress import load_network
-from exeunt.quant.data.datasets import SPLITS, load_split
 from exeunt.quant.network.logits import grid_and_cost, integer_logits
 from exeunt.report import store
+from exeunt.splits import SPLITS, read_split
 
 EXITS = "exits.json"
 SCHEMA = 1
@@ -31,7 +31,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     """
     network = load_network(config, run_dir)
     scales, macs = grid_and_cost(network, config)
-    validation = load_split(run_dir / SPLITS, "validation")
+    validation = read_split(run_dir / SPLITS, "validation")
     progress(0, 2, f"{len(validation.labels)} validation images")
     found = integer_logits(network, validation.images, scales)
     result = calibrate_exits(found, validation.labels, macs=macs, drop=config.calibrate.drop)
@@ -54,7 +54,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
         ],
     }
     store.write_text(run_dir / EXITS, json.dumps(data, indent=1, sort_keys=True) + "\n")
-    test = load_split(run_dir / SPLITS, "test")
+    test = read_split(run_dir / SPLITS, "test")
     progress(1, 2, f"{len(test.labels)} test images")
     on_test = integer_logits(network, test.images, scales)
     store.update(run_dir, _figures(on_test, test.labels, chosen, macs))
@@ -83,6 +83,7 @@ def _figures(
                 "index": k,
                 "rate": point.rates[k],
                 "accuracy": right,
+                "images": int(here.sum()),
                 "accuracy_alone": float(on_test.right[k].mean()),
                 "reach": point.reach[k],
                 "macs": cost,
@@ -92,6 +93,7 @@ def _figures(
         "accuracy": {
             "early_exit": point.accuracy,
             "quantized_last_exit": float(on_test.right[-1].mean()),
+            "images": len(labels),
         },
         "exits": rows,
         "calibration": {

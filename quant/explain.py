@@ -25,17 +25,18 @@ from exeunt.quant.attribution._quantus import quantus_figures, require_quantus
 from exeunt.quant.attribution.faithfulness import as_figures, completeness_error, faithfulness
 from exeunt.quant.calibrate import EXITS
 from exeunt.quant.compress import load_network
-from exeunt.quant.data.datasets import SPLITS, load_split
 from exeunt.quant.network.brevitas import QuantNonLinearActLayer
 from exeunt.quant.network.logits import grid_and_cost, integer_logits, logits
 from exeunt.quant.train import one_thread
 from exeunt.report import heatmaps, store
+from exeunt.splits import SPLITS, read_split, turns
 
 EXPLAIN = "explain.json"
 FOLDER = "explain"  # pictures of test images
 OWN = "explained"  # pictures of a user's own images
 MAPS = "maps.npz"
 SCHEMA = 1
+_LAYER_IMAGES = 16  # at least, for the relevance of layers
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,9 @@ def _test_images(config: Config, run_dir: Path, network: nn.Module, progress: Pr
     section = config.explain
     if section.quantus:
         require_quantus()
-    test = load_split(run_dir / SPLITS, "test")
-    people = load_split(run_dir / SPLITS, "validation").images
+    test = read_split(run_dir / SPLITS, "test")
+    measured = test.some(section.measured).images if section.measured else test.images[:0]
+    people = read_split(run_dir / SPLITS, "validation").images
     answers = _answers(config, run_dir, network, test.images)
     count = len(answers.answers)
     chosen = _choose(answers, test.labels, section.shown)
@@ -94,11 +96,12 @@ def _test_images(config: Config, run_dir: Path, network: nn.Module, progress: Pr
         maps.append(found.maps.sum(3))
     heat = np.stack(maps, 1)
     progress(count, total, "layers")
-    layers = _layers(config, network, test.images[: max(section.measured, 16)], people)
+    some = test.some(max(section.measured, _LAYER_IMAGES)).images
+    layers = _layers(config, network, some, people)
     figures = {}
     for number, method in enumerate(methods):
         progress(count + 1 + number, total, f"faithfulness of {method}")
-        found_figures = _faithfulness(method, config, network, test.images, people)
+        found_figures = _faithfulness(method, config, network, measured, people)
         if found_figures is not None:
             figures[method] = found_figures
     pictures = _write_pictures(run_dir / FOLDER, shown, heat, [f"test{i}" for i in chosen])
@@ -121,7 +124,8 @@ def _test_images(config: Config, run_dir: Path, network: nn.Module, progress: Pr
         "exits": count,
         "images": rows,
         "layers": layers,
-        "measured": section.measured,
+        "layers_images": len(some),
+        "measured": len(measured),
         "faithfulness": figures,
     }
     text = json.dumps(store.plain(found_all), indent=1, sort_keys=True)
@@ -134,7 +138,8 @@ def _test_images(config: Config, run_dir: Path, network: nn.Module, progress: Pr
                 "method": section.method,
                 "reference": section.reference,
                 "images": len(rows),
-                "measured": section.measured,
+                "measured": len(measured),
+                "layers_images": len(some),
             },
         },
     )
@@ -164,7 +169,7 @@ def _answers(
 
 
 def _choose(answers: _Answers, labels: npt.NDArray[np.int64], shown: int) -> npt.NDArray[np.int64]:
-    """Test images to show: of every exit as many, right ones of different classes and wrong ones.
+    """Test images to show: of every exit as many, of different classes, right ones and wrong ones.
 
     A third are wrong where there are so many.
     """
@@ -174,16 +179,16 @@ def _choose(answers: _Answers, labels: npt.NDArray[np.int64], shown: int) -> npt
     for exit in range(count):
         share = (shown * (exit + 1)) // count - (shown * exit) // count
         here = answers.left == exit
-        wrong = np.flatnonzero(here & (final != labels))[: max(1, share // 3)]
-        right = np.flatnonzero(here & (final == labels))
-        rank = np.zeros(len(right), np.int64)  # how many of its class come before it
-        for label in np.unique(labels[right]):
-            of_class = labels[right] == label
-            rank[of_class] = np.arange(of_class.sum())
-        right = right[np.lexsort((right, rank))]
-        wrong = wrong[:share]
+        wrong = _mixed(np.flatnonzero(here & (final != labels)), labels)
+        right = _mixed(np.flatnonzero(here & (final == labels)), labels)
+        wrong = wrong[: min(share, max(1, share // 3))]
         picked += [*right[: share - len(wrong)], *wrong]
     return np.array(picked, np.int64)
+
+
+def _mixed(members: npt.NDArray[np.int64], labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Some images in an order in which their classes take turns."""
+    return members[np.argsort(turns(labels[members]), kind="stable")]
 
 
 def _layers(
@@ -215,24 +220,24 @@ def _faithfulness(
     people: npt.NDArray[np.uint8],
 ) -> dict[str, Any] | None:
     """Figures of one method at the last exit; None when it has no rule for this network."""
-    some = images[: config.explain.measured]
-    reference = reference_images(config.explain.reference, some, population=people)
+    reference = reference_images(config.explain.reference, images, population=people)
     try:
         figures: dict[str, Any] = as_figures(
-            faithfulness(method, network, some, reference=reference)
+            faithfulness(method, network, images, reference=reference)
         )
     except InputError:
         if method == config.explain.method:
             raise
         return None
+    figures["images"] = len(images)
     quantized = any(isinstance(m, QuantNonLinearActLayer) for m in network.modules())
     if not quantized:  # a graph cannot run without its quantizers, nor be shuffled
         for key in ("spearman_vs_float", "top10_overlap", "randomised_spearman"):
             figures[key] = None
     if method == "deeplift" and quantized and reference.ndim == 3:
-        figures["completeness_error_captum"] = _captum_error(network, some, reference)
+        figures["completeness_error_captum"] = _captum_error(network, images, reference)
     if config.explain.quantus and quantized:
-        figures["quantus"] = quantus_figures(method, network, some, reference=reference)
+        figures["quantus"] = quantus_figures(method, network, images, reference=reference)
     return figures
 
 
@@ -281,7 +286,7 @@ def _own_images(
     progress(0, 2, f"{len(paths)} images")
     images = np.stack([read_image(Path(p), config.model.input, resize=resize) for p in paths])
     answers = _answers(config, run_dir, network, images)
-    people = load_split(run_dir / SPLITS, "validation").images
+    people = read_split(run_dir / SPLITS, "validation").images
     reference = reference_images(section.reference, images, population=people)
     found = [
         attribute(section.method, network, images, exit=exit, reference=reference).maps.sum(3)

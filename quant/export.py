@@ -11,11 +11,11 @@ from exeunt.config.tree import Config
 from exeunt.errors import CheckFailed
 from exeunt.progress import Progress, silent
 from exeunt.quant.compress.subject import load_subject, write_extras
-from exeunt.quant.data.datasets import SPLITS, load_split
 from exeunt.quant.network.export import MODEL, to_qonnx
 from exeunt.quant.network.logits import logits
 from exeunt.quant.network.qonnx_graph import Graph, GraphNetwork, checked, logit_scales, tidied
 from exeunt.report import store
+from exeunt.splits import SPLITS, read_split
 
 _IMAGES = 64
 
@@ -30,7 +30,7 @@ def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Gra
     subject = load_subject(config, run_dir)
     network = subject.network
     height, width, channels = config.model.input
-    images = load_split(run_dir / SPLITS, "validation").images[:_IMAGES]
+    images = read_split(run_dir / SPLITS, "validation").some(_IMAGES).images
     progress(0, 2, "exporting")
     if isinstance(network, GraphNetwork):
         model = tidied(network.graph.model)

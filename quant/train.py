@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from exeunt.config.tree import Config, hash_of
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
-from exeunt.quant.data.datasets import SPLITS, Splits, load, save_splits
+from exeunt.quant.data.datasets import Splits, load, save_splits
 from exeunt.quant.network.logits import as_tensor, logits
 from exeunt.quant.network.model import quantizers_disabled
 from exeunt.quant.network.source import build
 from exeunt.report import store
+from exeunt.splits import SPLITS, stratified
 
 CHECKPOINT = "checkpoint.pt"
 RESUME = "resume.pt"  # an unfinished training, removed at its end
@@ -62,10 +63,18 @@ def train(
     _save(run_dir / CHECKPOINT, state)
     (run_dir / RESUME).unlink(missing_ok=True)
     figures: dict[str, Any] = {
-        "training": {"epochs": len(history), "images": len(splits.train.labels), **_last(history)}
+        "training": {
+            "epochs": len(history),
+            "images": len(splits.train.labels),
+            "validation_images": len(splits.validation.labels),
+            **_last(history),
+        }
     }
     if config.model.kind != "qonnx":
-        figures["accuracy"] = {"float": _float_accuracy(network, splits, device)}
+        figures["accuracy"] = {
+            "float": _float_accuracy(network, splits, device),
+            "images": len(splits.test.labels),
+        }
         figures["training"]["float"] = (
             "the trained weights without quantizers, batch norms measured anew"
         )
@@ -292,10 +301,11 @@ def _float_accuracy(network: nn.Module, splits: Splits, device: torch.device) ->
     with quantizers_disabled(network):
         network.train()
         with torch.no_grad():
-            for start in range(0, min(len(splits.train.labels), 4096), 256):
-                images = splits.train.images[start : start + 256]
-                if len(images) > 1:
-                    network(as_tensor(images).to(device).float())
+            some = stratified(splits.train.labels, 4096)
+            some = np.random.default_rng(0).permutation(some)  # batches of all classes
+            for batch in np.array_split(some, -(-len(some) // 256)):
+                if len(batch) > 1:
+                    network(as_tensor(splits.train.images[batch]).to(device).float())
         found = logits(network, splits.test.images, device=device)
     for norm, (state, momentum) in zip(norms, kept, strict=True):
         norm.load_state_dict(state)

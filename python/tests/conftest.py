@@ -111,7 +111,12 @@ def finished_run(folder: Path, frames: int = 60) -> Path:
         {
             "name": "digits",
             "config_hash": "0" * 64,
-            "accuracy": {"float": 0.983, "quantized_last_exit": 0.978, "early_exit": 0.975},
+            "accuracy": {
+                "float": 0.983,
+                "quantized_last_exit": 0.978,
+                "early_exit": 0.975,
+                "images": frames,
+            },
             "exits": [
                 {"index": i, "rate": r, "accuracy": a, "reach": p, "macs": m, "latency_cycles": c}
                 for i, (r, a, p, m, c) in enumerate(

@@ -23,7 +23,7 @@ FOLDERS["exeunt.boards"] = "boards"
 
 BASE = "errors progress"
 GRAPH = f"{BASE} graph registers kernels criteria"
-RESULT = f"{GRAPH} packing manifest archive"  # what a step reads and writes
+RESULT = f"{GRAPH} packing manifest archive splits"  # what a step reads and writes
 STEP = f"{RESULT} config report.store"
 
 ROOMS: Mapping[str, str] = {
@@ -33,6 +33,7 @@ ROOMS: Mapping[str, str] = {
     "archive": BASE,
     "tool": BASE,
     "yowasp": BASE,
+    "splits": BASE,
     "registers": BASE,
     "graph": BASE,
     "kernels": f"{BASE} graph",
@@ -49,9 +50,11 @@ ROOMS: Mapping[str, str] = {
     "simulate": f"{STEP} cost runtime reference",
     "synth": f"{STEP} cost tool yowasp",
     "report": f"{BASE} registers report.store",
+    "synth": STEP,
+    "report": f"{BASE} registers splits report.store",
     # the training side: it never sees the compiler
     "quant": "",
-    "quant.data": f"{BASE} config quant",
+    "quant.data": f"{BASE} config splits quant",
     "quant.network": f"{BASE} config quant quant.data",
     "quant.train": f"{STEP} quant.data quant.network",
     "quant.attribution": f"{BASE} config calibration quant.data quant.network quant.train",

@@ -153,6 +153,7 @@ def _measure(
         "seed": cell.seed,
         "draw": cell.draw,
         "epochs": cell.spec.epochs * cell.spec.rounds,
+        "images": after["images"],
         "accuracy_original": original["accuracy"]["early_exit"],
         "accuracy_before": before["early_exit"],
         "accuracy_after": after["early_exit"],

@@ -123,6 +123,7 @@ class Work:
             "early_exit": point.accuracy,
             "rates": list(point.rates),
             "macs_mean": point.macs,
+            "images": len(labels),
         }
 
     def finetune(self, subject: Subject, epochs: int, stage: str) -> Subject:

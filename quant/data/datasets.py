@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from exeunt.config.tree import Data
 from exeunt.errors import InputError
-from exeunt.quant.data.formats import (
-    CIFAR_TRAIN,
-    Images,
-    Labelled,
-    Labels,
-    read_cifar,
-    read_idx_pair,
-    read_tree,
-)
+from exeunt.quant.data.formats import CIFAR_TRAIN, read_cifar, read_idx_pair, read_tree
+from exeunt.splits import Labelled, Labels
 
-SPLITS = "splits.npz"
 FETCHABLE = ("mnist", "fashion-mnist", "cifar10")
 
 
@@ -32,14 +26,27 @@ class Splits:
     test: Labelled
     classes: tuple[str, ...]
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex SHA-256 of all images, labels and names, in their order."""
+        total = hashlib.sha256("\0".join(self.classes).encode())
+        for part in (self.train, self.validation, self.test):
+            for array in (part.images, part.labels):
+                total.update(repr(array.shape).encode())
+                total.update(np.ascontiguousarray(array).data)
+        return total.hexdigest()
+
 
 def load(data: Data, data_dir: Path, *, shape: tuple[int, int, int], classes: int) -> Splits:
     """The dataset that the [data] section names, found under `data_dir`, and split.
 
     A set with test images of its own gives its last `validation` training images (a number or a
-    fraction) for validation. Otherwise `test` (a fraction) and `validation` are taken from the
-    end of every class alike: of digits after a shuffle with `data.seed`, of a folder in the order
-    of file names.
+    fraction) for validation; those of every class alike where the last ones are not, as in a set
+    sorted by class. Otherwise `test` (a fraction) and `validation` are taken from the end of every
+    class: of digits after a shuffle with `data.seed`, of a folder in the order of file names.
+
+    Validation and test images come in an order that `data.seed` shuffles: they are streamed in
+    it, and runs of one class would make bursts of exits that no user has.
 
     Args:
         data: the [data] section.
@@ -53,7 +60,7 @@ def load(data: Data, data_dir: Path, *, shape: tuple[int, int, int], classes: in
     """
     name = data.dataset
     if name == "digits" and data.format in (None, "digits"):
-        return _checked(_digits(data), name, shape, classes)
+        return _shuffled(_checked(_digits(data), name, shape, classes), data.seed)
     path = Path(data_dir) / name
     if not path.exists():
         step = (
@@ -74,7 +81,7 @@ def load(data: Data, data_dir: Path, *, shape: tuple[int, int, int], classes: in
         raise InputError(
             f'data.format "digits" must go with dataset "digits", got {name!r}: drop data.format'
         )
-    return _checked(splits, str(path), shape, classes)
+    return _shuffled(_checked(splits, str(path), shape, classes), data.seed)
 
 
 def save_splits(path: Path, splits: Splits) -> None:
@@ -88,24 +95,9 @@ def save_splits(path: Path, splits: Splits) -> None:
             test_images=splits.test.images,
             test_labels=splits.test.labels,
             classes=np.array(splits.classes),
+            fingerprint=np.array(splits.fingerprint),
         )
     partial.replace(path)
-
-
-def load_split(path: Path, split: str) -> Labelled:
-    """The "validation" or "test" images and labels in a splits.npz.
-
-    Raises:
-        InputError: the file is missing or damaged.
-    """
-    try:
-        with np.load(path) as file:
-            return Labelled(file[f"{split}_images"], file[f"{split}_labels"])
-    except Exception as error:  # a damaged archive may raise anything
-        raise InputError(
-            f"{path} must be the splits that training wrote, got {type(error).__name__}: "
-            "run `exeunt train` again"
-        ) from None
 
 
 def _guess(path: Path) -> str:
@@ -153,8 +145,27 @@ def _digits(data: Data) -> Splits:
 def _own_test(data: Data, halves: tuple[Labelled, Labelled], classes: tuple[str, ...]) -> Splits:
     train, test = halves
     count = _count(data.validation, len(train.labels), "data.validation")
+    if not _alike(train.labels, train.labels[-count:]):
+        return Splits(*_cut_classes(train, data.validation, "data.validation"), test, classes)
     head = Labelled(train.images[:-count], train.labels[:-count])
     return Splits(head, Labelled(train.images[-count:], train.labels[-count:]), test, classes)
+
+
+def _alike(whole: Labels, part: Labels) -> bool:
+    """Whether every class has about the share of `part` that it has of `whole`."""
+    top = int(whole.max()) + 1
+    expected = np.bincount(whole, minlength=top) * (len(part) / len(whole))
+    found = np.bincount(part, minlength=top)
+    return bool((np.abs(found - expected) <= np.maximum(expected / 2, 4 * np.sqrt(expected))).all())
+
+
+def _shuffled(splits: Splits, seed: int) -> Splits:
+    """The splits with validation and test images in an order that depends on the seed alone."""
+    parts = []
+    for number, part in enumerate((splits.validation, splits.test)):
+        order = np.random.default_rng([seed, number]).permutation(len(part.labels))
+        parts.append(Labelled(part.images[order], part.labels[order]))
+    return Splits(splits.train, *parts, splits.classes)
 
 
 def _tree(data: Data, path: Path, shape: tuple[int, int, int]) -> Splits:
@@ -222,16 +233,3 @@ def _checked(splits: Splits, where: str, shape: tuple[int, int, int], classes: i
 
 def _by(shape: tuple[int, ...]) -> str:
     return " x ".join(str(s) for s in shape)
-
-
-__all__ = [
-    "FETCHABLE",
-    "SPLITS",
-    "Images",
-    "Labelled",
-    "Labels",
-    "Splits",
-    "load",
-    "load_split",
-    "save_splits",
-]

@@ -19,19 +19,10 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from exeunt.errors import InputError
+from exeunt.splits import Labelled
 
-Images = npt.NDArray[np.uint8]  # (N, H, W, C)
-Labels = npt.NDArray[np.int64]  # (N,)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 _TRAIN, _VALIDATION, _TEST = ("train", "training"), ("validation", "val", "valid"), ("test",)
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Images uint8 (N, H, W, C) with their classes int64 (N,)."""
-
-    images: Images
-    labels: Labels
 
 
 # IDX ------------------------------------------------------------------------------------------

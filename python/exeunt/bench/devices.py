@@ -16,6 +16,7 @@ from exeunt.errors import InputError, ToolError
 from exeunt.reference.golden import make
 from exeunt.runtime import Accelerator, golden
 from exeunt.runtime.transport import Transport
+from exeunt.splits import Labelled
 
 BOARD = "board.json"
 GOLDEN = "golden.npz"
@@ -55,7 +56,8 @@ class Device:
         path = self.folder / GOLDEN
         if path.is_file():
             return golden.read(path)
-        images = load(self.folder).images[:GOLDEN_IMAGES]
+        found = load(self.folder)
+        images = Labelled(found.images, found.labels).some(GOLDEN_IMAGES).images
         return make(self.folder, images, logits=min(RAW_IMAGES, len(images)))
 
     def __enter__(self) -> Device:

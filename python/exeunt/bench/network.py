@@ -15,8 +15,8 @@ from exeunt import manifest as manifests
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
 from exeunt.manifest import Manifest
+from exeunt.splits import SPLITS, read_split
 
-SPLITS = "splits.npz"
 EXITS = "exits.json"
 
 
@@ -48,35 +48,26 @@ class Network:
 
 
 def load(folder: Path, *, images: int = 0) -> Network:
-    """The network in `folder` and the first `images` of its test images (0: all).
+    """The network in `folder` and `images` of its test images, over all classes (0: all).
 
     Raises:
         InputError: it was not compiled, or files are missing or changed by hand.
     """
     manifest = manifests.read(folder, verify=(manifests.PARAMETERS,))
     accelerator = manifest.accelerator()
-    try:
-        with np.load(folder / SPLITS, allow_pickle=False) as splits:
-            pictures, labels = splits["test_images"], splits["test_labels"]
-    except (OSError, KeyError, ValueError):
-        raise InputError(
-            f"{folder / SPLITS} must hold test_images and test_labels, got no such file or "
-            "entries: do `exeunt train` first"
-        ) from None
-    if not len(pictures):
+    test = read_split(folder / SPLITS, "test")
+    if not len(test.labels):
         raise InputError(
             f"{folder / SPLITS} must hold test images, got none: give the data set some"
         )
-    if not 0 <= images <= len(pictures):
+    if not 0 <= images <= len(test.labels):
         raise InputError(
-            f"images must be 0 (all) to {len(pictures)}, the test images there are, got {images}: "
-            "ask for fewer"
+            f"images must be 0 (all) to {len(test.labels)}, the test images there are, got "
+            f"{images}: ask for fewer"
         )
-    count = images or len(pictures)
+    some = test.some(images)
     exits = _json(folder / EXITS)
-    return Network(
-        folder, manifest, accelerator, exits, pictures[:count], labels[:count].astype(np.int64)
-    )
+    return Network(folder, manifest, accelerator, exits, some.images, some.labels)
 
 
 def _json(path: Path) -> Mapping[str, Any]:

@@ -178,12 +178,13 @@ def summary(report: Mapping[str, Any], seconds: Mapping[str, float]) -> list[Tab
     reference = report.get("cycle_reference", {})
 
     exits = Table(title=f"{report.get('name', '')}: exits", title_justify="left")
-    for name in ("exit", "leaves", "accuracy", "reached by", "multiplies", "latency (cycles)"):
+    for name in ("exit", "leaves", "images", "accuracy", "reached by", "multiplies", "latency"):
         exits.add_column(name, justify="right")
     for i, row in enumerate(report.get("exits", [])):
         exits.add_row(
             str(row.get("index", i)),
             _percent(row.get("rate")),
+            _count(row.get("images")),
             _percent(row.get("accuracy")),
             _percent(row.get("reach")),
             _count(row.get("macs")),
@@ -194,9 +195,9 @@ def summary(report: Mapping[str, Any], seconds: Mapping[str, float]) -> list[Tab
     figures.add_column()
     figures.add_column(justify="right")
     rows: list[tuple[str, str]] = [
-        ("accuracy, float", _percent(accuracy.get("float"))),
-        ("accuracy, quantized, last exit alone", _percent(accuracy.get("quantized_last_exit"))),
+        ("accuracy of the last exit alone", _percent(accuracy.get("quantized_last_exit"))),
         ("accuracy with early exit", _percent(accuracy.get("early_exit"))),
+        ("test images of these accuracies", _count(accuracy.get("images"))),
         ("images through RTL", _count(simulation.get("images"))),
         ("mismatches with the reference", _count(simulation.get("mismatches"))),
         ("cycles per image", _count(simulation.get("cycles_per_image"))),

@@ -15,13 +15,14 @@ import numpy.typing as npt
 from exeunt import __version__
 from exeunt import manifest as manifests
 from exeunt.bench import floats, processor
-from exeunt.bench.network import EXITS, SPLITS, Network
+from exeunt.bench.network import EXITS, Network
 from exeunt.deploy.archive import EPOCH
 from exeunt.errors import ExeuntError, InputError
 from exeunt.reference import controller
 from exeunt.reference import network as reference
 from exeunt.reference.golden import make
 from exeunt.runtime import golden
+from exeunt.splits import SPLITS, turns
 
 NETWORK = "network"
 GOLDEN = "golden.npz"
@@ -38,6 +39,7 @@ MODULES = (
     "packing.py",
     "progress.py",
     "registers.py",
+    "splits.py",
 )
 PACKAGES = ("reference", "runtime", "bench")
 LEFT_OUT = ("bench/step.py", "bench/floats.py")
@@ -101,13 +103,14 @@ def pieces(folder: Path) -> tuple[dict[str, bytes], str]:
 
 
 def of_every_exit(found: Network, count: int) -> npt.NDArray[np.int64]:
-    """Indices of up to `count` images, ascending: as many of each exit as there are, in turn."""
+    """Indices of up to `count` images, ascending: exits take turns, and classes within each."""
     logits = reference.run(found.accelerator, found.images).logits
     left = controller.decide(logits, found.thresholds).exits
     turn = np.zeros(len(left), np.int64)
     for i in range(len(logits)):
-        here = left == i
-        turn[here] = np.arange(int(here.sum()))
+        here = np.flatnonzero(left == i)
+        mixed = here[np.argsort(turns(found.labels[here]), kind="stable")]
+        turn[mixed] = np.arange(len(mixed))
     return np.sort(np.lexsort((left, turn))[:count]).astype(np.int64)
 
 

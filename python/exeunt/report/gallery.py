@@ -10,6 +10,7 @@ import numpy.typing as npt
 from exeunt.report import figures, heatmaps
 from exeunt.report import images as pictures
 from exeunt.report.page import Part, read_json, section
+from exeunt.splits import SPLITS, read_split
 
 ACROSS = 12  # images of one exit
 
@@ -19,14 +20,13 @@ Labels = npt.NDArray[np.int64]
 def gallery(run_dir: Path) -> Part | None:
     """Some test images of each exit, with the answers of the RTL."""
     answers = (read_json(run_dir / "simulation.json") or {}).get("answers")
-    if not answers or not (run_dir / "splits.npz").is_file():
+    if not answers or not (run_dir / SPLITS).is_file():
         return None
-    with np.load(run_dir / "splits.npz", allow_pickle=False) as splits:
-        images, labels = splits["test_images"], splits["test_labels"].astype(np.int64)
+    test = read_split(run_dir / SPLITS, "test")
     indices = np.array(answers.get("index", range(len(answers["exit"]))), np.int64)
-    if not len(indices) or indices.max() >= len(images):
+    if not len(indices) or indices.max() >= len(test.labels):
         return None
-    images, labels = images[indices], labels[indices]
+    images, labels = test.images[indices], test.labels[indices]
     left, classes = np.array(answers["exit"], np.int64), np.array(answers["class"], np.int64)
     exits = (read_json(run_dir / "exits.json") or {}).get("thresholds", ())
     names = pictures.class_names(run_dir)

@@ -23,7 +23,8 @@ def lead(report: Mapping[str, Any]) -> str:
     if accuracy.get("early_exit") is not None:
         early = sum(row.get("rate") or 0.0 for row in exits[:-1])
         said.append(
-            f"{percent(accuracy['early_exit'])} of the test images are answered right; "
+            f"{percent(accuracy['early_exit'])} of {number(accuracy.get('images'))} test images "
+            "are answered right; "
             f"{percent(early)} of them leave before the last of {len(exits)} exits."
         )
     if simulation.get("images"):
@@ -48,7 +49,8 @@ def tiles(report: Mapping[str, Any]) -> list[dict[str, str]]:
 
     if accuracy.get("early_exit") is not None:
         last = accuracy.get("quantized_last_exit")
-        note = f"last exit alone {percent(last, 2)}" if last is not None else ""
+        note = f"last exit alone {percent(last, 2)}, " if last is not None else ""
+        note += f"{number(accuracy.get('images'))} test images"
         tile("accuracy with early exit", percent(accuracy["early_exit"], 2), note)
     if simulation.get("mismatches") is not None:
         wrong = simulation["mismatches"]
@@ -80,23 +82,27 @@ def exits(report: Mapping[str, Any]) -> Part | None:
     rows = report.get("exits", [])
     if not rows:
         return None
-    head = ("exit", "leaves", "right of these", "reached by", "multiplications", "latency (cycles)")
+    head = ("exit", "leaves", "images", "right of these", "reached by", "multiplications")
+    latency = ("latency (cycles)", "of images")
     body = [
         (
             row.get("index", i),
             percent(row.get("rate"), 2),
+            number(row.get("images")),
             percent(row.get("accuracy"), 2),
             percent(row.get("reach"), 2),
             number(row.get("macs")),
             number(row.get("latency_cycles")),
+            number(row.get("latency_images")),
         )
         for i, row in enumerate(rows)
     ]
     drawn = {
         "svg": figures.exits(rows),
-        "caption": "Share of the test images that leaves at each exit; the full colour is right.",
+        "caption": f"Share of {number((report.get('accuracy') or {}).get('images'))} test images "
+        "that leaves at each exit; the full colour is right.",
     }
-    return section("exits", "Exits", drawn, table(head, body))
+    return section("exits", "Exits", drawn, table((*head, *latency), body))
 
 
 def training(run_dir: Path) -> Part | None:

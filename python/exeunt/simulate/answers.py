@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from exeunt.progress import Progress, silent
 from exeunt.reference import controller, system
 from exeunt.simulate import bulk, localise
 from exeunt.simulate.library import Cycles, decode
+from exeunt.splits import SPLITS, Labelled, read_split, stratified
 
 BLOCK_FRAMES = 12
 ALONE = 1000  # images below which processes do not pay
@@ -63,34 +63,30 @@ class Answers:
         )
 
 
-def load_images(run_dir: Path, manifest: Manifest, count: int) -> tuple[Images, Cycles]:
-    """The first `count` test images (0: all) uint8 (N, H, W, C) and labels int64 (N,).
+def load_images(
+    run_dir: Path, manifest: Manifest, count: int
+) -> tuple[Labelled, npt.NDArray[np.int64]]:
+    """`count` of the test images over all classes (0: all), and which they are, int64 (N,).
 
     Raises:
-        InputError: no test images, or images that do not fit the accelerator.
+        InputError: no test images, fewer than `count`, or images that do not fit the accelerator.
     """
-    path = run_dir / "splits.npz"
-    if not path.is_file():
-        raise InputError(
-            f"{path} must hold the test images and is missing; run `exeunt train` first."
-        )
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            images, labels = data["test_images"], data["test_labels"]
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
-        raise InputError(
-            f"{path} must be an .npz with test_images and test_labels and is not; "
-            "run `exeunt train` again."
-        ) from None
+    path = run_dir / SPLITS
+    test = read_split(path, "test")
     shape = tuple(manifest.data["input"]["shape"])
-    if images.dtype != np.uint8 or images.shape[1:] != shape or len(images) != len(labels):
+    if test.images.shape[1:] != shape or not len(test.labels):
         raise InputError(
-            f"The test images in {path} must be uint8 of shape {shape}, one for each of "
-            f"{len(labels)} labels, as the accelerator takes them, and are {images.dtype} of shape "
-            f"{images.shape}; run `exeunt compile` again."
+            f"the test images in {path} must be of shape {shape}, as the accelerator takes them, "
+            f"got {len(test.labels)} of {test.images.shape[1:]}: do `exeunt compile` again"
         )
-    keep = len(images) if count == 0 else min(count, len(images))
-    return np.ascontiguousarray(images[:keep]), labels[:keep].astype(np.int64)
+    if count > len(test.labels):
+        raise InputError(
+            f"simulate.images must be 0 (all) to {len(test.labels)}, the test images there are, "
+            f"got {count}: lower it"
+        )
+    chosen = stratified(test.labels, count)
+    images = np.ascontiguousarray(test.images[chosen])
+    return Labelled(images, test.labels[chosen]), chosen
 
 
 def answer(
@@ -217,16 +213,15 @@ def check_cycles(
 def check_blocks(
     manifest: Manifest, accelerator: Accelerator, library: Path, images: Images
 ) -> dict[str, Any]:
-    """Every transfer of every kernel for the first frames against the cycle reference.
+    """Every transfer of every kernel for these images against the cycle reference.
 
     Returns:
         `blocks_exact`, `blocks_total`, and the names of the `blocks_inexact`.
     """
-    part = images[:BLOCK_FRAMES]
-    taps = localise.expected(accelerator, part, manifest.thresholds)
+    taps = localise.expected(accelerator, images, manifest.thresholds)
     slices = bulk.run(
-        manifest, library, part, taps=len(taps.names),
-        windows=localise.windows(taps, keep=len(part)),
+        manifest, library, images, taps=len(taps.names),
+        windows=localise.windows(taps, keep=len(images)),
     )  # fmt: skip
     found = system.predict(accelerator, taps.exits, sizes=sizes(manifest))
     shift = slices[0].trace.accepts[0] - found.accepts[0]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from exeunt import manifest as manifests
 from exeunt.errors import CheckFailed
@@ -21,6 +22,7 @@ from exeunt.reference import network, system
 from exeunt.report import store
 from exeunt.simulate import verilator, waves
 from exeunt.simulate.answers import (
+    BLOCK_FRAMES,
     Answers,
     Images,
     answer,
@@ -64,7 +66,8 @@ def simulate(
         ToolError: a tool is missing or failed.
     """
     manifest = manifests.read(run_dir)
-    images, labels = load_images(run_dir, manifest, config.simulate.images)
+    test, chosen = load_images(run_dir, manifest, config.simulate.images)
+    images, labels = test.images, test.labels
     cache = run_dir / CACHE
     if wave_kind or frame is not None:
         waves.write(manifest, images, kind=wave_kind or "vcd", frame=frame or 0, cache=cache)
@@ -73,7 +76,7 @@ def simulate(
     clock = config.compile.clock_mhz
     twin = run_dir / BASELINE
     base = manifests.read(twin) if (twin / manifests.NAME).is_file() else None
-    base_images = images[: BASELINE_IMAGES if base else 0]
+    base_images = test.some(BASELINE_IMAGES).images if base else images[:0]
     whole = len(images) + len(base_images)
 
     def tell(done: int, total: int, text: str = "") -> None:
@@ -90,9 +93,11 @@ def simulate(
         raise CheckFailed(mismatch_sentence(manifest, images, answers, cache=cache))
     accelerator = manifest.accelerator()
     cycles, predictions = check_cycles(manifest, accelerator, answers)
-    cycles |= check_blocks(manifest, accelerator, library, images)
+    cycles |= check_blocks(manifest, accelerator, library, test.some(BLOCK_FRAMES).images)
     reported["cycle_reference"] = cycles
-    reported |= network_part(run_dir, manifest, answers, logits, labels)
+    found = network_part(store.read(run_dir), manifest, answers, logits, labels)
+    reported["simulation"] |= found.pop("simulation")
+    reported |= found
     reported["hardware"] = hardware(clock, manifest, answers)
     if base is not None:
         library, logits, _ = _prepare(base, base_images, cache, tell_base)
@@ -100,7 +105,7 @@ def simulate(
         if len(plain.wrong):
             raise CheckFailed(mismatch_sentence(base, base_images, plain, cache=cache))
         reported["hardware"] |= compare(clock, manifest, answers, base, plain)
-    store.write_text(run_dir / OUTPUT, timeline(answers, predictions))
+    store.write_text(run_dir / OUTPUT, timeline(answers, predictions, chosen))
     store.update(run_dir, reported)
     progress(whole, whole, f"{len(images)} images, 0 mismatches")
 
@@ -145,36 +150,50 @@ def summary(manifest: Manifest, answers: Answers, build_seconds: float) -> dict[
 
 
 def network_part(
-    run_dir: Path,
+    report: Mapping[str, Any],
     manifest: Manifest,
     answers: Answers,
     logits: Sequence[IntArray],
     labels: Cycles,
 ) -> dict[str, Any]:
-    """`accuracy` and `exits` of report.json as the RTL answered the test images."""
+    """`simulation.accuracy`, `accuracy` and `exits` of report.json as the RTL answered.
+
+    Where the calibration has told accuracies and rates of more test images than went through the
+    RTL, these stay: only latencies and thresholds are added to them.
+    """
     exits, right = answers.got["exit"], answers.got["class"] == labels
-    old = {row.get("index", i): row for i, row in enumerate(store.read(run_dir).get("exits", []))}
+    old = {row.get("index", i): row for i, row in enumerate(report.get("exits", []))}
+    accuracy = {
+        "early_exit": float(right.mean()),
+        "quantized_last_exit": float((logits[-1].argmax(axis=1) == labels).mean()),
+        "images": len(labels),
+    }
+    stays = (report.get("accuracy") or {}).get("images", 0) > len(labels)
     rows = []
     for i, entry in enumerate(manifest.data["exits"]):
         here = exits == i
+        answered = {
+            "rate": float(here.mean()),
+            "accuracy": float(right[here].mean()) if here.any() else None,
+            "images": int(here.sum()),
+            "reach": float((exits >= i).mean()),
+        }
         rows.append(
             {
+                **answered,
                 **old.get(i, {}),
+                **({} if stays else answered),
                 "index": i,
-                "rate": float(here.mean()),
-                "accuracy": float(right[here].mean()) if here.any() else None,
-                "reach": float((exits >= i).mean()),
                 "macs": int(entry["multiplies_to_here"]),
                 "threshold": int(entry["threshold"]),
                 "latency_cycles": float(np.median(answers.latency[here])) if here.any() else None,
+                "latency_images": int(here.sum()),
             }
         )
     return {
-        "accuracy": {
-            "early_exit": float(right.mean()),
-            "quantized_last_exit": float((logits[-1].argmax(axis=1) == labels).mean()),
-        },
+        "simulation": {"accuracy": accuracy},
         "exits": rows,
+        **({} if stays else {"accuracy": accuracy}),
     }
 
 
@@ -222,10 +241,13 @@ def compare(
     }
 
 
-def timeline(answers: Answers, predictions: Sequence[system.Prediction]) -> str:
+def timeline(
+    answers: Answers, predictions: Sequence[system.Prediction], images: npt.NDArray[np.int64]
+) -> str:
     """simulation.json: every answer, and which of the first frames is where.
 
-    Cycles count from the first accepted beat; `decides[i]` lists the frames that reach exit i.
+    `images` are the indices of the answered test images in splits.npz. Cycles count from the first
+    accepted beat; `decides[i]` lists the frames that reach exit i.
     """
     part = answers.slices[0]
     start = int(part.trace.accepts[0])
@@ -238,7 +260,10 @@ def timeline(answers: Answers, predictions: Sequence[system.Prediction]) -> str:
     found = predictions[0]
     data = {
         "schema": 1,
-        "answers": {name: answers.got[name].tolist() for name in ("class", "exit", "score")},
+        "answers": {
+            "index": images.tolist(),
+            **{name: answers.got[name].tolist() for name in ("class", "exit", "score")},
+        },
         "frames": count,
         "exits": exits.tolist(),
         "accepts": (part.trace.accepts[:count] - start).tolist(),

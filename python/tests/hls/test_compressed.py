@@ -43,11 +43,11 @@ def test_compressed_network_through_the_compiler(tmp_path: Path):
     from exeunt.quant.calibrate import calibrate
     from exeunt.quant.compress import load_network
     from exeunt.quant.compress.step import compress
-    from exeunt.quant.data.datasets import SPLITS, load_split
     from exeunt.quant.export import export
     from exeunt.quant.network.logits import logits
     from exeunt.quant.train import train
     from exeunt.reference import network as reference
+    from exeunt.splits import SPLITS, read_split
 
     settings = tree.parse(TEXT)
     train(settings, tmp_path, tmp_path)
@@ -67,7 +67,7 @@ def test_compressed_network_through_the_compiler(tmp_path: Path):
                 zeros += found["weights"] - found["nonzero"]
                 weights += found["weights"]
     assert zeros >= 0.45 * weights
-    images = load_split(tmp_path / SPLITS, "test").images[:20]
+    images = read_split(tmp_path / SPLITS, "test").images[:20]
     expected = logits(load_network(settings, tmp_path), images)
     answers = reference.run(accelerator, images).logits
     for out, found in zip(expected, answers, strict=True):

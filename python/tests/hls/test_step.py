@@ -53,7 +53,9 @@ def run_folder(model: Path, folder: Path, **exits: Any) -> Path:
     content = {"thresholds": [7, None], "reach": [1.0, 0.25], **exits}
     (folder / "exits.json").write_text(json.dumps(content))
     images = np.random.default_rng(0).integers(0, 256, (6, 6, 7, 1)).astype(np.uint8)
-    np.savez(folder / "splits.npz", validation_images=images)
+    names = np.array(["ant", "bee", "cat"])
+    labels = {"validation_labels": np.arange(6) % 3, "classes": names}
+    np.savez(folder / "splits.npz", validation_images=images, **labels)
     return folder
 
 
@@ -68,6 +70,8 @@ def test_the_step_writes_everything_and_the_same_twice(model: Path, tmp_path: Pa
     for folder in folders:
         compiler.compile(settings(), folder, progress=progress)
     assert seen[:4] == ["seg0", "head0", "seg1", "head1"]
+    data = json.loads((folders[0] / "manifest.json").read_text())
+    assert data["class_names"] == ["ant", "bee", "cat"]
     first = {
         p.relative_to(folders[0]): p.read_bytes() for p in folders[0].rglob("*") if p.is_file()
     }

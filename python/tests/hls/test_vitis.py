@@ -52,7 +52,8 @@ def run_dir(builder: type, tmp_path: Path) -> Path:
     b.save(tmp_path / "model.onnx")
     (tmp_path / "exits.json").write_text('{"thresholds": [7, null], "reach": [1.0, 0.5]}')
     images = np.random.default_rng(0).integers(0, 256, (4, 6, 6, 1)).astype(np.uint8)
-    np.savez(tmp_path / "splits.npz", validation_images=images)
+    labels = {"validation_labels": np.arange(4) % 3, "classes": np.array(["a", "b", "c"])}
+    np.savez(tmp_path / "splits.npz", validation_images=images, **labels)
     return tmp_path
 
 

@@ -21,10 +21,10 @@ from exeunt.quant.attribution import (
     reference_images,
     scores,
 )
-from exeunt.quant.data.datasets import load_split
 from exeunt.quant.network.brevitas import QuantIdentity, QuantReLU
 from exeunt.quant.network.model import MultiExitNetwork
 from exeunt.quant.train import load_checkpoint
+from exeunt.splits import read_split
 
 
 @pytest.fixture(autouse=True)
@@ -304,7 +304,7 @@ def test_references_are_averaged():
 
 
 def test_rates_of_leaving(tiny, trained):
-    validation = load_split(trained / "splits.npz", "validation")
+    validation = read_split(trained / "splits.npz", "validation")
     rates = exit_rates(load_checkpoint(tiny, trained), tiny, validation.images, validation.labels)
     assert len(rates) == 2
     assert sum(rates) == pytest.approx(1.0)

@@ -13,10 +13,10 @@ from exeunt.config import tree
 from exeunt.quant.attribution import scores
 from exeunt.quant.attribution._captum import captum_filter_scores
 from exeunt.quant.attribution.faithfulness import completeness_table
-from exeunt.quant.data.datasets import load_split
 from exeunt.quant.network.brevitas import QuantIdentity, QuantReLU
 from exeunt.quant.network.model import MultiExitNetwork
 from exeunt.quant.train import train
+from exeunt.splits import read_split
 
 
 @pytest.mark.bench
@@ -89,7 +89,7 @@ def test_completeness_at_every_width(tmp_path):
             loaded = tree.parse(TABLE.format(bits=bits, pool=pool))
             folder = tmp_path / f"{pool}{bits}"
             networks.append((f"{bits} bits, {pool:7}", train(loaded, folder, folder).eval()))
-    data = load_split(tmp_path / "max2" / "splits.npz", "test").images[:128]
+    data = read_split(tmp_path / "max2" / "splits.npz", "test").images[:128]
     reference = data.mean(0).astype(np.float32)
     rows = completeness_table(networks, data, reference=reference)
     for row in rows:

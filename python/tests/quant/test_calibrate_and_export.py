@@ -15,7 +15,6 @@ from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
 from exeunt.quant import export as exporting
 from exeunt.quant.calibrate import calibrate
-from exeunt.quant.data.datasets import load_split
 from exeunt.quant.export import export
 from exeunt.quant.network.export import to_qonnx
 from exeunt.quant.network.logits import grid_and_cost, integer_logits, logits
@@ -25,6 +24,7 @@ from exeunt.quant.network.qonnx_graph import cumulative_macs as macs_of_graph
 from exeunt.quant.network.qonnx_graph import logit_scales as scales_of_graph
 from exeunt.quant.train import load_checkpoint
 from exeunt.report import store
+from exeunt.splits import read_split
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_exits_json_repeats_from_the_network(exported, tiny):
     network = load_checkpoint(tiny, exported)
     assert isinstance(network, MultiExitNetwork)
     macs = cumulative_macs(network.costs)
-    validation = load_split(exported / "splits.npz", "validation")
+    validation = read_split(exported / "splits.npz", "validation")
     found = integer_logits(network, validation.images, network.logit_scales())
     expected = calibration.calibrate_exits(
         found, validation.labels, macs=macs, drop=tiny.calibrate.drop
@@ -58,7 +58,7 @@ def test_exits_json_repeats_from_the_network(exported, tiny):
 def test_report_counts_the_test_images(exported, tiny):
     found = store.read(exported)
     data = json.loads((exported / "exits.json").read_text())
-    test = load_split(exported / "splits.npz", "test")
+    test = read_split(exported / "splits.npz", "test")
     network = load_checkpoint(tiny, exported)
     integers = integer_logits(network, test.images, data["logit_scales"])
     right = 0
@@ -87,7 +87,7 @@ def test_one_file_with_one_output_per_exit(exported):
 
 
 def test_file_computes_what_brevitas_computes(exported, tiny):
-    test = load_split(exported / "splits.npz", "test")
+    test = read_split(exported / "splits.npz", "test")
     network = load_checkpoint(tiny, exported)
     graph = load_graph(exported / "model.onnx")
     scales = scales_of_graph(graph)
@@ -103,7 +103,7 @@ def test_file_computes_the_same_in_qonnx(exported):
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
 
-    images = load_split(exported / "splits.npz", "test").images[:4]
+    images = read_split(exported / "splits.npz", "test").images[:4]
     wrapper = ModelWrapper(str(exported / "model.onnx"))
     ours = logits(GraphNetwork(load_graph(exported / "model.onnx")), images)
     for k in range(len(images)):
@@ -129,7 +129,7 @@ def test_costs_of_graph_and_layers_agree(exported, tiny):
 def test_file_that_differs_is_found(exported, tiny):
     network = load_checkpoint(tiny, exported)
     graph = load_graph(exported / "model.onnx")
-    images = load_split(exported / "splits.npz", "validation").images
+    images = read_split(exported / "splits.npz", "validation").images
     with torch.no_grad():
         network.heads[1][-1].weight.neg_()
     with pytest.raises(CheckFailed, match=r"^exported exit 1 must give the network's logits, got"):
@@ -139,7 +139,7 @@ def test_file_that_differs_is_found(exported, tiny):
 def test_logits_off_the_grid(trained, tiny):
     network = load_checkpoint(tiny, trained)
     scales = network.logit_scales()
-    images = load_split(trained / "splits.npz", "validation").images
+    images = read_split(trained / "splits.npz", "validation").images
     with pytest.raises(
         CheckFailed, match=r"^logits of exit 1 must be integers times .* one 0\.\d+"
     ):

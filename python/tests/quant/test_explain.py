@@ -13,9 +13,9 @@ from PIL import Image
 from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant.calibrate import calibrate
-from exeunt.quant.data.datasets import load_split
 from exeunt.quant.explain import explain, read_image
 from exeunt.report import document, heatmaps, store
+from exeunt.splits import read_split
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_test_images(tiny, run, monkeypatch):
     files = sorted(p.name for p in (run / "explain").glob("*.png"))
     assert files == sorted(f for row in found["images"] for f in row["pictures"])
     assert len(files) == 10  # of each image one for each of two exits
-    labels = load_split(run / "splits.npz", "test").labels
+    labels = read_split(run / "splits.npz", "test").labels
     assert all(labels[row["index"]] == row["label"] for row in found["images"])
     with np.load(run / "explain" / "maps.npz") as maps:
         assert maps["maps"].shape == (5, 2, 8, 8)
@@ -90,7 +90,7 @@ NAMES = ("a", "b", "a-2", "B-exit1-2", "a-3")
 
 
 def test_own_images(tiny, run, tmp_path):
-    image = load_split(run / "splits.npz", "test").images[0, :, :, 0]
+    image = read_split(run / "splits.npz", "test").images[0, :, :, 0]
     names = []
     for name in ("a.png", "b.png", "a-2.png", "B-exit1.png"):
         names.append(str(tmp_path / name))

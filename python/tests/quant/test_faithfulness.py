@@ -21,8 +21,8 @@ from exeunt.quant.attribution.faithfulness import (
     spearman,
     top_overlap,
 )
-from exeunt.quant.data.datasets import load_split
 from exeunt.quant.train import load_checkpoint
+from exeunt.splits import read_split
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def net(tiny: tree.Config, trained: Path) -> torch.nn.Module:
 
 @pytest.fixture(scope="module")
 def data(trained: Path) -> np.ndarray:
-    return load_split(trained / "splits.npz", "test").images[:24]
+    return read_split(trained / "splits.npz", "test").images[:24]
 
 
 def test_correlation_and_overlap_of_known_maps():

@@ -12,10 +12,10 @@ import torch
 from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant import train as training
-from exeunt.quant.data.datasets import load_split
 from exeunt.quant.network.logits import logits
 from exeunt.quant.train import joint_loss, load_checkpoint, shifted, train
 from exeunt.report import store
+from exeunt.splits import read_split
 
 
 def with_train(whole: tree.Config, **values) -> tree.Config:
@@ -36,7 +36,7 @@ def test_leaves_checkpoint_splits_history_and_report(trained, tiny):
     found = store.read(trained)
     assert found["training"]["epochs"] == 2
     assert 0.1 < found["accuracy"]["float"] <= 1
-    images = load_split(trained / "splits.npz", "test").images
+    images = read_split(trained / "splits.npz", "test").images
     assert images.shape == (359, 8, 8, 1)
 
 
@@ -50,7 +50,7 @@ def test_few_images_are_trained_too(tiny, tmp_path, epochs):
 
 
 def test_it_learns(trained, tiny):
-    test = load_split(trained / "splits.npz", "test")
+    test = read_split(trained / "splits.npz", "test")
     found = training.accuracies(logits(load_checkpoint(tiny, trained), test.images), test.labels)
     assert max(found) > 0.3  # two epochs at three bits; chance is 0.1
 

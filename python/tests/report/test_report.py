@@ -71,7 +71,8 @@ def test_page_has_every_section_and_stands_alone(finished):
         "notes",
     ]:
         assert f'<h2 id="{name}">' in page, name
-    assert "97.5% of the test images are answered right" in page
+    assert "97.5% of 60 test images are answered right" in page
+    assert "last exit alone 97.80%, 60 test images" in page
     assert "every answer matches the reference" in page
     assert page.count("<svg") == 5
     assert "#010203" not in page

@@ -312,6 +312,48 @@ def test_the_step_fills_its_part_of_the_report(run_folder: Path, tmp_path: Path)
 
 
 @pytest.mark.sim
+def test_a_subset_is_of_all_classes_and_says_so(run_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    (folder / store.JSON).unlink(missing_ok=True)
+    with np.load(folder / "splits.npz") as old:
+        images = old["test_images"]
+    labels = np.sort(np.arange(300) % 4)  # sorted by class: the first 40 are all of class 0
+    np.savez(folder / "splits.npz", test_images=images, test_labels=labels)
+    config = tree.parse(CONFIG.format(processes=1) + "images = 42\n")
+    simulate(config, folder)
+    data, left = store.read(folder), json.loads((folder / run.OUTPUT).read_text())
+    chosen = left["answers"]["index"]
+    assert sorted(np.bincount(labels[chosen])) == [10, 10, 11, 11]
+    assert len(left["answers"]["class"]) == 42
+    right = np.array(left["answers"]["class"]) == labels[chosen]
+    assert data["simulation"]["images"] == data["accuracy"]["images"] == 42
+    assert data["accuracy"]["early_exit"] == pytest.approx(right.mean())
+    assert data["simulation"]["accuracy"] == data["accuracy"]
+    exits = np.array(left["answers"]["exit"])
+    assert [row["images"] for row in data["exits"]] == np.bincount(exits, minlength=3).tolist()
+    whole = {"early_exit": 0.5, "quantized_last_exit": 0.5, "images": 300}
+    rows = [{"index": i, "rate": 1 / 3, "accuracy": 0.5, "images": 100} for i in range(3)]
+    store.update(folder, {"accuracy": whole, "exits": rows})
+    simulate(config, folder)
+    data = store.read(folder)
+    assert data["accuracy"] == whole, "the calibration told it of more images"
+    assert data["simulation"]["accuracy"]["images"] == 42
+    for old_row, row in zip(rows, data["exits"], strict=True):
+        assert {k: row[k] for k in old_row} == old_row
+        assert row["latency_images"] == (exits == row["index"]).sum()
+
+
+def test_more_images_than_there_are(run_folder: Path, tmp_path: Path) -> None:
+    config = tree.parse(CONFIG.format(processes=1) + "images = 301\n")
+    sentence = (
+        r"^simulate\.images must be 0 \(all\) to 300, the test images there are, got 301: lower it$"
+    )
+    with pytest.raises(InputError, match=sentence):
+        simulate(config, run_folder)
+
+
+@pytest.mark.sim
 def test_the_step_writes_waves(run_folder: Path, tmp_path: Path) -> None:
     simulate(_config(tmp_path), run_folder, waves="vcd", frame=7)
     text = (run_folder / "waves" / "frame7.vcd").read_text()
@@ -349,7 +391,7 @@ def test_no_test_images(design: Design, tmp_path: Path) -> None:
     path = design.manifest.folder / "splits.npz"
     _step_refused(
         design.manifest.folder, tmp_path,
-        f"{path} must hold the test images and is missing; run `exeunt train` first.",
+        f"{path} must hold the images, got no such file: do `exeunt train` first",
     )  # fmt: skip
 
 
@@ -359,8 +401,8 @@ def test_half_written_test_images(run_folder: Path, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
     _step_refused(
         tmp_path / "run", tmp_path,
-        f"{path} must be an .npz with test_images and test_labels and is not; "
-        "run `exeunt train` again.",
+        f"{path} must be an .npz with test_images and test_labels, got something else: "
+        "do `exeunt train` again",
     )  # fmt: skip
 
 
@@ -370,9 +412,8 @@ def test_images_of_another_shape(run_folder: Path, tmp_path: Path) -> None:
     np.savez(path, test_images=np.zeros((5, 8, 8, 1), np.uint8), test_labels=np.zeros(5))
     _step_refused(
         tmp_path / "run", tmp_path,
-        f"The test images in {path} must be uint8 of shape (16, 16, 4), one for each of 5 labels, "
-        "as the accelerator takes them, and are uint8 of shape (5, 8, 8, 1); run `exeunt compile` "
-        "again.",
+        f"the test images in {path} must be of shape (16, 16, 4), as the accelerator takes them, "
+        "got 5 of (8, 8, 1): do `exeunt compile` again",
     )  # fmt: skip
 
 
