@@ -55,8 +55,8 @@ def explanation(run_dir: Path) -> Part | None:
                 "svg": relevance(found["layers"]),
                 "caption": "What the outputs of every layer contribute to the answer of each "
                 f"exit, mean over {found.get('layers_images', '?')} test images, in units of the "
-                "logit: for it to the right, against it to the left. Where a method is complete the "
-                "two differ by the same number in every layer.",
+                "logit: for it to the right, against it to the left. Where a method is complete "
+                "the two differ by the same number in every layer.",
             }
         )
     measured = f"{found.get('measured')} test images"
