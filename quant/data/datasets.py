@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -161,11 +162,14 @@ def _alike(whole: Labels, part: Labels) -> bool:
 
 def _shuffled(splits: Splits, seed: int) -> Splits:
     """The splits with validation and test images in an order that depends on the seed alone."""
-    parts = []
-    for number, part in enumerate((splits.validation, splits.test)):
+
+    def mixed(part: Labelled, number: int) -> Labelled:
         order = np.random.default_rng([seed, number]).permutation(len(part.labels))
-        parts.append(Labelled(part.images[order], part.labels[order]))
-    return Splits(splits.train, *parts, splits.classes)
+        return Labelled(part.images[order], part.labels[order])
+
+    return dataclasses.replace(
+        splits, validation=mixed(splits.validation, 0), test=mixed(splits.test, 1)
+    )
 
 
 def _tree(data: Data, path: Path, shape: tuple[int, int, int]) -> Splits:
