@@ -7,6 +7,7 @@ has cross-entropy alone and is not drawn towards the others.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -21,13 +22,14 @@ from torch import Tensor, nn
 
 from exeunt.config.tree import Config, hash_of
 from exeunt.errors import InputError
+from exeunt.files import code_files
 from exeunt.progress import Progress, silent
 from exeunt.quant.data.datasets import Splits, load, save_splits
 from exeunt.quant.network.logits import as_tensor, logits
 from exeunt.quant.network.model import quantizers_disabled
 from exeunt.quant.network.source import build
 from exeunt.report import store
-from exeunt.splits import SPLITS, stratified
+from exeunt.splits import SPLITS, read_fingerprint, stratified
 
 CHECKPOINT = "checkpoint.pt"
 RESUME = "resume.pt"  # an unfinished training, removed at its end
@@ -50,16 +52,21 @@ def train(
     run_dir.mkdir(parents=True, exist_ok=True)
     device = device_of(config.train.device)
     splits = load(config.data, data_dir, shape=config.model.input, classes=config.model.classes)
-    save_splits(run_dir / SPLITS, splits)
     with one_thread(config.train.seed):
         network = build(config.model)
+        save_splits(run_dir / SPLITS, splits)
         history: list[dict[str, Any]] = []
         if config.model.kind != "qonnx":
             history = _Training(config, network, splits, device).run(run_dir / RESUME, progress)
     network.eval()
     found = {"history": history, "schema": SCHEMA, "seed": config.train.seed}
     store.write_text(run_dir / HISTORY, json.dumps(found, indent=1, sort_keys=True) + "\n")
-    state = {"schema": SCHEMA, "hash": fingerprint(config), "model": network.state_dict()}
+    state = {
+        "schema": SCHEMA,
+        "hash": fingerprint(config),
+        "data": splits.fingerprint,
+        "model": network.state_dict(),
+    }
     _save(run_dir / CHECKPOINT, state)
     (run_dir / RESUME).unlink(missing_ok=True)
     figures: dict[str, Any] = {
@@ -87,14 +94,37 @@ def fingerprint(config: Config) -> str:
     return hash_of(config, "data", "model", "train")
 
 
+def stamp(config: Config, data: str) -> str:
+    """What an unfinished training goes on for: config, fingerprint of the splits, user's code."""
+    total = hashlib.sha256(f"{fingerprint(config)} {data}".encode())
+    for path in code_files(config.model.file) if config.model.kind == "python" else ():  # type: ignore[arg-type]
+        total.update(path.read_bytes() if path.is_file() else b"")
+    return total.hexdigest()
+
+
+def is_trained(config: Config, run_dir: Path, data: str) -> bool:
+    """Whether there is a checkpoint of this config and of splits with this fingerprint."""
+    try:
+        state = _load(run_dir / CHECKPOINT)
+    except InputError:
+        return False
+    return bool(state["hash"] == fingerprint(config) and state.get("data") == data)
+
+
 def load_checkpoint(config: Config, run_dir: Path) -> nn.Module:
     """The trained network of `config`, in evaluation mode on the CPU.
 
     Raises:
-        InputError: there is no checkpoint, it is damaged, or it is from another config.
+        InputError: there is no checkpoint, it is damaged, or it is from another config or other
+            images than those in splits.npz.
     """
     path = run_dir / CHECKPOINT
     state = _load(path)
+    if (run_dir / SPLITS).is_file() and state.get("data") != read_fingerprint(run_dir / SPLITS):
+        raise InputError(
+            f"checkpoint {path} must be from the images in {SPLITS}, got one from others: train "
+            "again"
+        )
     if state["hash"] != fingerprint(config):
         raise InputError(
             f"checkpoint {path} must be from this config ({fingerprint(config)[:12]}), got one "
@@ -200,7 +230,7 @@ class _Training:
     def _keep(self, path: Path) -> None:
         state = {
             "schema": SCHEMA,
-            "hash": fingerprint(self.config),
+            "hash": stamp(self.config, self.splits.fingerprint),
             "model": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -217,7 +247,7 @@ class _Training:
             state = _load(path)
         except InputError:  # it was made to be thrown away: start again
             return
-        if state["hash"] != fingerprint(self.config):
+        if state["hash"] != stamp(self.config, self.splits.fingerprint):
             return
         self.network.load_state_dict(state["model"])
         self._begin()  # Brevitas replaces its scale parameters when it loads them

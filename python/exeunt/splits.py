@@ -59,6 +59,16 @@ def read_classes(path: Path) -> tuple[str, ...]:
     return tuple(str(name) for name in names)
 
 
+def read_fingerprint(path: Path) -> str:
+    """The fingerprint of all images that a splits.npz was made of, also those for training.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    (found,) = _arrays(path, "fingerprint")
+    return str(found)
+
+
 def _arrays(path: Path, *names: str) -> list[npt.NDArray]:
     if not path.is_file():
         raise InputError(f"{path} must hold the images, got no such file: do `exeunt train` first")

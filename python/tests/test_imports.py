@@ -34,6 +34,7 @@ ROOMS: Mapping[str, str] = {
     "tool": BASE,
     "yowasp": BASE,
     "splits": BASE,
+    "files": BASE,
     "registers": BASE,
     "graph": BASE,
     "kernels": f"{BASE} graph",
@@ -49,14 +50,12 @@ ROOMS: Mapping[str, str] = {
     "calibration": f"{GRAPH} reference",
     "simulate": f"{STEP} cost runtime reference",
     "synth": f"{STEP} cost tool yowasp",
-    "report": f"{BASE} registers report.store",
-    "synth": STEP,
     "report": f"{BASE} registers splits report.store",
     # the training side: it never sees the compiler
     "quant": "",
-    "quant.data": f"{BASE} config splits quant",
+    "quant.data": f"{BASE} config splits files quant",
     "quant.network": f"{BASE} config quant quant.data",
-    "quant.train": f"{STEP} quant.data quant.network",
+    "quant.train": f"{STEP} files quant.data quant.network",
     "quant.attribution": f"{BASE} config calibration quant.data quant.network quant.train",
     "quant.compress": f"{STEP} cost calibration quant.data quant.network quant.train "
     "quant.attribution",
@@ -73,8 +72,8 @@ ROOMS: Mapping[str, str] = {
     "boards": f"{STEP} synth tool yowasp",
     "bench": f"{STEP} runtime reference simulate boards",
     "deploy": f"{STEP} runtime reference boards bench",
-    "command": f"{STEP} cost runtime reference simulate samples calibration synth report boards "
-    "bench deploy quant.data quant.network quant.train quant.attribution quant.compress "
+    "command": f"{STEP} files cost runtime reference simulate samples calibration synth report "
+    "boards bench deploy quant.data quant.network quant.train quant.attribution quant.compress "
     "quant.calibrate quant.export quant.explain hls hls.front hls.back hls.compile",
 }
 
@@ -85,7 +84,7 @@ PACKAGES: Mapping[str, str] = {
     "report": "jinja2 matplotlib PIL",
     "bench": "onnx onnxruntime pynq",
     "boards": "jinja2 pydantic",
-    "command": "click rich",
+    "command": "click rich onnx",
     "quant.data": "PIL pooch sklearn",
     "quant.network": "torch brevitas onnx qonnx",
     "quant.train": "torch",

@@ -26,7 +26,7 @@ from exeunt.quant.compress.criteria import Scores
 from exeunt.quant.compress.filters import apply
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
-from exeunt.quant.data.datasets import Labelled, load
+from exeunt.quant.data.datasets import load
 from exeunt.quant.train import load_checkpoint, one_thread
 from exeunt.report import store
 
@@ -65,7 +65,7 @@ def choose(
     base = next((p for p in section.passes if isinstance(p, Filters)), Filters(kind="filters"))
     base = base.model_copy(update={"epochs": 0, "rounds": 1})
     splits = load(config.data, data_dir, shape=config.model.input, classes=config.model.classes)
-    splits = dataclasses.replace(splits, validation=_some(splits.validation))
+    splits = dataclasses.replace(splits, validation=splits.validation.some(_IMAGES))
     trials = []
     for seed in section.compare.seeds:
         own, folder = trained(config, run_dir, data_dir, seed)
@@ -98,12 +98,6 @@ def choose(
     data = {"chosen": chosen, "tried": tried, "budget": base.budget, "images": section.images}
     store.write_text(run_dir / FOLDER / CHOICE, json.dumps(data, indent=1, sort_keys=True) + "\n")
     return chosen
-
-
-def _some(whole: Labelled) -> Labelled:
-    """At most _IMAGES of them."""
-    chosen = np.random.default_rng(0).permutation(len(whole.labels))[:_IMAGES]
-    return Labelled(whole.images[chosen], whole.labels[chosen])
 
 
 def _try(spec: Filters, trials: Sequence[tuple[Subject, Work]]) -> dict[str, Any]:

@@ -24,8 +24,9 @@ from exeunt.quant.compress.passes import do_pass, figures
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
 from exeunt.quant.data.datasets import Splits, load
-from exeunt.quant.train import CHECKPOINT, fingerprint, load_checkpoint, one_thread, train
+from exeunt.quant.train import fingerprint, is_trained, load_checkpoint, one_thread, train
 from exeunt.report import store
+from exeunt.splits import SPLITS, read_fingerprint
 
 FOLDER = "compare"
 SCHEMA = 1
@@ -67,6 +68,7 @@ def compare(
     section = config.compress or Compress(passes=(Filters(kind="filters"),))
     cells = cells_of(section)
     total = len(cells)
+    images = read_fingerprint(run_dir / SPLITS)
     rows: list[dict[str, Any]] = []
     splits: Splits | None = None
     originals: dict[int, dict[str, Any]] = {}
@@ -74,7 +76,7 @@ def compare(
     for number, cell in enumerate(cells):
         progress(number, total, cell.name)
         path = run_dir / FOLDER / "cells" / f"{cell.name}.json"
-        stamp = _stamp(config, section, cell)
+        stamp = _stamp(config, section, cell, images)
         row = _read(path, stamp)
         if row is None:
             shape, classes = config.model.input, config.model.classes
@@ -192,7 +194,7 @@ def seed_folder(config: Config, run_dir: Path, seed: int) -> tuple[Config, Path]
 def trained(config: Config, run_dir: Path, data_dir: Path, seed: int) -> tuple[Config, Path]:
     """As `seed_folder`, and the network is trained there when it is absent."""
     own, folder = seed_folder(config, run_dir, seed)
-    if not (folder / CHECKPOINT).is_file():
+    if own is not config and not is_trained(own, folder, read_fingerprint(run_dir / SPLITS)):
         train(own, folder, data_dir)
     return own, folder
 
@@ -266,10 +268,10 @@ def _paired(gaps: Sequence[float], *, fewer: bool = False) -> dict[str, Any]:
     return {"seeds": len(gaps), "mean": mean, "interval": [low, high], "verdict": verdict}
 
 
-def _stamp(config: Config, section: Compress, cell: Cell) -> str:
-    """What the result of a cell depends on."""
+def _stamp(config: Config, section: Compress, cell: Cell, images: str) -> str:
+    """What the result of a cell depends on; `images` is the fingerprint of the splits."""
     own = config.model_copy(update={"train": config.train.model_copy(update={"seed": cell.seed})})
-    parts = (fingerprint(own), config.calibrate.drop, config.compile.target_cycles)
+    parts = (fingerprint(own), images, config.calibrate.drop, config.compile.target_cycles)
     parts += (section.images, section.learning_rate, cell.spec)  # type: ignore[assignment]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

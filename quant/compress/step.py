@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -70,7 +71,12 @@ def compress(
     save(run_dir / COMPRESSED, subject, stamp=fingerprint(config))
     data = {"schema": SCHEMA, "original": whole, "passes": entries, "compressed": after}
     store.write_text(run_dir / COMPRESSION, json.dumps(data, indent=1, sort_keys=True) + "\n")
-    chosen = {"passes": [e["kind"] for e in entries], "original": whole, "compressed": after}
+    chosen: dict[str, Any] = {
+        "passes": [e["kind"] for e in entries],
+        "original": whole,
+        "compressed": after,
+    }
+    chosen["scored_images"] = len(work.scored.labels)  # of the training set, by the criteria
     store.update(run_dir, {"compression": {"chosen": chosen}})
     shutil.rmtree(folder, ignore_errors=True)
     early = after["accuracy"]["early_exit"]

@@ -92,7 +92,7 @@ class Work:
         The share is that of validation images under provisional thresholds. It alone would leave
         later exits without a say where nearly all images leave at the first.
         """
-        key = _digest(self.config, self.section, subject, 0)
+        key = _digest(self, subject, 0)
         if key not in self.known:
             rates = np.asarray(self.accuracy(subject, "validation")["rates"])
             self.known[key] = [float(r) for r in (rates + 1 / len(rates)) / 2]
@@ -148,7 +148,7 @@ class _Tuning:
 
     def __init__(self, work: Work, subject: Subject, epochs: int, stage: str) -> None:
         self.work, self.epochs, self.stage = work, epochs, stage
-        self.stamp = _digest(work.config, work.section, subject, epochs)
+        self.stamp = _digest(work, subject, epochs)
         self.subject = subject.copy()
         self.epoch = 0
         self.random = torch.Generator().manual_seed(work.seed)
@@ -252,11 +252,11 @@ class _Tuning:
         torch.set_rng_state(state["torch"])
 
 
-def _digest(config: Config, section: Compress, subject: Subject, epochs: int) -> str:
-    """What a fine-tuning starts from: settings, weights, masks."""
-    total = hashlib.sha256(
-        repr((config.train, config.data, section.learning_rate, epochs, subject.model)).encode()
-    )
+def _digest(work: Work, subject: Subject, epochs: int) -> str:
+    """What a fine-tuning starts from: settings, images, weights, masks."""
+    config, rate = work.config, work.section.learning_rate
+    settings = (config.train, config.data, work.splits.fingerprint, rate, epochs, subject.model)
+    total = hashlib.sha256(repr(settings).encode())
     tables: Sequence[Mapping[str, torch.Tensor]] = (subject.network.state_dict(), subject.masks)
     for table in tables:
         for name, value in sorted(table.items()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -60,9 +61,14 @@ def load(data: Data, data_dir: Path, *, shape: tuple[int, int, int], classes: in
             type or channel count; a label is out of range; a split leaves nothing.
     """
     name = data.dataset
-    if name == "digits" and data.format in (None, "digits"):
-        return _shuffled(_checked(_digits(data), name, shape, classes), data.seed)
     path = Path(data_dir) / name
+    if name == "digits" and data.format in (None, "digits"):
+        if data.format is None and os.path.lexists(path):
+            raise InputError(
+                f"dataset 'digits' must be one thing, got scikit-learn's and {path}: say "
+                'data.format = "digits" for scikit-learn\'s, or "folder" or what it is for yours'
+            )
+        return _shuffled(_checked(_digits(data), name, shape, classes), data.seed)
     if not path.exists():
         step = (
             f"run `exeunt fetch {name}` or point --data at the folder that holds {name}/"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +16,8 @@ from exeunt.config.tree import MAX_EXITS, Model
 from exeunt.errors import InputError
 from exeunt.quant.network.model import MultiExitNetwork
 from exeunt.quant.network.qonnx_graph import GraphNetwork, load_graph
+
+_BESIDE: set[str] = set()  # modules that came from a network's own folder
 
 
 def build(model: Model) -> nn.Module:
@@ -43,12 +47,30 @@ def _from_class(path: Path, name: str) -> nn.Module:
             f"model.source must name a torch.nn.Module in {path}, got {name!r}: check the class"
         )
     try:
-        return kind()
+        with _beside(path.parent):
+            return kind()
     except Exception as error:  # the user's code may raise anything
         raise InputError(
             f"{name} of {path} must be made without arguments, got {type(error).__name__} "
             f"({error}): give it defaults"
         ) from error
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[None]:
+    """Let what runs inside import the modules in `folder`, as `python file.py` does there."""
+    folder = folder.resolve()
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            place = folder.joinpath(*name.split("."))
+            file = getattr(sys.modules[name], "__file__", None)
+            if file in (str(place.with_suffix(".py")), str(place / "__init__.py")):
+                _BESIDE.add(name)
 
 
 def _imported(path: Path) -> ModuleType:
@@ -60,8 +82,12 @@ def _imported(path: Path) -> ModuleType:
         raise InputError(f"model.source must name a Python file (.py), got {path}: rename it")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that classes in it can be found by their module
+    for other in _BESIDE:  # of another network: this one's of that name may be another file
+        sys.modules.pop(other, None)
+    _BESIDE.clear()
     try:
-        spec.loader.exec_module(module)
+        with _beside(path.parent):
+            spec.loader.exec_module(module)
     except Exception as error:  # the user's code may raise anything
         raise InputError(
             f"{path} must be imported without an error, got {type(error).__name__} ({error}): "

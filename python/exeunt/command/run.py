@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from exeunt.command import fingerprints
+from exeunt.command.fingerprints import Digests
 from exeunt.command.steps import NAMES, STEPS, Context, Step, step_of
 from exeunt.errors import CheckFailed, InputError
 from exeunt.progress import Progress, about, silent
@@ -26,54 +27,12 @@ if TYPE_CHECKING:
 STATE = ".state.json"
 LOCK = ".lock"
 CONFIG = "config.toml"
-_CHUNK = 1 << 20
+ASIDE = ".before"  # what a step that is running may have to put back
 
 
 def default_out(config: Config) -> Path:
     """The run folder when none is named: build/<name>."""
     return Path("build") / config.name
-
-
-def digest(path: Path) -> str | None:
-    """Hex SHA-256 of a file, or of the names and contents of all files in a folder; None: absent.
-
-    Hidden files do not count: they are half-written ones and caches.
-    """
-    if path.is_dir():
-        total = hashlib.sha256()
-        for file in sorted(p for p in path.rglob("*") if p.is_file()):
-            name = file.relative_to(path).as_posix()
-            if not any(part.startswith(".") for part in name.split("/")):
-                total.update(f"{name}\0{digest(file)}\n".encode())
-        return total.hexdigest()
-    if not path.is_file():
-        return None
-    total = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            total.update(chunk)
-    return total.hexdigest()
-
-
-def fingerprint(step: Step, config: Config, run_dir: Path) -> str:
-    """Hex SHA-256 of everything the outcome of `step` depends on.
-
-    That is its config sections, the files it reads, a user's own files named in the config, and
-    the release of Exeunt.
-    """
-    from exeunt import __version__
-    from exeunt.config import tree
-
-    data: dict[str, Any] = {
-        "version": __version__,
-        "config": tree.hash_of(config, *step.sections),
-        "inputs": {name: digest(run_dir / name) for name in step.inputs},
-    }
-    if "model" in step.sections and config.model.file is not None:
-        data["model"] = digest(config.model.file)
-    if "compile" in step.sections and config.compile.folding:
-        data["folding"] = digest(Path(config.compile.folding))
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
 class InUse(InputError):
@@ -184,18 +143,24 @@ def shared(run_dir: Path) -> Iterator[str]:
 
 
 class State:
-    """What has been done in a run folder: per step its fingerprint and the hash of its outputs."""
+    """What has been done in a run folder: per step what it depended on and what it left."""
 
-    def __init__(self, run_dir: Path) -> None:
-        """Read the state of `run_dir`, empty when there is none."""
-        self.run_dir = run_dir
+    def __init__(self, run_dir: Path, data_dir: Path | None = None) -> None:
+        """Read the state of `run_dir`, empty when there is none; `data_dir` is the data folder."""
+        self.run_dir, self.data_dir = run_dir, data_dir or Path("data")
+        self.digests = Digests(run_dir / fingerprints.CACHE)
         self.path = run_dir / STATE
         self.running: str | None = None
         self.steps: dict[str, dict[str, Any]] = {}
+        self.report = ""  # of what report.html was made
         if self.path.exists():
             try:
                 data = json.loads(self.path.read_text(encoding="utf-8"))
-                self.running, self.steps = data["running"], data["steps"]
+                steps: dict[str, dict[str, Any]] = data["steps"]
+                self.running = data["running"]
+                # of an older release: done again
+                self.steps = {k: v for k, v in steps.items() if isinstance(v["inputs"], dict)}
+                self.report = str(data.get("report", ""))
             except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
                 raise InputError(
                     f"state {self.path} must be what exeunt wrote, got something else: "
@@ -204,8 +169,28 @@ class State:
 
     def save(self) -> None:
         """Write the state whole or not at all."""
-        data = {"schema": 1, "running": self.running, "steps": self.steps}
+        data = {
+            "schema": 1,
+            "running": self.running,
+            "steps": self.steps,
+            "report": self.report,
+        }
         store.write_text(self.path, json.dumps(data, indent=2, sort_keys=True) + "\n")
+        self.digests.save()
+
+    def parts(self, step: Step, config: Config) -> dict[str, str]:
+        """What the outcome of `step` depends on now, see `fingerprints.parts`."""
+        return fingerprints.parts(step, config, self.run_dir, self.data_dir, self.digests)
+
+    def changed(self, step: Step, parts: Mapping[str, str]) -> str:
+        """What has changed since `step` was done, in a few words; "" when nothing, or never."""
+        entry = self.steps.get(step.name)
+        return "" if entry is None else fingerprints.difference(entry["inputs"], parts)
+
+    def outputs(self, step: Step) -> dict[str, str | None]:
+        """Digests of what `step` leaves, None where there is nothing."""
+        names = (*step.outputs, *step.may)
+        return {name: self.digests.of(self.run_dir / name) for name in names}
 
     def begin(self, step: Step) -> None:
         """Note that the outputs of `step` are about to change."""
@@ -213,20 +198,20 @@ class State:
         self.running = step.name
         self.save()
 
-    def end(self, step: Step, inputs: str, seconds: float) -> None:
+    def end(self, step: Step, inputs: Mapping[str, str], seconds: float) -> None:
         """Note that `step` is done: with which inputs, and what it left."""
-        outputs = {name: digest(self.run_dir / name) for name in (*step.outputs, *step.may)}
+        outputs = self.outputs(step)
         absent = [name for name in step.outputs if outputs[name] is None]
         assert not absent, f"step {step.name} left no {absent[0]}"
         self.steps[step.name] = {
-            "inputs": inputs,
+            "inputs": dict(inputs),
             "outputs": outputs,
             "seconds": round(seconds, 2),
         }
         self.running = None
         self.save()
 
-    def done(self, step: Step, inputs: str) -> bool:
+    def done(self, step: Step, inputs: Mapping[str, str]) -> bool:
         """Whether `step` need not run again.
 
         Raises:
@@ -235,8 +220,8 @@ class State:
         entry = self.steps.get(step.name)
         if entry is None or entry["inputs"] != inputs:
             return False
-        for name in (*step.outputs, *step.may):
-            found, wrote = digest(self.run_dir / name), entry["outputs"].get(name)
+        for name, found in self.outputs(step).items():
+            wrote = entry["outputs"].get(name)
             if found is None and wrote is not None:
                 return False
             if found != wrote:
@@ -250,14 +235,16 @@ class State:
 def _prepare(context: Context) -> State:
     from exeunt.config import tree
 
-    state = State(context.run_dir)
+    state = State(context.run_dir, context.data_dir)
     if not state.path.exists():
         state.save()
-    store.write_text(context.run_dir / CONFIG, tree.to_toml(context.config))
-    store.update(
-        context.run_dir,
-        {"config_hash": tree.hash_of(context.config), "name": context.config.name},
-    )
+    text = tree.to_toml(context.config)
+    path = context.run_dir / CONFIG
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        store.write_text(path, text)
+    named = {"config_hash": tree.hash_of(context.config), "name": context.config.name}
+    if not named.items() <= store.read(context.run_dir).items():
+        store.update(context.run_dir, named)
     return state
 
 
@@ -278,14 +265,40 @@ def _forget(step: Step, context: Context, state: State) -> None:
             _remove(context.run_dir / name)
 
 
+def _put_aside(step: Step, run_dir: Path) -> list[str]:
+    """Move away what only some configs make, which must not stay from another; their names."""
+    found = [name for name in step.may if (run_dir / name).exists()]
+    _remove(run_dir / ASIDE)
+    if found:
+        (run_dir / ASIDE).mkdir()
+    for name in found:
+        (run_dir / name).rename(run_dir / ASIDE / name)
+    return found
+
+
 def _execute(step: Step, context: Context, state: State) -> None:
     started = time.monotonic()
-    inputs = fingerprint(step, context.config, context.run_dir)
+    inputs = state.parts(step, context.config)
+    before, told = state.steps.get(step.name), store.read(context.run_dir)
     state.begin(step)
     store.discard(context.run_dir, step.reports)
-    for name in step.may:  # what this config does not make must not stay from another
-        _remove(context.run_dir / name)
-    step(context)
+    aside = _put_aside(step, context.run_dir)
+    try:
+        step(context)
+    except InputError:
+        for name in aside:
+            if not (context.run_dir / name).exists():
+                (context.run_dir / ASIDE / name).rename(context.run_dir / name)
+        # what it has not touched is still what it made of its old inputs
+        if before is not None and state.outputs(step) == before["outputs"]:
+            state.steps[step.name], state.running = before, None
+            state.save()
+            store.write_text(
+                context.run_dir / store.JSON, json.dumps(told, indent=2, sort_keys=True) + "\n"
+            )
+        raise
+    finally:
+        _remove(context.run_dir / ASIDE)
     state.end(step, inputs, time.monotonic() - started)
     # what later steps left from other inputs is no longer true of this network
     later = NAMES[NAMES.index(step.name.partition(":")[0]) + 1 :]
@@ -293,7 +306,7 @@ def _execute(step: Step, context: Context, state: State) -> None:
         if name.partition(":")[0] not in later:
             continue
         other = step_of(name)
-        if entry["inputs"] != fingerprint(other, context.config, context.run_dir):
+        if entry["inputs"] != state.parts(other, context.config):
             store.discard(context.run_dir, other.reports)
             del state.steps[name]
     state.save()
@@ -315,12 +328,15 @@ def _check_ready(step: Step, context: Context, state: State) -> None:
                 f"`exeunt {step.name.partition(':')[0]}` must find {name} in {context.run_dir}, "
                 f"got no such file: do `exeunt {maker.name}` first"
             )
-        inputs = fingerprint(maker, context.config, context.run_dir)
-        entry = state.steps.get(maker.name)
-        if entry is not None and entry["inputs"] != inputs:
+        inputs = state.parts(maker, context.config)
+        if inputs.get("data set") == fingerprints.ABSENT and maker.name in state.steps:
+            inputs["data set"] = state.steps[maker.name]["inputs"]["data set"]  # nothing to compare
+        changed = state.changed(maker, inputs)
+        if changed:
+            data = ", name the --data folder that it was made with" * (changed == "data set")
             raise InputError(
-                f"{name} in {context.run_dir} must come from this config, got one made with "
-                f"another: do `exeunt {maker.name}` again or choose another --out"
+                f"{name} in {context.run_dir} must come from this {changed}, got one made with "
+                f"another: do `exeunt {maker.name}` again{data} or choose another --out"
             )
 
 
@@ -359,7 +375,7 @@ def run_step(name: str, context: Context, *, announce: Announce = _quiet) -> Non
         except CheckFailed:
             document.write(context.run_dir)  # what was found is shown all the same
             raise
-        document.write(context.run_dir)
+        _show(state, again=True)
         announce(step, "done")
 
 
@@ -384,11 +400,16 @@ def run_all(context: Context, *, announce: Announce = _quiet) -> tuple[str, ...]
             if not step.wanted(context.config):
                 _forget(step, context, state)
                 continue
-            if state.done(step, fingerprint(step, context.config, context.run_dir)):
+            inputs = state.parts(step, context.config)
+            if state.done(step, inputs):
                 announce(step, "skip")
                 continue
             owner.works("run", at=step.name)
-            progress = announce(step, "again" if state.running == step.name else "start")
+            changed = state.changed(step, inputs)
+            shown = dataclasses.replace(
+                step, title=step.title + (f", another {changed}" if changed else "")
+            )
+            progress = announce(shown, "again" if state.running == step.name else "start")
             try:
                 _execute(step, dataclasses.replace(context, progress=progress), state)
             except CheckFailed as error:
@@ -397,10 +418,22 @@ def run_all(context: Context, *, announce: Announce = _quiet) -> tuple[str, ...]
                 break
             did.append(step.name)
             announce(step, "done")
-        document.write(context.run_dir)
+        _show(state, again=bool(did) or failure is not None)
     if failure is not None:
         raise failure
     return tuple(did)
+
+
+def _show(state: State, *, again: bool) -> None:
+    """Write report.html, unless nothing has changed since it was written."""
+    from exeunt import __version__
+
+    shown = f"{__version__} {state.digests.of(state.run_dir / store.JSON)}"
+    if again or state.report != shown or not (state.run_dir / store.HTML).is_file():
+        document.write(state.run_dir)
+        state.report = shown
+        state.save()
+    state.digests.save()
 
 
 def seconds(run_dir: Path) -> Mapping[str, float]:

@@ -5,21 +5,21 @@ Importing this module imports pydantic (a tenth of a second), so the command lin
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
-from exeunt.config import compress as passes
 from exeunt.config.compress import Compress
 from exeunt.config.methods import Method
 from exeunt.config.section import Section as _Section
+from exeunt.config.sentences import LAYERS, did_you_mean, sentence
+from exeunt.config.toml import to_toml as to_toml
 from exeunt.errors import InputError
 
 MAX_EXITS = 8
@@ -61,14 +61,10 @@ class Linear(_Section):
     activation_bits: Bits | None = None
 
 
-_LAYERS = ("conv", "pool", "linear")
-_TAGS = {"blocks": _LAYERS, "head": _LAYERS, "passes": passes.KINDS}  # in locations, no keys
-
-
 def _layer_kind(value: Any) -> str | None:
     """Which of the three layers a table describes: the one whose key it has."""
     if isinstance(value, Mapping):
-        return next((k for k in _LAYERS if k in value), None)
+        return next((k for k in LAYERS if k in value), None)
     return type(value).__name__.lower() if isinstance(value, Conv | Pool | Linear) else None
 
 
@@ -323,7 +319,7 @@ def load(name_or_path: str | Path) -> Config:
         known = ", ".join(shipped())
         raise InputError(
             f"config {text!r} must be a shipped name ({known}) or a TOML file, got no such file: "
-            f"check the path{_did_you_mean(text, shipped())}"
+            f"check the path{did_you_mean(text, shipped())}"
         )
     try:
         content = path.read_text(encoding="utf-8")
@@ -352,7 +348,7 @@ def parse(text: str, *, where: str = "config", folder: Path | None = None) -> Co
     try:
         return Config.model_validate(_anchor(_tuples(raw), folder))
     except ValidationError as error:
-        raise InputError(_sentence(error, where)) from None
+        raise InputError(sentence(error, where, Config)) from None
 
 
 def _tuples(value: Any) -> Any:
@@ -375,138 +371,20 @@ def _anchor(raw: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     return raw
 
 
-def _did_you_mean(word: str, known: tuple[str, ...] | list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f", or did you mean {near[0]!r}?" if near else ""
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    """The keys that the table at `location` may have."""
-    table: type[BaseModel] = Config
-    tags: dict[str, type[BaseModel]] = {"conv": Conv, "pool": Pool, "linear": Linear}
-    for part in location:
-        if isinstance(part, str) and table is Compress and part in passes.TABLES:
-            table = passes.TABLES[part]
-        elif part == "compare" and table is Compress:
-            table = passes.Compare
-        elif part == "stages":
-            table = Stage
-        elif part in ("blocks", "head"):
-            continue
-        elif isinstance(part, str) and table is Stage and part in tags:
-            table = tags[part]
-        elif part in Config.model_fields and table is Config:
-            found = Config.model_fields[part].annotation
-            table = next((t for t in (found, *get_args(found)) if isinstance(t, type)), table)
-    return list(table.model_fields)
-
-
-def _dotted(location: tuple[Any, ...]) -> str:
-    """`model.stages[0].blocks[1].kernel` of pydantic's location, which also carries union tags."""
-    out = ""
-    for i, part in enumerate(location):
-        if isinstance(part, int):
-            out += f"[{part}]"
-        elif i > 1 and isinstance(location[i - 1], int) and part in _TAGS.get(location[i - 2], ()):
-            continue  # the tag of the union, not a key
-        elif part.isidentifier() or not out:
-            out += f".{part}" if out else part
-    return out
-
-
-def _shown(value: Any) -> str:
-    """A value as TOML would write it, shortened."""
-    try:
-        text = _toml(value)
-    except TypeError:
-        text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _sentence(error: ValidationError, where: str) -> str:
-    """The first of pydantic's complaints (an unknown key before others) as one sentence."""
-    found = error.errors(include_url=False)
-    problem = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
-    location, kind = tuple(problem["loc"]), problem["type"]
-    context, value = problem.get("ctx", {}), problem.get("input")
-    key = _dotted(location)
-    if kind == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.0)
-        hint = f"did you mean {near[0]!r}?" if near else "remove it"
-        return f"config {where}: key {key!r} must be a known one, got {location[-1]!r}: {hint}"
-    if kind == "missing":
-        return f"config {where}: key {key!r} must be given, got nothing: add it"
-    if kind == "value_error":
-        return f"config {where}: {key + '.' if key else ''}{context['error']}: change it"
-    if kind in ("union_tag_not_found", "union_tag_invalid"):
-        if "passes" in location:
-            allowed = f'"kind", one of {", ".join(passes.KINDS)}'
-            return f"config {where}: {key} must have a key {allowed}, got {_shown(value)}: add it"
-        allowed = '"conv" or "pool"' if "blocks" in location else '"pool" or "linear"'
-        return f"config {where}: {key} must have a key {allowed}, got {_shown(value)}: add it"
-    # the members of a union complain one by one: tell all that the value may be
-    same = [e["msg"] for e in found if _dotted(tuple(e["loc"])) == key]
-    rules = " or ".join(dict.fromkeys(_rule(m) for m in same))
-    return f"config {where}: {key} must be {rules}, got {_shown(value)}: change it"
-
-
-def _rule(message: str) -> str:
-    """The rule in a message of pydantic's: "Input should be ..." without its head."""
-    for head, tail in (("Input should be ", ""), ("String should match ", "text that matches ")):
-        if message.startswith(head):
-            message = tail + message[len(head) :]
-    if message.startswith(("Tuple should have", "String should have")):
-        message = "longer: " + message.partition("should have ")[2].partition(" after")[0]
-    for long, short in (
-        ("a valid integer", "an integer"),
-        ("a valid number", "a number"),
-        ("a valid boolean", "true or false"),
-        ("a valid string", "a string"),
-        ("a valid tuple", "a list"),
-        ("greater than or equal to", "at least"),
-        ("less than or equal to", "at most"),
-        ("greater than", "above"),
-        ("less than", "below"),
-    ):
-        message = message.replace(long, short)
-    return message.replace("'", '"')
-
-
 def hash_of(config: Config, *sections: str) -> str:
-    """Hex SHA-256 over the named sections (all of them, without the name, when none is named)."""
+    """Hex SHA-256 over the named sections (all of them, without the name, when none is named).
+
+    Of a user's own files only the names count, so that a folder can be moved; what is in them is
+    for whoever reads them.
+    """
     names = sections or tuple(k for k in Config.model_fields if k != "name")
-    data = {k: config.model_dump(mode="json")[k] for k in names}
+    whole = config.model_dump(mode="json")
+    if config.model.file is not None:
+        whole["model"]["source"] = config.model.source.replace(
+            str(config.model.file), config.model.file.name
+        )
+    if config.compile.folding is not None:
+        whole["compile"]["folding"] = Path(config.compile.folding).name
+    data = {k: whole[k] for k in names}
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def to_toml(config: Config) -> str:
-    """The resolved config as TOML: every value written out, `parse` gives the same config."""
-    data = config.model_dump(mode="json", exclude_none=True)
-    stages = data["model"].pop("stages", [])
-    lines = [f"name = {_toml(data.pop('name'))}"]
-    for section, values in data.items():
-        lines += ["", f"[{section}]"]
-        lines += [f"{key} = {_toml(value)}" for key, value in values.items()]
-        if section == "model":
-            for stage in stages:
-                lines += ["", "[[model.stages]]"]
-                for key in ("blocks", "head"):
-                    rows = "".join(f"  {_toml(layer)},\n" for layer in stage[key])
-                    lines.append(f"{key} = [\n{rows}]" if rows else f"{key} = []")
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(v) for v in value) + "]"
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items()) + " }"
-    raise TypeError(f"{type(value).__name__} has no TOML form")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ class World:
     """Stands in for the steps: each writes its outputs from its inputs, and is counted."""
 
     def __init__(self, monkeypatch, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.data = folder, folder.parent / "data"
         self.did: list[str] = []
         self.fails: dict[str, BaseException] = {}
         self.texts: dict[str, str] = {}
@@ -45,7 +46,7 @@ class World:
 
     def context(self, text: str | None = None) -> run.Context:
         loaded = tree.parse(text) if text else tree.load("digits")
-        return run.Context(loaded, self.folder, Path("data"))
+        return run.Context(loaded, self.folder, self.data)
 
     def run(self, text: str | None = None) -> list[str]:
         self.did = []
@@ -313,16 +314,6 @@ def test_damaged_state(world):
         world.run()
 
 
-def test_digest_of_a_folder(tmp_path):
-    (tmp_path / "a").write_text("1")
-    before = run.digest(tmp_path)
-    (tmp_path / ".part").write_text("half")
-    assert run.digest(tmp_path) == before
-    (tmp_path / "b").write_text("")
-    assert run.digest(tmp_path) != before
-    assert run.digest(tmp_path / "none") is None
-
-
 def test_users_network_file_counts(tmp_path, world):
     text = DIGITS[: DIGITS.index("\n[[model.stages]]")] + DIGITS[DIGITS.index("\n[train]") :]
     path = tmp_path / "net.py"
@@ -332,6 +323,180 @@ def test_users_network_file_counts(tmp_path, world):
     assert world.run(text) == []
     path.write_text("2")
     assert world.run(text) == ["train"] or world.did[0] == "train"
+
+
+OWN = """
+name = "own"
+[data]
+dataset = "pets"
+[model]
+input = [4, 5, 1]
+classes = 2
+[[model.stages]]
+blocks = [{ conv = 4 }]
+"""
+
+
+@pytest.fixture
+def pets(world):
+    for name in ("cat/1.png", "cat/2.png", "dog/1.png", "dog/2.png"):
+        path = world.data / "pets" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    assert world.run(OWN) == ALL
+    assert world.run(OWN) == []
+    return world.data / "pets"
+
+
+def add(pets):
+    (pets / "dog" / "3.png").write_text("another")
+
+
+def move(pets):
+    (pets / "cat" / "1.png").rename(pets / "dog" / "7.png")
+
+
+def swap(pets):  # same names and sizes
+    a, b = pets / "cat" / "1.png", pets / "dog" / "1.png"
+    texts, times = (a.read_bytes(), b.read_bytes()), (a.stat(), b.stat())
+    for path, text, found in zip((a, b), texts[::-1], times, strict=True):
+        path.write_bytes(text)
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def rename(pets):
+    (pets / "cat").rename(pets / "kitten")
+
+
+def replace(pets):
+    (pets / "dog" / "2.png").write_text("dog/X.png")
+
+
+@pytest.mark.parametrize("change", [add, move, swap, rename, replace])
+def test_changed_data_are_trained_on_again(world, pets, change):
+    change(pets)
+    assert world.run(OWN)[0] == "train"
+    assert world.run(OWN) == []
+
+
+def test_data_folder_counts_by_its_contents(world, pets, tmp_path):
+    shutil.copytree(pets, tmp_path / "copy" / "pets")
+    (tmp_path / "copy" / "pets" / "cat" / ".thumb").write_text("hidden")
+    os.utime(tmp_path / "copy" / "pets" / "cat" / "1.png", (1, 1))
+    world.data = tmp_path / "copy"
+    assert world.run(OWN) == []
+    add(world.data / "pets")
+    told = []
+    run.run_all(
+        world.context(OWN),
+        announce=lambda step, what: told.append((step.name, what, step.title)) or _bar,
+    )
+    title = "Train the network and all its exits, another data set"
+    assert told[0] == ("train", "start", title)
+
+
+def test_step_on_data_that_are_no_longer_those_of_the_training(world, pets, tmp_path):
+    add(pets)
+    sentence = (
+        r"checkpoint\.pt in .* must come from this data set, got one made with another: do `exeunt "
+        r"train` again, name the --data folder that it was made with or choose another --out$"
+    )
+    with pytest.raises(InputError, match=sentence):
+        run.run_step("calibrate", world.context(OWN))
+    world.data = tmp_path / "elsewhere"  # where there is nothing to compare with
+    world.did = []
+    run.run_step("calibrate", world.context(OWN))
+    assert world.did == ["calibrate"]
+
+
+def test_data_that_are_gone_take_nothing_with_them(world, pets, tmp_path):
+    before = store.read(world.folder)
+    world.data = tmp_path / "elsewhere"
+    refusal = InputError("dataset 'pets' must be at ...")
+    call = world.call
+
+    def absent(step, context):
+        if step.name == "train":
+            raise refusal
+        call(step, context)
+
+    world.call = absent
+    with pytest.raises(InputError, match="must be at"):
+        world.run(OWN)
+    assert store.read(world.folder) == before
+    world.call, world.data = call, pets.parent
+    assert world.run(OWN) == []
+
+
+def test_folder_called_digits_is_not_overlooked(world):
+    assert world.run() == ALL
+    (world.data / "digits" / "1").mkdir(parents=True)
+    assert world.run()[0] == "train"
+    explicit = DIGITS.replace('dataset = "digits"', 'dataset = "digits"\nformat = "digits"')
+    world.run(explicit)
+    (world.data / "digits" / "1" / "a.png").write_text("x")
+    assert world.run(explicit) == []
+
+
+def test_what_a_failing_step_may_leave_is_put_back(world):
+    section = "[compress]\nimages = 9\npasses = [{ kind = 'filters' }]\n"
+    world.run(f"{DIGITS}\n{section}")
+    (world.folder / "compressed.pt").write_text("weights")
+    state = run.State(world.folder, world.data)
+    step = run.STEPS[run.NAMES.index("compress")]
+    state.end(step, state.steps["compress"]["inputs"], 1.0)
+    call = world.call
+
+    def fails(step, context):
+        if step.name == "compress":
+            assert not (world.folder / "compressed.pt").exists()
+            raise InputError("budget of a filters pass must ...")
+        call(step, context)
+
+    world.call = fails
+    with pytest.raises(InputError, match="budget"):
+        world.run(f"{DIGITS}\n{section.replace('9', '8')}")
+    assert (world.folder / "compressed.pt").read_text() == "weights"
+    assert not (world.folder / run.ASIDE).exists()
+    assert run.State(world.folder).steps["compress"]["outputs"]["compressed.pt"]
+
+
+def test_a_moved_folder_needs_nothing_again(world, tmp_path):
+    text = DIGITS[: DIGITS.index("\n[[model.stages]]")] + DIGITS[DIGITS.index("\n[train]") :]
+    text = text.replace('source = "config"', 'source = "python:net.py:Net"')
+    text = text.replace("[compile]", "[compile]\nfolding = 'fold.json'")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "net.py").write_text("1")
+    (home / "fold.json").write_text("{}")
+    (home / "own.toml").write_text(text)
+
+    def go(folder):
+        world.did = []
+        context = run.Context(tree.load(folder / "own.toml"), folder / "run", world.data)
+        run.run_all(context)
+        return world.did
+
+    assert go(home) == ALL
+    assert go(home) == []
+    home.rename(tmp_path / "away")
+    assert go(tmp_path / "away") == []
+    (tmp_path / "away" / "net.py").write_text("2")
+    assert go(tmp_path / "away")[0] == "train"
+
+
+def test_report_is_written_again_only_when_something_changed(world):
+    world.run()
+    page = world.folder / "report.html"
+    before = page.stat().st_mtime_ns
+    assert world.run() == []
+    assert page.stat().st_mtime_ns == before
+    store.update(world.folder, {"note": 1})
+    world.run()
+    assert page.stat().st_mtime_ns > before
+    page.unlink()
+    world.run()
+    assert page.exists()
 
 
 def test_every_step_has_the_function_it_names():

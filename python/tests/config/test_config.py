@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from exeunt.config import tree
+from exeunt.config.compress import KINDS
 from exeunt.errors import InputError
 
 BASE = """
@@ -266,7 +267,7 @@ def test_frozen():
         (
             'passes = [{ kind = "filter" }]',
             'compress.passes[0] must have a key "kind", one of '
-            + ", ".join(tree.passes.KINDS)
+            + ", ".join(KINDS)
             + ', got { kind = "filter" }: add it',
         ),
         (

@@ -6,7 +6,9 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from exeunt.config import compress as passes
 from exeunt.config import tree
@@ -34,8 +36,6 @@ def folder(tiny: tree.Config, trained: Path, tmp_path: Path) -> Path:
     run = tmp_path / "run"
     shutil.copytree(trained, run)
     other = tiny.model_copy(update={"train": tiny.train.model_copy(update={"seed": 3})})
-    import torch
-
     from exeunt.quant.train import fingerprint
 
     state = torch.load(run / "checkpoint.pt", weights_only=True)
@@ -95,6 +95,20 @@ def test_other_settings_are_another_cell(tiny, folder):
     assert first["stamp"] != second["stamp"]
     assert second["settings"]["floor"] == 0.5
     assert json.loads(cell.with_name("filters-random-0.6-seed0.json").read_text())
+
+
+def test_other_images_are_another_cell(tiny, folder):
+    compare.compare(planned(tiny, seeds=(0,)), folder, folder)
+    cells = {p: json.loads(p.read_text())["stamp"] for p in (folder / "compare").rglob("*0.json")}
+    assert len(cells) == 2
+    with np.load(folder / "splits.npz") as old:  # as a training on other images leaves them
+        arrays = dict(old)
+    np.savez(folder / "splits.npz", **{**arrays, "fingerprint": np.array("1" * 64)})
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    torch.save({**state, "data": "1" * 64}, folder / "checkpoint.pt")
+    compare.compare(planned(tiny, seeds=(0,)), folder, folder)
+    for path, stamp in cells.items():
+        assert json.loads(path.read_text())["stamp"] != stamp
 
 
 def test_budgets_stand_in_place_of_the_own():

@@ -185,6 +185,21 @@ def test_missing_dataset(tmp_path):
     )
 
 
+def test_a_folder_called_digits_is_not_overlooked(tmp_path):
+    write_images(tmp_path / "digits")
+    refused(
+        "dataset 'digits' must be one thing, got scikit-learn's and {folder}/digits: say "
+        'data.format = "digits" for scikit-learn\'s, or "folder" or what it is for yours',
+        tmp_path,
+        "digits",
+        shape=(4, 5, 1),
+        classes=2,
+    )
+    own = load(tmp_path, "digits", shape=(4, 5, 1), classes=2, format="folder")
+    assert own.classes == ("cat", "dog")
+    assert len(load(tmp_path, "digits", shape=(8, 8, 1), format="digits").classes) == 10
+
+
 def test_missing_file(tmp_path):
     write_idx(tmp_path / "mnist")
     (tmp_path / "mnist/t10k-labels-idx1-ubyte.gz").unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,36 @@ def test_its_qonnx_file_is_a_network_too(custom, tmp_path):
 
 
 # A Python class -------------------------------------------------------------------------------
+
+
+NET = """
+import torch
+from parts import CLASSES
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        from later import BITS
+        self.bits = BITS
+        self.layer = torch.nn.Linear(64, CLASSES)
+    def forward(self, x):
+        y = self.layer(x.flatten(1))
+        return y, y
+"""
+
+
+def test_modules_beside_the_own_file_are_found(tmp_path):
+    """Each network gets those of its own folder, also when another one had some of the name."""
+    before = list(sys.path)
+    for folder, bits, classes in (("a", 2, 10), ("b", 3, 7)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "net.py").write_text(NET)
+        (tmp_path / folder / "parts.py").write_text(f"CLASSES = {classes}")
+        (tmp_path / folder / "later.py").write_text(f"BITS = {bits}")
+        network = build(model(f"python:{tmp_path}/{folder}/net.py:Net", classes=classes))
+        assert network.bits == bits
+    assert sys.path == before
+    (tmp_path / "b" / "parts.py").write_text("CLASSES = 5")
+    assert build(model(f"python:{tmp_path}/b/net.py:Net", classes=5)).layer.out_features == 5
 
 
 def test_missing_python_file(tmp_path):

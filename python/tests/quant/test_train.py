@@ -8,14 +8,15 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant import train as training
 from exeunt.quant.network.logits import logits
-from exeunt.quant.train import joint_loss, load_checkpoint, shifted, train
+from exeunt.quant.train import is_trained, joint_loss, load_checkpoint, shifted, train
 from exeunt.report import store
-from exeunt.splits import read_split
+from exeunt.splits import read_fingerprint, read_split
 
 
 def with_train(whole: tree.Config, **values) -> tree.Config:
@@ -92,6 +93,69 @@ def test_an_interrupted_training_resumes_to_the_same_weights(trained, tiny, tmp_
     assert not (tmp_path / "resume.pt").exists()
     for name, value in weights(trained).items():
         assert torch.equal(value, weights(tmp_path)[name]), name
+
+
+def test_an_interrupted_training_on_other_images_starts_again(tiny, tmp_path):
+    other = tiny.model_copy(update={"data": tiny.data.model_copy(update={"dataset": "own"})})
+    images = np.random.default_rng(0).integers(0, 16, (2, 200, 8, 8)).astype(np.uint8)
+    for label in range(10):
+        (tmp_path / "own" / str(label)).mkdir(parents=True)
+
+    def write(kind: int) -> None:
+        for k, image in enumerate(images[kind]):
+            Image.fromarray(image).save(tmp_path / "own" / str(k % 10) / f"{k}.png")
+
+    def begun() -> bool:
+        seen: list[int] = []
+
+        def interrupt(done: int, total: int, text: str = "") -> None:
+            seen.append(done)
+            if text:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(other, tmp_path / "run", tmp_path, progress=interrupt)
+        return min(seen) == 0
+
+    write(0)
+    assert begun()
+    assert not begun(), "goes on"
+    write(1)
+    assert begun(), "starts again"
+
+
+def test_whether_there_is_a_checkpoint_of_these_images(trained, tiny, tmp_path):
+    images = read_fingerprint(trained / "splits.npz")
+    assert is_trained(tiny, trained, images)
+    assert not is_trained(tiny, trained, "0" * 64)
+    assert not is_trained(with_train(tiny, seed=5), trained, images)
+    assert not is_trained(tiny, tmp_path, images)
+
+
+def test_checkpoint_of_other_images(trained, tiny, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    path = tmp_path / "run" / "splits.npz"
+    with np.load(path) as old:
+        arrays = dict(old)
+    np.savez(path, **{**arrays, "fingerprint": np.array("0" * 64)})
+    sentence = (
+        f"checkpoint {tmp_path}/run/checkpoint.pt must be from the images in splits.npz, got one "
+        "from others: train again"
+    )
+    with pytest.raises(InputError) as caught:
+        load_checkpoint(tiny, tmp_path / "run")
+    assert str(caught.value) == sentence
+
+
+def test_refused_network_leaves_the_run_as_it_was(trained, tiny, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    before = {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()}
+    (tmp_path / "net.py").write_text("")
+    source = f"python:{tmp_path}/net.py:Net"
+    model = tiny.model.model_copy(update={"source": source, "stages": ()})
+    with pytest.raises(InputError, match=r"must name a torch\.nn\.Module"):
+        train(tiny.model_copy(update={"model": model}), tmp_path / "run", tmp_path)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "run").iterdir()} == before
 
 
 @pytest.mark.parametrize("content", [b"", b"half a file"])

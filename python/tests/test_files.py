@@ -1,0 +1,106 @@
+"""Files that belong together: what a folder holds, what a Python file imports, what cannot be."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from exeunt.errors import InputError
+from exeunt.files import code_files, walk
+
+
+def names(folder) -> list[str]:
+    return [name for name, _ in walk(folder)]
+
+
+def refused(folder, sentence):
+    with pytest.raises(InputError, match=f"^{re.escape(sentence)}$"):
+        names(folder)
+
+
+def test_files_in_order_without_what_systems_leave_behind(tmp_path):
+    for name in ("b/2.png", "b/10.png", "a/x/1.png", "c.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    for name in (".git/a", "__MACOSX/a", "b/.ipynb_checkpoints/1.png", "b/Thumbs.db", "@eaDir/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")  # reading it would wait for ever
+    assert names(tmp_path) == ["a/x/1.png", "b/10.png", "b/2.png", "c.txt"]
+
+
+def test_links_are_followed(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "1.png").write_bytes(b"")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a").symlink_to(tmp_path / "store")
+    (tmp_path / "set" / "b").symlink_to(tmp_path / "store")
+    assert names(tmp_path / "set") == ["a/1.png", "b/1.png"]
+
+
+def test_links_that_lead_nowhere_or_in_a_circle(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    refused(
+        tmp_path,
+        f"folder {tmp_path}/a/up must not be a link to a folder above it, got one to {tmp_path}: "
+        "take it away",
+    )
+    (tmp_path / "a" / "up").unlink()
+    (tmp_path / "a" / "gone.png").symlink_to(tmp_path / "gone")
+    refused(
+        tmp_path,
+        f"{tmp_path}/a/gone.png must be a file or a folder, got a link that leads nowhere: take it "
+        "away",
+    )
+    (tmp_path / "a" / "gone.png").unlink()
+    (tmp_path / "a" / "me").symlink_to(tmp_path / "a" / "me")
+    refused(
+        tmp_path,
+        f"{tmp_path}/a/me must be readable, got too many levels of symbolic links: take it away",
+    )
+
+
+def test_names_that_are_no_text(tmp_path):
+    os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")
+    refused(tmp_path, f"names below {tmp_path} must be UTF-8, got 'caf\\xe9': rename it")
+
+
+def test_folder_that_cannot_be_read(tmp_path, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", denied)
+    refused(
+        tmp_path,
+        f"folder {tmp_path} must be readable, got permission denied: change its permissions or "
+        "take it away",
+    )
+
+
+def test_code_of_the_own_folder(tmp_path):
+    for name, text in {
+        "net.py": "import torch, blocks\nfrom parts.head import Head\nfrom parts import body\n",
+        "blocks.py": "def f():\n    from deep import x\n",
+        "deep.py": "import net\n",
+        "parts/__init__.py": "",
+        "parts/head.py": "from . import shared\nfrom ..other import y\n",
+        "parts/body.py": "",
+        "parts/shared.py": "",
+        "other.py": "",
+        "unused.py": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = [p.relative_to(tmp_path).as_posix() for p in code_files(tmp_path / "net.py")]
+    assert found[0] == "net.py"
+    assert set(found[1:]) == {
+        *("blocks.py", "deep.py", "other.py"),
+        *("parts/__init__.py", "parts/head.py", "parts/body.py", "parts/shared.py"),
+    }
+    (tmp_path / "blocks.py").write_text("def broken(:")
+    assert tmp_path / "deep.py" not in code_files(tmp_path / "net.py")
+    assert code_files(tmp_path / "none.py") == [tmp_path / "none.py"]
