@@ -7,13 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from exeunt.calibration import Calibration, Point, calibrate_exits, evaluate, margins
 from exeunt.config.tree import Config
 from exeunt.progress import Progress, silent
 from exeunt.quant.compress import load_network
+from exeunt.quant.exits.calibration import (
+    Calibration,
+    Point,
+    Scores,
+    calibrate_exits,
+    evaluate,
+    exits,
+    scores,
+)
 from exeunt.quant.network.logits import grid_and_cost, integer_logits
 from exeunt.report import store
 from exeunt.splits import SPLITS, read_split
@@ -34,11 +39,14 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     validation = read_split(run_dir / SPLITS, "validation")
     progress(0, 2, f"{len(validation.labels)} validation images")
     found = integer_logits(network, validation.images, scales)
-    result = calibrate_exits(found, validation.labels, macs=macs, drop=config.calibrate.drop)
+    section = config.calibrate
+    result = calibrate_exits(
+        found, validation.labels, macs=macs, drop=section.drop, criterion=section.criterion
+    )
     chosen = result.chosen
     data = {
         "schema": SCHEMA,
-        "criterion": config.calibrate.criterion,
+        "criterion": section.criterion,
         "thresholds": [*chosen.thresholds, None],
         "logit_scales": scales,
         "macs": macs,
@@ -46,7 +54,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
         "rates": chosen.rates,
         "accuracy": chosen.accuracy,
         "images": len(validation.labels),
-        "drop": config.calibrate.drop,
+        "drop": section.drop,
         "chosen": dataclasses.asdict(chosen),
         "curve": [dataclasses.asdict(p) for p in result.curve],
         "exits_alone": [
@@ -56,24 +64,17 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     store.write_text(run_dir / EXITS, json.dumps(data, indent=1, sort_keys=True) + "\n")
     test = read_split(run_dir / SPLITS, "test")
     progress(1, 2, f"{len(test.labels)} test images")
-    on_test = integer_logits(network, test.images, scales)
-    store.update(run_dir, _figures(on_test, test.labels, chosen, macs))
+    logits = integer_logits(network, test.images, scales)
+    on_test = scores(logits, test.labels, criterion=section.criterion)
+    store.update(run_dir, _figures(on_test, chosen, macs))
     progress(2, 2, f"validation accuracy {100 * chosen.accuracy:.2f}%")
     return result
 
 
-def _figures(
-    found: list[npt.NDArray[np.int64]],
-    labels: npt.NDArray[np.int64],
-    chosen: Point,
-    macs: list[int],
-) -> dict[str, Any]:
+def _figures(on_test: Scores, chosen: Point, macs: list[int]) -> dict[str, Any]:
     """The test images' part of report.json."""
-    from exeunt.calibration import exits
-
-    on_test = margins(found, labels)
     point = evaluate(on_test, chosen.thresholds, macs)
-    taken = exits(on_test.margin, chosen.thresholds)
+    taken = exits(on_test.score, chosen.thresholds)
     rows = []
     for k, cost in enumerate(macs):
         here = taken == k
@@ -97,7 +98,7 @@ def _figures(
         },
         "exits": rows,
         "calibration": {
-            "images": len(labels),
+            "images": len(taken),
             "macs_mean": point.macs,
             "macs_saved": 1.0 - point.macs / macs[-1],
         },

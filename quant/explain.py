@@ -14,8 +14,6 @@ import numpy.typing as npt
 from PIL import Image
 from torch import nn
 
-from exeunt.calibration import exits as leaving
-from exeunt.calibration import margins
 from exeunt.config.tree import Config
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
@@ -25,6 +23,8 @@ from exeunt.quant.attribution._quantus import quantus_figures, require_quantus
 from exeunt.quant.attribution.faithfulness import as_figures, completeness_error, faithfulness
 from exeunt.quant.calibrate import EXITS
 from exeunt.quant.compress import load_network
+from exeunt.quant.exits.calibration import exits as leaving
+from exeunt.quant.exits.calibration import scores
 from exeunt.quant.network.brevitas import QuantNonLinearActLayer
 from exeunt.quant.network.logits import grid_and_cost, integer_logits, logits
 from exeunt.quant.train import one_thread
@@ -151,20 +151,21 @@ def _answers(
 ) -> _Answers:
     """Answers of every exit, and where images leave with the thresholds of exits.json."""
     try:
-        thresholds = json.loads((run_dir / EXITS).read_text(encoding="utf-8"))["thresholds"]
+        chosen = json.loads((run_dir / EXITS).read_text(encoding="utf-8"))
+        thresholds, criterion = chosen["thresholds"], chosen["criterion"]
     except (OSError, ValueError, KeyError):
         raise InputError(
             f"{run_dir / EXITS} must hold the exit thresholds, got none: run `exeunt calibrate`"
         ) from None
     scales, _ = grid_and_cost(network, config)
     whole = integer_logits(network, images, scales)
-    found = margins(whole, np.zeros(len(images), np.int64))
+    found = scores(whole, np.zeros(len(images), np.int64), criterion=criterion)
     floats = np.stack(logits(network, images)).astype(np.float64)
     powers = np.exp(floats - floats.max(2, keepdims=True))
     return _Answers(
         np.stack([w.argmax(1) for w in whole]),
         (powers.max(2) / powers.sum(2)),
-        leaving(found.margin, thresholds[:-1]),
+        leaving(found.score, thresholds[:-1]),
     )
 
 

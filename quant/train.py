@@ -1,9 +1,4 @@
-"""Joint training of all exits: weighted loss, distillation from the last exit, resumable.
-
-Loss of one batch: sum over exits i of w_i * (CE_i + distill * 4 * KL_i), where KL_i compares exit
-i with the last one, both softened by temperature 2 (Phuong & Lampert, ICCV 2019); the last exit
-has cross-entropy alone and is not drawn towards the others.
-"""
+"""Joint training of all exits, resumable; the loss is the criterion's, see exeunt.quant.exits."""
 
 from __future__ import annotations
 
@@ -20,11 +15,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor, nn
 
+from exeunt import criteria
 from exeunt.config.tree import Config, hash_of
+from exeunt.criteria.criterion import JOINT_LOSS
 from exeunt.errors import InputError
 from exeunt.files import code_files
 from exeunt.progress import Progress, silent
 from exeunt.quant.data.datasets import Splits, load, save_splits
+from exeunt.quant.exits import losses
 from exeunt.quant.network.logits import as_tensor, logits
 from exeunt.quant.network.model import quantizers_disabled
 from exeunt.quant.network.source import build
@@ -35,7 +33,6 @@ CHECKPOINT = "checkpoint.pt"
 RESUME = "resume.pt"  # an unfinished training, removed at its end
 HISTORY = "training.json"
 SCHEMA = 1
-_TEMPERATURE = 2.0
 
 
 def train(
@@ -90,8 +87,10 @@ def train(
 
 
 def fingerprint(config: Config) -> str:
-    """What a checkpoint must have been trained with: the hash of [data], [model] and [train]."""
-    return hash_of(config, "data", "model", "train")
+    """What a checkpoint must have been trained with: hash of [data], [model], [train], the loss."""
+    found = hash_of(config, "data", "model", "train")
+    loss = criteria.get(config.calibrate.criterion).loss
+    return found if loss == JOINT_LOSS else f"{found} {loss}"
 
 
 def stamp(config: Config, data: str) -> str:
@@ -156,6 +155,7 @@ class _Training:
         self.batches = len(self.labels) // self.batch
         self.random = torch.Generator().manual_seed(section.seed)
         self.history: list[dict[str, Any]] = []
+        self.loss = losses.of(config.calibrate.criterion)
         self._begin()
 
     def _begin(self) -> None:
@@ -208,7 +208,7 @@ class _Training:
     def _step(self, index: Tensor) -> float:
         index = index.to(self.device)
         images = shifted(self.images[index], self.config.train.shift, self.random).float()
-        loss = joint_loss(
+        loss = self.loss(
             self.network(images),
             self.labels[index],
             weights=self.config.train.exit_weights,
@@ -256,42 +256,6 @@ class _Training:
         self.random.set_state(state["random"])
         torch.set_rng_state(state["torch"])
         self.history = state["history"]
-
-
-def joint_loss(
-    outputs: Sequence[Tensor],
-    labels: Tensor,
-    *,
-    weights: Sequence[float] | None = None,
-    distill: float = 0.5,
-) -> Tensor:
-    """Weighted loss of all exits, each but the last also distilled from the last.
-
-    Args:
-        outputs: logits (N, classes) per exit.
-        labels: int64 (N,).
-        weights: one per exit; None: 1 each.
-        distill: weight of the distillation beside the cross-entropy.
-
-    Raises:
-        InputError: not one weight per exit.
-    """
-    weights = weights or (1.0,) * len(outputs)
-    if len(weights) != len(outputs):
-        raise InputError(
-            f"train.exit_weights must have one entry for each of {len(outputs)} exits, got "
-            f"{len(weights)}: change it"
-        )
-    *early, last = outputs
-    loss = weights[-1] * F.cross_entropy(last, labels)
-    soft = F.softmax(last.detach() / _TEMPERATURE, dim=1)
-    for out, weight in zip(early, weights, strict=False):
-        loss = loss + weight * F.cross_entropy(out, labels)
-        if distill:
-            log = F.log_softmax(out / _TEMPERATURE, dim=1)
-            gap = F.kl_div(log, soft, reduction="batchmean")
-            loss = loss + weight * distill * _TEMPERATURE**2 * gap
-    return loss
 
 
 def shifted(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:

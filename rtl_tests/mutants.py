@@ -54,15 +54,15 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_decide.sv",
-        "$signed(score) >= $signed(threshold)",
-        "$signed(score) > $signed(threshold)",
+        "$signed(score_in) >= $signed(threshold[SCORE_BITS-1:0])",
+        "$signed(score_in) > $signed(threshold[SCORE_BITS-1:0])",
         "rtl_tests/decide/test_decide.py::test_decide",
     ),
     Mutant(
-        "hls/rtl/ex_decide.sv",
+        "hls/rtl/ex_margin.sv",
         "$signed(tree_max[2*k+2]) > $signed(tree_max[2*k+1])) begin",
         "$signed(tree_max[2*k+2]) >= $signed(tree_max[2*k+1])) begin",
-        "rtl_tests/decide/test_decide.py::test_decide",
+        "rtl_tests/margin/test_margin.py::test_margin",
     ),
     Mutant(
         "hls/rtl/ex_threshold.sv",
@@ -155,10 +155,10 @@ MUTANTS = (
         "rtl_tests/mvu/test_mvu.py::test_values_against_the_definition",
     ),
     Mutant(
-        "python/exeunt/calibration.py",
-        "take[k] = (margin[k] >= thresholds[k])",
-        "take[k] = (margin[k] > thresholds[k])",
-        "python/tests/test_calibration.py",
+        "quant/exits/calibration.py",
+        "take[k] = (score[k] >= thresholds[k])",
+        "take[k] = (score[k] > thresholds[k])",
+        "python/tests/quant/test_calibration.py",
     ),
     Mutant(
         "python/exeunt/manifest.py",
@@ -179,10 +179,10 @@ MUTANTS = (
         "python/tests/synth/test_counts.py::test_counts_go_down_the_hierarchy",
     ),
     Mutant(
-        "quant/train.py",
+        "quant/exits/losses.py",
         "loss = loss + weight * distill * _TEMPERATURE**2 * gap",
         "loss = loss + weight * distill * _TEMPERATURE * gap",
-        "python/tests/quant/test_train.py::test_joint_loss_by_hand",
+        "python/tests/quant/test_losses.py::test_joint_loss_by_hand",
     ),
     Mutant(
         "hls/back/folding.py",

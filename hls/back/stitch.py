@@ -124,7 +124,7 @@ def _exits(accelerator: Accelerator, thresholds: tuple[int, ...]) -> list[dict[s
         found.append(
             {
                 "index": i,
-                "criterion": "margin",
+                "criterion": accelerator.criterion,
                 "threshold": thresholds[i],
                 "logit_scale": float(accelerator.logit_scales[i]),
                 "logits": manifest.stream_entry(head.output),
@@ -160,7 +160,7 @@ def write(
     Args:
         accelerator: segments and heads with FIFO depths.
         run_dir: the run folder; an older rtl/ in it is replaced.
-        thresholds: margin per exit, None for "always"; the last one always takes. Never, if None.
+        thresholds: one per exit, None for "always"; the last one always takes. Never, if None.
         buffer_frames: frames that each frame buffer holds.
         kept_frames: frames that wait before each later segment, so that a kept frame does not
             hold up those behind it in the frame buffer; 0: none.
@@ -172,7 +172,7 @@ def write(
     """
     for chain in accelerator.chains:
         _with_all_fifos(chain)
-    margins = _thresholds(accelerator, thresholds)
+    limits = _thresholds(accelerator, thresholds)
     entries = [0] + [kept_frames * s.input.words for s in accelerator.segments[1:]]
     texts = {
         f"{segment.name}.sv": stitch_chain.render(accelerator, segment, entry=entry)
@@ -234,7 +234,7 @@ def write(
             "design_hash": word,
             "input": manifest.stream_entry(accelerator.segments[0].input),
             "classes": accelerator.classes,
-            "exits": _exits(accelerator, margins),
+            "exits": _exits(accelerator, limits),
             "buffers": [e.buffer_depth for e in final.exits[:-1]],
             "buffer_frames": buffer_frames,
             "entries": entries,

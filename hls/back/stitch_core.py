@@ -11,14 +11,15 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from exeunt import registers
+from exeunt import criteria, registers
+from exeunt.criteria.criterion import MAX_CLASSES, MAX_LOGIT_BITS, Criterion, Logits
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
 
 if TYPE_CHECKING:
     import jinja2
 
-RTL_MODULES = (
+_MODULES = (
     "ex_fifo",
     "ex_fork",
     "ex_tag",
@@ -30,9 +31,6 @@ RTL_MODULES = (
     "ex_registers",
     "ex_axil",
 )
-"""Hand-written modules (hls/rtl/<name>.sv) that exeunt_core and exeunt_top instantiate."""
-
-MAX_LOGIT_BITS = 31
 META_BITS = 66  # {bad, bank, stamp[31:0], id[31:0]}
 
 
@@ -62,6 +60,7 @@ class CoreDescription:
 
     input_width, input_words: bits a beat and beats a frame of segment 0's input.
     in_flight: W, the most frames inside at once, a power of two.
+    criterion: name of what the exits go by; its score block is behind every head.
     """
 
     name: str
@@ -71,6 +70,22 @@ class CoreDescription:
     exits: tuple[ExitDescription, ...]
     in_flight: int = 16
     hash: int = 0
+    criterion: str = criteria.DEFAULT
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The hand-written modules (hls/rtl/<name>.sv) that core and shell instantiate."""
+        return (*_MODULES, self.scoring.module)
+
+    @property
+    def scoring(self) -> Criterion:
+        """What the exits go by."""
+        return criteria.get(self.criterion)
+
+    def logits(self, exit_index: int) -> Logits:
+        """What the score block of an exit is given."""
+        found = self.exits[exit_index]
+        return Logits(self.classes, found.logits_lanes, found.logits_bits)
 
     def __post_init__(self) -> None:
         """Refuse what the controller cannot do."""
@@ -84,9 +99,9 @@ class CoreDescription:
                 f"compile.in_flight must be a power of two from 2 to 1024, got {self.in_flight}; "
                 "use 16"
             )
-        if not 2 <= self.classes <= 65536:
+        if not 2 <= self.classes <= MAX_CLASSES:
             raise InputError(
-                f"a margin needs 2 to 65536 classes, {self.name} has {self.classes}; "
+                f"an exit needs 2 to {MAX_CLASSES} classes, {self.name} has {self.classes}; "
                 "change the last linear layer"
             )
         for i, e in enumerate(self.exits):
@@ -142,6 +157,7 @@ def describe(
         exits=tuple(exits),
         in_flight=in_flight,
         hash=hash_word,
+        criterion=accelerator.criterion,
     )
 
 

@@ -18,6 +18,7 @@ module ex_registers #(
     parameter logic [31:0] ID = '0,
     parameter logic [31:0] VERSION = '0,
     parameter logic [31:0] HASH = '0,
+    parameter logic [31:0] CRITERION = '0,
     parameter logic [11:0] A_ID = '0,        // addresses in bytes
     parameter logic [11:0] A_VERSION = '0,
     parameter logic [11:0] A_HASH = '0,
@@ -206,7 +207,7 @@ module ex_registers #(
     if (address == A_ORDER) read = {31'd0, order_next_q};
     if (address == A_RAW) read = {raw_next_q, 23'd0, exit_next_q};
     if (address == A_BATCH) read = batch_q;
-    if (address == A_CRITERION) read = '0;
+    if (address == A_CRITERION) read = CRITERION;
     if (address == A_FRAMES_IN) read = in_s_q;
     if (address == A_FRAMES_OUT) read = out_s_q;
     if (address == A_IN_FLIGHT) read = in_s_q - out_s_q;

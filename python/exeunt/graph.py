@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from exeunt import criteria
 from exeunt.errors import CheckFailed
 
 IntArray: TypeAlias = "npt.NDArray[np.integer[Any]]"  # a text: NumPy 1.21 cannot subscript it
@@ -196,6 +197,7 @@ class Accelerator:
     `segments[i]` feeds `heads[i]` and, through a frame buffer, `segments[i + 1]`.
     `arrays["<node>.<array>"]` holds weights and thresholds as integers.
     `logit_scales[i]` times the integer logits of head i are the network's real logits.
+    `criterion` says when a frame leaves at an exit, see `exeunt.criteria`.
     """
 
     name: str
@@ -203,6 +205,7 @@ class Accelerator:
     heads: tuple[Chain, ...]
     logit_scales: tuple[float, ...]
     arrays: Mapping[str, IntArray]
+    criterion: str = criteria.DEFAULT
 
     @property
     def classes(self) -> int:
@@ -213,6 +216,13 @@ class Accelerator:
     def chains(self) -> tuple[Chain, ...]:
         """Segments and heads in pipeline order: seg0, head0, seg1, head1, ..."""
         return tuple(c for pair in zip(self.segments, self.heads, strict=True) for c in pair)
+
+    def logits(self, exit_index: int) -> criteria.Logits:
+        """What the score block of an exit is given."""
+        stream = self.heads[exit_index].output
+        return criteria.Logits(
+            stream.elements, stream.lanes, stream.dtype.bits, self.logit_scales[exit_index]
+        )
 
     def of(self, node: Node) -> dict[str, IntArray]:
         """The arrays of `node`, by their short names; shared weights are those of its codebook.
@@ -254,6 +264,7 @@ def to_json(value: Any) -> Any:
             "segments": to_json(value.segments),
             "heads": to_json(value.heads),
             "logit_scales": list(value.logit_scales),
+            "criterion": value.criterion,
         }
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -297,4 +308,5 @@ def from_json(data: Mapping[str, Any], arrays: Mapping[str, IntArray]) -> Accele
         heads=tuple(_chain(c) for c in data["heads"]),
         logit_scales=tuple(data["logit_scales"]),
         arrays=dict(arrays),
+        criterion=data.get("criterion", criteria.DEFAULT),
     )

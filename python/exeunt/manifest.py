@@ -44,6 +44,11 @@ class Manifest:
         return tuple(int(e["threshold"]) for e in self.data["exits"])
 
     @property
+    def criterion(self) -> str:
+        """What the exits go by, see `exeunt.criteria`."""
+        return str(self.data["exits"][0]["criterion"])
+
+    @property
     def sources(self) -> tuple[Path, ...]:
         """The SystemVerilog files in the order of design.f."""
         return tuple(self.folder / name for name in self.data["sources"])

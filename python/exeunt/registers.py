@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from exeunt import criteria
 from exeunt.errors import InputError
 
 ID = 0x45584E54  # "EXNT"
@@ -22,7 +23,6 @@ NEVER = 0x7FFFFFFF
 ALWAYS = -0x80000000
 """Threshold code: every frame leaves here."""
 
-CRITERION_MARGIN = 0
 ORDER_ARRIVAL = 0
 ORDER_INPUT = 1
 
@@ -101,7 +101,7 @@ MAP: tuple[Register, ...] = (
         fields={"exit": Field(0, 8), "enable": Field(31)},
     ),
     Register("batch", 0x01C, "rw", "TLAST after this many results; 0: never", reset=1),
-    Register("criterion", 0x020, "r", "0: margin, largest logit minus second"),
+    Register("criterion", 0x020, "r", criteria.text()),
     Register("frames_in", 0x040, "r", "frames accepted, at the last snapshot", counter=True),
     Register("frames_out", 0x044, "r", "frames that left, at the last snapshot", counter=True),
     Register("in_flight", 0x048, "r", "frames_in - frames_out, at the last snapshot", counter=True),

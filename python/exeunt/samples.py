@@ -211,7 +211,7 @@ def without_exits(full: Accelerator) -> Accelerator:
 
 
 def images(count: int, *, size: int = 8, channels: int = 1, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """Random uint8 images (count, size, size, channels): smooth blobs, so that margins vary."""
+    """Random uint8 images (count, size, size, channels): smooth blobs, so that scores vary."""
     if channels > 1:
         planes = [images(count, size=size, seed=seed * channels + c) for c in range(channels)]
         return np.concatenate(planes, axis=3)

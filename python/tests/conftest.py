@@ -26,14 +26,15 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compiled_run(folder: Path, count: int = 60) -> Path:
+    from exeunt.criteria import margin
     from exeunt.hls.back import stitch
-    from exeunt.reference import controller, network
+    from exeunt.reference import network
 
     folder.mkdir(parents=True)
     graph = samples.accelerator(seed=3)
     images = samples.images(count, seed=1)
     logits = network.run(graph, images).logits
-    scores = [controller.margin(values)[1] for values in logits]
+    scores = [margin.values(values).scores for values in logits]
     first = int(np.quantile(scores[0], 0.6))
     limits = [first, int(np.median(scores[1][scores[0] < first]))]
     stitch.write(graph, folder, thresholds=[*limits, None], extra={"clock_mhz": 100.0})

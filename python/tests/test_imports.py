@@ -35,10 +35,10 @@ ROOMS: Mapping[str, str] = {
     "yowasp": BASE,
     "splits": BASE,
     "files": BASE,
-    "registers": BASE,
-    "graph": BASE,
+    "criteria": BASE,
+    "registers": f"{BASE} criteria",
+    "graph": f"{BASE} criteria",
     "kernels": f"{BASE} graph",
-    "criteria": f"{BASE} registers",
     "config": f"{BASE} criteria",
     "packing": GRAPH,
     "manifest": GRAPH,
@@ -47,21 +47,21 @@ ROOMS: Mapping[str, str] = {
     "runtime": f"{BASE} registers",  # the host driver: NumPy alone
     "reference": f"{RESULT} runtime",
     "samples": f"{RESULT} reference",
-    "calibration": f"{GRAPH} reference",
     "simulate": f"{STEP} cost runtime reference",
     "synth": f"{STEP} cost tool yowasp",
-    "report": f"{BASE} registers splits report.store",
+    "report": f"{BASE} criteria registers splits report.store",
     # the training side: it never sees the compiler
     "quant": "",
+    "quant.exits": f"{BASE} criteria registers quant",
     "quant.data": f"{BASE} config splits files quant",
     "quant.network": f"{BASE} config quant quant.data",
-    "quant.train": f"{STEP} files quant.data quant.network",
-    "quant.attribution": f"{BASE} config calibration quant.data quant.network quant.train",
-    "quant.compress": f"{STEP} cost calibration quant.data quant.network quant.train "
+    "quant.train": f"{STEP} files quant.exits quant.data quant.network",
+    "quant.attribution": f"{BASE} config quant.exits quant.data quant.network quant.train",
+    "quant.compress": f"{STEP} cost quant.exits quant.data quant.network quant.train "
     "quant.attribution",
-    "quant.calibrate": f"{STEP} calibration quant.data quant.network quant.train quant.compress",
+    "quant.calibrate": f"{STEP} quant.exits quant.data quant.network quant.train quant.compress",
     "quant.export": f"{STEP} quant.data quant.network quant.train quant.compress",
-    "quant.explain": f"{STEP} calibration report quant.data quant.network quant.train "
+    "quant.explain": f"{STEP} quant.exits report quant.data quant.network quant.train "
     "quant.attribution quant.compress quant.calibrate",
     # the compiler: it never sees the training
     "hls": "",
@@ -72,7 +72,7 @@ ROOMS: Mapping[str, str] = {
     "boards": f"{STEP} synth tool yowasp",
     "bench": f"{STEP} runtime reference simulate boards",
     "deploy": f"{STEP} runtime reference boards bench",
-    "command": f"{STEP} files cost runtime reference simulate samples calibration synth report "
+    "command": f"{STEP} files cost runtime reference simulate samples quant.exits synth report "
     "boards bench deploy quant.data quant.network quant.train quant.attribution quant.compress "
     "quant.calibrate quant.export quant.explain hls hls.front hls.back hls.compile",
 }
@@ -85,6 +85,7 @@ PACKAGES: Mapping[str, str] = {
     "bench": "onnx onnxruntime pynq",
     "boards": "jinja2 pydantic",
     "command": "click rich onnx",
+    "quant.exits": "torch",
     "quant.data": "PIL pooch sklearn",
     "quant.network": "torch brevitas onnx qonnx",
     "quant.train": "torch",

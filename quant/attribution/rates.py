@@ -7,8 +7,8 @@ from typing import Any
 import numpy.typing as npt
 from torch import nn
 
-from exeunt.calibration import calibrate_exits
 from exeunt.config.tree import Config
+from exeunt.quant.exits.calibration import calibrate_exits
 from exeunt.quant.network.logits import grid_and_cost, integer_logits
 
 
@@ -29,5 +29,8 @@ def exit_rates(
     """
     scales, macs = grid_and_cost(network, config)
     found = integer_logits(network, images, scales)
-    result = calibrate_exits(found, labels, macs=macs, drop=config.calibrate.drop)
+    section = config.calibrate
+    result = calibrate_exits(
+        found, labels, macs=macs, drop=section.drop, criterion=section.criterion
+    )
     return result.chosen.rates

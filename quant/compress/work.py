@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from exeunt.calibration import calibrate_exits, evaluate, margins
 from exeunt.config.compress import Compress, Pass
 from exeunt.config.tree import Config
 from exeunt.errors import InputError
@@ -20,8 +19,11 @@ from exeunt.progress import Progress, silent
 from exeunt.quant.compress.criteria import Options, Scores, score
 from exeunt.quant.compress.subject import Subject, from_blob
 from exeunt.quant.data.datasets import Labelled, Splits
+from exeunt.quant.exits import losses
+from exeunt.quant.exits.calibration import calibrate_exits, evaluate
+from exeunt.quant.exits.calibration import scores as scores_of
 from exeunt.quant.network.logits import as_tensor, grid_and_cost, integer_logits
-from exeunt.quant.train import device_of, joint_loss, shifted
+from exeunt.quant.train import device_of, shifted
 
 FOLDER = ".compress"  # of the stages of an unfinished compression
 _RISE = 0.1  # part of the fine-tuning in which the learning rate rises
@@ -108,13 +110,15 @@ class Work:
         scales, macs = grid_and_cost(network, self.config)
         seen = self.splits.validation
         found = integer_logits(network, seen.images, scales)
-        drop = self.config.calibrate.drop
-        chosen = calibrate_exits(found, seen.labels, macs=macs, drop=drop, points=1).chosen
+        section = self.config.calibrate
+        chosen = calibrate_exits(
+            found, seen.labels, macs=macs, drop=section.drop, criterion=section.criterion, points=1
+        ).chosen
         labels = seen.labels
         if (split or self.split) != "validation":
             part: Labelled = getattr(self.splits, split or self.split)
             found, labels = integer_logits(network, part.images, scales), part.labels
-        all_exits = margins(found, labels)
+        all_exits = scores_of(found, labels, criterion=section.criterion)
         point = evaluate(all_exits, chosen.thresholds, macs)
         alone = [float(r) for r in all_exits.right.mean(axis=1)]
         return {
@@ -204,7 +208,7 @@ class _Tuning:
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor) -> float:
         train = self.work.config.train
-        loss = joint_loss(
+        loss = losses.of(self.work.config.calibrate.criterion)(
             self.subject.network(shifted(images, train.shift, self.random).float()),
             labels,
             weights=train.exit_weights,

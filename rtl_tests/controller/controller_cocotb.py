@@ -23,6 +23,7 @@ from lib.patterns import always, bernoulli, bursts
 from lib.streams import Cycles, StreamSink, StreamSource, compare
 
 from exeunt import registers
+from exeunt.criteria import margin
 from exeunt.reference import controller
 from exeunt.registers import ALWAYS, BY_NAME, NEVER, address
 
@@ -204,7 +205,7 @@ async def codes(dut: Any) -> None:
         await device.settle()
         bank = 1 - bank
         logits = frames_for(schedule("random", 20, rng), rng)
-        scores = controller.margin(logits[:, 0])[1]
+        scores = margin.values(logits[:, 0]).scores
         if thresholds[0] == 50:  # exactly met by frame 0
             thresholds = (int(scores[0]), 450)
             await device.thresholds(*thresholds)

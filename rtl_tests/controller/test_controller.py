@@ -6,8 +6,6 @@ import pytest
 from controller.design import DESIGNS, HERE, describe, sources
 from lib.bench import BUILD, RTL, build_and_test, rtl_sources
 
-from exeunt.hls.back.stitch_core import RTL_MODULES
-
 
 @pytest.mark.sim
 @pytest.mark.parametrize("name", DESIGNS)
@@ -22,7 +20,7 @@ def test_controller(name: str) -> None:
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
         files.append(path)
-    blocks = [RTL / f"{module}.sv" for module in RTL_MODULES]
+    blocks = [RTL / f"{module}.sv" for module in describe(design).modules]
     stubs = [HERE / "stub_segment.sv", HERE / "stub_head.sv"]
     build_and_test(
         "bench",
@@ -34,8 +32,9 @@ def test_controller(name: str) -> None:
 
 
 def test_module_list_is_complete() -> None:
-    used = {p.stem for module in RTL_MODULES for p in rtl_sources(module)}
-    assert used == set(RTL_MODULES)
+    modules = describe(DESIGNS["early"]).modules
+    used = {p.stem for module in modules for p in rtl_sources(module)}
+    assert used == set(modules)
 
 
 def test_rendering_is_deterministic() -> None:

@@ -10,7 +10,6 @@ import pytest
 from lib.bench import RTL, tools
 
 from exeunt.hls.back.stitch_core import (
-    RTL_MODULES,
     CoreDescription,
     ExitDescription,
     render_core,
@@ -62,9 +61,9 @@ def write(core: CoreDescription, folder: Path) -> list[str]:
         width = e.segment_width
     for name, text in texts.items():
         (folder / name).write_text(text)
-    for module in RTL_MODULES:
+    for module in core.modules:
         shutil.copyfile(RTL / f"{module}.sv", folder / f"{module}.sv")
-    return [*texts, *(f"{m}.sv" for m in RTL_MODULES)]
+    return [*texts, *(f"{m}.sv" for m in core.modules)]
 
 
 @pytest.mark.sim

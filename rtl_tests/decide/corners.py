@@ -1,4 +1,4 @@
-"""Corners of `ex_decide`: one beat or many, odd lane counts, narrowest and widest logits."""
+"""Corners of `ex_decide`: one beat or many, odd lane counts, narrowest and widest scores."""
 
 from lib.bench import Corner, Port
 
@@ -9,6 +9,9 @@ INPUTS = {
     "raw_later": 1,
     "s_valid": 1,
     "s_data": 0,
+    "logits_ready": 1,
+    "score_valid": 1,
+    "score_data": 0,
     "meta_valid": 1,
     "meta_data": 66,
     "m_ready": 1,
@@ -16,6 +19,9 @@ INPUTS = {
 }
 OUTPUTS = {
     "s_ready": 1,
+    "logits_valid": 1,
+    "logits_data": 0,
+    "score_ready": 1,
     "meta_ready": 1,
     "m_valid": 1,
     "m_take": 1,
@@ -30,24 +36,28 @@ OUTPUTS = {
 }
 
 
-def corner(pe: int, classes: int, bits: int, last: int = 0) -> Corner:
-    inputs = {**INPUTS, "s_data": pe * bits}
+def corner(pe: int, classes: int, bits: int, score_bits: int, last: int = 0) -> Corner:
+    score = score_bits + (classes - 1).bit_length()
+    inputs = {**INPUTS, "s_data": pe * bits, "score_data": score}
+    outputs = {**OUTPUTS, "logits_data": pe * bits}
     return Corner(
-        name=f"pe{pe}_classes{classes}_bits{bits}" + ("_last" if last else ""),
+        name=f"pe{pe}_classes{classes}_bits{bits}_score{score_bits}" + ("_last" if last else ""),
         module="ex_decide",
-        parameters={"PE": pe, "CLASSES": classes, "BITS": bits, "LAST": last},
+        parameters={
+            "PE": pe, "CLASSES": classes, "BITS": bits, "SCORE_BITS": score_bits, "LAST": last,
+        },
         ports=tuple(Port(k, w) for k, w in inputs.items())
-        + tuple(Port(k, w, output=True) for k, w in OUTPUTS.items()),
-    )
+        + tuple(Port(k, w, output=True) for k, w in outputs.items()),
+    )  # fmt: skip
 
 
 CORNERS = [
-    corner(1, 10, 14),
-    corner(5, 10, 12),
-    corner(10, 10, 31),
-    corner(1, 2, 2),
-    corner(2, 2, 8, last=1),
-    corner(3, 9, 16),
-    corner(7, 7, 5, last=1),
-    corner(4, 100, 20),
+    corner(1, 10, 14, 15),
+    corner(5, 10, 12, 8),
+    corner(10, 10, 31, 32),
+    corner(1, 2, 2, 3),
+    corner(2, 2, 8, 1, last=1),
+    corner(3, 9, 16, 17),
+    corner(7, 7, 5, 32, last=1),
+    corner(4, 100, 20, 21),
 ]

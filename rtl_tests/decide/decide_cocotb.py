@@ -1,7 +1,8 @@
-"""cocotb tests of `ex_decide`: class, score and verdict of every frame, in exact cycles."""
+"""cocotb tests of `ex_decide`: the verdict on every frame in exact cycles, whatever its score."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import cocotb
@@ -11,7 +12,8 @@ from lib.handles import Joined, from_cycles, stream
 from lib.patterns import bernoulli
 from lib.streams import Cycles, StreamSink, StreamSource, compare
 
-from exeunt.reference.controller import decide_times, margin
+from exeunt.reference.controller import decide_times
+from exeunt.reference.pipeline import in_order
 from exeunt.registers import ALWAYS, NEVER
 
 FRAMES = 20
@@ -19,18 +21,23 @@ BANK = 64  # bit of the metadata
 
 
 class Line:
-    """One corner with its streams."""
+    """One corner with its streams; the bench is the score block."""
 
     def __init__(self, dut: Any, index: int, corner: Corner, cycles: Cycles) -> None:
         self.name = corner.name
-        self.pe, self.classes, self.bits, self.last = (int(v) for v in corner.parameters.values())
+        found = {k.lower(): int(v) for k, v in corner.parameters.items()}
+        self.pe, self.classes, self.bits = found["pe"], found["classes"], found["bits"]
+        self.score_bits, self.last = found["score_bits"], found["last"]
         self.beats = self.classes // self.pe
+        self.class_bits = (self.classes - 1).bit_length()
 
         def port(name: str) -> Any:
             return getattr(dut, f"u{index}_{name}")
 
         self.port = port
         self.source = StreamSource(dut, f"u{index}_s", cycles)
+        self.logits = StreamSink(dut, f"u{index}_logits", cycles)
+        self.score = StreamSource(dut, f"u{index}_score", cycles)
         self.meta = StreamSource(dut, f"u{index}_meta", cycles)
         token = Joined(
             (port("m_meta"), 66), (port("m_score"), 32), (port("m_class"), 16),
@@ -49,15 +56,20 @@ class Line:
         self.port("raw_here").value = here
         self.port("raw_later").value = later
 
-    def logits(self, rng: np.random.Generator) -> np.ndarray:
-        """Uniform, extreme, tied and constant frames."""
+    def clear(self) -> None:
+        for source in (self.source, self.score, self.meta):
+            source.takes.clear()
+        for sink in (self.logits, self.sink, self.raw):
+            sink.clear()
+
+    def frames(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Logits (FRAMES, classes), classes and scores (FRAMES,), scores of the whole range."""
         low, high = -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
-        x = rng.integers(low, high + 1, (FRAMES, self.classes))
-        x[1::4] = rng.integers(max(low, -2), min(high, 1) + 1, x[1::4].shape)
-        x[2] = np.where(rng.random(self.classes) < 0.5, low, high)
-        x[3], x[4] = low, high
-        x[5], x[5, -1] = low, high
-        return x
+        logits = rng.integers(low, high + 1, (FRAMES, self.classes))
+        least, most = -(1 << (self.score_bits - 1)), (1 << (self.score_bits - 1)) - 1
+        scores = rng.integers(least, most + 1, FRAMES)
+        scores[5], scores[6], scores[7] = most, least, 0
+        return logits, rng.integers(0, self.classes, FRAMES), scores
 
     def words(self, logits: np.ndarray) -> list[int]:
         mask = (1 << self.bits) - 1
@@ -66,22 +78,33 @@ class Line:
             for beat in logits.reshape(-1, self.pe)
         ]
 
+    def scored(self, classes: np.ndarray, scores: np.ndarray) -> list[int]:
+        mask = (1 << self.score_bits) - 1
+        pairs = zip(classes, scores, strict=True)
+        return [int(c) | (int(s) & mask) << self.class_bits for c, s in pairs]
+
     def tokens(
-        self, logits: np.ndarray, metas: list[int], thresholds: tuple[int, int], here: int,
-        later: int,
+        self, classes: np.ndarray, scores: np.ndarray, metas: list[int],
+        thresholds: tuple[int, int], here: int, later: int,
     ) -> list[int]:  # fmt: skip
         found = []
-        for klass, score, meta in zip(*margin(logits), metas, strict=True):
+        for klass, score, meta in zip(classes, scores, metas, strict=True):
             t = thresholds[meta >> BANK & 1]
             take = bool(self.last or here or (not later and t != NEVER and score >= t))
-            word = meta | int(score) << 66 | int(klass) << 98 | take << 114 | here << 115
-            found.append(word)
+            told = int(score) & 0xFFFFFFFF
+            found.append(meta | told << 66 | int(klass) << 98 | take << 114 | here << 115)
         return found
+
+    def block(self, odds: float, seed: int) -> Iterator[bool]:
+        """A score only for frames whose logits have all come, some of them late."""
+        coin = bernoulli(odds, seed)
+        while True:
+            yield next(coin) and len(self.logits.words) // self.beats > len(self.score.takes)
 
 
 def metadata(rng: np.random.Generator) -> list[int]:
     flags = rng.integers(0, 4, FRAMES)
-    flags[5] |= 1  # bank 1 may say never, and frame 5 has the largest margin there is
+    flags[5] |= 1  # bank 1 may say never, and frame 5 has the largest score there is
     return [int(rng.integers(0, 1 << 62)) | int(b) << BANK for b in flags]
 
 
@@ -102,32 +125,51 @@ async def exact(dut: Any) -> None:
         base = cycles.now + 3
         expected = []
         for line in lines:
-            logits, metas = line.logits(rng), metadata(rng)
-            scores = np.sort(margin(logits)[1])
-            middle = int(scores[FRAMES // 2])  # a threshold that is met exactly
+            (logits, classes, scores), metas = line.frames(rng), metadata(rng)
+            middle = int(np.sort(scores)[FRAMES // 2])  # a threshold that is met exactly
             limits = [(middle, NEVER), (ALWAYS, middle + 1), (0, -5), (middle, middle)][seed % 4]
             line.configure(*limits)
-            tokens = line.tokens(logits, metas, limits, 0, 0)
-            offered = base + pauses(idle, FRAMES * line.beats, rng)
-            meta = base + pauses(late, FRAMES, rng)
-            ready = base + pauses(stall, FRAMES, rng)
-            line.source.takes.clear()
-            line.meta.takes.clear()
-            line.sink.clear()
-            line.source.idle = from_cycles(cycles, offered.tolist(), line.source.takes)
-            line.meta.idle = from_cycles(cycles, meta.tolist(), line.meta.takes)
-            line.sink.stall = from_cycles(cycles, ready.tolist(), line.sink.gives)
-            line.source.send(line.words(logits))
+            line.clear()
+            words = line.words(logits)
+            first = {
+                line.source: base + pauses(idle, len(words), rng),
+                line.score: base + pauses(idle, FRAMES, rng),
+                line.meta: base + pauses(late, FRAMES, rng),
+            }
+            ready = {
+                line.logits: base + pauses(stall, len(words), rng),
+                line.sink: base + pauses(stall, FRAMES, rng),
+            }
+            for source, at in first.items():
+                source.idle = from_cycles(cycles, at.tolist(), source.takes)
+            for sink, at in ready.items():
+                sink.stall = from_cycles(cycles, at.tolist(), sink.gives)
+            line.source.send(words)
+            line.score.send(line.scored(classes, scores))
             line.meta.send(metas)
-            expected.append((tokens, decide_times(line.beats, offered, meta=meta, ready=ready)))
+            passed = in_order(np.maximum(first[line.source], ready[line.logits]))
+            takes, gives = decide_times(
+                first[line.score], meta=first[line.meta], ready=ready[line.sink]
+            )
+            tokens = line.tokens(classes, scores, metas, limits, 0, 0)
+            expected.append((words, tokens, passed, takes, gives))
         await cycles.until(
-            lambda: all(len(line.sink.words) >= FRAMES for line in lines), 9000, "tokens"
+            lambda: all(
+                len(li.sink.words) >= FRAMES and len(li.logits.words) >= FRAMES * li.beats
+                for li in lines
+            ),
+            9000,
+            "tokens and logits",
         )
         await cycles.wait(4)
-        for line, (tokens, (takes, gives)) in zip(lines, expected, strict=True):
+        for line, (words, tokens, passed, takes, gives) in zip(lines, expected, strict=True):
             what = f"{line.name} idle {idle} late {late} stall {stall}"
             compare(what, line.sink.words, tokens)
-            compare(f"{what}: beats taken in cycle", line.source.takes, takes.tolist())
+            compare(f"{what}: logits", line.logits.words, words)
+            compare(f"{what}: logits pass in cycle", line.logits.gives, passed.tolist())
+            compare(f"{what}: beats taken in cycle", line.source.takes, passed.tolist())
+            compare(f"{what}: scores taken in cycle", line.score.takes, takes.tolist())
+            compare(f"{what}: metadata taken in cycle", line.meta.takes, takes.tolist())
             compare(f"{what}: tokens given in cycle", line.sink.gives, gives.tolist())
             assert not line.raw.words, f"{what}: logits came out though raw mode is off"
 
@@ -143,29 +185,33 @@ async def raw_modes(dut: Any) -> None:
         for here, later in ((1, 0), (0, 1)):
             expected = []
             for k, line in enumerate(lines):
-                logits, metas = line.logits(rng), metadata(rng)
+                (logits, classes, scores), metas = line.frames(rng), metadata(rng)
                 line.configure(ALWAYS, 0, here=here, later=later)
+                line.clear()
                 for port, odds in ((line.source, 0.7), (line.meta, 0.3)):
                     port.idle = bernoulli(1.0 if seed == 0 else odds, seed + k)
-                for sink in (line.sink, line.raw):
-                    sink.stall = bernoulli(1.0 if seed == 0 else 0.6, seed + k + 9)
-                    sink.clear()
-                line.source.send(line.words(logits))
+                line.score.idle = line.block(1.0 if seed == 0 else 0.4, seed + k + 5)
+                for j, sink in enumerate((line.sink, line.raw, line.logits)):
+                    sink.stall = bernoulli(1.0 if seed == 0 else 0.6, seed + k + 9 + j)
+                words = line.words(logits)
+                line.source.send(words)
+                line.score.send(line.scored(classes, scores))
                 line.meta.send(metas)
-                tokens = line.tokens(logits, metas, (ALWAYS, 0), here, later)
+                tokens = line.tokens(classes, scores, metas, (ALWAYS, 0), here, later)
                 raw = [
                     (int(v) & 0xFFFFFFFF, meta >> BANK & 1, int(c + 1 == line.classes))
                     for frame, meta in zip(logits, metas, strict=True)
                     for c, v in enumerate(frame)
                 ]
-                expected.append((tokens, raw if here else []))
+                expected.append((words, tokens, raw if here else []))
             await cycles.until(
                 lambda: all(len(line.sink.words) >= FRAMES for line in lines), 30000, "tokens"
             )
             await cycles.wait(9)
-            for line, (tokens, raw) in zip(lines, expected, strict=True):
+            for line, (words, tokens, raw) in zip(lines, expected, strict=True):
                 what = f"{line.name} raw_here {here} raw_later {later}"
                 compare(what, line.sink.words, tokens)
+                compare(f"{what}: logits to the score block", line.logits.words, words)
                 compare(
                     f"{what} logits", [w & 0xFFFFFFFF for w in line.raw.words], [r[0] for r in raw]
                 )
@@ -179,4 +225,60 @@ async def raw_modes(dut: Any) -> None:
         await cycles.wait(30)
         for line in lines:
             line.source.flush()
+            line.score.flush()
         await cycles.reset()
+
+
+@cocotb.test()
+async def raw_mode_ends_with_the_last_logit(dut: Any) -> None:
+    """The frame is silent though its score comes after the end of raw mode; the next one is not."""
+    cycles = Cycles(dut.clk, dut.rst)
+    lines = [Line(dut, i, c, cycles) for i, c in enumerate(bench_corners())]
+    await cycles.reset()
+    for blocked in (0, 1):  # whether the score block takes the last beat only afterwards
+        rng = np.random.default_rng(blocked)
+        expected = []
+        for line in lines:
+            (logits, classes, scores), metas = line.frames(rng), metadata(rng)
+            line.configure(NEVER, NEVER, here=1)
+            line.clear()
+            beats = line.beats
+            line.logits.stall = iter([True] * 10**6)
+            if blocked:  # the last beat of the first frame has to wait
+                line.logits.stall = iter(_until(line, beats - 1, cycles, 5 * line.classes + 20))
+            line.score.idle = _after(line, cycles, 5 * line.classes + 60)
+            line.source.send(line.words(logits[:1]))
+            line.meta.send(metas[:2])
+            line.score.send(line.scored(classes[:2], scores[:2]))
+            tokens = line.tokens(classes[:1], scores[:1], metas[:1], (NEVER, NEVER), 1, 0)
+            tokens += line.tokens(classes[1:2], scores[1:2], metas[1:2], (NEVER, NEVER), 0, 0)
+            expected.append((tokens, line.words(logits[1:2])))
+        await cycles.until(
+            lambda: all(len(line.raw.words) >= line.classes for line in lines), 900, "raw logits"
+        )
+        await cycles.wait(2)
+        for line, (_, words) in zip(lines, expected, strict=True):
+            line.configure(NEVER, NEVER)
+            line.source.send(words)
+        await cycles.until(
+            lambda: all(len(line.sink.words) >= 2 for line in lines), 3000, "both tokens"
+        )
+        await cycles.wait(5)
+        for line, (tokens, _) in zip(lines, expected, strict=True):
+            compare(f"{line.name} blocked {blocked}", line.sink.words, tokens)
+            compare(f"{line.name}: raw logits", line.raw.lasts, [0] * (line.classes - 1) + [1])
+
+
+def _until(line: Line, count: int, cycles: Cycles, wait: int) -> Iterator[bool]:
+    """Takes `count` beats, and the others only `wait` cycles from now."""
+    end = cycles.now + wait
+    while True:
+        taken = len(line.logits.words) + int(line.logits._accepting)
+        yield taken < count or cycles.now > end
+
+
+def _after(line: Line, cycles: Cycles, wait: int) -> Iterator[bool]:
+    """Scores of whole frames, `wait` cycles from now at the earliest."""
+    end = cycles.now + wait
+    for go in line.block(1.0, 0):
+        yield go and cycles.now > end

@@ -96,7 +96,8 @@ class Bench:
             node = corner.node
             assert node is not None, f"corner {corner.name} carries no node"
             reference = reference_of(corner)
-            x = random_input(node, self.frames, options["seed"] + i)
+            inputs = getattr(reference, "inputs", random_input)
+            x = inputs(node, self.frames, options["seed"] + i)
             y = reference.values(node, corner.arrays, x)
             sent, expected = bit_strings(node.input, x), bit_strings(node.output, y)
             self.tracks.append(Track(corner, node, sent, expected, [], [], []))

@@ -5,6 +5,7 @@ from lib.bench import Corner, Port
 from exeunt import registers
 
 HASH = 0xC0FFEE42
+CRITERION = 0xA5
 
 
 def corner(exits: int, count_bits: int) -> Corner:
@@ -25,6 +26,7 @@ def corner(exits: int, count_bits: int) -> Corner:
             "ID": registers.ID,
             "VERSION": registers.VERSION,
             "HASH": HASH,
+            "CRITERION": CRITERION,
             **registers.parameters(),
         },
         ports=tuple(Port(k, w) for k, w in inputs.items())

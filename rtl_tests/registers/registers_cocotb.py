@@ -8,7 +8,7 @@ from typing import Any
 import cocotb
 from lib.bench import Corner, bench_corners
 from lib.streams import Cycles
-from registers.corners import HASH
+from registers.corners import CRITERION, HASH
 
 from exeunt import registers
 from exeunt.registers import ALWAYS, BY_NAME, NEVER, address
@@ -87,7 +87,7 @@ async def reset_values(dut: Any) -> None:
         known = {}
         for register in registers.MAP:
             for i in range(device.exits if register.per_exit else 1):
-                value = HASH if register.name == "hash" else register.reset
+                value = {"hash": HASH, "criterion": CRITERION}.get(register.name, register.reset)
                 if register.name in ("threshold", "active") and i + 1 == device.exits:
                     value = ALWAYS
                 known[address(register.name, i)] = value

@@ -14,7 +14,6 @@ from controller.design import CLASSES, EXITS, HASH, IN_FLIGHT, WIDTH, WORDS, Des
 from lib.bench import BUILD, RTL, SHELL
 
 from exeunt import registers
-from exeunt.hls.back.stitch_core import RTL_MODULES
 from exeunt.reference import controller
 
 DIVISOR = 8
@@ -57,7 +56,8 @@ def sources() -> list[Path]:
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
         files.append(path)
-    blocks = [RTL / f"{module}.sv" for module in RTL_MODULES if module != "ex_axil"]
+    modules = design.describe(DESIGN).modules
+    blocks = [RTL / f"{module}.sv" for module in modules if module != "ex_axil"]
     stubs = [design.HERE / "stub_segment.sv", design.HERE / "stub_head.sv"]
     return [*blocks, *sorted(SHELL.glob("*.sv")), *stubs, *files]
 

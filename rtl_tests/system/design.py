@@ -10,10 +10,11 @@ import numpy.typing as npt
 from lib.bench import BUILD
 
 from exeunt import samples
+from exeunt.criteria import margin
 from exeunt.graph import Accelerator, IntArray
 from exeunt.hls.back import stitch
 from exeunt.manifest import Manifest
-from exeunt.reference import controller, network
+from exeunt.reference import network
 
 FRAMES = 40
 
@@ -39,7 +40,7 @@ def write(folder: Path) -> tuple[Manifest, Case]:
     whole = accelerator()
     images = samples.images(FRAMES, seed=5)
     logits = network.run(whole, images).logits
-    scores = [np.sort(controller.margin(x)[1]) for x in logits]
+    scores = [np.sort(margin.values(x).scores) for x in logits]
     sets = tuple(
         (int(scores[0][int(a * FRAMES)]), int(scores[1][int(b * FRAMES)]))
         for a, b in ((0.5, 0.5), (0.2, 0.8), (0.8, 0.3))

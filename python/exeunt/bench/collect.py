@@ -134,7 +134,10 @@ def collect(
     if vectors is not None:
         tested = int(device.selftest(vectors).images)
     logits = reference.run(network.accelerator, network.images).logits
-    subject = measure.Subject(network.images, network.labels, logits, network.thresholds, clock)
+    subject = measure.Subject(
+        network.images, network.labels, logits, network.thresholds, clock,
+        network.accelerator.criterion,
+    )  # fmt: skip
     plan = measure.Plan(
         repeats=options.repeats,
         alone=options.alone,

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exeunt import criteria
 from exeunt.bench import energy as energies
 from exeunt.bench import statistics
 from exeunt.errors import CheckFailed
@@ -34,7 +35,7 @@ class Subject:
 
     `images` uint8 (N, H, W, C); `labels` int64 (N,); `logits` per exit int64 (N, classes), those
     of the integer reference; `thresholds` one for each exit but the last; `clock_mhz` of the
-    accelerator.
+    accelerator; `criterion`: what the exits go by.
     """
 
     images: Images
@@ -42,6 +43,7 @@ class Subject:
     logits: Sequence[npt.NDArray[np.integer[Any]]]
     thresholds: tuple[int, ...]
     clock_mhz: float
+    criterion: str = criteria.DEFAULT
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def _pass(
     wrong: list[str],
 ) -> Pass:
     device.thresholds = registers_of(thresholds)
-    expected = controller.decide(subject.logits, thresholds)
+    expected = controller.decide(subject.logits, thresholds, criterion=subject.criterion)
     indices = np.arange(len(subject.images))
     times: list[float] = []
     mismatches = 0
@@ -225,7 +227,7 @@ def _alone(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Latency in cycles and exit of images sent one at a time, and the seconds of each call."""
     device.thresholds = registers_of(subject.thresholds)
-    expected = controller.decide(subject.logits, subject.thresholds)
+    expected = controller.decide(subject.logits, subject.thresholds, criterion=subject.criterion)
     chosen = _spread_out(len(subject.images), count)
     latency, exits = np.zeros(len(chosen), np.int64), np.zeros(len(chosen), np.int64)
     calls = np.zeros(len(chosen))

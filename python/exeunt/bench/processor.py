@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import registers
+from exeunt import criteria, registers
 from exeunt.bench import statistics
 from exeunt.errors import ExeuntError
 from exeunt.graph import Accelerator
@@ -54,29 +54,33 @@ class Engine(Protocol):
 
 
 def leave(
-    stage: Stage, x: npt.NDArray[Any], limits: Sequence[float | None]
+    stage: Stage,
+    x: npt.NDArray[Any],
+    limits: Sequence[float | None],
+    criterion: str = criteria.DEFAULT,
 ) -> tuple[Labels, Labels]:
     """Class and exit of every frame, none of them computed further than to where it leaves.
 
     Args:
-        stage: (index, frames) -> what goes on, logits.
+        stage: (index, frames) -> what goes on, logits in integer steps.
         x: (N, ...) frames for stage 0.
-        limits: smallest margin that leaves, one for each exit but the last; None: nobody leaves.
+        limits: lowest score that leaves, one for each exit but the last; None: nobody leaves.
+        criterion: what gives the score.
     """
+    score = criteria.get(criterion).values
     classes, exits = np.zeros(len(x), np.int64), np.full(len(x), len(limits), np.int64)
     here = np.arange(len(x))
     for index in range(len(limits) + 1):
         if not len(here):
             break
         x, logits = stage(index, x)
-        classes[here] = logits.argmax(axis=1)
+        classes[here], scores = score(logits)
         if index == len(limits):
             break
         limit = limits[index]
         if limit is None:
             continue
-        top = np.partition(logits, -2, axis=1)
-        take = top[:, -1] - top[:, -2] >= limit
+        take = scores >= limit
         exits[here[take]] = index
         here, x = here[~take], x[~take]
     return classes, exits
@@ -90,6 +94,7 @@ class Reference:
 
     def __init__(self, accelerator: Accelerator) -> None:
         self._prepared = Prepared(accelerator)
+        self._criterion = accelerator.criterion
         limit = os.environ.get("OMP_NUM_THREADS", "")
         self.threads = int(limit) if limit.isdigit() else os.cpu_count() or 1  # as BLAS does
 
@@ -97,7 +102,7 @@ class Reference:
         """Class and exit of every image, as the accelerator answers."""
         limits = [None if t == registers.NEVER else float(t) for t in thresholds]
         flat = images.reshape(len(images), -1)
-        return leave(self._prepared.stage, flat, limits)
+        return leave(self._prepared.stage, flat, limits, self._criterion)
 
 
 class OnnxRuntime:
@@ -107,6 +112,7 @@ class OnnxRuntime:
         pieces: serialized models, as `exeunt.bench.floats` cuts them.
         graph: what was done with the quantizers.
         scales: of the logits of each exit.
+        criterion: what the exits go by.
         threads: 0 for one a core.
 
     Raises:
@@ -116,7 +122,13 @@ class OnnxRuntime:
     name = "onnxruntime"
 
     def __init__(
-        self, pieces: Sequence[bytes], graph: str, scales: Sequence[float], *, threads: int = 0
+        self,
+        pieces: Sequence[bytes],
+        graph: str,
+        scales: Sequence[float],
+        *,
+        criterion: str = criteria.DEFAULT,
+        threads: int = 0,
     ) -> None:
         import onnxruntime
 
@@ -126,6 +138,7 @@ class OnnxRuntime:
         options.intra_op_num_threads = self.threads
         options.log_severity_level = 3
         self._scales = tuple(scales)
+        self._criterion = criterion
         self._sessions = [
             onnxruntime.InferenceSession(
                 piece, sess_options=options, providers=["CPUExecutionProvider"]
@@ -136,16 +149,13 @@ class OnnxRuntime:
     def _stage(self, index: int, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         session = self._sessions[index]
         got = session.run(None, {session.get_inputs()[0].name: x})
-        return got[-1], got[0]
+        return got[-1], got[0] / np.float32(self._scales[index])
 
     def classify(self, images: Images, thresholds: Sequence[int]) -> tuple[Labels, Labels]:
-        """Class and exit of every image; a margin counts as reached half a step before it is."""
-        limits = [
-            None if t == registers.NEVER else (t - 0.5) * scale
-            for t, scale in zip(thresholds, self._scales, strict=False)
-        ]
+        """Class and exit of every image; a threshold counts as reached half a step before it is."""
+        limits = [None if t == registers.NEVER else t - 0.5 for t in thresholds]
         x = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
-        return leave(self._stage, x, limits)
+        return leave(self._stage, x, limits, self._criterion)
 
 
 @dataclass(frozen=True)
@@ -251,7 +261,7 @@ def engines(
         accelerator: the compiled graph.
         folder: a run folder with model.onnx, or one with the pieces that `exeunt.bench.floats`
             cut of it; the latter needs no onnx.
-        scales: of the logits of each exit.
+        scales: of the logits of each exit; the accelerator's unless given.
         threads: for onnxruntime; 0: one a core.
     """
     found: list[Engine] = [Reference(accelerator)]
@@ -262,7 +272,12 @@ def engines(
             pieces = _pieces(folder, name)
             if not pieces:
                 return found, f"there is no {MODEL} here"
-            found.append(OnnxRuntime(pieces, meaning, scales, threads=threads))
+            found.append(
+                OnnxRuntime(
+                    pieces, meaning, scales or accelerator.logit_scales,
+                    criterion=accelerator.criterion, threads=threads,
+                )
+            )  # fmt: skip
     except (ImportError, ExeuntError) as error:
         return found[:1], str(error)
     return found, ""

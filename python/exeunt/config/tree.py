@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
+from exeunt import criteria
 from exeunt.config.compress import Compress
 from exeunt.config.methods import Method
 from exeunt.config.section import Section as _Section
@@ -202,10 +203,21 @@ class Train(_Section):
 
 
 class Calibrate(_Section):
-    """Exit thresholds: `drop` is the accuracy (fraction) that leaving early may cost."""
+    """Exit thresholds: `drop` is the accuracy (fraction) that leaving early may cost.
 
-    criterion: Literal["margin"] = "margin"
+    `criterion` is what the thresholds are about, a name in `exeunt.criteria`.
+    """
+
+    criterion: str = criteria.DEFAULT
     drop: Fraction = 0.002
+
+    @model_validator(mode="after")
+    def _check(self) -> Calibrate:
+        if self.criterion not in criteria.names():
+            known = " or ".join(f'"{name}"' for name in criteria.names())
+            near = did_you_mean(self.criterion, criteria.names())
+            raise ValueError(f"criterion must be {known}, got {self.criterion!r}{near}")
+        return self
 
 
 class Explain(_Section):

@@ -41,7 +41,7 @@ MODULES = (
     "registers.py",
     "splits.py",
 )
-PACKAGES = ("reference", "runtime", "bench")
+PACKAGES = ("criteria", "reference", "runtime", "bench")
 LEFT_OUT = ("bench/step.py", "bench/floats.py")
 """Of these packages, what needs more than NumPy and is of no use on a board."""
 
@@ -105,7 +105,7 @@ def pieces(folder: Path) -> tuple[dict[str, bytes], str]:
 def of_every_exit(found: Network, count: int) -> npt.NDArray[np.int64]:
     """Indices of up to `count` images, ascending: exits take turns, and classes within each."""
     logits = reference.run(found.accelerator, found.images).logits
-    left = controller.decide(logits, found.thresholds).exits
+    left = controller.decide(logits, found.thresholds, criterion=found.accelerator.criterion).exits
     turn = np.zeros(len(left), np.int64)
     for i in range(len(logits)):
         here = np.flatnonzero(left == i)

@@ -1,7 +1,8 @@
 """The early-terminate controller: exact results from integer logits, and cycles of its blocks.
 
-Values: `margin`, `decide`, `results`. Cycles: `decide_times`, `buffer_times`, `merge_times`, one
-per block, exact with and without stalls; `exeunt.reference.system` composes the whole core.
+Values: `decide`, `results`. Cycles: `decide_times`, `buffer_times`, `merge_times`, one per block,
+exact with and without stalls; `exeunt.reference.system` composes the whole core. What a score is,
+and the cycles of the block that computes it, says the criterion (`exeunt.criteria`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import registers
+from exeunt import criteria, registers
 from exeunt.graph import IntArray
 
 Cycles = npt.NDArray[np.int64]
@@ -42,24 +43,11 @@ class Decisions:
     scores: IntArray
 
 
-def margin(logits: IntArray) -> tuple[IntArray, IntArray]:
-    """Class and score of frames: argmax (first index wins) and largest - second largest logit.
-
-    Args:
-        logits: integers (N, classes), classes >= 2.
-
-    Returns:
-        classes int64 (N,), scores int64 (N,), >= 0.
-    """
-    values = np.asarray(logits).astype(np.int64)
-    top = np.partition(values, -2, axis=1)
-    return values.argmax(axis=1).astype(np.int64), top[:, -1] - top[:, -2]
-
-
 def decide(
     logits: Sequence[IntArray],
     thresholds: Sequence[int | None] | IntArray | Sequence[Sequence[int | None]],
     *,
+    criterion: str = criteria.DEFAULT,
     banks: IntArray | None = None,
 ) -> Decisions:
     """The exit that each frame takes: the first with score >= threshold, at the latest the last.
@@ -68,6 +56,7 @@ def decide(
         logits: one integer array (N, classes) per exit.
         thresholds: one per exit (`registers.NEVER`, `registers.ALWAYS`; the last one's is ignored
             and may be missing); with `banks` one such row per bank.
+        criterion: what the exits go by.
         banks: int (N,), the row of `thresholds` that was in force when each frame was accepted.
     """
     count, exits = len(logits[0]), len(logits)
@@ -77,9 +66,10 @@ def decide(
         given = list(row)[: exits - 1]
         table[i, : len(given)] = [registers.ALWAYS if t is None else int(t) for t in given]
     bank = np.zeros(count, np.int64) if banks is None else np.asarray(banks, np.int64)
+    score = criteria.get(criterion).values
     found = Decisions(*(np.full(count, -1, np.int64) for _ in range(3)))
     for e, values in enumerate(logits):
-        classes, scores = margin(values)
+        classes, scores = score(values)
         limit = table[bank, e]
         take = (scores >= limit) & (limit != registers.NEVER)
         if e + 1 == exits:
@@ -125,31 +115,26 @@ def raw_beats(logits: IntArray) -> list[int]:
 
 
 def decide_times(
-    beats: int,
     offered: Cycles,
     *,
     meta: Cycles | None = None,
     ready: Cycles | None = None,
 ) -> tuple[Cycles, Cycles]:
-    """Cycles of ex_decide: when it takes logits beats and when its tokens are taken.
+    """Cycles of ex_decide: when it takes scores and when its tokens are taken.
 
     Args:
-        beats: logits beats a frame.
-        offered: int64 (N * beats,), first cycle in which each beat can be valid.
+        offered: int64 (N,), first cycle in which the score of each frame can be valid.
         meta: int64 (N,), first cycle in which each frame's metadata is valid; None: in time.
         ready: int64 (N,), first cycle in which each token is accepted; None: at once.
 
     Returns:
-        takes int64 (N * beats,), gives int64 (N,).
+        takes int64 (N,), gives int64 (N,).
     """
-    frames = len(offered) // beats
-    takes, gives = np.empty(len(offered), np.int64), np.empty(frames, np.int64)
-    free = last = given = -(1 << 40)
-    for n in range(frames):
-        for k in range(n * beats, (n + 1) * beats):
-            last = takes[k] = max(int(offered[k]), last + 1, free)
-        free = max(last + 1, given, last if meta is None else int(meta[n]))  # into the token
-        given = gives[n] = max(free + 1, free if ready is None else int(ready[n]))
+    takes, gives = np.empty(len(offered), np.int64), np.empty(len(offered), np.int64)
+    take = give = -(1 << 40)
+    for n, first in enumerate(offered.tolist()):
+        take = takes[n] = max(first, take + 1, give, first if meta is None else int(meta[n]))
+        give = gives[n] = max(take + 1, take if ready is None else int(ready[n]))
     return takes, gives
 
 

@@ -11,7 +11,7 @@ meanwhile, and its counters move.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exeunt import criteria, registers
 from exeunt import manifest as manifests
-from exeunt import registers
 from exeunt.graph import IntArray
 from exeunt.packing import unpack
 from exeunt.reference import controller, system
@@ -80,6 +80,7 @@ class Modelled:
             for i in range(self._exits if entry["per_exit"] else 1)
         }
         self._stored["hash", 0] = int(data["design_hash"])
+        self._stored["criterion", 0] = criteria.get(accelerator.criterion).code
         for name in ("threshold", "active"):
             self._stored[name, self._exits - 1] = registers.ALWAYS & 0xFFFFFFFF
         self._bank, self._epoch = 0, 0
@@ -158,6 +159,7 @@ class Modelled:
         self._job = self._last = _Job(
             images=images,
             limits=[a - (1 << 32) if a >> 31 else a for a in active],
+            criterion=self._accelerator.criterion,
             raw=exit_index if enabled else None,
             arrival=self._stored["order", 0] == registers.ORDER_ARRIVAL,
             first=self._frames,
@@ -223,6 +225,7 @@ class _Job:
 
     images: npt.NDArray[np.uint8]
     limits: list[int]
+    criterion: str
     raw: int | None
     arrival: bool
     first: int
@@ -260,11 +263,11 @@ class _Job:
         parts = []
         for at in range(0, len(self.images), PART):
             parts.append(self.logits(self.images[at : at + PART]))
-            left = self._exits(controller.decide(parts[-1], self.limits))
+            left = self._exits(self._decide(parts[-1]))
             for i in range(len(self.taken)):
                 self.taken[i] += int((left == i).sum())
         logits = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        found = controller.decide(logits, self.limits)
+        found = self._decide(logits)
         cycles = self.cycles(self._exits(found))
         if self.raw is not None:
             beats = controller.raw_beats(logits[self.raw])
@@ -277,6 +280,9 @@ class _Job:
                 table = table[np.argsort(cycles.results, kind="stable")]
             answer = table.tobytes()
         return np.frombuffer(answer, np.uint8).reshape(-1, 16).copy(), cycles.cycles
+
+    def _decide(self, logits: Sequence[IntArray]) -> controller.Decisions:
+        return controller.decide(logits, self.limits, criterion=self.criterion)
 
     def _exits(self, found: controller.Decisions) -> IntArray:
         """Where each frame leaves: at the exit whose logits are wanted, if there is one."""

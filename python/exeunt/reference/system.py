@@ -1,8 +1,9 @@
 """Cycle reference of the whole core for a given sequence of exits, without simulating a clock.
 
 Segments and heads come from `pipeline.flow`; this module adds what the controller does between
-them: admission, fork, verdict, frame buffer, results. Every rule is the one that the block's header
-states (hls/rtl/ex_tag.sv, ex_decide.sv, ex_route.sv, ex_frame_buffer.sv, ex_merge.sv).
+them: admission, fork, score, verdict, frame buffer, results. Every rule is the one that the block's
+header states (hls/rtl/ex_tag.sv, ex_decide.sv, ex_route.sv, ex_frame_buffer.sv, ex_merge.sv; the
+score's latency is the criterion's).
 
 Nothing that happens to a frame depends on a later one, so the frames are taken in turn. A chain
 forgets: some of the last frames, given to an empty chain, bring it into the state it is in. So it
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from exeunt import criteria
 from exeunt.graph import Accelerator, Chain, IntArray
 from exeunt.reference import pipeline
 from exeunt.reference.pipeline import Cycles
@@ -244,8 +246,12 @@ class _Line:
 
 @dataclass
 class _Exit:
-    """What is behind a head: the decision, and the frame buffer that obeys it."""
+    """What is behind a head: the decision, and the frame buffer that obeys it.
 
+    `scoring`: cycles from the last beat of a frame's logits to its score.
+    """
+
+    scoring: int
     words: int
     places: int  # words of the frame buffer; 0 at the last exit, which has none
     verdicts: int
@@ -272,7 +278,7 @@ class _Exit:
 
     def decide(self, frame: _Frame, keep: bool) -> int:
         """The verdict; the cycle in which the frame buffer takes it."""
-        shown = max(frame.last + 1, self.token) + 1
+        shown = max(frame.last + self.scoring, self.token) + 1
         self.token = shown
         if not keep:
             self.results.append(shown)
@@ -350,8 +356,14 @@ def predict(
             zip(accelerator.segments, accelerator.heads, strict=True)
         )
     ]
+    criterion = criteria.get(accelerator.criterion)
     behind = [
-        _Exit(s.output.words, sizes.buffers[i] if i + 1 < count else 0, sizes.verdicts)
+        _Exit(
+            criterion.latency(accelerator.logits(i)),
+            s.output.words,
+            sizes.buffers[i] if i + 1 < count else 0,
+            sizes.verdicts,
+        )
         for i, s in enumerate(accelerator.segments)
     ]
     accepts = np.empty(len(exits), np.int64)

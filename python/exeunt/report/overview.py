@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from exeunt import registers
+from exeunt import criteria, registers
 from exeunt.report import figures
 from exeunt.report.page import KINDS, Part, counted, number, percent, read_json, section, table
 
@@ -134,7 +134,8 @@ def cost(run_dir: Path) -> Part | None:
     }
     thresholds = ["always" if t is None else t for t in data.get("thresholds", [])]
     rows = [(f"exit {i}", value) for i, value in enumerate(thresholds)]
-    told = table(("leaves when the margin is at least", "threshold"), rows)
+    rule = criteria.get(data.get("criterion", criteria.DEFAULT)).rule
+    told = table((f"leaves when {rule}", "threshold"), rows)
     return section("cost", "Accuracy against cost", drawn, told)
 
 

@@ -28,9 +28,9 @@ class Answer(NamedTuple):
     """The answer to one image.
 
     `image`: its place among the images; `id`: the core's count of frames; `class_`: what it is
-    said to be (`class` is a word of Python's); `exit`: where it left; `score`: what the exit's
-    criterion says of it there, in logit steps; `latency`: cycles in the core; `flags`: bit 0 bad,
-    bit 1 the threshold bank.
+    said to be (`class` is a word of Python's); `exit`: where it left; `score`: how sure that exit
+    was, as its criterion counts; `latency`: cycles in the core; `flags`: bit 0 bad, bit 1 the
+    threshold bank.
     """
 
     image: int

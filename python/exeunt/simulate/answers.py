@@ -108,7 +108,7 @@ def answer(
         images: uint8 (N, H, W, C).
         logits: integers (N, classes) per exit, of the reference.
         processes: simulators side by side.
-        thresholds: margins, if not the manifest's.
+        thresholds: one per exit, if not the manifest's.
         settings: idle and stalled cycles, result order.
         progress: told of images done.
 
@@ -116,7 +116,7 @@ def answer(
         CheckFailed: an assertion of the RTL failed.
         ToolError: a simulator process died.
     """
-    margins = manifest.thresholds if thresholds is None else tuple(thresholds)
+    limits = manifest.thresholds if thresholds is None else tuple(thresholds)
     started = time.perf_counter()
 
     def tell(done: int, cycles: int) -> None:
@@ -124,11 +124,11 @@ def answer(
         progress(done, len(images), f"{rate / 1e6:.2f} M cycles a second")
 
     slices = bulk.run(
-        manifest, library, images, processes=processes, thresholds=margins, settings=settings,
+        manifest, library, images, processes=processes, thresholds=limits, settings=settings,
         progress=tell,
     )  # fmt: skip
     seconds = time.perf_counter() - started
-    expected = controller.decide(logits, margins)
+    expected = controller.decide(logits, limits, criterion=manifest.criterion)
     want = {"class": expected.classes, "exit": expected.exits, "score": expected.scores}
     want["flags"] = np.zeros(len(images), np.int64)
     want["count"] = np.ones(len(images), np.int64)

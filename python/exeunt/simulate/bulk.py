@@ -120,7 +120,7 @@ def run(
         library: its compiled model.
         images: uint8 (N, H, W, C).
         processes: simulators side by side.
-        thresholds: margins to write instead of the manifest's.
+        thresholds: one per exit to write instead of the manifest's.
         settings: idle and stalled cycles, result order.
         taps: streams of the tap build; 0 for the plain one.
         windows: tapped words to keep.

@@ -64,7 +64,7 @@ def expected(
 ) -> Taps:
     """What every tap must see for these images, given the exits that the reference chooses."""
     outputs = network.run(accelerator, images, streams=True)
-    exits = controller.decide(outputs.logits, thresholds).exits
+    exits = controller.decide(outputs.logits, thresholds, criterion=accelerator.criterion).exits
     names, streams, frames, tensors = [], [], [], []
     current: IntArray = images.reshape(-1, *accelerator.segments[0].input.shape)
     for i, (segment, head) in enumerate(zip(accelerator.segments, accelerator.heads, strict=True)):
@@ -145,23 +145,23 @@ def locate(
         images: uint8 (N, H, W, C), all of them.
         frame: a frame whose result is wrong.
         first: first frame of the slice that was simulated with it.
-        thresholds: margins, if not the manifest's.
+        thresholds: one per exit, if not the manifest's.
         settings: idle and stalled cycles of the run in which it was wrong.
         cache: folder of compiled models.
         tell: told what is being done.
     """
     accelerator = manifest.accelerator()
-    margins = manifest.thresholds if thresholds is None else tuple(thresholds)
+    limits = manifest.thresholds if thresholds is None else tuple(thresholds)
     if tell is not None:
         tell("looking for the first difference")
     library = verilator.build(manifest, cache=cache)
     end = min(len(images), frame + 1 + AFTER)
     for start in sorted({max(first, frame - BEFORE), first}, reverse=True):
         part = images[start:end]
-        taps = expected(accelerator, part, margins)
+        taps = expected(accelerator, part, limits)
         keep = min(len(part), 2 * (BEFORE + AFTER) + 1)
         slices = bulk.run(
-            manifest, library, part, thresholds=margins, settings=settings,
+            manifest, library, part, thresholds=limits, settings=settings,
             taps=len(taps.names), windows=windows(taps, keep=keep),
         )  # fmt: skip
         difference = compare(taps, slices[0].taps, keep=keep, first=start)

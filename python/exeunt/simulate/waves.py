@@ -35,7 +35,9 @@ def write(
     first = max(0, frame - localise.BEFORE)
     part = images[first : frame + 1 + localise.AFTER]
     accelerator = manifest.accelerator()
-    exits = controller.decide(network.run(accelerator, part).logits, manifest.thresholds).exits
+    exits = controller.decide(
+        network.run(accelerator, part).logits, manifest.thresholds, criterion=manifest.criterion
+    ).exits
     found = system.predict(accelerator, exits, sizes=sizes(manifest))
     begin, end = int(found.accepts[frame - first]), int(found.results[frame - first])
     library = verilator.build(manifest, options=verilator.Options(waves=kind), cache=cache)

@@ -7,6 +7,7 @@ import pytest
 
 from exeunt import registers, samples
 from exeunt.bench import floats, processor
+from exeunt.criteria import margin
 from exeunt.errors import InputError
 from exeunt.reference import controller, network
 
@@ -20,7 +21,7 @@ def accelerator():
 def test_leaving_early_answers_as_the_controller_decides(accelerator, batch):
     images = samples.images(40, seed=1)
     logits = network.run(accelerator, images).logits
-    scores = [controller.margin(values)[1] for values in logits]
+    scores = [margin.values(values).scores for values in logits]
     sets = [
         [int(np.median(scores[0])), int(np.median(scores[1]))],
         [registers.NEVER, int(np.median(scores[1]))],

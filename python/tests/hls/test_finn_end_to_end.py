@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from exeunt.config import tree as configuration
+from exeunt.criteria import margin
 from exeunt.hls import compile as compiler
 from exeunt.hls.back import stitch
 from exeunt.hls.front import finn_env
-from exeunt.reference import controller, network
+from exeunt.reference import network
 from exeunt.simulate import answers, bulk, verilator
 
 pytestmark = pytest.mark.sim
@@ -57,7 +58,7 @@ def test_finns_kernels_answer_as_the_reference(builder: type, tmp_path: Path, cy
 
     images = np.random.default_rng(0).integers(0, 256, (FRAMES, 8, 6, 1), dtype=np.uint8)
     logits = network.run(accelerator, images).logits
-    margins = [controller.margin(x)[1] for x in logits]
+    margins = [margin.values(x).scores for x in logits]
     first = int(np.median(margins[0]))
     later = int(np.median(margins[1][margins[0] < first]))
     design = stitch.write(accelerator, tmp_path / "run", thresholds=[first, later, None])

@@ -58,7 +58,7 @@ def test_describe() -> None:
         ({"exits": (EXIT,) * 9}, "an accelerator has 1 to 8 exits, net has 9; change their number"),
         (
             {"classes": 1},
-            "a margin needs 2 to 65536 classes, net has 1; change the last linear layer",
+            "an exit needs 2 to 65536 classes, net has 1; change the last linear layer",
         ),
         (
             {"exits": (EXIT, dataclasses.replace(EXIT, logits_bits=32))},

@@ -10,11 +10,11 @@ import onnx
 import pytest
 import torch
 
-from exeunt import calibration
 from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
 from exeunt.quant import export as exporting
 from exeunt.quant.calibrate import calibrate
+from exeunt.quant.exits import calibration
 from exeunt.quant.export import export
 from exeunt.quant.network.export import to_qonnx
 from exeunt.quant.network.logits import grid_and_cost, integer_logits, logits

@@ -13,8 +13,9 @@ from PIL import Image
 from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant import train as training
+from exeunt.quant.exits import losses
 from exeunt.quant.network.logits import logits
-from exeunt.quant.train import is_trained, joint_loss, load_checkpoint, shifted, train
+from exeunt.quant.train import is_trained, load_checkpoint, shifted, train
 from exeunt.report import store
 from exeunt.splits import read_fingerprint, read_split
 
@@ -240,45 +241,12 @@ def test_gpu_that_is_not_there(tiny, tmp_path, monkeypatch):
 
 def test_loss_that_is_not_finite(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        training, "joint_loss", lambda *a, **k: torch.tensor(float("nan"), requires_grad=True)
+        losses, "joint", lambda *a, **k: torch.tensor(float("nan"), requires_grad=True)
     )
     with pytest.raises(InputError) as caught:
         train(tiny, tmp_path, tmp_path)
     assert str(caught.value) == (
         "training must keep a finite loss, got nan in epoch 1: lower train.learning_rate"
-    )
-
-
-def test_joint_loss_by_hand():
-    out = torch.tensor([[2.0, 0.0]])
-    last = torch.tensor([[0.0, 1.0]])
-    label = torch.tensor([1])
-    cross = torch.nn.functional.cross_entropy
-    plain = joint_loss([out, last], label, distill=0.0)
-    assert torch.allclose(plain, cross(out, label) + cross(last, label))
-    weighted = joint_loss([out, last], label, weights=[0.25, 2.0], distill=0.0)
-    assert torch.allclose(weighted, 0.25 * cross(out, label) + 2 * cross(last, label))
-    p, q = torch.softmax(last / 2, 1), torch.softmax(out / 2, 1)
-    divergence = (p * (p / q).log()).sum()
-    distilled = joint_loss([out, last], label, distill=0.5)
-    assert torch.allclose(distilled, plain + 0.5 * 4 * divergence)
-
-
-def test_the_last_exit_is_not_drawn_towards_the_others():
-    out = torch.tensor([[2.0, 0.0]], requires_grad=True)
-    last = torch.tensor([[0.0, 1.0]], requires_grad=True)
-    label = torch.tensor([1])
-    joint_loss([out, last], label, distill=3.0).backward()
-    alone = torch.autograd.grad(torch.nn.functional.cross_entropy(last, label), last)[0]
-    assert torch.allclose(last.grad, alone)
-
-
-def test_wrong_number_of_exit_weights():
-    outputs = [torch.zeros(1, 2)] * 3
-    with pytest.raises(InputError) as caught:
-        joint_loss(outputs, torch.zeros(1, dtype=torch.long), weights=[1.0, 2.0])
-    assert str(caught.value) == (
-        "train.exit_weights must have one entry for each of 3 exits, got 2: change it"
     )
 
 

@@ -5,6 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from exeunt import samples
+from exeunt.criteria import margin
 from exeunt.graph import Accelerator
 from exeunt.reference import controller, pipeline, system
 
@@ -35,7 +36,8 @@ def _whole(accelerator: Accelerator, exits: npt.NDArray[np.int64]) -> list[npt.N
             segment.nodes + head.nodes, segment.fifos + head.fifos, offered,
             entry=0 if i else 2, fork=len(segment.nodes),
         )  # fmt: skip
-        _, tokens = controller.decide_times(head.output.words, flow.leaves)
+        _, scored = margin.times(accelerator.logits(i), flow.leaves)
+        _, tokens = controller.decide_times(scored)
         decided.append(tokens)
         keep = exits[members] > i
         if i + 1 == len(accelerator.segments):

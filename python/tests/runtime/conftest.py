@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from exeunt import samples
+from exeunt.criteria import margin
 from exeunt.graph import Accelerator as Graph
 from exeunt.hls.back import stitch
 from exeunt.manifest import Manifest
@@ -82,7 +83,7 @@ def small_design(folder: Path, cache: Path) -> Small:
     graph = samples.accelerator(stages, size=8, classes=4)
     images = samples.images(COUNT, size=8, seed=2)
     logits = network.run(graph, images).logits
-    scores = [controller.margin(x)[1] for x in logits]
+    scores = [margin.values(x).scores for x in logits]
     first = int(np.quantile(scores[0], 0.5))
     limits = [first, int(np.quantile(scores[1][scores[0] < first], 0.6)), None]
     manifest = stitch.write(graph, folder, thresholds=limits)

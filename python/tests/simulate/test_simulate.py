@@ -13,6 +13,7 @@ import pytest
 
 from exeunt import manifest, packing, registers, samples
 from exeunt.config import tree
+from exeunt.criteria import margin
 from exeunt.errors import CheckFailed, InputError, ToolError
 from exeunt.graph import Accelerator
 from exeunt.hls.back import stitch
@@ -58,7 +59,7 @@ class Design:
 
 def _thresholds(accelerator: Accelerator, images: Images) -> list[int | None]:
     """Margins with which a third of the images leaves at each of three exits."""
-    scores = [controller.margin(x)[1] for x in network.run(accelerator, images).logits]
+    scores = [margin.values(x).scores for x in network.run(accelerator, images).logits]
     first = int(np.quantile(scores[0], 2 / 3))
     return [first, int(np.median(scores[1][scores[0] < first])), None]
 
@@ -128,7 +129,7 @@ SCHEDULES: dict[str, Callable[[int], npt.NDArray[np.int64]]] = {
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_schedules_nobody_would_train(design: Design, schedule: str) -> None:
     wanted = SCHEDULES[schedule](300)
-    scores = controller.margin(_logits(design)[0])[1]
+    scores = margin.values(_logits(design)[0]).scores
     order = np.argsort(-scores, kind="stable")
     leaving = int((wanted == 0).sum())
     images = np.empty_like(design.images)

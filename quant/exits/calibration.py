@@ -1,8 +1,8 @@
-"""Exit thresholds from integer logits: which margins may leave, at what accuracy and cost.
+"""Exit thresholds from integer logits: which scores may leave, at what accuracy and cost.
 
-An image leaves at the first exit whose margin (largest logit minus second largest) reaches the
-threshold of that exit; the last exit takes what is left. All in the integers that the hardware
-compares, so that a threshold means the same in both.
+An image leaves at the first exit whose score, by the criterion, reaches the threshold of that
+exit; the last exit takes what is left. All in the integers that the hardware compares, so that a
+threshold means the same in both.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from exeunt import criteria
 from exeunt.errors import InputError
-from exeunt.reference.controller import margin as score
-from exeunt.registers import NEVER  # the threshold that no margin reaches: nobody leaves here
+from exeunt.registers import NEVER  # the threshold that no score reaches: nobody leaves here
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -42,11 +42,12 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Margins:
-    """What every exit says about every image: margin int64 (E, N), answer right bool (E, N)."""
+class Scores:
+    """What every exit says about every image: score int64 (E, N), answer right bool (E, N)."""
 
-    margin: IntArray
+    score: IntArray
     right: BoolArray
+    criterion: str = criteria.DEFAULT
 
     @property
     def lost(self) -> BoolArray:
@@ -54,16 +55,19 @@ class Margins:
         return self.right[-1] & ~self.right
 
 
-def margins(logits: Sequence[npt.NDArray[np.integer]], labels: npt.NDArray[np.integer]) -> Margins:
-    """Margins and hits of integer logits, one array (N, classes) per exit.
-
-    The margin is the largest logit minus the second largest (0 in a tie) and the answer is the
-    first index of the largest.
+def scores(
+    logits: Sequence[npt.NDArray[np.integer]],
+    labels: npt.NDArray[np.integer],
+    *,
+    criterion: str = criteria.DEFAULT,
+) -> Scores:
+    """Scores and hits of integer logits, one array (N, classes) per exit, by a criterion.
 
     Raises:
         InputError: logits that are not integers, or not one row per label.
     """
-    margin = np.empty((len(logits), len(labels)), np.int64)
+    values_of = criteria.get(criterion).values
+    score = np.empty((len(logits), len(labels)), np.int64)
     right = np.empty((len(logits), len(labels)), bool)
     for k, exit_logits in enumerate(logits):
         values = np.asarray(exit_logits)
@@ -77,33 +81,33 @@ def margins(logits: Sequence[npt.NDArray[np.integer]], labels: npt.NDArray[np.in
                 f"logits of exit {k} must have shape ({len(labels)}, classes >= 2), got "
                 f"{values.shape}: give one row for each label"
             )
-        answers, margin[k] = score(values)
+        answers, score[k] = values_of(values)
         right[k] = answers == labels
-    return Margins(margin, right)
+    return Scores(score, right, criterion)
 
 
-def exits(margin: IntArray, thresholds: Sequence[int]) -> IntArray:
-    """The exit (N,) at which each image leaves: the first with margin (E, N) >= threshold.
+def exits(score: IntArray, thresholds: Sequence[int]) -> IntArray:
+    """The exit (N,) at which each image leaves: the first with score (E, N) >= threshold.
 
     `thresholds` has one entry for each exit but the last.
     """
-    last = len(margin) - 1
-    take = np.ones(margin.shape, bool)
+    last = len(score) - 1
+    take = np.ones(score.shape, bool)
     for k in range(last):
-        take[k] = (margin[k] >= thresholds[k]) & (thresholds[k] != NEVER)
+        take[k] = (score[k] >= thresholds[k]) & (thresholds[k] != NEVER)
     return take.argmax(axis=0).astype(np.int64)
 
 
-def evaluate(found: Margins, thresholds: Sequence[int], macs: Sequence[int]) -> Point:
+def evaluate(found: Scores, thresholds: Sequence[int], macs: Sequence[int]) -> Point:
     """Accuracy, cost and exit rates of these thresholds on these images.
 
     Args:
-        found: margins and hits of every exit.
+        found: scores and hits of every exit.
         thresholds: one per exit but the last.
         macs: multiplications of a frame that leaves at exit i (cumulative).
     """
-    count = found.margin.shape[1]
-    taken = exits(found.margin, thresholds)
+    count = found.score.shape[1]
+    taken = exits(found.score, thresholds)
     rates = np.bincount(taken, minlength=len(macs)) / count
     hits = found.right[taken, np.arange(count)]
     return Point(
@@ -121,6 +125,7 @@ def calibrate_exits(
     *,
     macs: Sequence[int],
     drop: float,
+    criterion: str = criteria.DEFAULT,
     points: int = 24,
 ) -> Calibration:
     """Thresholds that spend the fewest multiplications for a permitted accuracy drop.
@@ -136,6 +141,7 @@ def calibrate_exits(
         labels: integers (N,).
         macs: multiplications of a frame that leaves at exit i (cumulative).
         drop: permitted loss of accuracy against the last exit, a fraction.
+        criterion: what the exits go by.
         points: permitted drops tried for the curve.
 
     Raises:
@@ -145,7 +151,7 @@ def calibrate_exits(
         raise InputError(
             "calibration must have at least one validation image, got none: raise data.validation"
         )
-    found = margins(logits, labels)
+    found = scores(logits, labels, criterion=criterion)
     accuracies = tuple(float(r) for r in found.right.mean(axis=1))
     chosen = evaluate(found, _search(found, macs, drop / 2), macs)
     curve: dict[tuple[int, ...], Point] = {}
@@ -160,10 +166,10 @@ def calibrate_exits(
     return Calibration(chosen, tuple(ordered), accuracies)
 
 
-def _search(found: Margins, macs: Sequence[int], permitted: float) -> list[int]:
+def _search(found: Scores, macs: Sequence[int], permitted: float) -> list[int]:
     """Thresholds of low cost that lose at most the fraction `permitted` of the images."""
     inner = len(macs) - 1
-    budget = int(permitted * found.margin.shape[1] + 1e-9)
+    budget = int(permitted * found.score.shape[1] + 1e-9)
     cost = np.asarray(macs, np.float64)
     best = [NEVER] * inner
     best_cost = evaluate(found, best, macs).macs
@@ -183,24 +189,26 @@ def _search(found: Margins, macs: Sequence[int], permitted: float) -> list[int]:
 
 
 def _cheapest(
-    found: Margins, thresholds: list[int], k: int, cost: npt.NDArray[np.float64], budget: int
+    found: Scores, thresholds: list[int], k: int, cost: npt.NDArray[np.float64], budget: int
 ) -> int:
     """The threshold of exit k that saves most when at most `budget` images may be lost.
 
     With the other thresholds fixed, an image that gets to exit k either leaves there or goes on to
-    where the later exits take it; sorted by margin, every threshold is one cumulative sum.
+    where the later exits take it; sorted by score, every threshold is one cumulative sum.
     """
     lost = found.lost.astype(np.int64)
-    taken = exits(found.margin, [*thresholds[:k], NEVER, *thresholds[k + 1 :]])
+    taken = exits(found.score, [*thresholds[:k], NEVER, *thresholds[k + 1 :]])
     there = np.flatnonzero(taken > k)
     if not len(there):
         return NEVER
-    order = there[np.argsort(-found.margin[k, there], kind="stable")]
-    margin = found.margin[k, order]
+    order = there[np.argsort(-found.score[k, there], kind="stable")]
+    score = found.score[k, order]
     saved = np.cumsum(cost[taken[order]] - cost[k])
     losses = lost[taken, np.arange(lost.shape[1])].sum() + np.cumsum(
         lost[k, order] - lost[taken[order], order]
     )
-    ends = np.flatnonzero(np.append(margin[1:] != margin[:-1], True))  # a threshold takes ties
-    good = ends[(losses[ends] <= budget) & (saved[ends] > 0)]
-    return int(margin[good[np.argmax(saved[good])]]) if len(good) else NEVER
+    tried = criteria.get(found.criterion).thresholds(score)[::-1]
+    leave = np.searchsorted(-score, -tried, side="right")  # so many leave, those in a tie too
+    tried, ends = tried[leave > 0], leave[leave > 0] - 1
+    good = (losses[ends] <= budget) & (saved[ends] > 0)
+    return int(tried[good][np.argmax(saved[ends[good]])]) if good.any() else NEVER

@@ -7,18 +7,18 @@ import itertools
 import numpy as np
 import pytest
 
-from exeunt import calibration
 from exeunt.errors import InputError
+from exeunt.quant.exits import calibration
 
 NEVER = calibration.NEVER
 
 
-def exits_with(rights: list[list[int]], margins: list[list[int]]) -> calibration.Margins:
-    return calibration.Margins(np.array(margins, np.int64), np.array(rights, bool))
+def exits_with(rights: list[list[int]], scores: list[list[int]]) -> calibration.Scores:
+    return calibration.Scores(np.array(scores, np.int64), np.array(rights, bool))
 
 
 def made_up(seed: int, images: int = 200, exits: int = 3) -> tuple[list[np.ndarray], np.ndarray]:
-    """Logits whose exits get better and whose margins tell something."""
+    """Logits whose exits get better and whose scores tell something."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 5, images)
     hard = random.normal(0, 6, images)
@@ -32,16 +32,16 @@ def made_up(seed: int, images: int = 200, exits: int = 3) -> tuple[list[np.ndarr
 
 def test_margin_is_largest_minus_second_and_the_first_index_wins():
     logits = np.array([[5, 9, 2], [7, 7, -3], [-8, -1, -1]])
-    found = calibration.margins([logits], np.array([1, 1, 1]))
-    assert found.margin.tolist() == [[4, 0, 0]]
+    found = calibration.scores([logits], np.array([1, 1, 1]))
+    assert found.score.tolist() == [[4, 0, 0]]
     assert found.right.tolist() == [[True, False, True]]
 
 
-def test_exits_take_when_margin_reaches_the_threshold():
-    margin = np.array([[3, 4, 5, 0], [9, 0, 0, 2], [0, 0, 0, 0]], np.int64)
-    assert calibration.exits(margin, [4, 2]).tolist() == [1, 0, 0, 1]
-    assert calibration.exits(margin, [NEVER, NEVER]).tolist() == [2, 2, 2, 2]
-    assert calibration.exits(margin, [0, 0]).tolist() == [0, 0, 0, 0]
+def test_exits_take_when_the_score_reaches_the_threshold():
+    score = np.array([[3, 4, 5, 0], [9, 0, 0, 2], [0, 0, 0, 0]], np.int64)
+    assert calibration.exits(score, [4, 2]).tolist() == [1, 0, 0, 1]
+    assert calibration.exits(score, [NEVER, NEVER]).tolist() == [2, 2, 2, 2]
+    assert calibration.exits(score, [0, 0]).tolist() == [0, 0, 0, 0]
 
 
 def test_evaluate_counts_by_hand():
@@ -58,15 +58,15 @@ def test_keeps_the_drop_and_comes_close_to_the_best_pair_of_thresholds(seed, dro
     logits, labels = made_up(seed)
     macs = [10, 60, 300]
     result = calibration.calibrate_exits(logits, labels, macs=macs, drop=drop)
-    found = calibration.margins(logits, labels)
+    found = calibration.scores(logits, labels)
     budget = int(drop / 2 * len(labels))
     best = float("inf")
-    values = [[*np.unique(found.margin[k]), NEVER] for k in range(2)]
+    values = [[*np.unique(found.score[k]), NEVER] for k in range(2)]
     for pair in itertools.product(*values):
-        taken = calibration.exits(found.margin, pair)
+        taken = calibration.exits(found.score, pair)
         if found.lost[taken, np.arange(len(labels))].sum() <= budget:
             best = min(best, calibration.evaluate(found, pair, macs).macs)
-    taken = calibration.exits(found.margin, result.chosen.thresholds)
+    taken = calibration.exits(found.score, result.chosen.thresholds)
     assert found.lost[taken, np.arange(len(labels))].sum() <= budget
     assert result.chosen.accuracy >= result.accuracies[-1] - drop / 2 - 1e-12
     assert best <= result.chosen.macs <= 1.15 * best
@@ -124,7 +124,7 @@ def test_no_images():
 
 def test_logits_that_are_no_integers():
     with pytest.raises(InputError) as caught:
-        calibration.margins([np.zeros((4, 3))], np.zeros(4, int))
+        calibration.scores([np.zeros((4, 3))], np.zeros(4, int))
     assert str(caught.value) == (
         "logits of exit 0 must be integers, got float64: divide them by the logit scale and round"
     )
@@ -132,7 +132,7 @@ def test_logits_that_are_no_integers():
 
 def test_logits_of_another_shape():
     with pytest.raises(InputError) as caught:
-        calibration.margins([np.zeros((4, 3), int)] * 2, np.zeros(5, int))
+        calibration.scores([np.zeros((4, 3), int)] * 2, np.zeros(5, int))
     assert str(caught.value) == (
         "logits of exit 0 must have shape (5, classes >= 2), got (4, 3): give one row for each "
         "label"

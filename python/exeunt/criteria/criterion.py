@@ -1,0 +1,121 @@
+"""What an exit criterion is made of, and the logits that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Cycles = npt.NDArray[np.int64]
+
+MAX_CLASSES = 1 << 16
+MAX_LOGIT_BITS = 31
+MAX_SCORE_BITS = 32  # of a threshold register
+JOINT_LOSS = "losses:joint"
+
+
+@dataclass(frozen=True)
+class Logits:
+    """The logits of one exit as its score block gets them.
+
+    `classes` a frame, `lanes` of them a beat, class 0 first; `bits` of each, signed; a logit of 1
+    stands for `scale` in the network as it was trained.
+    """
+
+    classes: int
+    lanes: int
+    bits: int
+    scale: float = 1.0
+
+    @property
+    def beats(self) -> int:
+        """Beats a frame."""
+        return self.classes // self.lanes
+
+    @property
+    def class_bits(self) -> int:
+        """Bits of a class."""
+        return (self.classes - 1).bit_length()
+
+
+class Scored(NamedTuple):
+    """The answers of one exit to N frames: `classes` int64 (N,), `scores` (N,)."""
+
+    classes: npt.NDArray[np.int64]
+    scores: npt.NDArray[Any]
+
+
+class Score(Protocol):
+    """The answers to logits (N, classes): integers, which give integer scores, exact.
+
+    Or floats in the steps of the integers, which give float scores: of the same network computed
+    in floats, whose logits may be off by rounding.
+    """
+
+    def __call__(self, logits: npt.NDArray[Any]) -> Scored:
+        """Classes and scores."""
+
+
+class Times(Protocol):
+    """Cycles of the score block, exact with and without stalls.
+
+    `offered`: int64 (N * beats,), first cycle in which each beat can be valid; `ready`: int64 (N,),
+    first cycle in which each score is accepted, None: at once. Returns takes int64 (N * beats,) and
+    gives int64 (N,), the cycles in which beats and scores are transferred.
+    """
+
+    def __call__(
+        self, logits: Logits, offered: Cycles, ready: Cycles | None = None
+    ) -> tuple[Cycles, Cycles]:
+        """When beats are taken and scores given."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """An exit criterion: class and score of a frame from its logits, in integers.
+
+    A frame leaves at the first exit whose score reaches the exit's threshold, so a higher score
+    must mean a surer answer. A threshold is a signed number of 32 bits like the score; the codes
+    `registers.NEVER` and `registers.ALWAYS` are no scores. The score block ex_<name> takes a beat
+    in every cycle in which no score of its own has to wait.
+
+    name: in config, exits.json, manifest and report, and of block and test folder.
+    code: what the criterion register reads; no two criteria have the same.
+    score: the score as a noun phrase, as in "the threshold that `score` reaches".
+    rule: when a frame leaves, as in "leaves when `rule`", the threshold following.
+    values: the answers.
+    times: the cycles of the score block.
+    score_bits: bits of the signed score for these logits, at most 32.
+    candidates: thresholds worth trying, ascending, for the integer scores (N,) that frames have at
+        an exit; None: each score that occurs.
+    loss: "module:function" in quant/exits of the loss that a network for this criterion is trained
+        with, see `exeunt.quant.exits.losses`; this package knows no torch.
+    """
+
+    name: str
+    code: int
+    score: str
+    rule: str
+    values: Score
+    times: Times
+    score_bits: Callable[[Logits], int]
+    candidates: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]] | None = None
+    loss: str = JOINT_LOSS
+
+    @property
+    def module(self) -> str:
+        """The score block."""
+        return f"ex_{self.name}"
+
+    def latency(self, logits: Logits) -> int:
+        """Cycles from the last beat of a frame to its score, without stalls."""
+        takes, gives = self.times(logits, np.arange(logits.beats, dtype=np.int64))
+        return int(gives[0] - takes[-1])
+
+    def thresholds(self, scores: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Thresholds worth trying for integer scores (N,), ascending, int64."""
+        found = scores if self.candidates is None else self.candidates(scores)
+        return np.unique(found).astype(np.int64)

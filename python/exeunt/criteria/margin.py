@@ -1,0 +1,54 @@
+"""margin: how far the largest logit is ahead of the second largest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.criteria.criterion import Criterion, Cycles, Logits, Scored
+
+
+def values(logits: npt.NDArray[Any]) -> Scored:
+    """Class and score of frames: argmax (the first index wins a tie), largest - second largest.
+
+    Args:
+        logits: (N, classes), classes >= 2.
+
+    Returns:
+        classes int64 (N,); scores >= 0 (N,), int64 for integers.
+    """
+    found = np.asarray(logits)
+    if found.dtype.kind != "f":
+        found = found.astype(np.int64)
+    top = np.partition(found, -2, axis=1)
+    return Scored(found.argmax(axis=1).astype(np.int64), top[:, -1] - top[:, -2])
+
+
+def times(logits: Logits, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
+    """Cycles of ex_margin: a beat is taken into a register, the score shows with the last."""
+    beats, frames = logits.beats, len(offered) // logits.beats
+    takes, gives = np.empty(len(offered), np.int64), np.empty(frames, np.int64)
+    last = free = -(1 << 40)
+    for n in range(frames):
+        for k in range(n * beats, (n + 1) * beats):
+            last = takes[k] = max(int(offered[k]), last + 1, free)
+        free = gives[n] = max(last + 1, last if ready is None else int(ready[n]))
+    return takes, gives
+
+
+def score_bits(logits: Logits) -> int:
+    """Bits of the signed difference of two logits."""
+    return logits.bits + 1
+
+
+CRITERION = Criterion(
+    name="margin",
+    code=0,
+    score="largest logit minus second",
+    rule="the margin is at least",
+    values=values,
+    times=times,
+    score_bits=score_bits,
+)

@@ -1,0 +1,54 @@
+"""The joint loss by hand, and which loss a criterion asks for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from exeunt import criteria
+from exeunt.errors import InputError
+from exeunt.quant.exits import losses
+from exeunt.quant.exits.losses import joint
+
+
+@pytest.mark.parametrize("criterion", criteria.names())
+def test_every_criterion_names_a_loss_that_can_be_trained_with(criterion):
+    out = torch.tensor([[2.0, 0.0, 1.0]], requires_grad=True)
+    labels = torch.tensor([1])
+    loss = losses.of(criterion)([out, 2 * out], labels, weights=[1.0, 2.0], distill=0.5)
+    loss.backward()
+    assert torch.isfinite(out.grad).all()
+    assert out.grad.abs().sum() > 0
+
+
+def test_joint_loss_by_hand():
+    out = torch.tensor([[2.0, 0.0]])
+    last = torch.tensor([[0.0, 1.0]])
+    label = torch.tensor([1])
+    cross = torch.nn.functional.cross_entropy
+    plain = joint([out, last], label, distill=0.0)
+    assert torch.allclose(plain, cross(out, label) + cross(last, label))
+    weighted = joint([out, last], label, weights=[0.25, 2.0], distill=0.0)
+    assert torch.allclose(weighted, 0.25 * cross(out, label) + 2 * cross(last, label))
+    p, q = torch.softmax(last / 2, 1), torch.softmax(out / 2, 1)
+    divergence = (p * (p / q).log()).sum()
+    distilled = joint([out, last], label, distill=0.5)
+    assert torch.allclose(distilled, plain + 0.5 * 4 * divergence)
+
+
+def test_the_last_exit_is_not_drawn_towards_the_others():
+    out = torch.tensor([[2.0, 0.0]], requires_grad=True)
+    last = torch.tensor([[0.0, 1.0]], requires_grad=True)
+    label = torch.tensor([1])
+    joint([out, last], label, distill=3.0).backward()
+    alone = torch.autograd.grad(torch.nn.functional.cross_entropy(last, label), last)[0]
+    assert torch.allclose(last.grad, alone)
+
+
+def test_wrong_number_of_exit_weights():
+    outputs = [torch.zeros(1, 2)] * 3
+    with pytest.raises(InputError) as caught:
+        joint(outputs, torch.zeros(1, dtype=torch.long), weights=[1.0, 2.0])
+    assert str(caught.value) == (
+        "train.exit_weights must have one entry for each of 3 exits, got 2: change it"
+    )

@@ -1,0 +1,1 @@
+"""Exits: what they are trained for, and their thresholds."""
