@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import decide.corners
 import frame_buffer.corners
+import margin.corners
 import merge.corners
 import mvu.corners
 import pool.corners
@@ -75,8 +76,10 @@ def chosen() -> dict[str, Corner]:
         ),
         "mvu: 160x10, SIMD 4, PE 2, no levels": mvu.corners.corner((40, 4, 5, 2), INT4),
         "tag: 32 bits, 16 words, 16 in flight": tag.corners.corner(32, 16, 16),
-        "decide: 10 classes one by one": decide.corners.corner(1, 10, 14),
-        "decide: 10 classes at once": decide.corners.corner(10, 10, 14),
+        "margin: 10 classes one by one": margin.corners.corner("margin", 1, 10, 14),
+        "margin: 10 classes at once": margin.corners.corner("margin", 10, 10, 14),
+        "decide: 10 classes one by one": decide.corners.corner(1, 10, 14, 15),
+        "decide: 10 classes at once": decide.corners.corner(10, 10, 14, 15),
         "frame_buffer: 32 bits, 4 frames of 49": frame_buffer.corners.corner(32, 49, 196),
         "merge: 3 exits, 16 in flight": merge.corners.corner(3, 16),
         "registers: 3 exits": registers.corners.corner(3, 5),

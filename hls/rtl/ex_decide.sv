@@ -21,7 +21,7 @@ module ex_decide #(
     parameter int BITS = 16,        // bits of a logit
     parameter int SCORE_BITS = 17,  // bits of a score
     parameter bit LAST = 1'b0,      // the last exit takes every frame
-    localparam int CLASS_BITS = $clog2(CLASSES)
+    localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1
 ) (
     input  wire                             clk,
     input  wire                             rst,

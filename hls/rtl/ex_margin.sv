@@ -11,7 +11,7 @@ module ex_margin #(
     parameter int PE = 1,        // logits a beat
     parameter int CLASSES = 10,  // logits a frame
     parameter int BITS = 16,     // bits of a logit
-    localparam int CLASS_BITS = $clog2(CLASSES),
+    localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1,
     localparam int SCORE_BITS = BITS + 1
 ) (
     input  wire                             clk,
