@@ -94,7 +94,7 @@ def _figures(on_test: Scores, chosen: Point, macs: list[int]) -> dict[str, Any]:
         "accuracy": {
             "early_exit": point.accuracy,
             "quantized_last_exit": float(on_test.right[-1].mean()),
-            "images": len(labels),
+            "images": len(taken),
         },
         "exits": rows,
         "calibration": {
