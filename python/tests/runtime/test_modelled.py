@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -77,6 +78,25 @@ def test_selftest_and_stream(compiled, known, device):
     answers = list(device.stream(iter(found.images[:9]), batch=4))
     want = controller.decide([x[:9] for x in logits], found.thresholds)
     assert [a.class_ for a in answers] == want.classes.tolist()
+
+
+def test_golden_vectors_of_fractions_are_refused(compiled, known, device):
+    """Images divided by 255, here and in vectors that somebody made himself."""
+    found, _ = known
+    sentence = (
+        "images must be uint8 as the network was trained on, got float64; give the integers of its "
+        "training data, not divided by 255."
+    )
+    with pytest.raises(InputError) as caught:
+        make(compiled, found.images[:4] / 255)
+    assert str(caught.value) == sentence
+    vectors = make(compiled, found.images[:4], thresholds=[None, 3, None])
+    assert vectors.thresholds.tolist() == [registers.ALWAYS, 3, registers.ALWAYS]
+    before = device.thresholds
+    with pytest.raises(InputError) as caught:
+        device.selftest(dataclasses.replace(vectors, images=found.images[:4] / 255))
+    assert str(caught.value) == sentence
+    assert device.thresholds == before
 
 
 @pytest.mark.sim
