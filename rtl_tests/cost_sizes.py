@@ -21,7 +21,8 @@ import threshold.corners
 from lib.bench import BUILD, Corner, kernel_corner
 from lib.yosys import measure
 
-from exeunt.graph import Integer, Mvu, Stream
+from exeunt.graph import Integer, Stream
+from exeunt.kernels.mvu import Mvu
 from exeunt.synth.counts import XC7, XC7_LUTS
 
 TABLE = Path(__file__).with_suffix(".jsonl")

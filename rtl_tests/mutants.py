@@ -143,13 +143,13 @@ MUTANTS = (
         "python/tests/runtime/test_serial.py",
     ),
     Mutant(
-        "python/exeunt/reference/pool.py",
+        "python/exeunt/kernels/pool.py",
         "np.maximum(y, part, out=y)",
         "np.minimum(y, part, out=y)",
-        "python/tests/reference/test_pool.py",
+        "python/tests/kernels/test_pool.py",
     ),
     Mutant(
-        "python/exeunt/reference/threshold.py",
+        "python/exeunt/kernels/parts/levels.py",
         "first = np.clip(thresholds.astype(np.int64) - low, 0, span)",
         "first = np.clip(thresholds.astype(np.int64) - low + 1, 0, span)",
         "rtl_tests/mvu/test_mvu.py::test_values_against_the_definition",

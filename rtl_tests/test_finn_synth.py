@@ -12,7 +12,11 @@ from lib.bench import BUILD, ROOT, Corner, flat_wrapper
 from lib.finn import finn_corner, finn_sources
 from lib.yosys import END, SYNTH
 
-from exeunt.graph import Integer, Mvu, Node, Stream, Swg, Threshold, Width
+from exeunt.graph import Integer, Node, Stream
+from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.swg import Swg
+from exeunt.kernels.threshold import Threshold
+from exeunt.kernels.width import Width
 
 pytestmark = pytest.mark.synth
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from exeunt.errors import CheckFailed, InputError
-from exeunt.graph import Accelerator, Chain, IntArray, Mvu, Node
+from exeunt.graph import Accelerator, Chain, IntArray, Node
+from exeunt.kernels.parts.weights import Weighted
 
 NAME = "codebooks.npz"
 
@@ -30,7 +31,7 @@ def attach(accelerator: Accelerator, path: Path) -> Accelerator:
     if not path.is_file():
         return accelerator
     stored = _read(path)
-    matrices = [n for chain in accelerator.chains for n in chain.nodes if isinstance(n, Mvu)]
+    matrices = [n for chain in accelerator.chains for n in chain.nodes if isinstance(n, Weighted)]
     arrays = dict(accelerator.arrays)
     changed: dict[str, Node] = {}
     for key in sorted(stored, key=lambda k: int(k)):
@@ -65,7 +66,7 @@ def summary(accelerator: Accelerator) -> dict[str, dict[str, Any]]:
     found = {}
     for chain in accelerator.chains:
         for node in chain.nodes:
-            if isinstance(node, Mvu) and node.codebook:
+            if isinstance(node, Weighted) and node.codebook:
                 count = int(accelerator.arrays[f"{node.name}.indices"].size)
                 found[node.name] = {
                     "codebook": list(node.codebook),
@@ -98,7 +99,7 @@ def _read(path: Path) -> dict[str, tuple[IntArray, IntArray]]:
 
 def _matched(
     accelerator: Accelerator,
-    node: Mvu,
+    node: Weighted,
     weights: IntArray,
     book: IntArray,
     indices: IntArray,
@@ -124,7 +125,7 @@ def _matched(
     )
 
 
-def _orders(accelerator: Accelerator, node: Mvu, indices: IntArray) -> Iterator[IntArray]:
+def _orders(accelerator: Accelerator, node: Weighted, indices: IntArray) -> Iterator[IntArray]:
     """Indices (out, in, ky, kx) or (out, in) as rows in stream order, (ky, kx, c) innermost.
 
     The inputs of a linear layer are (c, y, x) of the map that was flattened, one of those in
@@ -145,7 +146,7 @@ def _orders(accelerator: Accelerator, node: Mvu, indices: IntArray) -> Iterator[
             )
 
 
-def _shapes(accelerator: Accelerator, node: Mvu) -> Iterator[tuple[int, int, int]]:
+def _shapes(accelerator: Accelerator, node: Weighted) -> Iterator[tuple[int, int, int]]:
     for chain in accelerator.chains:
         if node in chain.nodes:
             yield chain.input.shape

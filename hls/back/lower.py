@@ -8,22 +8,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exeunt.graph import (
-    Chain,
-    IntArray,
-    Integer,
-    Mvu,
-    Node,
-    Pool,
-    Reduce,
-    Stream,
-    Swg,
-    Threshold,
-    Width,
-)
+from exeunt.graph import Chain, IntArray, Integer, Node, Stream
 from exeunt.hls.back.folding import Fold, converters
 from exeunt.hls.back.kernels import finn as finn_kernels
 from exeunt.hls.front.layers import Layer
+from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.pool import Pool
+from exeunt.kernels.reduce import Reduce
+from exeunt.kernels.swg import Swg
+from exeunt.kernels.threshold import Threshold
+from exeunt.kernels.width import Width
 
 
 class _Builder:

@@ -22,6 +22,7 @@ from exeunt import archive, graph, manifest, registers
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, Chain
 from exeunt.hls.back import sparsity, stitch_chain, stitch_core
+from exeunt.kernels.parts.weights import Weighted
 from exeunt.manifest import Manifest
 from exeunt.reference import network, pipeline
 
@@ -96,7 +97,7 @@ def _kernels(accelerator: Accelerator) -> list[dict[str, Any]]:
                     "finn": list(node.finn),
                 }
             )
-            if isinstance(node, graph.Mvu):
+            if isinstance(node, Weighted):
                 lanes = {"simd": node.input.lanes, "pe": node.output.lanes}
                 weights = accelerator.of(node)["weights"]
                 found[-1]["sparsity"] = sparsity.pattern(weights, **lanes)

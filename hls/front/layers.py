@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from exeunt.cost.folding import Shape, Window
 from exeunt.errors import InputError
-from exeunt.graph import Function, Integer
+from exeunt.graph import Integer
+from exeunt.kernels.parts.accumulate import Function
 
 MAX_BITS = 16  # of what enters a matrix: activations have 2 to 8 bits, sums of them some more
 

@@ -1,7 +1,8 @@
 """The accelerator graph: kernels, the streams between them, segments and heads.
 
 The compiler (`exeunt.hls`) makes it, the integer and cycle references run it, the stitcher turns
-it into RTL, and the manifest stores it. It knows neither FINN nor torch.
+it into RTL, and the manifest stores it. It knows neither FINN nor torch, and no kernel kind: those
+are in `exeunt.kernels`.
 
 A stream carries one tensor of shape (H, W, D) per frame, row by row, pixel by pixel, D innermost,
 `lanes` elements a beat, element 0 in the least significant bits, one frame after another.
@@ -12,16 +13,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeAlias
+from functools import cache
+from typing import Any, ClassVar, TypeAlias, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 
 from exeunt import criteria
-from exeunt.errors import CheckFailed
+from exeunt.errors import InputError
 
 IntArray: TypeAlias = "npt.NDArray[np.integer[Any]]"  # a text: NumPy 1.21 cannot subscript it
-Function = Literal["max", "sum"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,11 @@ class Stream:
 
 @dataclass(frozen=True)
 class Node:
-    """One kernel instance. `name` is unique in the accelerator and a Verilog identifier."""
+    """One kernel instance; each kind in `exeunt.kernels` has a class of its own.
+
+    `name` is unique in the accelerator and a Verilog identifier. Fields of a kind are integers,
+    texts, booleans, tuples of them, `Integer` or `Stream`, so that JSON can hold them.
+    """
 
     kind: ClassVar[str]
     name: str
@@ -95,84 +100,9 @@ class Node:
     finn: tuple[str, ...] = field(default=(), kw_only=True)  # FINN nodes it implements
     backend: str = field(default="exeunt", kw_only=True)  # "exeunt" or "finn"
 
-
-@dataclass(frozen=True)
-class Swg(Node):
-    """Sliding window: (H, W, C) -> (OH, OW, KH*KW*C), zero padding, D ordered (ky, kx, c).
-
-    OH = (H + top + bottom - KH) // SH + 1, OW likewise. Serial: output lanes = input lanes.
-    Parallel: input lanes = C and output lanes = KH*KW*C, one whole window a beat.
-    """
-
-    kind: ClassVar[str] = "swg"
-    kernel: tuple[int, int] = (1, 1)
-    stride: tuple[int, int] = (1, 1)
-    pad: tuple[int, int, int, int] = (0, 0, 0, 0)  # top, left, bottom, right
-    parallel: bool = False
-
-
-@dataclass(frozen=True)
-class Mvu(Node):
-    """Matrix-vector unit: y = W x for each of the H*W vectors, SIMD = input, PE = output lanes.
-
-    Arrays: `weights` (MH, MW) signed, `weight_bits` wide; with `levels` > 0 also `thresholds`
-    (MH, levels), ascending, and y = bias + #{t : acc >= t}; otherwise y = acc.
-
-    With a `codebook` the weights are shared: `indices`, uint8 (MH, MW), into it, and where
-    `signs`, int8 (MH,), are there, times the row's sign.
-    """
-
-    kind: ClassVar[str] = "mvu"
-    weight_bits: int = 4
-    accumulator: Integer = Integer(32, signed=True)
-    levels: int = 0
-    bias: int = 0
-    codebook: tuple[int, ...] = ()
-
-    @property
-    def index_bits(self) -> int:
-        """Bits of an index into the codebook, 0 without one."""
-        return max(1, (len(self.codebook) - 1).bit_length()) if self.codebook else 0
-
-
-@dataclass(frozen=True)
-class Threshold(Node):
-    """y = bias + #{t : x >= t}. Array: `thresholds` (C, levels), ascending; PE = lanes."""
-
-    kind: ClassVar[str] = "threshold"
-    levels: int = 1
-    bias: int = 0
-
-
-@dataclass(frozen=True)
-class Pool(Node):
-    """Non-overlapping pool: (H, W, C) -> (H // KH, W // KW, C), max or sum; the rest is dropped."""
-
-    kind: ClassVar[str] = "pool"
-    function: Function = "max"
-    kernel: tuple[int, int] = (2, 2)
-
-
-@dataclass(frozen=True)
-class Reduce(Node):
-    """Max or sum over each `count` successive C-vectors: a global pool, or behind a `Swg` a pool.
-
-    C = output D; the input has count * H' * W' vectors of C elements for an output (H', W', C).
-    """
-
-    kind: ClassVar[str] = "reduce"
-    function: Function = "max"
-    count: int = 1
-
-
-@dataclass(frozen=True)
-class Width(Node):
-    """Width converter: the same elements, other lanes; one of the two divides the other."""
-
-    kind: ClassVar[str] = "width"
-
-
-KINDS: Mapping[str, type[Node]] = {k.kind: k for k in (Swg, Mvu, Threshold, Pool, Reduce, Width)}
+    def completed(self, arrays: Mapping[str, IntArray]) -> dict[str, IntArray]:
+        """The arrays by their short names; a kind that stores them packed unpacks them."""
+        return dict(arrays)
 
 
 @dataclass(frozen=True)
@@ -225,32 +155,14 @@ class Accelerator:
         )
 
     def of(self, node: Node) -> dict[str, IntArray]:
-        """The arrays of `node`, by their short names; shared weights are those of its codebook.
+        """The arrays of `node`, by their short names.
 
         Raises:
-            CheckFailed: indices that do not give the weights that are stored as well.
+            CheckFailed: stored arrays that contradict each other.
         """
         prefix = node.name + "."
         found = {k[len(prefix) :]: v for k, v in self.arrays.items() if k.startswith(prefix)}
-        if isinstance(node, Mvu) and node.codebook:
-            weights = from_codebook(node, found)
-            if "weights" in found and not np.array_equal(weights, found["weights"]):
-                wrong = tuple(int(i) for i in np.argwhere(weights != found["weights"])[0])
-                raise CheckFailed(
-                    f"the codebook of {node.name} must give its weights, got "
-                    f"{int(weights[wrong])} for {int(found['weights'][wrong])} at {wrong}: compile "
-                    "again"
-                )
-            found["weights"] = weights
-        return found
-
-
-def from_codebook(node: Mvu, arrays: Mapping[str, IntArray]) -> IntArray:
-    """The weights (MH, MW), int64, that a node's codebook and `indices` stand for."""
-    weights = np.asarray(node.codebook, np.int64)[arrays["indices"]]
-    if "signs" in arrays:
-        weights = weights * arrays["signs"].astype(np.int64)[:, None]
-    return weights
+        return node.completed(found)
 
 
 def to_json(value: Any) -> Any:
@@ -273,39 +185,60 @@ def to_json(value: Any) -> Any:
     return value
 
 
-def _integer(data: Mapping[str, Any]) -> Integer:
-    return Integer(data["bits"], data["signed"])
+_hints = cache(get_type_hints)
 
 
-def _stream(data: Mapping[str, Any]) -> Stream:
-    h, w, d = data["shape"]
-    return Stream((h, w, d), _integer(data["dtype"]), data["lanes"])
+def _value(hint: Any, data: Any) -> Any:
+    """Plain JSON data as a value of the type `hint`."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        hints = _hints(hint)
+        return hint(**{key: _value(hints[key], value) for key, value in data.items()})
+    if isinstance(data, list):
+        return tuple(data)
+    return data
 
 
-def _node(data: Mapping[str, Any]) -> Node:
-    values = dict(data)
-    cls = KINDS[values.pop("kind")]
-    for key, value in values.items():
-        if key in ("input", "output"):
-            values[key] = _stream(value)
-        elif key == "accumulator":
-            values[key] = _integer(value)
-        elif isinstance(value, list):
-            values[key] = tuple(value)
-    return cls(**values)
+def node_from_json(data: Mapping[str, Any], kinds: Mapping[str, type[Node]]) -> Node:
+    """The node that `to_json` described.
+
+    Raises:
+        InputError: a kind that is not among `kinds`.
+    """
+    fields = dict(data)
+    kind = fields.pop("kind")
+    if kind not in kinds:
+        raise InputError(
+            f"the kernel kind of {data.get('name')} must be one of {', '.join(sorted(kinds))}, got "
+            f"{kind}: use the Exeunt that compiled it, or compile again"
+        )
+    node: Node = _value(kinds[kind], fields)
+    return node
 
 
-def _chain(data: Mapping[str, Any]) -> Chain:
-    nodes = tuple(_node(n) for n in data["nodes"])
-    return Chain(data["name"], _stream(data["input"]), nodes, tuple(data["fifos"]))
+def from_json(
+    data: Mapping[str, Any],
+    arrays: Mapping[str, IntArray],
+    kinds: Mapping[str, type[Node]],
+) -> Accelerator:
+    """The accelerator that `to_json` described, with its arrays put back.
 
+    Args:
+        data: plain JSON data.
+        arrays: integers by "<node>.<array>".
+        kinds: class of nodes by kind, `exeunt.kernels.registry.nodes()`.
 
-def from_json(data: Mapping[str, Any], arrays: Mapping[str, IntArray]) -> Accelerator:
-    """The accelerator that `to_json` described, with its arrays put back."""
+    Raises:
+        InputError: a node of a kind that is not among `kinds`.
+    """
+
+    def chain(found: Mapping[str, Any]) -> Chain:
+        nodes = tuple(node_from_json(n, kinds) for n in found["nodes"])
+        return Chain(found["name"], _value(Stream, found["input"]), nodes, tuple(found["fifos"]))
+
     return Accelerator(
         name=data["name"],
-        segments=tuple(_chain(c) for c in data["segments"]),
-        heads=tuple(_chain(c) for c in data["heads"]),
+        segments=tuple(chain(c) for c in data["segments"]),
+        heads=tuple(chain(c) for c in data["heads"]),
         logit_scales=tuple(data["logit_scales"]),
         arrays=dict(arrays),
         criterion=data.get("criterion", criteria.DEFAULT),

@@ -19,6 +19,7 @@ import numpy as np
 from exeunt import graph
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, Stream
+from exeunt.kernels import registry
 
 SCHEMA = 1
 NAME = "manifest.json"
@@ -57,7 +58,7 @@ class Manifest:
         """The compiled graph with its weights and thresholds."""
         with np.load(self.folder / PARAMETERS, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-        return graph.from_json(self.data["graph"], arrays)
+        return graph.from_json(self.data["graph"], arrays, registry.nodes())
 
 
 def stream_entry(stream: Stream) -> dict[str, Any]:

@@ -14,19 +14,12 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.graph import (
-    Accelerator,
-    Chain,
-    IntArray,
-    Integer,
-    Mvu,
-    Node,
-    Pool,
-    Reduce,
-    Stream,
-    Swg,
-    Width,
-)
+from exeunt.graph import Accelerator, Chain, IntArray, Integer, Node, Stream
+from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.pool import Pool
+from exeunt.kernels.reduce import Reduce
+from exeunt.kernels.swg import Swg
+from exeunt.kernels.width import Width
 
 
 @dataclass(frozen=True)

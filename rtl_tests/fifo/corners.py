@@ -10,7 +10,7 @@ import numpy as np
 from lib.bench import Corner, Port, stream_ports
 
 from exeunt.graph import IntArray, Integer, Node, Stream
-from exeunt.reference import fifo
+from exeunt.kernels.parts import fifo
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def values(node: Node, arrays: Mapping[str, IntArray], x: IntArray) -> IntArray:
 def times(
     node: Fifo, offered: fifo.Cycles, ready: fifo.Cycles | None = None
 ) -> tuple[fifo.Cycles, fifo.Cycles]:
-    """The cycles of `exeunt.reference.fifo` at the node's depth."""
+    """The cycles of `exeunt.kernels.parts.fifo` at the node's depth."""
     return fifo.times(node.depth, offered, ready)
 
 

@@ -7,7 +7,7 @@ import pytest
 from fifo.corners import CORNERS
 from lib.bench import check_stream_block
 
-from exeunt.reference.fifo import occupancy, times
+from exeunt.kernels.parts.fifo import occupancy, times
 
 
 @pytest.mark.sim

@@ -5,8 +5,9 @@ import pytest
 from lib.bench import BUILD, run_bench
 from lib.finn import check_finn_block, finn_corner, finn_sources
 
-from exeunt.graph import Integer, Mvu, Stream
+from exeunt.graph import Integer, Stream
 from exeunt.hls.back.kernels.finn import mvu
+from exeunt.kernels.mvu import Mvu
 
 pytestmark = pytest.mark.sim
 

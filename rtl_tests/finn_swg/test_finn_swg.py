@@ -3,7 +3,8 @@
 import pytest
 from lib.finn import check_finn_block, finn_corner
 
-from exeunt.graph import Integer, Stream, Swg
+from exeunt.graph import Integer, Stream
+from exeunt.kernels.swg import Swg
 
 pytestmark = pytest.mark.sim
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from lib.finn import check_finn_block, finn_corner
 
-from exeunt.graph import Integer, Stream, Threshold
+from exeunt.graph import Integer, Stream
+from exeunt.kernels.threshold import Threshold
 
 pytestmark = pytest.mark.sim
 

@@ -3,7 +3,8 @@
 import pytest
 from lib.finn import check_finn_block, finn_corner
 
-from exeunt.graph import Integer, Stream, Width
+from exeunt.graph import Integer, Stream
+from exeunt.kernels.width import Width
 
 pytestmark = pytest.mark.sim
 

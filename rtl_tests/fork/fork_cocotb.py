@@ -13,7 +13,7 @@ from lib.bench import bench_corners
 from lib.patterns import always, bernoulli, bursts
 from lib.streams import Cycles, StreamSink, StreamSource, compare
 
-from exeunt.reference.fork import times
+from exeunt.kernels.parts.fork import times
 
 PATTERNS: dict[str, Callable[[int], Iterator[bool]]] = {
     "always": lambda seed: always(),

@@ -58,7 +58,7 @@ class Corner:
     memories: Mapping[str, str] = field(default_factory=dict)
     node: Node | None = None
     arrays: Mapping[str, IntArray] = field(default_factory=dict)
-    reference: str = ""  # module with values() and times(); default exeunt.reference.<kind>
+    reference: str = ""  # module with values() and times(); default: those of the node's kind
     data: Any = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,9 +22,8 @@ def finn_corner(node: Node, arrays: Mapping[str, IntArray] | None = None) -> Cor
         parameters=backend.parameters(node),
         ports=stream_ports(node.input.width, node.output.width),
         memories=backend.memories(node, arrays),
-        node=node,
+        node=dataclasses.replace(node, backend="finn"),
         arrays=arrays,
-        reference="exeunt.reference.finn",
     )
 
 

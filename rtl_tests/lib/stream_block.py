@@ -21,6 +21,7 @@ from lib.patterns import LENGTH, always, bernoulli, bursts, gaps, masks
 from lib.streams import start_clock
 
 from exeunt.graph import Node, Stream
+from exeunt.kernels import registry
 from exeunt.packing import pack, unpack
 
 PREROLL = 40  # cycles between reset and cycle 0, sources and sinks silent
@@ -57,10 +58,13 @@ def random_input(node: Node, frames: int, seed: int) -> npt.NDArray[np.int64]:
     return x.astype(np.int64)
 
 
-def reference_of(corner: Corner) -> Any:
-    """The module with `values` and `times` of the corner's kind."""
+def reference_of(corner: Corner) -> tuple[Any, Any]:
+    """What the corner computes and when: `values` and `times` of its kind, or of its reference."""
     assert corner.node is not None, f"corner {corner.name} carries no node"
-    return importlib.import_module(corner.reference or f"exeunt.reference.{corner.node.kind}")
+    if corner.reference:
+        module = importlib.import_module(corner.reference)
+        return module.values, module.times
+    return registry.of(corner.node).values, registry.times(corner.node)
 
 
 @dataclass
@@ -95,10 +99,11 @@ class Bench:
         for i, corner in enumerate(corners):
             node = corner.node
             assert node is not None, f"corner {corner.name} carries no node"
-            reference = reference_of(corner)
-            inputs = getattr(reference, "inputs", random_input)
+            values, _ = reference_of(corner)
+            own = corner.reference and importlib.import_module(corner.reference)
+            inputs = getattr(own, "inputs", random_input)
             x = inputs(node, self.frames, options["seed"] + i)
-            y = reference.values(node, corner.arrays, x)
+            y = values(node, corner.arrays, x)
             sent, expected = bit_strings(node.input, x), bit_strings(node.output, y)
             self.tracks.append(Track(corner, node, sent, expected, [], [], []))
         self.count = len(self.tracks)
@@ -262,10 +267,10 @@ class Bench:
         """Compares every transfer cycle with the cycle reference."""
         lines = []
         for t in self.tracks:
-            reference = reference_of(t.corner)
+            _, times = reference_of(t.corner)
             offered = np.zeros(t.wanted_in, np.int64) if t.offered is None else t.offered
             ready = None if t.ready is None else t.ready[: t.wanted_out]
-            takes, gives = reference.times(t.node, offered[: t.wanted_in], ready)
+            takes, gives = times(t.node, offered[: t.wanted_in], ready)
             for what, got, expected, per in (
                 ("taken", t.takes, takes, t.node.input.words),
                 ("given", t.gives, gives, t.node.output.words),

@@ -9,7 +9,8 @@ import numpy as np
 from lib.bench import Corner, kernel_corner
 from lib.pairwise import grid, pairwise
 
-from exeunt.graph import Integer, Mvu, Stream
+from exeunt.graph import Integer, Stream
+from exeunt.kernels.mvu import Mvu
 
 
 def corner(

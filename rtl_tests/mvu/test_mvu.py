@@ -6,8 +6,8 @@ from lib.bench import Corner, check_stream_block
 from lib.stream_block import random_input
 from mvu.corners import CORNERS, full_grid
 
-from exeunt.graph import Mvu
-from exeunt.reference import mvu
+from exeunt.kernels import mvu
+from exeunt.kernels.mvu import Mvu
 
 
 @pytest.mark.sim

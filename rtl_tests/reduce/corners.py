@@ -8,7 +8,9 @@ from typing import Any
 from lib.bench import Corner, kernel_corner
 from lib.pairwise import grid, pairwise
 
-from exeunt.graph import Function, Integer, Reduce, Stream
+from exeunt.graph import Integer, Stream
+from exeunt.kernels.parts.accumulate import Function
+from exeunt.kernels.reduce import Reduce
 
 
 def node(

@@ -8,7 +8,8 @@ from typing import Any
 from lib.bench import Corner, kernel_corner
 from lib.pairwise import grid, pairwise
 
-from exeunt.graph import Integer, Stream, Swg
+from exeunt.graph import Integer, Stream
+from exeunt.kernels.swg import Swg
 
 INT4 = Integer(4)
 

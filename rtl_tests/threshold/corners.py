@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from lib.bench import Corner, kernel_corner
 
-from exeunt.graph import Integer, Stream, Threshold
+from exeunt.graph import Integer, Stream
+from exeunt.kernels.threshold import Threshold
 
 
 def corner(

@@ -8,7 +8,8 @@ from typing import Any
 from lib.bench import Corner, kernel_corner
 from lib.pairwise import grid, pairwise
 
-from exeunt.graph import Integer, Stream, Width
+from exeunt.graph import Integer, Stream
+from exeunt.kernels.width import Width
 
 
 def node(lanes: tuple[int, int], dtype: Integer, *, words: int = 5) -> Width:

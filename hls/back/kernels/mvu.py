@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from exeunt.graph import IntArray, Mvu
+from exeunt.graph import IntArray
 from exeunt.hls.back.kernels import threshold
+from exeunt.kernels.mvu import Mvu
 
 MODULES = ("ex_mvu", "ex_threshold")
 

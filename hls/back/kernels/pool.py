@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exeunt.graph import IntArray, Pool
+from exeunt.graph import IntArray
+from exeunt.kernels.pool import Pool
 
 MODULES = ("ex_pool", "ex_accumulate")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exeunt.graph import IntArray, Reduce
+from exeunt.graph import IntArray
+from exeunt.kernels.reduce import Reduce
 
 MODULES = ("ex_reduce", "ex_accumulate")
 

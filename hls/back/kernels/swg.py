@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exeunt.graph import IntArray, Swg
+from exeunt.graph import IntArray
+from exeunt.kernels.swg import Swg
 
 MODULES = ("ex_swg", "ex_swg_parallel")
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from exeunt.graph import IntArray, Integer, Threshold
-from exeunt.reference.threshold import stages
+from exeunt.graph import IntArray, Integer
+from exeunt.kernels.parts.levels import stages
+from exeunt.kernels.threshold import Threshold
 
 MODULES = ("ex_threshold",)
 

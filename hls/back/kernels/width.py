@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exeunt.graph import IntArray, Width
+from exeunt.graph import IntArray
+from exeunt.kernels.width import Width
 
 MODULES = ("ex_width",)
 

@@ -16,7 +16,12 @@ from importlib import resources
 from typing import Any
 
 from exeunt.errors import InputError
-from exeunt.graph import Mvu, Node, Pool, Swg, Threshold, Width
+from exeunt.graph import Node
+from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.pool import Pool
+from exeunt.kernels.swg import Swg
+from exeunt.kernels.threshold import Threshold
+from exeunt.kernels.width import Width
 
 MIN_BITS, MAX_BITS = 2, 8
 DSP_RESULT = 9  # bits of a product below which Yosys leaves it to LUTs

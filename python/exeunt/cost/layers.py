@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from exeunt.cost.folding import Shape, Window
 from exeunt.errors import InputError
-from exeunt.graph import Function, Integer
+from exeunt.graph import Integer
+from exeunt.kernels.parts.accumulate import Function
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Conv, Linear, Model, Pool

@@ -14,19 +14,13 @@ from exeunt.cost.folding import Fold
 from exeunt.cost.kernels import Size
 from exeunt.cost.layers import Layers, LayerShape, chains, weighted
 from exeunt.errors import InputError
-from exeunt.graph import (
-    Accelerator,
-    Chain,
-    Integer,
-    Mvu,
-    Node,
-    Pool,
-    Reduce,
-    Stream,
-    Swg,
-    Threshold,
-    Width,
-)
+from exeunt.graph import Accelerator, Chain, Integer, Node, Stream
+from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.pool import Pool
+from exeunt.kernels.reduce import Reduce
+from exeunt.kernels.swg import Swg
+from exeunt.kernels.threshold import Threshold
+from exeunt.kernels.width import Width
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Model

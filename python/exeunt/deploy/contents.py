@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ from exeunt.reference import network as reference
 from exeunt.reference.golden import make
 from exeunt.runtime import golden
 from exeunt.splits import SPLITS, turns
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 NETWORK = "network"
 GOLDEN = "golden.npz"
@@ -41,7 +44,7 @@ MODULES = (
     "registers.py",
     "splits.py",
 )
-PACKAGES = ("criteria", "reference", "runtime", "bench")
+PACKAGES = ("criteria", "kernels", "reference", "runtime", "bench")
 LEFT_OUT = ("bench/step.py", "bench/floats.py")
 """Of these packages, what needs more than NumPy and is of no use on a board."""
 
@@ -51,10 +54,19 @@ def driver() -> dict[str, bytes]:
     root = resources.files("exeunt")
     found = {name: root.joinpath(name).read_bytes() for name in MODULES}
     for package in PACKAGES:
-        for entry in root.joinpath(package).iterdir():
-            name = f"{package}/{entry.name}"
-            if entry.name.endswith(".py") and name not in LEFT_OUT:
-                found[name] = entry.read_bytes()
+        found |= _sources(root.joinpath(package), package)
+    return {name: data for name, data in found.items() if name not in LEFT_OUT}
+
+
+def _sources(folder: Traversable, path: str) -> dict[str, bytes]:
+    """The Python files of a package and of those in it: path -> bytes."""
+    found: dict[str, bytes] = {}
+    for entry in folder.iterdir():
+        name = f"{path}/{entry.name}"
+        if entry.is_dir():
+            found |= _sources(entry, name)
+        elif entry.name.endswith(".py"):
+            found[name] = entry.read_bytes()
     return found
 
 

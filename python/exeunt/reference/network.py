@@ -1,20 +1,20 @@
 """Integer reference of a whole accelerator: images in, integer logits per exit out.
 
-Every node is `exeunt.reference.<kind>.values`; this module runs them one behind the other where
-every node's output is wanted, and has `prepared` compute where only the logits are.
+Every node is its kind's `values`; this module runs them one behind the other where every node's
+output is wanted, and has `prepared` compute where only the logits are.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.graph import Accelerator, Chain, IntArray, Mvu, Node
+from exeunt.graph import Accelerator, Chain, IntArray, Node
+from exeunt.kernels import registry
+from exeunt.kernels.parts.weights import Weighted
 from exeunt.reference.prepared import Prepared
 
 BATCH = 256
@@ -34,14 +34,6 @@ class Outputs:
     streams: dict[str, IntArray]
 
 
-@cache
-def _values(kind: str) -> Callable[[Node, dict[str, IntArray], IntArray], IntArray]:
-    function: Callable[[Node, dict[str, IntArray], IntArray], IntArray] = importlib.import_module(
-        f"exeunt.reference.{kind}"
-    ).values
-    return function
-
-
 def run_chain(
     accelerator: Accelerator, chain: Chain, x: IntArray, *, record: Recorder | None = None
 ) -> IntArray:
@@ -57,7 +49,7 @@ def run_chain(
         integers (N, *chain.output.shape).
     """
     for node in chain.nodes:
-        x = _values(node.kind)(node, accelerator.of(node), x)
+        x = registry.of(node).values(node, accelerator.of(node), x)
         if record is not None:
             record(node, x)
     return x
@@ -105,4 +97,4 @@ def run(
 def multiplies(chain: Chain | Sequence[Node]) -> int:
     """Multiplications a frame costs in the matrix-vector units of a chain."""
     nodes = chain.nodes if isinstance(chain, Chain) else chain
-    return sum(n.input.elements * n.output.shape[2] for n in nodes if isinstance(n, Mvu))
+    return sum(n.input.elements * n.output.shape[2] for n in nodes if isinstance(n, Weighted))

@@ -1,6 +1,6 @@
 """Cycle reference of a chain: kernels with FIFOs between them, without simulating a clock.
 
-Each kernel says when it takes and when it gives (`exeunt.reference.<kind>.times`). A FIFO of depth
+Each kernel says when it takes and when it gives (`times` of its kind). A FIFO of depth
 D lets word k in from the cycle after word k - D left it, and shows it from the cycle after it came
 in. Back-pressure runs against the data, so the chain is solved by repeating forward passes with
 the `ready` cycles of the pass before until nothing moves; all terms only ever grow, so the first
@@ -10,18 +10,14 @@ fixed point is what the hardware does.
 from __future__ import annotations
 
 import dataclasses
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
 from exeunt.graph import Chain, Node
-
-Cycles = npt.NDArray[np.int64]
-Times = Callable[[Node, Cycles, "Cycles | None"], "tuple[Cycles, Cycles]"]
+from exeunt.kernels import registry
+from exeunt.kernels.parts.fifo import Cycles
 
 MAX_PASSES = 4096
 MIN_DEPTH = 2
@@ -44,13 +40,6 @@ class Flow:
     enters: Cycles
     shows: Cycles
     leaves: Cycles
-
-
-@cache
-def _times(kind: str, backend: str) -> Times:
-    name = kind if backend == "exeunt" else backend
-    function: Times = importlib.import_module(f"exeunt.reference.{name}").times
-    return function
 
 
 def in_order(earliest: Cycles) -> Cycles:
@@ -144,7 +133,7 @@ def flow(
 
 def _run(node: Node, offered: Cycles, ready: Cycles | None) -> tuple[Cycles, Cycles]:
     """The kernel's times; where its sink is never late, the faster ones of a free sink."""
-    times = _times(node.kind, node.backend)
+    times = registry.times(node)
     takes, gives = times(node, offered, None)
     if ready is None or bool((gives >= ready).all()):
         return takes, gives

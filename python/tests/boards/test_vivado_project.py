@@ -18,8 +18,10 @@ import pytest
 from exeunt import samples
 from exeunt.boards import targets, vivado_project
 from exeunt.errors import InputError
-from exeunt.graph import Accelerator, Chain, Integer, Pool, Reduce, Stream
+from exeunt.graph import Accelerator, Chain, Integer, Stream
 from exeunt.hls.back import stitch
+from exeunt.kernels.pool import Pool
+from exeunt.kernels.reduce import Reduce
 from exeunt.manifest import Manifest
 from exeunt.simulate import verilator
 

@@ -9,8 +9,8 @@ import pytest
 from exeunt import cost
 from exeunt.config import tree
 from exeunt.cost.totals import compiled as predicted
-from exeunt.graph import Mvu
 from exeunt.hls import compile as compiler
+from exeunt.kernels.mvu import Mvu
 
 HEAD = "{ linear = 12, activation_bits = 2 }"
 CONFIG = f"""

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from exeunt.errors import InputError
-from exeunt.graph import Integer, Stream, Swg, Width
+from exeunt.graph import Integer, Stream
 from exeunt.hls.back import folding, lower
 from exeunt.hls.front.layers import Layer, Window, accumulator_range, integer_thresholds
+from exeunt.kernels.swg import Swg
+from exeunt.kernels.width import Width
 
 FOUR = Integer(4)
 

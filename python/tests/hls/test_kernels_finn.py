@@ -11,18 +11,16 @@ import numpy as np
 import pytest
 
 from exeunt.errors import InputError, ToolError
-from exeunt.graph import (
-    Integer,
-    Mvu,
-    Pool,
-    Stream,
-    Swg,
-    Threshold,
-    Width,
-)
+from exeunt.graph import Integer, Stream
 from exeunt.hls.back.kernels import finn
 from exeunt.hls.back.kernels.finn import library, mvu, swg, threshold, width
-from exeunt.reference import finn as reference
+from exeunt.kernels import registry
+from exeunt.kernels.finn import mvu as mvu_cycles
+from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.pool import Pool
+from exeunt.kernels.swg import Swg
+from exeunt.kernels.threshold import Threshold
+from exeunt.kernels.width import Width
 
 U4 = Integer(4)
 S12 = Integer(12, signed=True)
@@ -54,6 +52,11 @@ def a_width(lanes_in=8, lanes_out=2, bits=4):
     return Width("w", Stream(shape, dtype, lanes_in), Stream(shape, dtype, lanes_out))
 
 
+def times(node, offered, ready=None):
+    node = replace(node, backend="finn")
+    return registry.times(node)(node, offered, ready)
+
+
 NODES = {"mvu": a_mvu(), "threshold": a_threshold(), "swg": a_swg(), "width": a_width()}
 BACKENDS = {"mvu": mvu, "threshold": threshold, "swg": swg, "width": width}
 
@@ -81,7 +84,7 @@ def test_parameters_are_those_of_the_wrapper(kind):
 
 def test_finn_is_not_imported():
     code = (
-        "import sys; import exeunt.hls.back.kernels.finn, exeunt.reference.finn;"
+        "import sys; from exeunt.kernels import registry; registry.kinds();"
         "from exeunt.hls.back.kernels.finn import mvu, threshold, swg, width, library;"
         "library.root();"
         "sys.exit('finn' in sys.modules or 'torch' in sys.modules)"
@@ -276,18 +279,18 @@ def test_a_stalled_unit_that_is_never_stalled_agrees_with_the_closed_form():
     for mw, mh, simd, pe in ((9, 4, 9, 2), (18, 6, 3, 3), (8, 8, 1, 1), (6, 4, 2, 4)):
         node = a_mvu(mw, mh, simd, pe, vectors=(3, 3))
         offered = np.cumsum(rng.integers(1, 4, 2 * node.input.words))
-        takes, gives = reference.times(node, offered)
+        takes, gives = times(node, offered)
         silent = [-1] * len(gives)
-        stalled = reference._mvu_stalled(node, offered.tolist(), silent)
+        stalled = mvu_cycles._stalled(node, offered.tolist(), silent)
         assert stalled == (takes.tolist(), gives.tolist())
 
 
 def test_periods_are_finns_estimates():
     node = a_mvu(18, 4, 9, 2, vectors=(3, 3))
-    takes, gives = reference.times(node, np.arange(4 * node.input.words))
+    takes, gives = times(node, np.arange(4 * node.input.words))
     assert (np.diff(gives[node.output.words - 1 :: node.output.words]) == 9 * 2 * 2).all()
     node = a_threshold()
-    takes, gives = reference.times(node, np.arange(4 * node.input.words))
+    takes, gives = times(node, np.arange(4 * node.input.words))
     assert (np.diff(takes) == 1).all()
     assert (gives - takes == 4 + 2).all()
 
@@ -296,8 +299,8 @@ def test_a_late_sink_never_makes_a_kernel_earlier():
     rng = np.random.default_rng(1)
     for node in NODES.values():
         offered = np.cumsum(rng.integers(1, 3, 2 * node.input.words)) - 1
-        free_takes, free_gives = reference.times(node, offered)
+        free_takes, free_gives = times(node, offered)
         ready = np.cumsum(rng.integers(1, 5, 2 * node.output.words))
-        takes, gives = reference.times(node, offered, ready)
+        takes, gives = times(node, offered, ready)
         assert (takes >= free_takes).all()
         assert (gives >= np.maximum(free_gives, ready)).all()

@@ -12,9 +12,14 @@ import pytest
 
 from exeunt.config import tree as configuration
 from exeunt.errors import CheckFailed, InputError
-from exeunt.graph import Mvu, Node, Reduce, Swg, Threshold, from_json, to_json
+from exeunt.graph import Node, from_json, to_json
 from exeunt.hls import compile as compiler
 from exeunt.hls.front import finn_env
+from exeunt.kernels import registry
+from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.reduce import Reduce
+from exeunt.kernels.swg import Swg
+from exeunt.kernels.threshold import Threshold
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -149,7 +154,9 @@ def check_graph(accelerator: Any) -> None:
         assert head.input == accelerator.segments[i].output
         if i:
             assert accelerator.segments[i].input == accelerator.segments[i - 1].output
-    again = from_json(json.loads(json.dumps(to_json(accelerator))), accelerator.arrays)
+    again = from_json(
+        json.loads(json.dumps(to_json(accelerator))), accelerator.arrays, registry.nodes()
+    )
     assert again == accelerator
 
 
@@ -418,7 +425,7 @@ def test_lowering_that_changes_values_is_named(network: Any) -> None:
     name = next(k for k in compiled.accelerator.arrays if k == "head1_mvu0.weights")
     arrays = dict(compiled.accelerator.arrays)
     arrays[name] = arrays[name] + np.eye(*arrays[name].shape, dtype=np.int64)
-    damaged = from_json(to_json(compiled.accelerator), arrays)
+    damaged = from_json(to_json(compiled.accelerator), arrays, registry.nodes())
     with pytest.raises(CheckFailed) as error:
         compiler.check_values(damaged, network)
     assert str(error.value).startswith("pass lower changed the values of head1: frame 0 at (")

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from exeunt.errors import InputError
-from exeunt.graph import Accelerator, Chain, Integer, Mvu, Stream
+from exeunt.graph import Accelerator, Chain, Integer, Stream
 from exeunt.hls.back.stitch_core import CoreDescription, ExitDescription, describe, render_core
+from exeunt.kernels.mvu import Mvu
 
 EXIT = ExitDescription(
     segment_width=16, segment_words=9, logits_lanes=5, logits_bits=14, buffer_depth=36

@@ -13,8 +13,9 @@ import torch
 from exeunt.config import compress as passes
 from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
-from exeunt.graph import Accelerator, Chain, Integer, Mvu, Stream
+from exeunt.graph import Accelerator, Chain, Integer, Stream
 from exeunt.hls.back import codebooks
+from exeunt.kernels.mvu import Mvu
 from exeunt.quant.compress import codebook, sharing, step, subject
 from exeunt.quant.compress.subject import Subject, from_blob
 from exeunt.quant.compress.work import Work

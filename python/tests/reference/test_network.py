@@ -4,7 +4,11 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt import samples
-from exeunt.graph import Accelerator, Mvu, Node, Pool, Reduce, Swg
+from exeunt.graph import Accelerator, Node
+from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.pool import Pool
+from exeunt.kernels.reduce import Reduce
+from exeunt.kernels.swg import Swg
 from exeunt.reference import network
 
 IntArray = npt.NDArray[np.int64]

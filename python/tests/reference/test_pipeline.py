@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from exeunt import samples
-from exeunt.graph import Integer, Node, Pool, Reduce, Stream, Width
+from exeunt.graph import Integer, Node, Stream
+from exeunt.kernels.pool import Pool
+from exeunt.kernels.reduce import Reduce
+from exeunt.kernels.width import Width
 from exeunt.reference import pipeline
 
 

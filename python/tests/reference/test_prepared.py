@@ -7,19 +7,16 @@ import numpy.typing as npt
 import pytest
 
 from exeunt import samples
-from exeunt.graph import (
-    Accelerator,
-    Chain,
-    Integer,
-    Mvu,
-    Node,
-    Pool,
-    Reduce,
-    Stream,
-    Swg,
-    Threshold,
-)
-from exeunt.reference import mvu, network, prepared, swg
+from exeunt.graph import Accelerator, Chain, Integer, Node, Stream
+from exeunt.kernels import mvu
+from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.parts import levels
+from exeunt.kernels.pool import Pool
+from exeunt.kernels.reduce import Reduce
+from exeunt.kernels.swg import Swg, bands
+from exeunt.kernels.swg import kind as swg
+from exeunt.kernels.threshold import Threshold
+from exeunt.reference import network, prepared
 
 Images = npt.NDArray[np.uint8]
 SIGNED = Integer(5, signed=True)
@@ -69,7 +66,7 @@ GEOMETRIES = [  # (H, W, C), kernel, stride, pad
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 @pytest.mark.parametrize("dtype", [Integer(8), SIGNED])
-@pytest.mark.parametrize("way", [prepared._Bands, prepared._Windows])
+@pytest.mark.parametrize("way", [bands.Bands, bands.Windows])
 def test_windows_into_a_matrix(
     geometry: tuple[tuple[int, int, int], tuple[int, int], tuple[int, int], tuple],
     dtype: Integer,
@@ -85,7 +82,7 @@ def test_windows_into_a_matrix(
     second = Mvu("mvu", between, Stream((oh, ow, 4), Integer(24, signed=True), 1))
     random = np.random.default_rng(5)
     weights = random.integers(-8, 8, (4, kh * kw * c))
-    step = way(first, second, weights, np.dtype(np.float32))
+    step = way(first, weights, np.dtype(np.float32))
     for frames in (3, 7, 2):
         x = random.integers(dtype.min, dtype.max + 1, (frames, h, w, c))
         expected = mvu.values(second, {"weights": weights}, swg.values(first, {}, x))
@@ -99,9 +96,7 @@ def test_small_maps_go_in_bands_and_large_ones_in_windows() -> None:
         first = Swg(
             "swg", Stream((size, size, 32), Integer(4), 1), between, kernel=(3, 3), pad=(1, 1, 1, 1)
         )
-        return prepared._in_bands(
-            first, Mvu("mvu", between, Stream((size, size, 32), Integer(4), 1))
-        )
+        return bands.in_bands(first, 32)
 
     assert choice(4)
     assert not choice(28)
@@ -156,7 +151,7 @@ def test_every_other_kind() -> None:
 
 
 def test_channels_with_too_many_values_for_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prepared, "TABLE_ENTRIES", 100)
+    monkeypatch.setattr(levels, "TABLE_ENTRIES", 100)
     same(thresholded(), samples.images(30, size=6, channels=2))
 
 

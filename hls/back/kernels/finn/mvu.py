@@ -16,8 +16,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from exeunt.graph import IntArray, Mvu
+from exeunt.graph import IntArray
 from exeunt.hls.back.kernels.finn.library import Edit, bundle, require
+from exeunt.kernels.mvu import Mvu
 
 MODULE = "ex_finn_mvu"
 DSP_VERSION = 1

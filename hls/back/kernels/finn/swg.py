@@ -13,9 +13,10 @@ import re
 from collections.abc import Mapping
 
 from exeunt.errors import ToolError
-from exeunt.graph import IntArray, Swg
+from exeunt.graph import IntArray
 from exeunt.hls.back.kernels.finn.library import VERSION, Edit, bundle, require
-from exeunt.reference.finn import line_buffer, padded
+from exeunt.kernels.finn.swg import line_buffer, padded
+from exeunt.kernels.swg import Swg
 
 MODULE = "ex_finn_swg"
 _IMPL = "ex_finn_swg_window"

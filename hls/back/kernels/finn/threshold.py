@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from exeunt.graph import IntArray, Threshold
+from exeunt.graph import IntArray
 from exeunt.hls.back.kernels.finn.library import bundle, require
+from exeunt.kernels.threshold import Threshold
 
 MODULE = "ex_finn_threshold"
 

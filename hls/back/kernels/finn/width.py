@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exeunt.graph import IntArray, Width
+from exeunt.graph import IntArray
 from exeunt.hls.back.kernels.finn.library import Edit, bundle, require
+from exeunt.kernels.width import Width
 
 MODULE = "ex_finn_width"
 EDITS = (  # compiler directives within a module, which read_slang refuses

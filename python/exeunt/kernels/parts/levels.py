@@ -1,14 +1,15 @@
-"""Reference of `ex_threshold`: y = bias + #{t : x >= t}, by lookup table where the range allows."""
+"""Levels: y = bias + #{t : x >= t}, by lookup table where the range allows, and their search."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.graph import IntArray, Integer, Threshold
-from exeunt.reference.fifo import Cycles, spaced
+from exeunt.graph import IntArray, Integer
+from exeunt.kernels.parts.fast import Floats, Scratch, Step
+from exeunt.kernels.parts.fifo import Cycles, spaced
 
 TABLE_ENTRIES = 1 << 24  # above this many (channel, value) pairs, search instead
 
@@ -77,32 +78,7 @@ def count(
     return y
 
 
-def values(node: Threshold, arrays: Mapping[str, IntArray], x: IntArray) -> IntArray:
-    """Y = bias + #{t : x >= t} of each element, with the thresholds of its channel.
-
-    Args:
-        node: the kernel.
-        arrays: `thresholds`, integers (C, levels), ascending.
-        x: integers (N, H, W, C) within `node.input.dtype`.
-
-    Returns:
-        (N, H, W, C) in the smallest NumPy type for `node.output.dtype`.
-    """
-    channels = node.input.shape[2]
-    flat = np.asarray(x).reshape(-1, channels)
-    dtype = node.input.dtype
-    y = count(
-        flat,
-        arrays["thresholds"],
-        bias=node.bias,
-        output=node.output.dtype,
-        low=dtype.min,
-        high=dtype.max,
-    )
-    return y.reshape(-1, *node.output.shape)
-
-
-def pipeline(depth: int, offered: Cycles, ready: Cycles | None) -> tuple[Cycles, Cycles]:
+def registers(depth: int, offered: Cycles, ready: Cycles | None) -> tuple[Cycles, Cycles]:
     """Transfer cycles of `depth` registers in a row that close up on stall; exact.
 
     takes[k] = max(offered[k], takes[k-1] + 1, gives[k-depth]),
@@ -136,15 +112,61 @@ def pipeline(depth: int, offered: Cycles, ready: Cycles | None) -> tuple[Cycles,
     return takes, gives
 
 
-def times(node: Threshold, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
-    """Transfer cycles of `ex_threshold`; exact, also under stalls.
+class _Table:
+    """Y = bias + #{t : x >= t} by one table of all channels."""
+
+    def __init__(
+        self,
+        thresholds: IntArray,
+        elements: int,
+        *,
+        bias: int,
+        output: Integer,
+        span: tuple[int, int],
+        dtype: np.dtype[Any],
+    ) -> None:
+        low, high = span
+        channels, size = len(thresholds), high - low + 1
+        steps = table(thresholds, low, high, bias, narrow(output))
+        self._table = steps.astype(dtype).reshape(-1)
+        self._offset = np.tile(np.arange(channels) * size - low, elements // channels).astype(dtype)
+        self._index = Scratch((elements,), np.intp)
+        self._y = Scratch((elements,), dtype)
+
+    def __call__(self, x: Floats) -> Floats:
+        """(n, elements) -> (n, elements)."""
+        index, y = self._index(len(x)), self._y(len(x))
+        np.add(x, self._offset, out=index, casting="unsafe")
+        self._table.take(index, out=y, mode="clip")  # in range; "clip" writes straight into y
+        return y
+
+
+def step(
+    thresholds: IntArray,
+    elements: int,
+    *,
+    bias: int,
+    output: Integer,
+    span: tuple[int, int],
+    dtype: np.dtype[Any],
+) -> Step:
+    """The levels as a step of the prepared reference.
 
     Args:
-        node: the kernel.
-        offered: int64 (n,), first cycle in which input word k can be valid.
-        ready: int64 (n,), first cycle in which output word k is accepted; None: always.
-
-    Returns:
-        takes, gives: int64 (n,).
+        thresholds: integers (C, levels), ascending.
+        elements: of a frame, a multiple of C.
+        bias: y below the first threshold.
+        output: type of y.
+        span: smallest and largest x.
+        dtype: float type of x and y.
     """
-    return pipeline(stages(node.levels) + 1, offered, ready)
+    low, high = span
+    if len(thresholds) * (high - low + 1) < TABLE_ENTRIES:
+        return _Table(thresholds, elements, bias=bias, output=output, span=span, dtype=dtype)
+
+    def search(x: Floats) -> Floats:
+        flat = x.reshape(-1, len(thresholds)).astype(np.int64)
+        y = count(flat, thresholds, bias=bias, output=output, low=low, high=high)
+        return y.reshape(len(x), -1).astype(dtype)
+
+    return search

@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from exeunt.graph import Integer, Stream, Swg
+from exeunt.graph import Integer, Stream
 from exeunt.hls.back.kernels import swg as kernel
-from exeunt.reference import swg
+from exeunt.kernels.swg import Swg
+from exeunt.kernels.swg import kind as swg
 
 torch = pytest.importorskip("torch")
 

@@ -16,8 +16,9 @@ from functools import cache
 
 import numpy as np
 
-from exeunt.graph import IntArray, Swg
-from exeunt.reference.fifo import Cycles, spaced
+from exeunt.graph import IntArray
+from exeunt.kernels.parts.fifo import Cycles, spaced
+from exeunt.kernels.swg.node import Swg
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def plan(node: Swg) -> Plan:
 
 
 def times(node: Swg, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
-    """Transfer cycles of whole frames, see `swg.times`."""
+    """Transfer cycles of whole frames, see `kind.times`."""
     p = plan(node)
     frames = offered.size // node.input.words
     if ready is not None:

@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
-from exeunt.graph import Function, Integer, Reduce, Stream, Swg
+from exeunt.graph import Integer, Stream
 from exeunt.hls.back.kernels import reduce as kernel
-from exeunt.reference import reduce, swg
+from exeunt.kernels import reduce
+from exeunt.kernels.parts.accumulate import Function
+from exeunt.kernels.reduce import Reduce
+from exeunt.kernels.swg import Swg
+from exeunt.kernels.swg import kind as swg
 
 torch = pytest.importorskip("torch")
 

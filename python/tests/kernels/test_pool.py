@@ -5,9 +5,11 @@ import itertools
 import numpy as np
 import pytest
 
-from exeunt.graph import Function, Integer, Pool, Stream
+from exeunt.graph import Integer, Stream
 from exeunt.hls.back.kernels import pool as kernel
-from exeunt.reference import pool
+from exeunt.kernels import pool
+from exeunt.kernels.parts.accumulate import Function
+from exeunt.kernels.pool import Pool
 
 torch = pytest.importorskip("torch")
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from exeunt.graph import IntArray
-from exeunt.reference.fifo import Cycles, spaced
+from exeunt.kernels.parts.fifo import Cycles, spaced
+
+Function = Literal["max", "sum"]
 
 
 def times(

@@ -1,17 +1,18 @@
-"""Reference of `ex_swg` and `ex_swg_parallel`: sliding windows with zero padding."""
+"""The sliding window, `ex_swg` and `ex_swg_parallel`: windows with zero padding."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from exeunt.graph import IntArray, Swg
-from exeunt.reference import swg_parallel, swg_serial
-from exeunt.reference.fifo import Cycles
+from exeunt.graph import IntArray
+from exeunt.kernels.kind import Arrays, Fast, Kind
+from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.registry import register
+from exeunt.kernels.swg import bands, parallel, serial
+from exeunt.kernels.swg.node import Swg
 
 
-def values(node: Swg, arrays: Mapping[str, IntArray], x: IntArray) -> IntArray:
+def values(node: Swg, arrays: Arrays, x: IntArray) -> IntArray:
     """Output tensors y[oy][ox][(ky * KW + kx) * C + c] = x[oy*SH - PT + ky][ox*SW - PL + kx][c].
 
     Args:
@@ -37,7 +38,7 @@ def values(node: Swg, arrays: Mapping[str, IntArray], x: IntArray) -> IntArray:
 
 
 def times(node: Swg, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
-    """Transfer cycles, exact also under stalls; see `swg_serial` and `swg_parallel`.
+    """Transfer cycles, exact also under stalls; see `serial` and `parallel`.
 
     Args:
         node: kernel, stride, padding and shapes.
@@ -47,7 +48,7 @@ def times(node: Swg, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycl
     Returns:
         takes int64 (n,), gives int64 (m,).
     """
-    timing = swg_parallel if node.parallel else swg_serial
+    timing = parallel if node.parallel else serial
     return timing.times(node, np.asarray(offered, np.int64), ready)
 
 
@@ -55,5 +56,8 @@ def period(node: Swg) -> int:
     """Cycles from frame to frame when input and output never wait."""
     if node.parallel:
         oh = node.output.shape[0]
-        return max(node.input.words, oh * swg_parallel.columns(node))
+        return max(node.input.words, oh * parallel.columns(node))
     return max(node.input.words, node.output.words)
+
+
+register(Kind(node=Swg, values=values, times=times, fast=Fast(product=bands.product)))

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from exeunt.graph import Integer, Stream, Width
+from exeunt.graph import Integer, Stream
 from exeunt.hls.back.kernels import width as kernel
-from exeunt.reference import accumulate, width
+from exeunt.kernels import width
+from exeunt.kernels.parts import accumulate
+from exeunt.kernels.width import Width
 
 
 def node(lanes_in: int, lanes_out: int) -> Width:

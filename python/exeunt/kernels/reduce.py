@@ -1,17 +1,33 @@
-"""Reference of `ex_reduce`: maximum or sum over each `count` successive vectors."""
+"""A reduction, `ex_reduce`: maximum or sum over each `count` successive vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from exeunt.graph import IntArray, Reduce
-from exeunt.reference import accumulate
-from exeunt.reference.fifo import Cycles
+from exeunt.graph import IntArray, Node
+from exeunt.kernels.kind import Arrays, Kind
+from exeunt.kernels.parts import accumulate
+from exeunt.kernels.parts.accumulate import Function
+from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.registry import register
 
 
-def values(node: Reduce, arrays: Mapping[str, IntArray], x: IntArray) -> IntArray:
+@dataclass(frozen=True)
+class Reduce(Node):
+    """Max or sum over each `count` successive C-vectors: a global pool, or a pool of windows.
+
+    C = output D; the input has count * H' * W' vectors of C elements for an output (H', W', C).
+    """
+
+    kind: ClassVar[str] = "reduce"
+    function: Function = "max"
+    count: int = 1
+
+
+def values(node: Reduce, arrays: Arrays, x: IntArray) -> IntArray:
     """Output tensors y[g][c] = f over j < count of x[g * count + j][c].
 
     Args:
@@ -51,3 +67,6 @@ def times(node: Reduce, offered: Cycles, ready: Cycles | None = None) -> tuple[C
     starts = np.arange(0, len(offered), group)[:, None]
     completing = (starts + np.arange(group - folds, group)).ravel()
     return accumulate.times(offered, completing, ready)
+
+
+register(Kind(node=Reduce, values=values, times=times))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from exeunt.reference.fifo import Cycles
+from exeunt.kernels.parts.fifo import Cycles
 
 
 def times(

@@ -15,8 +15,8 @@ from functools import cache
 
 import numpy as np
 
-from exeunt.graph import Swg
-from exeunt.reference.fifo import Cycles
+from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.swg.node import Swg
 
 
 def columns(node: Swg) -> int:
@@ -90,7 +90,7 @@ class _Pipeline:
 
 
 def times(node: Swg, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
-    """Transfer cycles of whole frames, see `swg.times`."""
+    """Transfer cycles of whole frames, see `kind.times`."""
     p = plan(node)
     words, w = node.input.words, node.input.shape[1]
     depth = (node.kernel[0] + (w <= p.tail or w == 1)) * w

@@ -1,17 +1,27 @@
-"""Reference of `ex_width`: the same elements in the same order, other lanes."""
+"""A width converter, `ex_width`: the same elements in the same order, other lanes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from exeunt.graph import IntArray, Width
-from exeunt.reference import accumulate
-from exeunt.reference.fifo import Cycles, spaced
+from exeunt.graph import IntArray, Node
+from exeunt.kernels.kind import Arrays, Fast, Kind
+from exeunt.kernels.parts import accumulate
+from exeunt.kernels.parts.fifo import Cycles, spaced
+from exeunt.kernels.registry import register
 
 
-def values(node: Width, arrays: Mapping[str, IntArray], x: IntArray) -> IntArray:
+@dataclass(frozen=True)
+class Width(Node):
+    """Width converter: the same elements, other lanes; one of the two divides the other."""
+
+    kind: ClassVar[str] = "width"
+
+
+def values(node: Width, arrays: Arrays, x: IntArray) -> IntArray:
     """Output tensors: the input, reshaped.
 
     Args:
@@ -53,3 +63,6 @@ def times(node: Width, offered: Cycles, ready: Cycles | None = None) -> tuple[Cy
     takes = offered.copy()
     takes[1:] = np.maximum(offered[1:], gives[ratio - 1 : -1 : ratio])
     return takes, gives
+
+
+register(Kind(node=Width, values=values, times=times, fast=Fast(passes=True)))

@@ -1,18 +1,31 @@
-"""Reference of `ex_pool`: maximum or sum over windows that do not overlap."""
+"""A pool, `ex_pool`: maximum or sum over windows that do not overlap."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 
-from exeunt.graph import IntArray, Pool
-from exeunt.reference import accumulate
-from exeunt.reference.fifo import Cycles
+from exeunt.graph import IntArray, Node
+from exeunt.kernels.kind import Arrays, Kind
+from exeunt.kernels.parts import accumulate
+from exeunt.kernels.parts.accumulate import Function
+from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.registry import register
 
 
-def values(node: Pool, arrays: Mapping[str, IntArray], x: IntArray) -> IntArray:
+@dataclass(frozen=True)
+class Pool(Node):
+    """Non-overlapping pool: (H, W, C) -> (H // KH, W // KW, C), max or sum; the rest is dropped."""
+
+    kind: ClassVar[str] = "pool"
+    function: Function = "max"
+    kernel: tuple[int, int] = (2, 2)
+
+
+def values(node: Pool, arrays: Arrays, x: IntArray) -> IntArray:
     """Output tensors y[oy][ox][c] = f over ky < KH, kx < KW of x[oy*KH + ky][ox*KW + kx][c].
 
     Args:
@@ -67,3 +80,6 @@ def times(node: Pool, offered: Cycles, ready: Cycles | None = None) -> tuple[Cyc
     """
     starts = np.arange(0, len(offered), node.input.words)[:, None]
     return accumulate.times(offered, (starts + _completing(node)).ravel(), ready)
+
+
+register(Kind(node=Pool, values=values, times=times))

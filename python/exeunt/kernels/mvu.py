@@ -1,20 +1,40 @@
-"""Reference of `ex_mvu`: y = W x by exact floating-point BLAS, then thresholds by table."""
+"""A matrix-vector unit, `ex_mvu`: y = W x, then thresholds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
-from exeunt.graph import IntArray, Mvu
-from exeunt.reference.fifo import Cycles, spaced
-from exeunt.reference.threshold import count, narrow, stages
+from exeunt.graph import IntArray, Integer
+from exeunt.kernels.kind import Arrays, Fast, Kind, Product
+from exeunt.kernels.parts import levels
+from exeunt.kernels.parts.fast import Matrix, Step
+from exeunt.kernels.parts.fifo import Cycles, spaced
+from exeunt.kernels.parts.levels import narrow
+from exeunt.kernels.parts.weights import Weighted
+from exeunt.kernels.registry import register
 
 GROUP = 9  # products that the hardware adds in one cycle
 
 
-def values(node: Mvu, arrays: Mapping[str, IntArray], x: IntArray) -> IntArray:
-    """Y = W x of each vector; with levels, y = bias + #{t : (W x) >= t}.
+@dataclass(frozen=True)
+class Mvu(Weighted):
+    """Matrix-vector unit: y = W x for each of the H*W vectors, SIMD = input, PE = output lanes.
+
+    Arrays: `weights` (MH, MW), see `Weighted`; with `levels` > 0 also `thresholds` (MH, levels),
+    ascending, and y = bias + #{t : acc >= t}; otherwise y = acc.
+    """
+
+    kind: ClassVar[str] = "mvu"
+    accumulator: Integer = field(default=Integer(32, signed=True))
+    levels: int = 0
+    bias: int = 0
+
+
+def values(node: Mvu, arrays: Arrays, x: IntArray) -> IntArray:
+    """Y = W x of each vector by exact floating-point BLAS; with levels, y = bias + #{t : W x >= t}.
 
     Args:
         node: the kernel.
@@ -32,7 +52,7 @@ def values(node: Mvu, arrays: Mapping[str, IntArray], x: IntArray) -> IntArray:
     assert bound < 1 << 53, "beyond the integers of a float64"
     y = flat.astype(exact) @ np.ascontiguousarray(weights.T, dtype=exact)
     if node.levels:
-        y = count(
+        y = levels.count(
             y,
             arrays["thresholds"],
             bias=node.bias,
@@ -69,7 +89,7 @@ def times(node: Mvu, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycl
     """
     nf, sf = folds(node)
     operands = 3 + (node.input.lanes > GROUP)  # registers before the accumulator
-    search = stages(node.levels) + 1 if node.levels else 0  # registers behind it
+    search = levels.stages(node.levels) + 1 if node.levels else 0  # registers behind it
     if ready is not None:
         return _stalled(np.asarray(offered), np.asarray(ready), nf, sf, operands, search)
     offered = np.asarray(offered, np.int64).reshape(-1, sf)
@@ -135,3 +155,48 @@ def _stalled(
             leaves.append(leave)
             gives.append(give)
     return np.array(takes, np.int64), np.array(gives, np.int64)
+
+
+def extremes(weights: IntArray, dtype: Integer) -> tuple[int, int]:
+    """Smallest and largest W x for integers x of `dtype`."""
+    positive, negative = np.maximum(weights, 0).sum(axis=1), np.minimum(weights, 0).sum(axis=1)
+    low = positive * dtype.min + negative * dtype.max
+    high = positive * dtype.max + negative * dtype.min
+    return int(low.min()), int(high.max())
+
+
+def bound(node: Mvu, arrays: Arrays) -> int:
+    """No sum of products is larger, in whatever order they are added; see `Fast.bound`."""
+    rows = np.abs(arrays["weights"].astype(np.int64)).sum(axis=1)
+    return int(rows.max()) * max(-node.input.dtype.min, node.input.dtype.max)
+
+
+def steps(node: Mvu, arrays: Arrays, dtype: np.dtype[Any], product: Product | None) -> list[Step]:
+    """A product and one lookup; see `Fast.steps`."""
+    weights = arrays["weights"].astype(np.int64)
+    if product is None:
+        found: list[Step] = [Matrix(weights, node.output.elements, dtype)]
+    else:
+        found = [product(weights, dtype)]
+    if node.levels:
+        found.append(
+            levels.step(
+                arrays["thresholds"],
+                node.output.elements,
+                bias=node.bias,
+                output=node.output.dtype,
+                span=extremes(weights, node.input.dtype),
+                dtype=dtype,
+            )
+        )
+    return found
+
+
+register(
+    Kind(
+        node=Mvu,
+        values=values,
+        times=times,
+        fast=Fast(steps=steps, bound=bound, takes_product=True),
+    )
+)

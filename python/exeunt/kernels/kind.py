@@ -1,0 +1,68 @@
+"""What a kernel kind answers: the only way in which everybody else knows it.
+
+A kind's module makes a `Kind` of its functions and hands it to `registry.register`. Every function
+takes a node of the kind first. The nodes of today have one stream in and one out; a kind with more
+keeps the same functions with more arguments: `values` gets one tensor for each input and gives one
+for each output, `times` gets one `offered` for each input and one `ready` for each output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from exeunt.graph import IntArray, Node
+from exeunt.kernels.parts.fast import Step
+from exeunt.kernels.parts.fifo import Cycles
+
+Arrays: TypeAlias = Mapping[str, IntArray]
+Values: TypeAlias = Callable[[Any, Arrays, Any], IntArray]
+Times: TypeAlias = "Callable[[Any, Cycles, Cycles | None], tuple[Cycles, Cycles]]"
+Product: TypeAlias = "Callable[[IntArray, np.dtype[Any]], Step]"  # a text: as in exeunt.graph
+
+
+@dataclass(frozen=True)
+class Fast:
+    """How `exeunt.reference.prepared` computes a node quicker than by `values`; all is optional.
+
+    Its tensors are floats (n, elements of a frame) that hold integers exactly.
+    """
+
+    steps: Callable[[Any, Arrays, np.dtype[Any], Product | None], list[Step]] | None = None
+    """(node, arrays, float type, product of the node in front) -> what to do, in turn."""
+
+    bound: Callable[[Any, Arrays], int] | None = None
+    """(node, arrays) -> the largest magnitude that occurs inside, beyond that of the output."""
+
+    product: Callable[[Any, IntArray, np.dtype[Any]], Step] | None = None
+    """(node, W as (rows, columns), float type) -> W x for each vector x that the node would give,
+    made of what the node takes; the node itself is then left out."""
+
+    passes: bool = False
+    """The elements of a frame leave as they came: nothing is done, and the nodes on both sides see
+    each other."""
+
+    takes_product: bool = False
+    """`steps` makes use of the product of the node in front, if that has one."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kernel kind.
+
+    Attributes:
+        node: class of its nodes; `node.kind` is the kind's name.
+        values: (node, arrays, x) -> y, the integers that it computes for frames x (N, ...) of
+            integers, or of floats that hold integers; y is (N, *node.output.shape).
+        times: (node, offered, ready) -> (takes, gives): when our RTL takes and gives each word of
+            whole frames; see `exeunt.reference.pipeline`.
+        fast: how the prepared reference computes it.
+    """
+
+    node: type[Node]
+    values: Values
+    times: Times
+    fast: Fast = Fast()

@@ -1,0 +1,1 @@
+"""What several kinds are made of, or what stands between kernels; no kind of its own."""

@@ -1,0 +1,55 @@
+"""Nodes with weights, and weights that are shared through a codebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from exeunt.errors import CheckFailed
+from exeunt.graph import IntArray, Node
+
+
+@dataclass(frozen=True)
+class Weighted(Node):
+    """A node with the array `weights` (rows, columns), signed, `weight_bits` wide.
+
+    With a `codebook` the weights are shared: `indices`, uint8 (rows, columns), into it, and where
+    `signs`, int8 (rows,), are there, times the row's sign.
+    """
+
+    weight_bits: int = 4
+    codebook: tuple[int, ...] = ()
+
+    @property
+    def index_bits(self) -> int:
+        """Bits of an index into the codebook, 0 without one."""
+        return max(1, (len(self.codebook) - 1).bit_length()) if self.codebook else 0
+
+    def completed(self, arrays: Mapping[str, IntArray]) -> dict[str, IntArray]:
+        """The arrays with the `weights` that the codebook stands for.
+
+        Raises:
+            CheckFailed: indices that do not give the weights that are stored as well.
+        """
+        found = dict(arrays)
+        if not self.codebook:
+            return found
+        weights = from_codebook(self, found)
+        if "weights" in found and not np.array_equal(weights, found["weights"]):
+            wrong = tuple(int(i) for i in np.argwhere(weights != found["weights"])[0])
+            raise CheckFailed(
+                f"the codebook of {self.name} must give its weights, got "
+                f"{int(weights[wrong])} for {int(found['weights'][wrong])} at {wrong}: compile "
+                "again"
+            )
+        return {**found, "weights": weights}
+
+
+def from_codebook(node: Weighted, arrays: Mapping[str, IntArray]) -> IntArray:
+    """The weights (rows, columns), int64, that a node's codebook and `indices` stand for."""
+    weights = np.asarray(node.codebook, np.int64)[arrays["indices"]]
+    if "signs" in arrays:
+        weights = weights * arrays["signs"].astype(np.int64)[:, None]
+    return weights

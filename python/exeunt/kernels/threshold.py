@@ -1,0 +1,81 @@
+"""Thresholds alone, `ex_threshold`: y = bias + #{t : x >= t}."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from exeunt.graph import IntArray, Node
+from exeunt.kernels.kind import Arrays, Fast, Kind, Product
+from exeunt.kernels.parts import levels
+from exeunt.kernels.parts.fast import Step
+from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.registry import register
+
+
+@dataclass(frozen=True)
+class Threshold(Node):
+    """y = bias + #{t : x >= t}. Array: `thresholds` (C, levels), ascending; PE = lanes."""
+
+    kind: ClassVar[str] = "threshold"
+    levels: int = 1
+    bias: int = 0
+
+
+def values(node: Threshold, arrays: Arrays, x: IntArray) -> IntArray:
+    """Y = bias + #{t : x >= t} of each element, with the thresholds of its channel.
+
+    Args:
+        node: the kernel.
+        arrays: `thresholds`, integers (C, levels), ascending.
+        x: integers (N, H, W, C) within `node.input.dtype`.
+
+    Returns:
+        (N, H, W, C) in the smallest NumPy type for `node.output.dtype`.
+    """
+    channels = node.input.shape[2]
+    flat = np.asarray(x).reshape(-1, channels)
+    dtype = node.input.dtype
+    y = levels.count(
+        flat,
+        arrays["thresholds"],
+        bias=node.bias,
+        output=node.output.dtype,
+        low=dtype.min,
+        high=dtype.max,
+    )
+    return y.reshape(-1, *node.output.shape)
+
+
+def times(node: Threshold, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
+    """Transfer cycles of `ex_threshold`; exact, also under stalls.
+
+    Args:
+        node: the kernel.
+        offered: int64 (n,), first cycle in which input word k can be valid.
+        ready: int64 (n,), first cycle in which output word k is accepted; None: always.
+
+    Returns:
+        takes, gives: int64 (n,).
+    """
+    return levels.registers(levels.stages(node.levels) + 1, offered, ready)
+
+
+def steps(
+    node: Threshold, arrays: Arrays, dtype: np.dtype[Any], product: Product | None
+) -> list[Step]:
+    """One lookup; see `Fast.steps`."""
+    found = levels.step(
+        arrays["thresholds"],
+        node.output.elements,
+        bias=node.bias,
+        output=node.output.dtype,
+        span=(node.input.dtype.min, node.input.dtype.max),
+        dtype=dtype,
+    )
+    return [found]
+
+
+register(Kind(node=Threshold, values=values, times=times, fast=Fast(steps=steps)))
