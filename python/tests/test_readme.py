@@ -132,5 +132,5 @@ def test_table_of_blocks_is_what_the_files_say():
         assert said == [one for one in found if not one.startswith("A_")], name
         for test in re.findall(r"`(\w+)`", cells[4]):
             assert (ROOT / "rtl_tests" / test / f"test_{test}.py").is_file(), test
-        for reference in re.findall(r"`(\w+\.py)`", cells[5]):
-            assert (ROOT / "python" / "exeunt" / "reference" / reference).is_file(), reference
+        for reference in re.findall(r"`([\w/]+\.py)`", cells[5]):
+            assert (ROOT / "python" / "exeunt" / reference).is_file(), reference
