@@ -246,7 +246,7 @@ def test_a_finn_folding_file_is_followed_and_written(network: Any, tmp_path: Pat
     config = settings((8, 6, 1), 5, target_cycles=200)
     compiled = compiler.build(network, config=config)
     with finn_env.quiet():
-        reports.write(network, compiled, tmp_path, clock_mhz=100.0)
+        reports.write(network, compiled.foldings, tmp_path, clock_mhz=100.0)
     written = json.loads((tmp_path / "auto_folding_config.json").read_text())
     for part in ("seg0", "head0", "seg1", "head1"):
         performance = json.loads(
