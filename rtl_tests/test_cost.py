@@ -7,7 +7,8 @@ from typing import Any
 import cost_sizes
 import pytest
 
-from exeunt import cost
+from exeunt.kernels.mvu import unit
+from exeunt.kernels.parts import levels
 
 ERROR = 0.25  # of the count, 40 LUT more for small blocks, as in the fit
 
@@ -36,11 +37,11 @@ def test_fresh_corners_are_predicted() -> None:
         values = {k: v for k, v in row.items() if k not in ("kind", "dsp", "luts")}
         name = cost_sizes.name(row)
         if row["kind"] == "threshold":
-            size = cost.threshold(**values)
+            size = levels.size(**values)
             assert abs(size.lut - row["luts"]["lut"]) <= ERROR * (row["luts"]["lut"] + 40), name
             continue
         assert f'"columns": {row["columns"]}, "simd": {row["simd"]}, "pe": {row["pe"]}' not in table
         for mapped in ("luts", "dsp"):
-            size, counted = cost.mvu(**values, dsp=mapped == "dsp"), row[mapped]
+            size, counted = unit(**values, dsp=mapped == "dsp"), row[mapped]
             assert abs(size.lut - counted["lut"]) <= ERROR * (counted["lut"] + 40), (name, mapped)
             assert (size.dsp, size.bram18) == (counted["dsp"], counted["bram18"]), (name, mapped)

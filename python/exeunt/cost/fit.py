@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.cost import kernels
+from exeunt.kernels import registry
 
 Row = Mapping[str, Any]
 FLOOR = 40.0  # LUT added to a count before an error is taken relative to it
@@ -25,21 +25,19 @@ COMMAND = "python rtl_tests/cost_sizes.py; python -m exeunt.cost rtl_tests/cost_
 def parts_of(row: Row) -> dict[str, float]:
     """The parts of a counted corner."""
     values = {k: v for k, v in row.items() if k not in ("kind", "dsp", "luts")}
-    found = kernels.mvu_parts if row["kind"] == "mvu" else kernels.threshold_parts
-    return found(**values)
+    parts = registry.kinds()[row["kind"]].parts
+    assert parts is not None, f"{row['kind']} is counted but has no parts"
+    return parts(**values)
 
 
 def groups(rows: Iterable[Row]) -> dict[str, list[tuple[dict[str, float], int]]]:
-    """(parts, LUT) of the corners by model: "mvu" in LUTs, "mvu_dsp" and "threshold"."""
+    """(parts, LUT) of the corners by model: "<kind>" in LUTs, "<kind>_dsp" where DSPs are used."""
     found: dict[str, list[tuple[dict[str, float], int]]] = {}
     for row in rows:
         parts = parts_of(row)
-        if row["kind"] == "mvu":
-            found.setdefault("mvu", []).append((parts, row["luts"]["lut"]))
-            if row["dsp"]["dsp"]:
-                found.setdefault("mvu_dsp", []).append((parts, row["dsp"]["lut"]))
-        else:
-            found.setdefault("threshold", []).append((parts, row["luts"]["lut"]))
+        found.setdefault(row["kind"], []).append((parts, row["luts"]["lut"]))
+        if row["dsp"]["dsp"]:
+            found.setdefault(f"{row['kind']}_dsp", []).append((parts, row["dsp"]["lut"]))
     return found
 
 

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from exeunt.cost import folding, kernels
+from exeunt.cost import folding
 from exeunt.cost.folding import Fold
-from exeunt.cost.kernels import Size
 from exeunt.cost.layers import Layers, LayerShape, chains, weighted
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, Chain, Integer, Node, Stream
+from exeunt.kernels import registry
+from exeunt.kernels.kind import Effort
 from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.parts.size import Size, entry, fifo
 from exeunt.kernels.pool import Pool
 from exeunt.kernels.reduce import Reduce
 from exeunt.kernels.swg import Swg
@@ -188,26 +190,28 @@ def _cost(
     named: Sequence[tuple[str, tuple[Node, ...]]], reach: Sequence[float], *, dsp: bool
 ) -> Cost:
     parts = []
+    efforts: list[Effort] = []
     total = Size()
     for number, (name, nodes) in enumerate(named):
         size = Size()
         for item in nodes:
-            size += kernels.node(item, dsp=dsp) + kernels.fifo(item.output.width)
+            size += registry.of(item).size(item, dsp) + fifo(item.output.width)
         if number and number % 2 == 0:  # frames wait here for the verdict of the exit before
-            size += kernels.entry(nodes[0].input.width)
-        period = max(kernels.period(item) for item in nodes)
+            size += entry(nodes[0].input.width)
+        found = [registry.of(item).effort(item) for item in nodes]
+        efforts += found
+        period = max(f.period for f in found)
         share = float(reach[number // 2])
-        parts.append(Part(name, period, share, _multipliers(nodes), size))
+        parts.append(Part(name, period, share, sum(f.multipliers for f in found), size))
         total += size
     exits = len(named) // 2
-    matrices = [n for _, nodes in named for n in nodes if isinstance(n, Mvu)]
     return Cost(
         cycles=max(p.period * p.reach for p in parts),
         lut=total.lut,
         dsp=total.dsp,
         bram18=total.bram18,
-        weight_bits=sum(kernels.weights(n) * n.weight_bits for n in matrices),
-        macs=sum(kernels.weights(n) * kernels.vectors(n) for n in matrices),
+        weight_bits=sum(f.weight_bits for f in efforts),
+        macs=sum(f.multiplies for f in efforts),
         multipliers=sum(p.multipliers for p in parts),
         control=CONTROL[0] + CONTROL[1] * (exits - 1),
         parts=tuple(parts),
@@ -215,7 +219,7 @@ def _cost(
 
 
 def _multipliers(nodes: Sequence[Node]) -> int:
-    return sum(n.input.lanes * n.output.lanes for n in nodes if isinstance(n, Mvu))
+    return sum(registry.of(n).effort(n).multipliers for n in nodes)
 
 
 def _nodes(layers: Layers, folds: Sequence[Fold], lanes: int | None) -> tuple[Node, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 from exeunt.graph import IntArray, Node
 from exeunt.kernels.parts.fast import Step
 from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.parts.size import Size
 
 Arrays: TypeAlias = Mapping[str, IntArray]
 Values: TypeAlias = Callable[[Any, Arrays, Any], IntArray]
@@ -50,6 +51,28 @@ class Fast:
 
 
 @dataclass(frozen=True)
+class Effort:
+    """What a node does in a frame.
+
+    Attributes:
+        period: cycles from frame to frame when it never waits.
+        multiplies: multiplications.
+        multipliers: multiplications in one cycle.
+        weight_bits: bits of all its weights.
+    """
+
+    period: int
+    multiplies: int = 0
+    multipliers: int = 0
+    weight_bits: int = 0
+
+
+def passing(node: Node) -> Effort:
+    """The effort of a node that takes and gives a word a cycle."""
+    return Effort(max(node.input.words, node.output.words))
+
+
+@dataclass(frozen=True)
 class Kind:
     """A kernel kind.
 
@@ -59,10 +82,17 @@ class Kind:
             integers, or of floats that hold integers; y is (N, *node.output.shape).
         times: (node, offered, ready) -> (takes, gives): when our RTL takes and gives each word of
             whole frames; see `exeunt.reference.pipeline`.
+        size: (node, dsp) -> what it takes on xc7; `dsp`: multipliers may become DSPs.
+        effort: (node) -> cycles and multiplications of a frame.
+        parts: (**parameters of a corner in rtl_tests/cost_sizes.jsonl) -> number of each part,
+            which the LUT model is fitted to; None: its size is not fitted.
         fast: how the prepared reference computes it.
     """
 
     node: type[Node]
     values: Values
     times: Times
+    size: Callable[[Any, bool], Size]
+    effort: Callable[[Any], Effort] = passing
+    parts: Callable[..., dict[str, float]] | None = None
     fast: Fast = Fast()

@@ -13,6 +13,7 @@ from exeunt.kernels.kind import Arrays, Kind
 from exeunt.kernels.parts import accumulate
 from exeunt.kernels.parts.accumulate import Function
 from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.parts.size import Size
 from exeunt.kernels.registry import register
 
 
@@ -82,4 +83,9 @@ def times(node: Pool, offered: Cycles, ready: Cycles | None = None) -> tuple[Cyc
     return accumulate.times(offered, (starts + _completing(node)).ravel(), ready)
 
 
-register(Kind(node=Pool, values=values, times=times))
+def size(node: Pool, dsp: bool) -> Size:
+    """A row of partial results; see `Kind.size`."""
+    return accumulate.size(node.output, node.output.words // node.output.shape[0])
+
+
+register(Kind(node=Pool, values=values, times=times, size=size))

@@ -12,6 +12,7 @@ from exeunt.kernels.kind import Arrays, Kind
 from exeunt.kernels.parts import accumulate
 from exeunt.kernels.parts.accumulate import Function
 from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.parts.size import Size
 from exeunt.kernels.registry import register
 
 
@@ -69,4 +70,9 @@ def times(node: Reduce, offered: Cycles, ready: Cycles | None = None) -> tuple[C
     return accumulate.times(offered, completing, ready)
 
 
-register(Kind(node=Reduce, values=values, times=times))
+def size(node: Reduce, dsp: bool) -> Size:
+    """One partial result for each channel; see `Kind.size`."""
+    return accumulate.size(node.output, node.output.shape[2] // node.output.lanes)
+
+
+register(Kind(node=Reduce, values=values, times=times, size=size))

@@ -12,6 +12,7 @@ from exeunt.kernels.kind import Arrays, Fast, Kind, Product
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fast import Step
 from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.parts.size import Size
 from exeunt.kernels.registry import register
 
 
@@ -78,4 +79,23 @@ def steps(
     return [found]
 
 
-register(Kind(node=Threshold, values=values, times=times, fast=Fast(steps=steps)))
+def size(node: Threshold, dsp: bool) -> Size:
+    """Comparisons and tables; see `Kind.size`."""
+    return levels.size(
+        channels=node.input.shape[2],
+        pe=node.input.lanes,
+        in_bits=node.input.dtype.bits,
+        levels=node.levels,
+    )
+
+
+register(
+    Kind(
+        node=Threshold,
+        values=values,
+        times=times,
+        size=size,
+        parts=levels.parts,
+        fast=Fast(steps=steps),
+    )
+)

@@ -11,6 +11,7 @@ from exeunt.graph import IntArray, Node
 from exeunt.kernels.kind import Arrays, Fast, Kind
 from exeunt.kernels.parts import accumulate
 from exeunt.kernels.parts.fifo import Cycles, spaced
+from exeunt.kernels.parts.size import Size
 from exeunt.kernels.registry import register
 
 
@@ -65,4 +66,10 @@ def times(node: Width, offered: Cycles, ready: Cycles | None = None) -> tuple[Cy
     return takes, gives
 
 
-register(Kind(node=Width, values=values, times=times, fast=Fast(passes=True)))
+def size(node: Width, dsp: bool) -> Size:
+    """A shift register; see `Kind.size`."""
+    narrow, wide = sorted((node.input.width, node.output.width))
+    return Size(wide - 1 if node.input.width == wide else 4 + narrow // 4)
+
+
+register(Kind(node=Width, values=values, times=times, size=size, fast=Fast(passes=True)))

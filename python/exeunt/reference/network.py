@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from exeunt.graph import Accelerator, Chain, IntArray, Node
 from exeunt.kernels import registry
-from exeunt.kernels.parts.weights import Weighted
 from exeunt.reference.prepared import Prepared
 
 BATCH = 256
@@ -95,6 +94,6 @@ def run(
 
 
 def multiplies(chain: Chain | Sequence[Node]) -> int:
-    """Multiplications a frame costs in the matrix-vector units of a chain."""
+    """Multiplications that a frame costs in a chain."""
     nodes = chain.nodes if isinstance(chain, Chain) else chain
-    return sum(n.input.elements * n.output.shape[2] for n in nodes if isinstance(n, Weighted))
+    return sum(registry.of(n).effort(n).multiplies for n in nodes)

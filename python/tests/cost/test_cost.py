@@ -12,8 +12,11 @@ import pytest
 
 from exeunt import cost, samples
 from exeunt.config import tree
-from exeunt.cost import fit, kernels
+from exeunt.cost import fit
 from exeunt.errors import InputError
+from exeunt.kernels import mvu
+from exeunt.kernels.parts import levels as threshold
+from exeunt.kernels.parts import size
 
 TABLE = Path(__file__).parents[3] / "rtl_tests" / "cost_sizes.jsonl"
 REACH = (1.0, 0.2, 0.05)
@@ -37,7 +40,7 @@ def test_importing_it_is_fast():
 
 def test_the_committed_factors_are_those_of_the_committed_counts():
     made = fit.fit(TABLE)
-    stored = kernels.stored()
+    stored = size.stored()
     for name, factors in made["lut"].items():
         for part, value in factors.items():
             assert stored["lut"][name].get(part, 0.0) == pytest.approx(value, rel=1e-2, abs=1e-3)
@@ -49,7 +52,7 @@ def test_every_counted_corner_is_predicted_within_a_quarter():
     counted = [row for row in rows if "luts" in row]
     assert len(counted) >= 20
     for name, samples_ in fit.groups(counted).items():
-        errors = fit.errors(samples_, kernels.coefficients()[name])
+        errors = fit.errors(samples_, size.coefficients()[name])
         assert errors.max() <= 0.25, (name, errors)
         assert errors.mean() <= 0.1, (name, errors)
 
@@ -58,18 +61,18 @@ def test_dsps_are_yosys_choice():
     for row in map(json.loads, TABLE.read_text().splitlines()):
         if row["kind"] == "mvu" and "dsp" in row:
             lanes = row["simd"] * row["pe"]
-            mapped = kernels.in_dsp(row["in_bits"], row["weight_bits"], row["simd"])
+            mapped = mvu.in_dsp(row["in_bits"], row["weight_bits"], row["simd"])
             assert row["dsp"]["dsp"] == lanes * mapped, row
 
 
 def test_narrower_operands_take_fewer_luts():
-    sizes = [cost.mvu(**{**MVU, "weight_bits": b}, dsp=False).lut for b in range(2, 9)]
+    sizes = [mvu.unit(**{**MVU, "weight_bits": b}, dsp=False).lut for b in range(2, 9)]
     assert sizes == sorted(sizes)
     assert sizes[0] < 0.7 * sizes[2]
-    levels = [cost.mvu(**MVU, levels=(1 << b) - 1).lut for b in range(2, 9)]
+    levels = [mvu.unit(**MVU, levels=(1 << b) - 1).lut for b in range(2, 9)]
     assert levels == sorted(levels)
-    assert cost.mvu(**MVU).dsp == 16
-    assert cost.mvu(**MVU, dsp=False).dsp == 0
+    assert mvu.unit(**MVU).dsp == 16
+    assert mvu.unit(**MVU, dsp=False).dsp == 0
 
 
 @pytest.mark.parametrize(
@@ -87,13 +90,13 @@ def test_narrower_operands_take_fewer_luts():
 )
 def test_kernels_that_do_not_exist(change: dict[str, int], sentence: str):
     with pytest.raises(InputError) as error:
-        cost.mvu(**{**MVU, **change})
+        mvu.unit(**{**MVU, **change})
     assert str(error.value) == sentence
 
 
 def test_thresholds_of_lanes_that_do_not_divide():
     with pytest.raises(InputError) as error:
-        cost.threshold(channels=10, pe=4, in_bits=12, levels=15)
+        threshold.size(channels=10, pe=4, in_bits=12, levels=15)
     assert str(error.value) == "PE must divide the 10 channels, got 4: choose a divisor"
 
 

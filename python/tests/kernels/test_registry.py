@@ -13,7 +13,6 @@ from exeunt import samples
 from exeunt.errors import InputError
 from exeunt.graph import Node, from_json, to_json
 from exeunt.kernels import registry
-from exeunt.kernels.kind import Kind
 from exeunt.kernels.pool import Pool
 
 
@@ -59,5 +58,5 @@ def test_two_kinds_of_one_name():
 
     found = registry.kinds()["pool"]
     with pytest.raises(ValueError, match=r"got pool from .* and exeunt\.kernels\.pool: rename one"):
-        registry.register(Kind(node=Another, values=found.values, times=found.times))
+        registry.register(dataclasses.replace(found, node=Another))
     assert registry.kinds()["pool"].node is Pool

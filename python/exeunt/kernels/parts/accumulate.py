@@ -6,8 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from exeunt.graph import IntArray
+from exeunt.graph import IntArray, Stream
 from exeunt.kernels.parts.fifo import Cycles, spaced
+from exeunt.kernels.parts.size import Size, lutrams
 
 Function = Literal["max", "sum"]
 
@@ -46,3 +47,9 @@ def times(
     late = offered.copy()
     late[completing[1:]] = np.maximum(late[completing[1:]], gives[:-1])
     return spaced(late), gives
+
+
+def size(output: Stream, words: int) -> Size:
+    """An accumulator with a memory of `words` partial results, one output word each."""
+    bits = output.lanes * output.dtype.bits
+    return Size(26 + 2 * bits + 4 * lutrams(words, bits))

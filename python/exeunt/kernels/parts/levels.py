@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exeunt.errors import InputError
 from exeunt.graph import IntArray, Integer
 from exeunt.kernels.parts.fast import Floats, Scratch, Step
 from exeunt.kernels.parts.fifo import Cycles, spaced
+from exeunt.kernels.parts.size import Size, lut, rom
 
+SMALL_TABLE = 4  # words of a table that the comparison behind it absorbs
 TABLE_ENTRIES = 1 << 24  # above this many (channel, value) pairs, search instead
 
 
@@ -170,3 +173,35 @@ def step(
         return y.reshape(len(x), -1).astype(dtype)
 
     return search
+
+
+def parts(*, channels: int, pe: int, in_bits: int, levels: int) -> dict[str, float]:
+    """The parts of a threshold kernel, by name.
+
+    "compare": bits compared over lanes and stages, "rom": words of 64 bits of thresholds, "table":
+    bits of words from tables that do not vanish in the comparison, "lane": stages of all lanes.
+    """
+    depth = stages(levels)
+    depths = [(channels // pe) << j for j in range(depth)]
+    in_logic = [d for d in depths if not rom(d, in_bits + 1)]
+    word = pe * (in_bits + 1)
+    return {
+        "compare": pe * depth * in_bits,
+        "rom": word * sum(in_logic) / 64,
+        "table": word * sum(d > SMALL_TABLE for d in in_logic),
+        "lane": pe * depth,
+        "one": 1,
+    }
+
+
+def size(*, channels: int, pe: int, in_bits: int, levels: int) -> Size:
+    """Thresholds: `levels` (1 to 255) a channel, `pe` channels a word.
+
+    Raises:
+        InputError: lanes that do not divide the channels.
+    """
+    if pe < 1 or channels % pe:
+        raise InputError(f"PE must divide the {channels} channels, got {pe}: choose a divisor")
+    blocks = pe * sum(rom((channels // pe) << j, in_bits + 1) for j in range(stages(levels)))
+    found = parts(channels=channels, pe=pe, in_bits=in_bits, levels=levels)
+    return Size(lut("threshold", found), 0, blocks)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from exeunt.graph import IntArray
 from exeunt.kernels.kind import Arrays, Fast, Kind
 from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.parts.size import Size, lutrams, ram
 from exeunt.kernels.registry import register
 from exeunt.kernels.swg import bands, parallel, serial
 from exeunt.kernels.swg.node import Swg
@@ -60,4 +63,19 @@ def period(node: Swg) -> int:
     return max(node.input.words, node.output.words)
 
 
-register(Kind(node=Swg, values=values, times=times, fast=Fast(product=bands.product)))
+def size(node: Swg, dsp: bool) -> Size:
+    """Serial: counters and a ring of rows; parallel: rows in shift registers, the window in FF."""
+    _, width, channels = node.input.shape
+    lanes = node.input.lanes
+    kernel, stride = node.kernel, node.stride
+    row = width * (channels // lanes)
+    words = (kernel[0] - 1 + stride[0]) * row + (kernel[1] + 1) * (channels // lanes)
+    if node.parallel:
+        bits = node.input.width
+        return Size(100 + (kernel[0] - 1) * bits * math.ceil(row / 32) + bits)
+    blocks = ram(words, node.input.width)
+    memory = 0 if blocks else 4 * lutrams(words, node.input.width)
+    return Size(160 if blocks else round(190 + 0.6 * memory), 0, blocks)
+
+
+register(Kind(node=Swg, values=values, times=times, size=size, fast=Fast(product=bands.product)))
