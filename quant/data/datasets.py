@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
+import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +15,10 @@ import numpy as np
 
 from exeunt.config.tree import Data
 from exeunt.errors import InputError
-from exeunt.quant.data.formats import CIFAR_TRAIN, read_cifar, read_idx_pair, read_tree
+from exeunt.files import ignored, reason
+from exeunt.quant.data import folders
+from exeunt.quant.data.cifar import CIFAR_TRAIN, FOLDER, read_cifar
+from exeunt.quant.data.idx import read_idx_pair
 from exeunt.splits import Labelled, Labels
 
 FETCHABLE = ("mnist", "fashion-mnist", "cifar10")
@@ -21,12 +26,16 @@ FETCHABLE = ("mnist", "fashion-mnist", "cifar10")
 
 @dataclass(frozen=True)
 class Splits:
-    """Three sets of images uint8 (N, H, W, C) and labels int64 (N,), and the names of classes."""
+    """Three sets of images uint8 (N, H, W, C) and labels int64 (N,), and the names of classes.
+
+    `notes` say what of the dataset may surprise.
+    """
 
     train: Labelled
     validation: Labelled
     test: Labelled
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -77,13 +86,16 @@ def load(data: Data, data_dir: Path, *, shape: tuple[int, int, int], classes: in
         )
         raise InputError(f"dataset {name!r} must be at {path}, got nothing there: {step}")
     kind = data.format or _guess(path)
-    names: tuple[str, ...] = tuple(str(k) for k in range(classes))
     if kind == "idx":
-        splits = _own_test(data, (read_idx_pair(path, "train"), read_idx_pair(path, "t10k")), names)
+        _must_be_folder(path, kind)
+        splits = _own_test(data, read_idx_pair(path, "train"), read_idx_pair(path, "t10k"))
     elif kind == "cifar":
-        splits = _own_test(data, read_cifar(_inside(path, ".tar.gz", ".tgz")), names)
+        train, test, names = read_cifar(_inside(path, ".tar.gz", ".tgz", ".tar", ".zip"))
+        splits = dataclasses.replace(_own_test(data, train, test), classes=names)
     elif kind in ("folder", "zip"):
-        splits = _tree(data, _inside(path, ".zip") if kind == "zip" else path, shape)
+        if kind == "folder":
+            _must_be_folder(path, kind)
+        splits = _tree(data, _inside(path, ".zip") if kind == "zip" else path, shape, classes)
     else:
         raise InputError(
             f'data.format "digits" must go with dataset "digits", got {name!r}: drop data.format'
@@ -110,16 +122,40 @@ def save_splits(path: Path, splits: Splits) -> None:
 def _guess(path: Path) -> str:
     """The format of what lies at `path`."""
     if path.is_file():
-        return "zip" if path.suffix == ".zip" else "cifar"
-    names = {p.name for p in path.iterdir()}
+        return _in_zip(path) if path.suffix.lower() == ".zip" else "cifar"
+    try:
+        names = {p.name for p in path.iterdir() if not ignored(p.name)}
+        places = {p.name for p in path.iterdir() if p.is_dir() and not ignored(p.name)}
+    except OSError as error:
+        raise InputError(
+            f"folder {path} must be readable, got {reason(error)}: change its permissions"
+        ) from None
     if any("-ubyte" in n for n in names):
         return "idx"
-    batches = {"cifar-10-batches-py", *CIFAR_TRAIN}
-    if names & batches or any(n.endswith((".tar.gz", ".tgz")) for n in names):
+    if names & {FOLDER, *CIFAR_TRAIN} or any(n.endswith((".tar.gz", ".tgz")) for n in names):
         return "cifar"
-    if any(n.endswith(".zip") for n in names) and not any(p.is_dir() for p in path.iterdir()):
-        return "zip"
+    packed = [n for n in names if n.endswith(".zip")]
+    if packed and not places:
+        return _in_zip(path / packed[0]) if len(packed) == 1 else "zip"
     return "folder"
+
+
+def _in_zip(path: Path) -> str:
+    """Whether a zip file holds CIFAR's batches or class folders."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.rpartition("/")[2] for name in archive.namelist()}
+        return "cifar" if names & set(CIFAR_TRAIN) else "zip"
+    except Exception:  # the reader says what is wrong with it
+        return "zip"
+
+
+def _must_be_folder(path: Path, kind: str) -> None:
+    if not path.is_dir():
+        raise InputError(
+            f"dataset {path} must be a folder for data.format {json.dumps(kind)}, got a file: "
+            "change data.format or data.dataset"
+        )
 
 
 def _inside(path: Path, *endings: str) -> Path:
@@ -127,7 +163,7 @@ def _inside(path: Path, *endings: str) -> Path:
     if path.is_file():
         return path
     found = sorted(p for p in path.iterdir() if p.name.endswith(endings))
-    if ".zip" not in endings and (not found or (path / "cifar-10-batches-py").is_dir()):
+    if endings != (".zip",) and (not found or (path / FOLDER).is_dir()):
         return path  # a folder of batches
     if len(found) != 1:
         raise InputError(
@@ -149,13 +185,12 @@ def _digits(data: Data) -> Splits:
     return Splits(train, validation, test, tuple(str(k) for k in range(10)))
 
 
-def _own_test(data: Data, halves: tuple[Labelled, Labelled], classes: tuple[str, ...]) -> Splits:
-    train, test = halves
+def _own_test(data: Data, train: Labelled, test: Labelled) -> Splits:
     count = _count(data.validation, len(train.labels), "data.validation")
     if not _alike(train.labels, train.labels[-count:]):
-        return Splits(*_cut_classes(train, data.validation, "data.validation"), test, classes)
+        return Splits(*_cut_classes(train, data.validation, "data.validation"), test, ())
     head = Labelled(train.images[:-count], train.labels[:-count])
-    return Splits(head, Labelled(train.images[-count:], train.labels[-count:]), test, classes)
+    return Splits(head, Labelled(train.images[-count:], train.labels[-count:]), test, ())
 
 
 def _alike(whole: Labels, part: Labels) -> bool:
@@ -178,8 +213,10 @@ def _shuffled(splits: Splits, seed: int) -> Splits:
     )
 
 
-def _tree(data: Data, path: Path, shape: tuple[int, int, int]) -> Splits:
-    tree = read_tree(path, shape=shape)
+def _tree(data: Data, path: Path, shape: tuple[int, int, int], classes: int) -> Splits:
+    tree = folders.read_tree(path, shape=shape)
+    if len(tree.classes) != classes:
+        raise folders.class_error(tree, str(path), classes)
     halves = dict(tree.halves)
     rest = halves.pop("train", None) or halves.pop("all", None)
     if rest is None or "all" in halves:
@@ -193,7 +230,7 @@ def _tree(data: Data, path: Path, shape: tuple[int, int, int]) -> Splits:
     validation = halves.get("validation")
     if validation is None:
         rest, validation = _cut_classes(rest, data.validation, "data.validation")
-    return Splits(rest, validation, test, tree.classes)
+    return Splits(rest, validation, test, tree.classes, tree.notes)
 
 
 def _count(amount: float, total: int, key: str) -> int:
@@ -238,7 +275,35 @@ def _checked(splits: Splits, where: str, shape: tuple[int, int, int], classes: i
                 f"labels of dataset {where} must be below model.classes = {classes}, got "
                 f"{highest}: change model.classes or check the label file"
             )
-    return splits
+    names = splits.classes or tuple(str(k) for k in range(classes))
+    if len(names) != classes:
+        raise InputError(
+            f"model.classes must be {len(names)}, as many as dataset {where} has, got {classes}: "
+            "change it"
+        )
+    counts = [
+        np.bincount(p.labels, minlength=classes)
+        for p in (splits.train, splits.validation, splits.test)
+    ]
+    untrained = np.flatnonzero((counts[0] == 0) & (counts[1] + counts[2] > 0))
+    if len(untrained):
+        raise InputError(
+            f"every class of dataset {where} must have training images, got none for "
+            f"{names[untrained[0]]!r}: add some or take it out of the other images"
+        )
+    highest = int(np.flatnonzero(sum(counts)).max())
+    if highest + 1 < classes:
+        raise InputError(
+            f"labels of dataset {where} must go up to model.classes - 1 = {classes - 1}, got "
+            f"{highest} as the highest: change model.classes to {highest + 1}"
+        )
+    notes = list(splits.notes)
+    for count, what in ((counts[0], "images"), (counts[2], "test images")):
+        absent = [names[k] for k in np.flatnonzero(count == 0)]
+        if absent:
+            notes.append(f"there are no {what} of class {folders.listed(absent)}")
+            break
+    return dataclasses.replace(splits, classes=names, notes=tuple(notes))
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import pickle
 import tarfile
 import zipfile
@@ -139,28 +138,6 @@ def test_cifar_folder_and_archive(tmp_path):
     assert np.array_equal(packed.test.labels, folder.test.labels)
 
 
-def test_folder_takes_the_end_of_every_class_in_natural_order(tmp_path):
-    write_images(tmp_path / "pets")
-    splits = load(tmp_path, "pets", shape=(4, 5, 1), classes=2, test=0.2, validation=0.25)
-    assert splits.classes == ("cat", "dog")
-    assert sorted(splits.test.images[:, 0, 0, 0].tolist()) == [8, 8, 9, 9]
-    assert sorted(splits.validation.images[:, 0, 0, 0].tolist()) == [6, 6, 7, 7]
-    assert splits.train.labels.tolist() == [0] * 6 + [1] * 6
-
-
-def test_zip_is_read_in_place_and_halves_are_named_by_folders(tmp_path):
-    write_images(tmp_path / "a" / "train", "RGB")
-    write_images(tmp_path / "a" / "test", "RGB")
-    with zipfile.ZipFile(tmp_path / "pets.zip", "w") as archive:
-        for file in sorted((tmp_path / "a").rglob("*.png")):
-            archive.write(file, file.relative_to(tmp_path / "a"))
-    packed = load(tmp_path, "pets.zip", shape=(4, 5, 3), classes=2, validation=4)
-    folder = load(tmp_path, "a", shape=(4, 5, 3), classes=2, validation=4)
-    assert np.array_equal(packed.train.images, folder.train.images)
-    assert len(packed.test.labels) == 20
-    assert len(packed.validation.labels) == 4
-
-
 def test_splits_are_written_and_read(tmp_path):
     splits = load(tmp_path, "digits", shape=(8, 8, 1))
     dataset.save_splits(tmp_path / "splits.npz", splits)
@@ -223,7 +200,8 @@ def test_truncated_files(tmp_path):
     )
     path.write_bytes(gzip.decompress(whole)[:-7])
     refused(
-        f"{path} must hold 1456 bytes for shape (40, 6, 6), got 1449: fetch it again",
+        f"{path} must hold 1440 bytes behind its header of shape (40, 6, 6), got 1433 of them: "
+        "fetch it again",
         tmp_path,
         "mnist",
     )
@@ -234,6 +212,113 @@ def test_truncated_files(tmp_path):
         tmp_path,
         "mnist",
     )
+
+
+def test_headers_that_promise_too_much_or_nothing(tmp_path):
+    write_idx(tmp_path / "mnist", zipped=False)
+    path = tmp_path / "mnist" / "train-images-idx3-ubyte"
+    head = b"\0\0\x08\x04" + (65536).to_bytes(4, "big") * 4
+    for content in (head, gzip.compress(head + b"\0" * 1000)):
+        path.write_bytes(content)
+        refused(
+            f"{path} must hold 18446744073709551616 bytes behind its header of shape (65536, "
+            "65536, 65536, 65536), got far fewer: fetch it again",
+            tmp_path,
+            "mnist",
+        )
+    path.write_bytes(gzip.compress(b"\0\0\x08\x01" + (2).to_bytes(4, "big") + bytes(1 << 20)))
+    refused(
+        f"{path} must hold 2 bytes behind its header of shape (2,), got more: fetch it again",
+        tmp_path,
+        "mnist",
+    )
+    write_idx(tmp_path / "mnist", zipped=False)
+    for what, rank in (("images-idx3", 3), ("labels-idx1", 1)):
+        empty = np.zeros((0, 6, 6)[:rank], np.uint8)
+        (tmp_path / "mnist" / f"t10k-{what}-ubyte").write_bytes(idx(empty))
+    refused(
+        "{folder}/mnist/t10k-images-idx3-ubyte must hold images, got shape (0, 6, 6): take the "
+        "file of a whole set",
+        tmp_path,
+        "mnist",
+    )
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    write_idx(tmp_path / "mnist")
+    path = tmp_path / "mnist/train-images-idx3-ubyte.gz"
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # also root gets an error from it
+    refused(
+        f"{path} must be readable, got input/output error: change its permissions or fetch it "
+        "again",
+        tmp_path,
+        "mnist",
+    )
+    write_cifar(tmp_path / "cifar10")
+    path = tmp_path / "cifar10" / "data_batch_2"
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+    refused(
+        f"{path} must be readable, got input/output error: change its permissions",
+        tmp_path,
+        "cifar10",
+        shape=(32, 32, 3),
+    )
+
+
+@pytest.mark.parametrize(("name", "format"), [("x.tar.gz", "idx"), ("x.zip", "folder")])
+def test_a_file_where_a_folder_must_be(tmp_path, name, format):
+    (tmp_path / name).write_bytes(b"x")
+    refused(
+        f'dataset {tmp_path}/{name} must be a folder for data.format "{format}", got a file: '
+        "change data.format or data.dataset",
+        tmp_path,
+        name,
+        format=format,
+    )
+
+
+def test_number_of_classes(tmp_path):
+    write_idx(tmp_path / "mnist")
+    refused(
+        "labels of dataset {folder}/mnist must go up to model.classes - 1 = 10, got 9 as the "
+        "highest: change model.classes to 10",
+        tmp_path,
+        "mnist",
+        classes=11,
+    )
+    refused(
+        "model.classes must be 10, as many as dataset digits has, got 12: change it",
+        tmp_path,
+        "digits",
+        shape=(8, 8, 1),
+        classes=12,
+    )
+
+
+def relabelled(path: Path, change) -> None:
+    labels = np.frombuffer(gzip.decompress(path.read_bytes())[8:], np.uint8).copy()
+    path.write_bytes(gzip.compress(idx(change(labels))))
+
+
+def test_classes_without_images(tmp_path):
+    write_idx(tmp_path / "a")
+    train, test = (tmp_path / f"a/{half}-labels-idx1-ubyte.gz" for half in ("train", "t10k"))
+    relabelled(train, lambda labels: np.where(labels == 3, 4, labels))
+    refused(
+        "every class of dataset {folder}/a must have training images, got none for '3': add some "
+        "or take it out of the other images",
+        tmp_path,
+        "a",
+    )
+    relabelled(test, lambda labels: np.where(labels == 3, 4, labels))
+    assert load(tmp_path, "a").notes == ("there are no images of class 3",)
+    write_idx(tmp_path / "b")
+    relabelled(
+        tmp_path / "b/t10k-labels-idx1-ubyte.gz", lambda labels: np.where(labels == 3, 4, labels)
+    )
+    assert load(tmp_path, "b").notes == ("there are no test images of class 3",)
 
 
 def test_wrong_element_type(tmp_path):
@@ -328,7 +413,7 @@ def test_cifar_batch_missing_or_damaged(tmp_path):
     (tmp_path / "cifar10/data_batch_3").unlink()
     refused(
         "{folder}/cifar10 must hold the CIFAR-10 batch data_batch_3, got no such file: fetch "
-        "cifar10 again",
+        "cifar10 again, its python version",
         tmp_path,
         "cifar10",
         shape=(32, 32, 3),
@@ -339,11 +424,46 @@ def test_cifar_batch_missing_or_damaged(tmp_path):
     archive = tmp_path / "x.tar.gz"
     archive.write_bytes(b"nothing")
     refused(
-        f"{archive} must be a whole .tar.gz of CIFAR-10 batches, got one that breaks off or is "
-        "damaged: fetch it again",
+        f"{archive} must be a whole .tar.gz or .zip of CIFAR-10 batches, got one that breaks off "
+        "or is damaged: fetch it again",
         tmp_path,
         "x.tar.gz",
         shape=(32, 32, 3),
+    )
+
+
+def test_cifar_as_zip_with_names_and_in_its_other_version(tmp_path):
+    write_cifar(tmp_path / "plain")
+    meta = pickle.dumps({b"label_names": [f"n{k}".encode() for k in range(10)]})
+    for pack, top in (("a.zip", "cifar-10-batches-py/"), ("b.zip", "")):
+        with zipfile.ZipFile(tmp_path / pack, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in (tmp_path / "plain").iterdir():
+                archive.write(file, f"{top}{file.name}")
+            archive.writestr(f"{top}batches.meta", meta)
+    plain = load(tmp_path, "plain", shape=(32, 32, 3))
+    assert plain.classes == tuple("0123456789")
+    for pack in ("a.zip", "b.zip"):
+        found = load(tmp_path, pack, shape=(32, 32, 3))
+        assert np.array_equal(found.test.images, plain.test.images)
+        assert found.classes == tuple(f"n{k}" for k in range(10))
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "a.zip").rename(tmp_path / "inside" / "a.zip")
+    found = load(tmp_path, "inside", shape=(32, 32, 3))
+    assert np.array_equal(found.train.images, plain.train.images)
+    raw = bytearray((tmp_path / "b.zip").read_bytes())
+    raw[200] ^= 0xFF
+    (tmp_path / "b.zip").write_bytes(raw)
+    with pytest.raises(InputError, match=r"b\.zip must be a whole \.tar\.gz or \.zip of CIFAR-10"):
+        load(tmp_path, "b.zip", shape=(32, 32, 3))
+    for file in (tmp_path / "plain").iterdir():
+        file.rename(file.with_suffix(".bin"))
+    refused(
+        "{folder}/plain must hold the CIFAR-10 batch data_batch_1, got no such file, but the "
+        "binary version: fetch cifar10 again, its python version",
+        tmp_path,
+        "plain",
+        shape=(32, 32, 3),
+        format="cifar",
     )
 
 
@@ -358,84 +478,6 @@ def test_cifar_batch_runs_no_code(tmp_path):
     with pytest.raises(InputError, match="is not an array"):
         load(tmp_path, "cifar10", shape=(32, 32, 3))
     assert not (tmp_path / "owned").exists()
-
-
-def test_folder_without_images(tmp_path):
-    (tmp_path / "pets" / "cat").mkdir(parents=True)
-    with pytest.raises(InputError) as caught:
-        load(tmp_path, "pets")
-    assert str(caught.value).startswith(f"{tmp_path}/pets must hold images as <class>/<image>")
-    assert str(caught.value).endswith("got none: check the path")
-
-
-def test_images_of_wrong_type_size_or_content(tmp_path):
-    write_images(tmp_path / "pets", "RGB")
-    refused(
-        "{folder}/pets:cat/0.png must be 8-bit L for model.input with 1 channels, got RGB: "
-        "convert it or change model.input",
-        tmp_path,
-        "pets",
-        shape=(4, 5, 1),
-    )
-    refused(
-        "{folder}/pets:cat/0.png must be 5x4 as model.input says, got 4x5: resize it or change "
-        "model.input",
-        tmp_path,
-        "pets",
-        shape=(5, 4, 3),
-    )
-    refused(
-        "{folder}/pets:cat/0.png must be of 2 channels (folders hold 1 or 3) for model.input with "
-        "2 channels, got RGB: convert it or change model.input",
-        tmp_path,
-        "pets",
-        shape=(4, 5, 2),
-    )
-    (tmp_path / "pets/dog/3.png").write_bytes(b"not a picture")
-    refused(
-        "{folder}/pets:dog/3.png must be an image that can be decoded, got 13 bytes that cannot: "
-        "remove or replace it",
-        tmp_path,
-        "pets",
-        shape=(4, 5, 3),
-    )
-
-
-def test_folder_with_classes_at_two_levels(tmp_path):
-    write_images(tmp_path / "pets")
-    write_images(tmp_path / "pets" / "train")
-    refused(
-        "{folder}/pets must hold its classes below train/ or at the top, got all, train/: move "
-        "the training images to train/<class>/",
-        tmp_path,
-        "pets",
-        shape=(4, 5, 1),
-    )
-
-
-def test_damaged_zip(tmp_path):
-    write_images(tmp_path / "a")
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
-        for file in sorted((tmp_path / "a").rglob("*.png")):
-            archive.write(file, file.relative_to(tmp_path / "a"))
-    raw = bytearray(stream.getvalue())
-    (tmp_path / "b.zip").write_bytes(raw[:-50])
-    refused(
-        "{folder}/b.zip must be a whole zip file, got one that breaks off or is damaged: fetch or "
-        "pack it again",
-        tmp_path,
-        "b.zip",
-        shape=(4, 5, 1),
-    )
-    raw[60] ^= 0xFF
-    (tmp_path / "c.zip").write_bytes(raw)
-    refused(
-        "{folder}/c.zip:cat/0.png must be whole, got a damaged entry: fetch or pack it again",
-        tmp_path,
-        "c.zip",
-        shape=(4, 5, 1),
-    )
 
 
 def test_two_archives_in_one_folder(tmp_path):
