@@ -9,6 +9,7 @@ cycles pass only while somebody waits. For tests the device can be disturbed: `c
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,9 @@ CAPACITY = (1 << 26) - 1
 DEPTH = 2
 SPARE_CYCLES = 20_000
 CHUNK = 10_000  # cycles that a register access of another thread waits for
+
+
+_IN_FOLDER = threading.Lock()  # a process has one working folder for all of its threads
 
 
 class Simulated:
@@ -60,13 +64,14 @@ class Simulated:
         cycles = self._manifest.data["cycles"].values()
         self._patience = sum(c["interval"] + c["last_word"] for c in cycles)
         library = verilator.build(self._manifest, cache=cache)
-        here = Path.cwd()
-        os.chdir(self._manifest.folder / "rtl")  # where the memory-init files are
-        try:
-            self.device = Device(library, width=int(stream["width"]))
-            self.device.reset()
-        finally:
-            os.chdir(here)
+        with _IN_FOLDER:
+            here = Path.cwd()
+            os.chdir(self._manifest.folder / "rtl")  # where the memory-init files are
+            try:
+                self.device = Device(library, width=int(stream["width"]))
+                self.device.reset()
+            finally:
+                os.chdir(here)
         self._pending: deque[int] = deque()
         self._cut: int | None = None
         self._open = True

@@ -23,6 +23,7 @@ from exeunt.registers import NEVER
 from exeunt.runtime import Accelerator, DeviceError, DeviceTimeout
 from exeunt.runtime.pynq import Pynq
 from exeunt.runtime.serial import Serial
+from exeunt.simulate.simulated import Simulated
 
 pytestmark = pytest.mark.sim
 HANG_SECONDS = 60.0  # longer than any wait here may take
@@ -293,7 +294,13 @@ def test_a_stream_that_is_thrown_away(small, shared):
 
 
 @pytest.fixture
-def busy(shared) -> Iterator[Callable[..., threading.Thread]]:
+def busy(shared, busy_any) -> Callable[..., threading.Thread]:
+    """Starts a thread that must end before the device is closed."""
+    return busy_any
+
+
+@pytest.fixture
+def busy_any() -> Iterator[Callable[..., threading.Thread]]:
     """Starts a thread that must end."""
     threads = []
 
@@ -363,6 +370,24 @@ def test_closed_in_another_thread(small, shared, busy):
     assert errors == [text] * 2
     with pytest.raises(InputError, match="must be open to be used and was closed"):
         shared.reset()
+
+
+def test_devices_opened_in_several_threads(small, busy_any):
+    """Each finds its memory files, and the working folder stays what it was."""
+    here, answers = Path.cwd(), []
+
+    def work() -> None:
+        for _ in range(4):
+            transport = Simulated(small.folder, cache=small.cache)
+            with Accelerator(small.folder, transport) as device:
+                answers.append(device.classify(small.images[:10]))
+
+    for thread in [busy_any(work) for _ in range(6)]:
+        thread.join(HANG_SECONDS)
+    assert len(answers) == 24
+    for got in answers:
+        small.agree(got, images=slice(10))
+    assert Path.cwd() == here
 
 
 # ---------------------------------------------------------------------- failures, on the RTL
