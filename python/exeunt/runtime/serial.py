@@ -355,13 +355,14 @@ class Serial:
         now = self._clock()
         end, due, tries = now + timeout, now + wait, 0
         while not done():
-            between()
+            before = self._progress
+            between()  # others listen meanwhile, so silence is not counted
+            due += self._clock() - now
             now = self._clock()
             if resend:
                 self._alive()
             self._fill()
             self._send()
-            before = self._progress
             pause = self._pause - now if self._pause > now else POLL
             for packet in self._listen(max(0.0, min(due - now, end - now, pause, POLL))):
                 self._take(packet)

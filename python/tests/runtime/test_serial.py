@@ -323,3 +323,21 @@ def test_a_thousand_interruptions():
     assert ends["restart: error"] > 50
     assert sum(ends.values()) == 1000
     assert all("the port" in text for text in said)
+
+
+def test_time_in_which_others_use_the_line_is_no_silence():
+    """Results that come late are not asked for again because a thread polls registers."""
+    line = Line()
+    port = opened(line)
+    frames, turns, plain = images(20), [], line.core.results
+    line.core.results = lambda: plain() if len(turns) > 100 else []
+    port.submit(frames, 20, 1.0)
+
+    def between() -> None:
+        turns.append(1)
+        line.time += 1.0
+        assert port.read(registers.address("id")) == registers.ID
+
+    assert np.array_equal(port.collect(1000.0, between), expect(frames))
+    assert len(turns) > 100
+    assert port.resent < 50  # for the silence between two of the thread's turns
