@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exeunt import cost
 from exeunt.cost.folding import targets
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Chain, IntArray
@@ -28,6 +29,10 @@ from exeunt.splits import SPLITS, read_classes, read_split
 if TYPE_CHECKING:
     from exeunt.config.tree import Config
     from exeunt.hls.front.network import Network
+
+LADDER = "baseline/ladder"
+RUNGS = 2  # foldings on either side of the LUT budget
+SPAN, STEPS = 1.8, 30  # cycles from 1 / SPAN to SPAN times those that meet the budget
 
 
 _CHECK_IMAGES = 4  # of which the front end takes the first few
@@ -172,18 +177,57 @@ def assemble(
 def baseline(network: Network, *, name: str, multipliers: int, kernels: str = "exeunt") -> Compiled:
     """The same backbone without early exits: all segments in one, and the last head.
 
-    It is folded for the fewest cycles a frame that `multipliers` (sum of PE * SIMD) allow, found
-    by bisection over the target.
+    It is folded for the fewest cycles a frame that `multipliers` (sum of PE * SIMD) allow.
     """
-    backbone = tuple(layer for segment in network.layers[0::2] for layer in segment)
-    head, scale = network.layers[-1], network.parts[-1].scale
 
     def attempt(cycles: int) -> Compiled:
-        return assemble(name, [backbone], [head], scales=[scale], cycles=[cycles], kernels=kernels)
+        return _plain(network, name=name, cycles=cycles, kernels=kernels)
 
+    best = _fastest(attempt, lambda found: found.multipliers <= multipliers)
+    check_values(best.accelerator, network)
+    return best
+
+
+def ladder(network: Network, *, name: str, lut: int) -> list[Compiled]:
+    """Foldings of the network without early exits around `lut` LUT, from slow to fast.
+
+    The cost model predicts their LUT with all multipliers made of LUT, so that LUT are all that is
+    spent. Of the foldings that no other one beats in both LUT and cycles, these are the RUNGS
+    nearest to `lut` from below and from above: which of them has no more LUT than another design
+    is for Yosys to count.
+    """
+
+    def attempt(cycles: int) -> Compiled:
+        return _plain(network, name=name, cycles=cycles, kernels="exeunt")
+
+    middle = _cycles(_fastest(attempt, lambda found: _luts(found) <= lut))
+    cycles = (middle * SPAN ** (step / STEPS) for step in range(-STEPS, STEPS + 1))
+    found = {_cycles(rung): rung for rung in (attempt(max(1, round(c))) for c in cycles)}
+    cheapest: list[tuple[int, Compiled]] = []  # from fast to slow, each with fewer LUT
+    for _, rung in sorted(found.items()):
+        luts = _luts(rung)
+        if not cheapest or luts < cheapest[-1][0]:
+            cheapest.append((luts, rung))
+    below = [rung for luts, rung in cheapest if luts <= lut][:RUNGS]
+    above = [rung for luts, rung in cheapest if luts > lut][-RUNGS:]
+    rungs = [*below[::-1], *above[::-1]]
+    for rung in rungs:
+        check_values(rung.accelerator, network)
+    return rungs
+
+
+def _plain(network: Network, *, name: str, cycles: int, kernels: str) -> Compiled:
+    """The network without early exits, folded for `cycles` a frame."""
+    backbone = tuple(layer for segment in network.layers[0::2] for layer in segment)
+    head, scale = network.layers[-1], network.parts[-1].scale
+    return assemble(name, [backbone], [head], scales=[scale], cycles=[cycles], kernels=kernels)
+
+
+def _fastest(attempt: Callable[[int], Compiled], fits: Callable[[Compiled], bool]) -> Compiled:
+    """What `attempt` makes of the fewest cycles that fit, found by bisection."""
     low, high = 1, 1
     best = attempt(high)
-    while best.multipliers > multipliers:
+    while not fits(best):
         low, high = high, high * 4
         best = attempt(high)
         if high > 1 << 40:
@@ -191,12 +235,21 @@ def baseline(network: Network, *, name: str, multipliers: int, kernels: str = "e
     while high - low > max(1, high // 1000):
         middle = (low + high) // 2
         found = attempt(middle)
-        if found.multipliers <= multipliers:
+        if fits(found):
             high, best = middle, found
         else:
             low = middle
-    check_values(best.accelerator, network)
     return best
+
+
+def _luts(compiled: Compiled) -> int:
+    size = cost.network(compiled.accelerator, dsp=False)
+    return size.lut + size.control
+
+
+def _cycles(compiled: Compiled) -> int:
+    """Cycles a frame of the slowest part."""
+    return max(found.period for found in compiled.foldings.values())
 
 
 def check_values(accelerator: Accelerator, network: Network) -> None:
@@ -314,6 +367,15 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
             extra={"clock_mhz": config.compile.clock_mhz, "folding": summary(plain)},
         )
         section["baseline"] = {"multipliers": plain.multipliers, "parts": summary(plain)}
+        if _backend(config) == "exeunt":
+            for rung in ladder(network, name=f"{config.name}_baseline", lut=_luts(compiled)):
+                stitch.write(
+                    with_fifos(rung.accelerator),
+                    run_dir / LADDER / str(_cycles(rung)),
+                    buffer_frames=config.compile.buffer_frames,
+                    in_flight=config.compile.in_flight,
+                    extra={"clock_mhz": config.compile.clock_mhz, "folding": summary(rung)},
+                )
     if config.compile.kernels == "vitis":
         section["finn"] = _finn_ips(network, compiled, run_dir, config=config, progress=progress)
     store.update(run_dir, {"compile": section, "hardware": hardware})

@@ -47,8 +47,8 @@ ROOMS: Mapping[str, str] = {
     "runtime": f"{BASE} registers",  # the host driver: NumPy alone
     "reference": f"{RESULT} runtime",
     "samples": f"{RESULT} reference",
-    "simulate": f"{STEP} cost runtime reference",
-    "synth": f"{STEP} cost tool yowasp",
+    "simulate": f"{STEP} cost runtime reference synth",
+    "synth": f"{STEP} cost reference tool yowasp",
     "report": f"{BASE} criteria registers splits report.store",
     # the training side: it never sees the compiler
     "quant": "",

@@ -26,6 +26,7 @@ from rich.progress import (
 from rich.table import Table
 
 from exeunt.command.run import Step
+from exeunt.report import equal
 
 LOG = "log.txt"
 EVERY = 30.0  # seconds between two lines of a long step
@@ -174,7 +175,6 @@ def summary(report: Mapping[str, Any], seconds: Mapping[str, float]) -> list[Tab
     accuracy = report.get("accuracy", {})
     simulation = report.get("simulation", {})
     hardware = report.get("hardware", {})
-    baseline = hardware.get("baseline") or {}
     reference = report.get("cycle_reference", {})
 
     exits = Table(title=f"{report.get('name', '')}: exits", title_justify="left")
@@ -209,11 +209,12 @@ def summary(report: Mapping[str, Any], seconds: Mapping[str, float]) -> list[Tab
     if clock:
         text = f"images a second at {clock:g} MHz"
         rows.append((text, _count(hardware.get("throughput_fps"))))
-    speedup = _ratio(hardware.get("throughput_fps"), baseline.get("throughput_fps"))
     rows += [
         ("multiplications saved", _percent(hardware.get("multiplies_saved"))),
-        ("multipliers, ours and without exits", _pair(hardware, baseline, "lanes")),
-        ("speedup over the network without exits", speedup),
+        *(
+            (f"faster than without exits, equal {label}", f"{ratio:.1f} x ({both})")
+            for label, ratio, both in equal.speedups(report)
+        ),
     ]
     for target, total in _resources(report):
         text = ", ".join(f"{v:,} {k}" for k, v in total.items())
@@ -224,10 +225,6 @@ def summary(report: Mapping[str, Any], seconds: Mapping[str, float]) -> list[Tab
     for row in rows:
         figures.add_row(*row)
     return [exits, figures]
-
-
-def _ratio(a: Any, b: Any) -> str:
-    return _times(a / b) if a and b else "-"
 
 
 def warnings(report: Mapping[str, Any]) -> list[str]:
@@ -250,14 +247,6 @@ def warnings(report: Mapping[str, Any]) -> list[str]:
             "work with, or raise calibrate.drop"
         )
     return found
-
-
-def _pair(ours: Mapping[str, Any], base: Mapping[str, Any], key: str) -> str:
-    return f"{_count(ours.get(key))} and {_count(base.get(key))}"
-
-
-def _times(value: Any) -> str:
-    return f"{value:.2f} x" if value else "-"
 
 
 def _resources(report: Mapping[str, Any]) -> list[tuple[str, dict[str, int]]]:

@@ -175,6 +175,8 @@ STEPS: tuple[Step, ...] = (
         reports=(
             "simulation",
             "cycle_reference",
+            "hardware.equal.multipliers",
+            "hardware.equal.lut.speedup",
             "hardware.lanes",
             "hardware.multiplies_per_image",
             "hardware.multiplies_saved",
@@ -190,7 +192,12 @@ STEPS: tuple[Step, ...] = (
         sections=("synth",),
         inputs=("manifest.json", "rtl", "design.f", "baseline"),
         outputs=("synth.json",),
-        reports=("synthesis[target]", "hardware.resources", "hardware.baseline.resources"),
+        reports=(
+            "synthesis[target]",
+            "hardware.resources",
+            "hardware.baseline.resources",
+            "hardware.equal.lut",
+        ),
         always=False,
         expects="exeunt.synth:expected",
     ),

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,16 @@ class Sizes:
     verdicts: int
     in_flight: int
     entries: tuple[int, ...] = (0,) * 8
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Sizes:
+        """The sizes that the manifest `data` of a compiled folder has."""
+        return cls(
+            buffers=tuple(data["buffers"]),
+            verdicts=int(data["decision_depth"]),
+            in_flight=int(data["in_flight"]),
+            entries=tuple(data["entries"]),
+        )
 
 
 @dataclass(frozen=True)

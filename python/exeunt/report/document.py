@@ -11,6 +11,7 @@ from exeunt.report import (
     bench,
     bitstreams,
     compression,
+    equal,
     explanation,
     gallery,
     network,
@@ -33,6 +34,7 @@ def sections(run_dir: Path, report: Mapping[str, Any]) -> list[Part]:
         compression.compression(run_dir, report),
         explanation.explanation(run_dir),
         overview.timeline(run_dir),
+        equal.equal(report),
         network.blocks(report, manifest),
         bitstreams.bitstreams(report),
         *bench.bench(run_dir, manifest),
@@ -62,7 +64,7 @@ def write(run_dir: Path) -> Path:
     page = environment.from_string(source.read_text(encoding="utf-8")).render(
         name=report.get("name") or run_dir.name,
         lead=overview.lead(report),
-        tiles=overview.tiles(report),
+        tiles=[*overview.tiles(report), *equal.tiles(report)],
         sections=sections(run_dir, report),
     )
     write_text(run_dir / HTML, page + "\n")

@@ -60,11 +60,6 @@ def tiles(report: Mapping[str, Any]) -> list[dict[str, str]]:
         fps, clock = hardware.get("throughput_fps"), hardware.get("clock_mhz")
         note = f"{number(fps)} images/s at {clock:g} MHz" if fps and clock else ""
         tile("cycles per image", number(simulation["cycles_per_image"]), note)
-    base = hardware.get("baseline") or {}
-    if base.get("throughput_fps") and hardware.get("throughput_fps"):
-        ratio = hardware["throughput_fps"] / base["throughput_fps"]
-        lanes = f"{hardware.get('lanes', '?')} and {base.get('lanes', '?')} multipliers"
-        tile("speedup over no early exit", f"{ratio:.2f} x", lanes)
     if hardware.get("multiplies_saved") is not None:
         spent = number(hardware.get("multiplies_per_image"))
         saved = percent(hardware["multiplies_saved"])

@@ -148,27 +148,18 @@ def answer(
     return Answers(got, want, latency, left, tuple(slices), seconds)
 
 
-def sizes(manifest: Manifest) -> system.Sizes:
-    """What the cycle reference needs to know of the core."""
-    return system.Sizes(
-        buffers=tuple(manifest.data["buffers"]),
-        verdicts=int(manifest.data["decision_depth"]),
-        in_flight=int(manifest.data["in_flight"]),
-        entries=tuple(manifest.data["entries"]),
-    )
-
-
 def _predictions(
     manifest: Manifest, accelerator: Accelerator, answers: Answers
 ) -> list[system.Prediction]:
     """The cycle reference for every slice, in a process each when there is enough to do."""
     parts = [answers.want["exit"][s.first : s.end] for s in answers.slices]
+    sizes = system.Sizes.of(manifest.data)
     if len(parts) < 2 or len(answers.latency) < ALONE:
-        return [system.predict(accelerator, exits, sizes=sizes(manifest)) for exits in parts]
+        return [system.predict(accelerator, exits, sizes=sizes) for exits in parts]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(len(parts), mp_context=context) as pool:
         waiting = [
-            pool.submit(system.predict, accelerator, exits, sizes=sizes(manifest), gives=False)
+            pool.submit(system.predict, accelerator, exits, sizes=sizes, gives=False)
             for exits in parts
         ]
         return [w.result() for w in waiting]
@@ -223,7 +214,7 @@ def check_blocks(
         manifest, library, images, taps=len(taps.names),
         windows=localise.windows(taps, keep=len(images)),
     )  # fmt: skip
-    found = system.predict(accelerator, taps.exits, sizes=sizes(manifest))
+    found = system.predict(accelerator, taps.exits, sizes=system.Sizes.of(manifest.data))
     shift = slices[0].trace.accepts[0] - found.accepts[0]
     inexact = []
     for i, name in enumerate(taps.names):

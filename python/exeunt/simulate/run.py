@@ -32,6 +32,7 @@ from exeunt.simulate.answers import (
     mismatch_sentence,
 )
 from exeunt.simulate.library import Cycles
+from exeunt.synth import equal
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Config
@@ -107,6 +108,7 @@ def simulate(
         reported["hardware"] |= compare(clock, manifest, answers, base, plain)
     store.write_text(run_dir / OUTPUT, timeline(answers, predictions, chosen))
     store.update(run_dir, reported)
+    equal.settle(run_dir)
     progress(whole, whole, f"{len(images)} images, 0 mismatches")
 
 
@@ -237,7 +239,18 @@ def compare(
         },
         "multiplies_per_image": spent,
         "multiplies_saved": 1.0 - spent / whole if whole else 0.0,
-        "speedup_equal_resources": base_per_image / per_image,
+        "speedup_equal_resources": base_per_image / per_image,  # the one at equal multipliers
+        "equal": {
+            "multipliers": {
+                "speedup": base_per_image / per_image,
+                "ours": {"multipliers": lanes(manifest), "cycles_per_image": per_image},
+                "baseline": {
+                    "multipliers": without["lanes"],
+                    "cycles_per_image": base_per_image,
+                    "images": len(plain.latency),
+                },
+            }
+        },
     }
 
 

@@ -8,7 +8,7 @@ from exeunt.errors import InputError
 from exeunt.manifest import Manifest
 from exeunt.reference import controller, network, system
 from exeunt.simulate import bulk, localise, verilator
-from exeunt.simulate.answers import Images, sizes
+from exeunt.simulate.answers import Images
 
 KINDS = ("vcd", "fst")
 MARGIN = 64
@@ -38,7 +38,7 @@ def write(
     exits = controller.decide(
         network.run(accelerator, part).logits, manifest.thresholds, criterion=manifest.criterion
     ).exits
-    found = system.predict(accelerator, exits, sizes=sizes(manifest))
+    found = system.predict(accelerator, exits, sizes=system.Sizes.of(manifest.data))
     begin, end = int(found.accepts[frame - first]), int(found.results[frame - first])
     library = verilator.build(manifest, options=verilator.Options(waves=kind), cache=cache)
     target = manifest.folder / "waves" / f"frame{frame}.{kind}"

@@ -23,8 +23,9 @@ from exeunt.errors import InputError, ToolError
 from exeunt.manifest import Manifest
 from exeunt.progress import Progress, silent
 from exeunt.report import store
-from exeunt.synth import yosys
+from exeunt.synth import equal, yosys
 from exeunt.synth.counts import TARGETS, TOP, Target, count
+from exeunt.synth.equal import Rung
 from exeunt.tool import Told, nobody
 
 if TYPE_CHECKING:
@@ -62,6 +63,24 @@ def jobs(config: Config, run_dir: Path) -> list[Job]:
         keep = run_dir / FOLDER / BASELINE
         found.append(Job("without exits", run_dir / BASELINE, targets[0], keep))
     return found
+
+
+def equal_jobs(target: Target, run_dir: Path, ladder: Sequence[Rung]) -> list[Job]:
+    """The counts for the comparison at equal LUT that are made in any case."""
+    if not ladder:
+        return []
+    mapped = equal.of_luts(target)
+    start = equal.first(ladder, equal.predicted(manifest.read(run_dir)))
+    return [
+        Job(f"{target.name} without DSP", run_dir, mapped, run_dir / FOLDER),
+        rung_job(mapped, run_dir, start),
+    ]
+
+
+def rung_job(mapped: Target, run_dir: Path, rung: Rung) -> Job:
+    """The count of a folding of the network without exits."""
+    keep = run_dir / FOLDER / "ladder" / rung.folder.name
+    return Job(f"without exits and DSP, {rung.cycles:,} cycles", rung.folder, mapped, keep)
 
 
 def key(program: Path, design: Manifest, target: Target, top: str) -> str:
@@ -159,9 +178,14 @@ def expected(config: Config, run_dir: Path) -> float:
     """
     from exeunt import cost
 
-    program = yosys.find()
+    program, run_dir = yosys.find(), Path(run_dir)
+    work = jobs(config, run_dir)
+    ladder = equal.rungs(run_dir)
+    always = equal_jobs(work[0].target, run_dir, ladder)
+    others = [rung for rung in ladder if rung.folder != always[1].folder]
+    likely = [rung_job(always[0].target, run_dir, rung) for rung in others[:1]]  # one more, mostly
     spent = []
-    for job in jobs(config, Path(run_dir)):
+    for job in [*work, *always, *likely]:
         design = manifest.read(job.folder)
         if _kept(job, key(program, design, job.target, TOP)) is None:
             size = cost.network(design.accelerator())
@@ -171,59 +195,62 @@ def expected(config: Config, run_dir: Path) -> float:
 
 
 class _Board:
-    """How far all counts are, told in one line."""
+    """How far all counts are, told in one line; `most` is how many there may be."""
 
-    def __init__(self, work: Sequence[Job], progress: Progress) -> None:
-        self.work, self.progress = work, progress
-        self.shares = dict.fromkeys(range(len(work)), 0.0)
-        self.texts: dict[int, str] = {}
+    def __init__(self, most: int, progress: Progress) -> None:
+        self.most, self.progress = most, progress
+        self.finished = 0
+        self.going: dict[str, tuple[float, str]] = {}
         self.lock = Lock()
 
-    def told(self, number: int) -> Told:
-        """The `Told` of count `number`."""
+    def start(self) -> None:
+        """Nothing is counted yet."""
+        with self.lock:
+            self._tell()
+
+    def told(self, label: str) -> Told:
+        """The `Told` of a count."""
 
         def tell(share: float, text: str) -> None:
             with self.lock:
-                self.shares[number], self.texts[number] = share, text
+                self.going[label] = share, text
                 self._tell()
 
         return tell
 
-    def done(self, number: int) -> None:
-        """Count `number` is finished."""
+    def done(self, label: str) -> None:
+        """That count is finished."""
         with self.lock:
-            self.shares[number] = 1.0
-            self.texts.pop(number, None)
+            self.going.pop(label, None)
+            self.finished += 1
             self._tell()
 
     def _tell(self) -> None:
-        finished = sum(share >= 1.0 for share in self.shares.values())
-        going = [f"{self.work[i].label}: {text}" for i, text in sorted(self.texts.items())]
-        text = "; ".join([f"{finished} of {len(self.work)} counted", *going])
-        done = sum(int(UNIT * share) for share in self.shares.values())
-        self.progress(done, UNIT * len(self.work), text)
+        texts = [f"{label}: {text}" for label, (_, text) in self.going.items()]
+        text = "; ".join([f"{self.finished} of {self.most} counted", *texts])
+        share = self.finished + sum(min(share, 1.0) for share, _ in self.going.values())
+        self.progress(int(UNIT * share), UNIT * self.most, text)
 
 
-def count_all(work: Sequence[Job], progress: Progress = silent) -> list[dict[str, Any]]:
+def count_all(work: Sequence[Job], board: _Board) -> list[dict[str, Any]]:
     """The counts of all jobs in their order, as many at once as there are processors.
 
     Raises:
         InputError: the RTL is missing or not what the manifest recorded.
         ToolError: Yosys is missing or failed.
     """
-    board, stop = _Board(work, progress), Event()
-    progress(0, UNIT * len(work), f"0 of {len(work)} counted")
+    stop = Event()
     with ThreadPoolExecutor(min(len(work), os.cpu_count() or 1)) as pool:
         futures = {
             pool.submit(
-                map_design, job.folder, job.target, job.keep, told=board.told(i), stop=stop
-            ): i
-            for i, job in enumerate(work)
+                map_design, job.folder, job.target, job.keep, told=board.told(job.label), stop=stop
+            ): job
+            for job in work
         }
         try:
             for future in as_completed(futures):
                 future.result()
-                board.done(futures[future])
+                board.done(futures[future].label)
         except BaseException:
             stop.set()  # the others are not waited for; what is finished is kept
             pool.shutdown(cancel_futures=True)
@@ -248,19 +275,49 @@ def synth(config: Config, run_dir: Path, *, progress: Progress = silent) -> list
     for left in (run_dir / FOLDER).glob("**/.work-*"):  # by an interrupted run
         shutil.rmtree(left)
     work = jobs(config, run_dir)
-    found = count_all(work, progress)
+    ladder = equal.rungs(run_dir)
+    always = equal_jobs(work[0].target, run_dir, ladder)
+    board = _Board(len(work) + len(always) + max(0, len(ladder) - 1), progress)
+    board.start()
+    found = count_all([*work, *always], board)
     ours = found[: len(config.synth.targets)]
     hardware: dict[str, Any] = {
         "resources": ours[0]["resources"],
         "resources_target": ours[0]["target"],
     }
-    if len(found) > len(ours):
-        hardware["baseline"] = {"resources": found[-1]["resources"]}
-    store.discard(run_dir, ("synthesis[target]",))
+    if len(work) > len(ours):
+        hardware["baseline"] = {"resources": found[len(ours)]["resources"]}
+    if always:
+        hardware["equal"] = {"lut": _equal(run_dir, ladder, always, found[len(work) :], board)}
+    store.discard(run_dir, ("synthesis[target]", "hardware.equal.lut"))
     store.put(run_dir, "synthesis", "target", ours)
     store.update(run_dir, {"hardware": hardware})
+    equal.settle(run_dir)
     store.write_text(run_dir / JSON, json.dumps(found, indent=2, sort_keys=True) + "\n")
-    whole = UNIT * len(work)
-    told = [said(job.label, entry) for job, entry in zip(work, found, strict=True)]
-    progress(whole, whole, "; ".join(told))
+    told = [said(job.label, entry) for job, entry in zip(work, found, strict=False)]
+    whole = UNIT * board.most
+    progress(whole, whole, "; ".join([*told, *equal.said(store.read(run_dir))]))
     return ours
+
+
+def _equal(
+    run_dir: Path,
+    ladder: Sequence[Rung],
+    always: Sequence[Job],
+    found: Sequence[dict[str, Any]],
+    board: _Board,
+) -> dict[str, Any]:
+    """`hardware.equal.lut`: counts foldings of the network without exits until one fits."""
+    mapped = always[0].target
+    known = {always[1].folder: found[1]["resources"]}
+
+    def counted(rung: Rung) -> int:
+        if rung.folder not in known:
+            job = rung_job(mapped, run_dir, rung)
+            known[rung.folder] = count_all([job], board)[0]["resources"]
+        return int(known[rung.folder]["lut"])
+
+    ours = found[0]["resources"]
+    start = next(rung for rung in ladder if rung.folder == always[1].folder)
+    rung, last = equal.climb(ladder, start, int(ours["lut"]), counted)
+    return equal.entry(mapped, ours, rung, known[rung.folder] if rung else {}, last)

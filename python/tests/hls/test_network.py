@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exeunt import cost
 from exeunt.config import tree as configuration
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Node, from_json, to_json
@@ -238,6 +239,33 @@ def test_the_baseline_spends_the_same_multipliers(network: Any) -> None:
         )
         faster = max(f.period for f in tighter.foldings.values()) < period
         assert not faster or tighter.multipliers > compiled.multipliers
+
+
+@pytest.mark.parametrize("lut", [900, 2500, 6000])
+def test_the_ladder_stands_around_the_lut(network: Any, lut: int) -> None:
+    rungs = compiler.ladder(network, name="base", lut=lut)
+    sizes = [cost.network(rung.accelerator, dsp=False) for rung in rungs]
+    luts = [size.lut + size.control for size in sizes]
+    cycles = [max(f.period for f in rung.foldings.values()) for rung in rungs]
+    assert len(rungs) > 1
+    assert luts == sorted(set(luts))  # a faster one has more, or the slower one were of no use
+    assert cycles == sorted(set(cycles), reverse=True)
+    assert sum(x <= lut for x in luts) <= compiler.RUNGS
+    assert sum(x > lut for x in luts) <= compiler.RUNGS
+    # nothing that fits between two rungs is left out
+    for target in range(cycles[-1], cycles[0] + 1):
+        found = compiler.assemble(
+            "other",
+            [network.layers[0] + network.layers[2]],
+            [network.layers[3]],
+            scales=[1.0],
+            cycles=[target],
+        )
+        size = cost.network(found.accelerator, dsp=False)
+        period = max(f.period for f in found.foldings.values())
+        beaten = [y for x, y in zip(luts, cycles, strict=True) if x <= size.lut + size.control]
+        assert min(beaten, default=period) <= period
+    assert all([c.name for c in rung.accelerator.chains] == ["seg0", "head0"] for rung in rungs)
 
 
 def test_a_finn_folding_file_is_followed_and_written(network: Any, tmp_path: Path) -> None:

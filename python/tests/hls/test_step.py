@@ -87,6 +87,12 @@ def test_the_step_writes_everything_and_the_same_twice(model: Path, tmp_path: Pa
     assert manifest["folding"]["seg1"]["target_cycles"] == 160
     for name, cycles in manifest["cycles"].items():
         assert cycles["interval"] == manifest["folding"][name]["cycles"]
+    rungs = [path for path in first if path.match("baseline/ladder/*/manifest.json")]
+    assert len(rungs) > 1
+    for path in rungs:
+        part = json.loads(first[path])["folding"]
+        assert max(p["cycles"] for p in part.values()) == int(path.parent.name)
+        assert set(part) == {"seg0", "head0"}
     report = json.loads(first[Path("report.json")])
     assert report["compile"]["baseline"]["multipliers"] <= report["compile"]["multipliers"]
 
