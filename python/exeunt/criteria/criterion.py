@@ -73,6 +73,23 @@ class Times(Protocol):
         """When beats are taken and scores given."""
 
 
+def in_one_register(
+    logits: Logits, offered: Cycles, ready: Cycles | None = None
+) -> tuple[Cycles, Cycles]:
+    """Cycles of a score block that shows the score a cycle after the last beat; see `Times`.
+
+    While a score waits no beat is taken; the next one is in the cycle in which the score is.
+    """
+    beats, frames = logits.beats, len(offered) // logits.beats
+    takes, gives = np.empty(len(offered), np.int64), np.empty(frames, np.int64)
+    last = free = -(1 << 40)
+    for n in range(frames):
+        for k in range(n * beats, (n + 1) * beats):
+            last = takes[k] = max(int(offered[k]), last + 1, free)
+        free = gives[n] = max(last + 1, last if ready is None else int(ready[n]))
+    return takes, gives
+
+
 @dataclass(frozen=True)
 class Criterion:
     """An exit criterion: class and score of a frame from its logits, in integers.

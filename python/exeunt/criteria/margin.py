@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.criteria.criterion import Criterion, Cycles, Logits, Scored
+from exeunt.criteria.criterion import Criterion, Logits, Scored, in_one_register
 
 
 def values(logits: npt.NDArray[Any]) -> Scored:
@@ -26,18 +26,6 @@ def values(logits: npt.NDArray[Any]) -> Scored:
     return Scored(found.argmax(axis=1).astype(np.int64), top[:, -1] - top[:, -2])
 
 
-def times(logits: Logits, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
-    """Cycles of ex_margin: a beat is taken into a register, the score shows with the last."""
-    beats, frames = logits.beats, len(offered) // logits.beats
-    takes, gives = np.empty(len(offered), np.int64), np.empty(frames, np.int64)
-    last = free = -(1 << 40)
-    for n in range(frames):
-        for k in range(n * beats, (n + 1) * beats):
-            last = takes[k] = max(int(offered[k]), last + 1, free)
-        free = gives[n] = max(last + 1, last if ready is None else int(ready[n]))
-    return takes, gives
-
-
 def score_bits(logits: Logits) -> int:
     """Bits of the signed difference of two logits."""
     return logits.bits + 1
@@ -49,6 +37,6 @@ CRITERION = Criterion(
     score="largest logit minus second",
     rule="the margin is at least",
     values=values,
-    times=times,
+    times=in_one_register,
     score_bits=score_bits,
 )

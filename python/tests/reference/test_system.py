@@ -36,7 +36,7 @@ def _whole(accelerator: Accelerator, exits: npt.NDArray[np.int64]) -> list[npt.N
             segment.nodes + head.nodes, segment.fifos + head.fifos, offered,
             entry=0 if i else 2, fork=len(segment.nodes),
         )  # fmt: skip
-        _, scored = margin.times(accelerator.logits(i), flow.leaves)
+        _, scored = margin.CRITERION.times(accelerator.logits(i), flow.leaves)
         _, tokens = controller.decide_times(scored)
         decided.append(tokens)
         keep = exits[members] > i
