@@ -10,6 +10,10 @@ from formal.proof import Proof, run
 PROOFS = [
     Proof("fork", {"WIDTH": 2}),
     Proof("route", {"EXIT": 1}),
+    Proof("margin", {"PE": 2, "CLASSES": 4, "BITS": 3}),
+    Proof("margin", {"PE": 2, "CLASSES": 2, "BITS": 2}),
+    Proof("decide", {"PE": 2, "CLASSES": 4, "BITS": 2, "SCORE_BITS": 3}),
+    Proof("decide", {"PE": 1, "CLASSES": 2, "BITS": 2, "SCORE_BITS": 32}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 1}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 2}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 5}),
@@ -25,6 +29,22 @@ PROOFS = [
 
 BROKEN = [
     Proof("fork", {"WIDTH": 2}, fault=("m1_valid = s_valid && !done1_q", "m1_valid = s_valid")),
+    Proof(
+        "margin",
+        {"PE": 2, "CLASSES": 4, "BITS": 3},
+        fault=("wire go = a_valid_q && (!a_last_q || m_ready);", "wire go = a_valid_q;"),
+    ),
+    Proof(
+        "decide",
+        {"PE": 2, "CLASSES": 4, "BITS": 2, "SCORE_BITS": 3},
+        fault=("told_q <= told && !take_beat;", "told_q <= 1'b0;"),
+    ),
+    Proof(
+        "decide",
+        {"PE": 2, "CLASSES": 4, "BITS": 2, "SCORE_BITS": 3},
+        search=16,
+        fault=("(meta_valid && !silent_q && !t_valid_q)", "meta_valid"),
+    ),
     Proof("route", {"EXIT": 1}, fault=("s_take && !s_silent && !result_done_q", "s_take")),
     Proof(
         "fifo",
@@ -76,6 +96,8 @@ QUICK = {
     "frame_buffer_width6_frame2_depth3",
     "frame_store_width3_frame2_store2",
     "merge_n2_in_flight2",
+    "margin_pe2_classes4_bits3",
+    "decide_pe2_classes4_bits2_score_bits3",
     "fork_width2",
 }
 
