@@ -99,10 +99,11 @@ def blocks(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | Non
     head = ("kernel", "kind", "output", "SIMD", "PE", "output bits", "cycles", "FIFO")
     parts: list[Part | None] = [table(head, rows, title="Kernels")]
     for entry in counted(report)[:1]:
-        top = [(b["name"], b["lut"]) for b in entry["blocks"] if b["level"] == 1]
+        top = [(b["name"], b["lut"]) for b in entry.get("blocks", []) if b["level"] == 1]
         top = sorted(top, key=lambda pair: (-pair[1], pair[0]))[:SHOWN_BLOCKS]
         caption = f"LUT of the {len(top)} largest blocks, {entry['target']}."
-        parts.append({"svg": figures.resources(top, "LUT"), "caption": caption})
+        if top:
+            parts.append({"svg": figures.resources(top, "LUT"), "caption": caption})
     parts += [_utilisation(entry) for entry in counted(report)]
     return section(
         "blocks",
