@@ -38,7 +38,7 @@ TRANSPORTS = {
 
 
 @dataclass(frozen=True)
-class Device:
+class Opened:
     """An opened accelerator; `board` has name, clock_mhz and sensors, `kind` is the transport."""
 
     folder: Path
@@ -60,7 +60,7 @@ class Device:
         images = Labelled(found.images, found.labels).some(GOLDEN_IMAGES).images
         return make(self.folder, images, logits=min(RAW_IMAGES, len(images)))
 
-    def __enter__(self) -> Device:
+    def __enter__(self) -> Opened:
         return self
 
     def __exit__(
@@ -110,7 +110,7 @@ def opened(
     *,
     board: Mapping[str, Any] | None = None,
     port: str = "",
-) -> Device:
+) -> Opened:
     """Open an accelerator with the network of a folder.
 
     Args:
@@ -153,7 +153,7 @@ def _transport(kind: str) -> Callable[..., Transport]:
     return found
 
 
-def _board(folder: Path, facts: dict[str, Any], port: str) -> Device:
+def _board(folder: Path, facts: dict[str, Any], port: str) -> Opened:
     name = facts.get("name") or "the board"
     if facts.get("flow") == "nextpnr":
         if not port:
@@ -177,6 +177,6 @@ def _board(folder: Path, facts: dict[str, Any], port: str) -> Device:
     return _device(folder, _transport("pynq")(folder, path), "pynq", facts)
 
 
-def _device(folder: Path, transport: Transport, kind: str, facts: Mapping[str, Any]) -> Device:
+def _device(folder: Path, transport: Transport, kind: str, facts: Mapping[str, Any]) -> Opened:
     accelerator = Accelerator(folder / manifests.NAME, transport)  # closes it when it fails
-    return Device(folder, accelerator, transport, kind, facts)
+    return Opened(folder, accelerator, transport, kind, facts)

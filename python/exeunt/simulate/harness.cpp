@@ -300,7 +300,7 @@ int ex_run(Sim* sim, Job* job, int64_t cycles) {
 }
 
 // A simple-mode DMA at the core's streams: one transfer each way at a time, Python mirrors the order
-// (exeunt.simulate.device). Nothing of it moves unless ex_device_run or a register access is called.
+// (exeunt.simulate.dma). Nothing of it moves unless ex_device_run or a register access is called.
 struct Device {
     const uint8_t* words;      // input beats of the transfer under way
     int64_t stride;            // bytes between them

@@ -22,7 +22,7 @@ from exeunt.errors import InputError
 from exeunt.manifest import Manifest
 from exeunt.runtime.transport import Bytes, TransferFault, TransferTimeout, alone
 from exeunt.simulate import verilator
-from exeunt.simulate.device import RECEIVED, SENT, Device
+from exeunt.simulate.dma import RECEIVED, SENT, DmaModel
 
 CAPACITY = (1 << 26) - 1
 DEPTH = 2
@@ -68,7 +68,7 @@ class Simulated:
             here = Path.cwd()
             os.chdir(self._manifest.folder / "rtl")  # where the memory-init files are
             try:
-                self.device = Device(library, width=int(stream["width"]))
+                self.device = DmaModel(library, width=int(stream["width"]))
                 self.device.reset()
             finally:
                 os.chdir(here)

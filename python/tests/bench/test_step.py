@@ -71,7 +71,7 @@ class Seconds(Modelled):
 def opened(folder, clock=100.0, sensors=None, kind=Seconds):
     facts = {"name": "board", "clock_mhz": clock, "sensors": sensors or {}}
     transport = kind(folder)
-    return devices.Device(folder, Accelerator(folder, transport), transport, "stand-in", facts)
+    return devices.Opened(folder, Accelerator(folder, transport), transport, "stand-in", facts)
 
 
 def collected(folder, options, **more):

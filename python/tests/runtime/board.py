@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from exeunt.simulate.device import OVER, Device
+from exeunt.simulate.dma import OVER, DmaModel
 
 DMA_BASE, CORE_BASE = 0x4040_0000, 0x43C0_0000
 MEMORY_BASE = 0x1000_0000
@@ -25,7 +25,7 @@ HALTED, IDLE, INTERNAL, DONE = 0x1, 0x2, 0x10, 0x1000
 class Board:
     """The programmable logic: a DMA at 0x4040_0000, the core's registers at 0x43c0_0000."""
 
-    def __init__(self, device: Device, beat_bytes: int, step: int = 200) -> None:
+    def __init__(self, device: DmaModel, beat_bytes: int, step: int = 200) -> None:
         self.device = device
         self.beat_bytes = beat_bytes
         self.step = step

@@ -15,7 +15,7 @@ from exeunt.reference.serial_shell import SerialShell
 from exeunt.registers import ALWAYS, NEVER
 from exeunt.runtime import Accelerator, DeviceError, DeviceFault, DeviceTimeout
 from exeunt.runtime.serial import Serial
-from exeunt.simulate.device import RECEIVED, SENT
+from exeunt.simulate.dma import RECEIVED, SENT
 
 pytestmark = pytest.mark.sim
 _SPEC = importlib.util.spec_from_file_location("line", Path(__file__).with_name("line.py"))

@@ -42,7 +42,7 @@ class _Device(ctypes.Structure):
     )
 
 
-class Device(Model):
+class DmaModel(Model):
     """A model whose streams hang at a simple-mode DMA: one transfer each way at a time.
 
     Time passes in `go` and, one cycle each, in register accesses; both transfers go on meanwhile.
