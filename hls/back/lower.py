@@ -10,7 +10,7 @@ import numpy as np
 
 from exeunt.graph import Chain, IntArray, Integer, Node, Stream
 from exeunt.hls.back.folding import Fold, converters
-from exeunt.hls.back.kernels import finn as finn_kernels
+from exeunt.hls.back.kernels import registry
 from exeunt.hls.front.layers import Layer
 from exeunt.kernels.mvu import Mvu
 from exeunt.kernels.pool import Pool
@@ -167,7 +167,7 @@ def _matrix(builder: _Builder, layer: Layer, item: Fold) -> None:
 
 def _with_finn(node: Node) -> Node:
     """The node on FINN's RTL kernel where there is one that can implement it."""
-    if finn_kernels.unsupported(node) is not None:
+    if registry.unsupported(node, "finn") is not None:
         return node
     return dataclasses.replace(node, backend="finn")
 

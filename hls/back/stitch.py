@@ -21,8 +21,8 @@ from typing import Any
 from exeunt import archive, graph, manifest, registers
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, Chain
-from exeunt.hls.back import sparsity, stitch_chain, stitch_core
-from exeunt.kernels.parts.weights import Weighted
+from exeunt.hls.back import stitch_chain, stitch_core
+from exeunt.hls.back.kernels import registry as backends
 from exeunt.manifest import Manifest
 from exeunt.reference import network, pipeline
 
@@ -82,25 +82,23 @@ def _kernels(accelerator: Accelerator) -> list[dict[str, Any]]:
     found = []
     for chain in accelerator.chains:
         for node, depth in zip(chain.nodes, chain.fifos, strict=True):
+            backend, arrays = backends.of(node), accelerator.of(node)
             found.append(
                 {
+                    **backend.facts(node, arrays),
                     "node": node.name,
                     "chain": chain.name,
                     "kind": node.kind,
                     "backend": node.backend,
-                    "module": stitch_chain.module_of(node),
-                    "parameters": stitch_chain.parameters_of(node),
-                    "memories": sorted(stitch_chain.memories_of(node, accelerator.of(node))),
+                    "module": backend.module(node),
+                    "parameters": backend.parameters(node),
+                    "memories": sorted(backend.memories(node, arrays)),
                     "input": manifest.stream_entry(node.input),
                     "output": manifest.stream_entry(node.output),
                     "fifo": depth,
                     "finn": list(node.finn),
                 }
             )
-            if isinstance(node, Weighted):
-                lanes = {"simd": node.input.lanes, "pe": node.output.lanes}
-                weights = accelerator.of(node)["weights"]
-                found[-1]["sparsity"] = sparsity.pattern(weights, **lanes)
     return found
 
 
@@ -184,8 +182,9 @@ def write(
     made: dict[str, str] = {}
     for chain in accelerator.chains:
         for node in chain.nodes:
-            made |= stitch_chain.sources_of(node)
-            memories |= stitch_chain.memories_of(node, accelerator.of(node))
+            backend = backends.of(node)
+            made |= backend.sources(node)
+            memories |= backend.memories(node, accelerator.of(node))
 
     def described(word: int) -> stitch_core.CoreDescription:
         return stitch_core.describe(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
 
-from exeunt.graph import Accelerator, Chain, IntArray, Node, Stream
+from exeunt.graph import Accelerator, Chain, Stream
+from exeunt.hls.back.kernels import registry
 
 TAP_GUARD = "EX_TAPS"
 
@@ -21,34 +19,6 @@ class Tap:
     name: str
     chain: str
     stream: Stream
-
-
-@cache
-def kernel(node_kind: str, backend: str) -> ModuleType:
-    """The module that describes a kernel to the stitcher (`module`, `parameters`, `memories`)."""
-    name = node_kind if backend == "exeunt" else f"{backend}.{node_kind}"
-    return importlib.import_module(f"exeunt.hls.back.kernels.{name}")
-
-
-def module_of(node: Node) -> str:
-    """Name of the RTL module that implements `node`."""
-    return str(kernel(node.kind, node.backend).module(node))
-
-
-def parameters_of(node: Node) -> dict[str, int | str]:
-    """Verilog parameters of `node`'s instance."""
-    return dict(kernel(node.kind, node.backend).parameters(node))
-
-
-def memories_of(node: Node, arrays: Mapping[str, IntArray]) -> dict[str, str]:
-    """Memory-init files of `node`: file name -> text."""
-    return dict(kernel(node.kind, node.backend).memories(node, arrays))
-
-
-def sources_of(node: Node) -> dict[str, str]:
-    """SystemVerilog that the backend of `node` makes at build time: file name -> text."""
-    made = getattr(kernel(node.kind, node.backend), "sources", None)
-    return dict(made(node)) if made is not None else {}
 
 
 def taps(accelerator: Accelerator) -> tuple[Tap, ...]:
@@ -143,6 +113,7 @@ def render(accelerator: Accelerator, chain: Chain, *, entry: int = 0) -> str:
         )
         source = "entry"
     for i, node in enumerate(chain.nodes):
+        backend = registry.of(node)
         final = i + 1 == len(chain.nodes)
         depth = chain.fifos[i]
         direct = final and not depth
@@ -151,7 +122,10 @@ def render(accelerator: Accelerator, chain: Chain, *, entry: int = 0) -> str:
             wires += _declare(node.name, node.output.width)
         body.append(
             _instance(
-                module_of(node), node.name, parameters_of(node), _ports(source, given, last=False)
+                backend.module(node),
+                node.name,
+                backend.parameters(node),
+                _ports(source, given, last=False),
             )
         )
         tapped.append((mine[i + 1], given))

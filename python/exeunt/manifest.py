@@ -18,7 +18,7 @@ import numpy as np
 
 from exeunt import graph
 from exeunt.errors import InputError
-from exeunt.graph import Accelerator, Stream
+from exeunt.graph import Accelerator, Node, Stream
 from exeunt.kernels import registry
 
 SCHEMA = 1
@@ -54,11 +54,22 @@ class Manifest:
         """The SystemVerilog files in the order of design.f."""
         return tuple(self.folder / name for name in self.data["sources"])
 
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every kernel of the compiled graph, without weights and thresholds."""
+        return _nodes(self.data)
+
     def accelerator(self) -> Accelerator:
         """The compiled graph with its weights and thresholds."""
         with np.load(self.folder / PARAMETERS, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         return graph.from_json(self.data["graph"], arrays, registry.nodes())
+
+
+def _nodes(data: Mapping[str, Any]) -> tuple[Node, ...]:
+    chains = [*data["graph"]["segments"], *data["graph"]["heads"]]
+    kinds = registry.nodes()
+    return tuple(graph.node_from_json(n, kinds) for chain in chains for n in chain["nodes"])
 
 
 def stream_entry(stream: Stream) -> dict[str, Any]:

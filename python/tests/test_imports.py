@@ -49,7 +49,7 @@ ROOMS: Mapping[str, str] = {
     "samples": f"{RESULT} reference",
     "simulate": f"{STEP} cost runtime reference synth",
     "synth": f"{STEP} cost reference tool yowasp",
-    "report": f"{BASE} criteria registers splits report.store",
+    "report": f"{GRAPH} splits report.store",
     # the training side: it never sees the compiler
     "quant": "",
     "quant.exits": f"{BASE} criteria registers quant",

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from exeunt.graph import IntArray, Node
+from exeunt.hls.back.kernels import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 RTL = ROOT / "hls" / "rtl"
@@ -75,8 +76,8 @@ def stream_ports(s_width: int, m_width: int) -> tuple[Port, ...]:
 
 
 def kernel_corner(node: Node, arrays: Mapping[str, IntArray] | None = None) -> Corner:
-    """The corner of a kernel kind, as `exeunt.hls.back.kernels.<kind>` describes it."""
-    backend = importlib.import_module(f"exeunt.hls.back.kernels.{node.kind}")
+    """The corner of a kernel kind, as its backend describes it."""
+    backend = registry.of(node)
     arrays = {} if arrays is None else dict(arrays)
     return Corner(
         name=node.name,

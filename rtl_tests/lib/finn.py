@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lib.bench import BUILD, Corner, run_bench, stream_ports
 
 from exeunt.graph import IntArray, Node
+from exeunt.hls.back.kernels import registry
 
 
 def finn_corner(node: Node, arrays: Mapping[str, IntArray] | None = None) -> Corner:
-    """The corner of a kernel kind, as `exeunt.hls.back.kernels.finn.<kind>` describes it."""
-    backend = importlib.import_module(f"exeunt.hls.back.kernels.finn.{node.kind}")
+    """The corner of a kernel kind, on FINN's RTL."""
+    node = dataclasses.replace(node, backend="finn")
+    backend = registry.of(node)
     arrays = {} if arrays is None else dict(arrays)
     return Corner(
         name=node.name,
@@ -22,7 +23,7 @@ def finn_corner(node: Node, arrays: Mapping[str, IntArray] | None = None) -> Cor
         parameters=backend.parameters(node),
         ports=stream_ports(node.input.width, node.output.width),
         memories=backend.memories(node, arrays),
-        node=dataclasses.replace(node, backend="finn"),
+        node=node,
         arrays=arrays,
     )
 
@@ -32,8 +33,7 @@ def finn_sources(corners: Sequence[Corner], folder: Path) -> list[Path]:
     files: dict[str, str] = {}
     for corner in corners:
         assert corner.node is not None, f"corner {corner.name} carries no node"
-        backend = importlib.import_module(f"exeunt.hls.back.kernels.finn.{corner.node.kind}")
-        files |= backend.sources(corner.node)
+        files |= registry.of(corner.node).sources(corner.node)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="ascii")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from exeunt.graph import IntArray
-from exeunt.hls.back.kernels import threshold
+from exeunt.hls.back.kernels import levels, sparsity
+from exeunt.hls.back.kernels.registry import Backend, register
 from exeunt.kernels.mvu import Mvu
 
 MODULES = ("ex_mvu", "ex_threshold")
@@ -67,10 +69,19 @@ def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
         )
     }
     if node.levels:
-        result |= threshold.files(
+        result |= levels.files(
             f"{node.name}_thresholds",
             arrays["thresholds"],
             dtype=node.accumulator,
             lanes=node.output.lanes,
         )
     return result
+
+
+def facts(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, Any]:
+    """What a schedule that skips zeros could gain."""
+    lanes = {"simd": node.input.lanes, "pe": node.output.lanes}
+    return {"sparsity": sparsity.pattern(arrays["weights"], **lanes)}
+
+
+register(Mvu.kind, Backend(module, parameters, MODULES, memories=memories, facts=facts))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from exeunt.graph import IntArray
+from exeunt.hls.back.kernels.registry import Backend, register
 from exeunt.kernels.pool import Pool
 
 MODULES = ("ex_pool", "ex_accumulate")
@@ -32,6 +30,4 @@ def parameters(node: Pool) -> dict[str, int | str]:
     }
 
 
-def memories(node: Pool, arrays: Mapping[str, IntArray]) -> dict[str, str]:
-    """Memory files by name: none."""
-    return {}
+register(Pool.kind, Backend(module, parameters, MODULES))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from exeunt.graph import IntArray
+from exeunt.hls.back.kernels.registry import Backend, register
 from exeunt.kernels.reduce import Reduce
 
 MODULES = ("ex_reduce", "ex_accumulate")
@@ -28,6 +26,4 @@ def parameters(node: Reduce) -> dict[str, int | str]:
     }
 
 
-def memories(node: Reduce, arrays: Mapping[str, IntArray]) -> dict[str, str]:
-    """Memory files by name: none."""
-    return {}
+register(Reduce.kind, Backend(module, parameters, MODULES))

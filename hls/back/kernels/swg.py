@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from exeunt.graph import IntArray
+from exeunt.hls.back.kernels.registry import Backend, register
 from exeunt.kernels.swg import Swg
 
 MODULES = ("ex_swg", "ex_swg_parallel")
@@ -37,6 +35,4 @@ def parameters(node: Swg) -> dict[str, int | str]:
     }
 
 
-def memories(node: Swg, arrays: Mapping[str, IntArray]) -> dict[str, str]:
-    """Memory files by name: none."""
-    return {}
+register(Swg.kind, Backend(module, parameters, MODULES))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from exeunt.graph import IntArray, Integer
-from exeunt.kernels.parts.levels import stages
+from exeunt.graph import IntArray
+from exeunt.hls.back.kernels import levels
+from exeunt.hls.back.kernels.registry import Backend, register
 from exeunt.kernels.threshold import Threshold
 
 MODULES = ("ex_threshold",)
@@ -16,35 +15,6 @@ MODULES = ("ex_threshold",)
 def module(node: Threshold) -> str:
     """The RTL module of the node."""
     return "ex_threshold"
-
-
-def files(prefix: str, thresholds: IntArray, *, dtype: Integer, lanes: int) -> dict[str, str]:
-    """Memory files of every stage and lane: address {channel // lanes, bits found so far}.
-
-    Args:
-        prefix: beginning of the file names.
-        thresholds: integers (C, levels), ascending; C a multiple of `lanes`.
-        dtype: type of the values that are compared.
-        lanes: channels of a word.
-
-    Returns:
-        <prefix>_<stage>_<lane, three digits>.hex -> hexadecimal words, one a line.
-    """
-    channels, levels = thresholds.shape
-    depth = stages(levels)
-    never = dtype.max - dtype.min + 1
-    table = np.full((channels, 1 << depth), never, np.int64)  # [0] is never read
-    table[:, 1 : levels + 1] = np.clip(thresholds.astype(np.int64) - dtype.min, 0, never)
-    digits = (dtype.bits + 4) // 4
-    result = {}
-    for stage in range(depth):
-        step = 1 << (depth - 1 - stage)
-        entries = table[:, step :: 2 * step]  # (C, 2**stage), by the bits found so far
-        for lane in range(lanes):
-            words = entries[lane::lanes].reshape(-1)
-            text = "".join(f"{w:0{digits}x}\n" for w in words.tolist())
-            result[f"{prefix}_{stage}_{lane:03d}.hex"] = text
-    return result
 
 
 def parameters(node: Threshold) -> dict[str, int | str]:
@@ -63,9 +33,12 @@ def parameters(node: Threshold) -> dict[str, int | str]:
 
 def memories(node: Threshold, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     """The threshold files, from `thresholds` (C, levels)."""
-    return files(
+    return levels.files(
         f"{node.name}_thresholds",
         arrays["thresholds"],
         dtype=node.input.dtype,
         lanes=node.input.lanes,
     )
+
+
+register(Threshold.kind, Backend(module, parameters, MODULES, memories=memories))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from exeunt.graph import IntArray
+from exeunt.hls.back.kernels.registry import Backend, register
 from exeunt.kernels.width import Width
 
 MODULES = ("ex_width",)
@@ -20,6 +18,4 @@ def parameters(node: Width) -> dict[str, int | str]:
     return {"IN_WIDTH": node.input.width, "OUT_WIDTH": node.output.width}
 
 
-def memories(node: Width, arrays: Mapping[str, IntArray]) -> dict[str, str]:
-    """Memory files by name: none."""
-    return {}
+register(Width.kind, Backend(module, parameters, MODULES))

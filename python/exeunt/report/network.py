@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from exeunt.graph import node_from_json
+from exeunt.kernels import registry
 from exeunt.report import figures
 from exeunt.report.page import KINDS, Part, counted, number, percent, read_json, section, table
 
@@ -115,19 +117,8 @@ def blocks(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | Non
 
 def cycles(node: Mapping[str, Any]) -> int:
     """Cycles of one frame through a kernel at full rate."""
-    spent = [_words(node["input"]), _words(node["output"])]
-    if node["kind"] == "mvu":
-        height, width, rows = node["output"]["shape"]
-        columns = node["input"]["shape"][2]
-        spent.append(
-            height * width * (rows // node["output"]["lanes"]) * (columns // node["input"]["lanes"])
-        )
-    return max(spent)
-
-
-def _words(stream: Mapping[str, Any]) -> int:
-    h, w, d = stream["shape"]
-    return int(h * w * d // stream["lanes"])
+    found = node_from_json(node, registry.nodes())
+    return registry.of(found).effort(found).period
 
 
 def _utilisation(entry: Mapping[str, Any]) -> Part:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from exeunt import manifest as manifests
 from exeunt.errors import CheckFailed
 from exeunt.graph import IntArray
+from exeunt.kernels import registry
 from exeunt.manifest import Manifest
 from exeunt.progress import Progress, silent
 from exeunt.reference import network, system
@@ -201,11 +202,7 @@ def network_part(
 
 def lanes(manifest: Manifest) -> int:
     """Multipliers at work at once: PE x SIMD of all matrix-vector units."""
-    return sum(
-        k["input"]["lanes"] * k["output"]["lanes"]
-        for k in manifest.data["kernels"]
-        if k["kind"] == "mvu"
-    )
+    return sum(registry.of(n).effort(n).multipliers for n in manifest.nodes)
 
 
 def hardware(clock_mhz: float, manifest: Manifest, answers: Answers) -> dict[str, Any]:

@@ -38,7 +38,7 @@ baseline = false
 
 @pytest.mark.slow
 def test_compressed_network_through_the_compiler(tmp_path: Path):
-    from exeunt.hls.back.sparsity import pattern
+    from exeunt.hls.back.kernels.sparsity import pattern
     from exeunt.hls.compile import compile_network
     from exeunt.quant.calibrate import calibrate
     from exeunt.quant.compress import load_network

@@ -12,7 +12,7 @@ import pytest
 
 from exeunt.errors import InputError, ToolError
 from exeunt.graph import Integer, Stream
-from exeunt.hls.back.kernels import finn
+from exeunt.hls.back.kernels import registry as backends
 from exeunt.hls.back.kernels.finn import library, mvu, swg, threshold, width
 from exeunt.kernels import registry
 from exeunt.kernels.finn import mvu as mvu_cycles
@@ -171,7 +171,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("node", "reason"), REFUSED)
 def test_what_finn_cannot_do_is_refused_in_one_sentence(node, reason):
-    assert finn.unsupported(node) == reason
+    assert backends.unsupported(node, "finn") == reason
     for function in ("module", "sources"):
         with pytest.raises(InputError) as error:
             getattr(BACKENDS[node.kind], function)(node)
@@ -181,7 +181,7 @@ def test_what_finn_cannot_do_is_refused_in_one_sentence(node, reason):
 def test_kinds_without_a_kernel_of_finns_are_named():
     stream = Stream((4, 4, 2), U4, 2)
     pool = Pool("p", stream, Stream((2, 2, 2), U4, 2))
-    assert finn.unsupported(pool) == "FINN has no RTL kernel of kind pool"
+    assert backends.unsupported(pool, "finn") == "FINN has no RTL kernel of kind pool"
 
 
 def test_weight_words_hold_pe_rows_of_simd_columns_fold_by_fold():

@@ -416,9 +416,9 @@ def nodes(accelerator: Any) -> list[Node]:
 
 
 def backend(node: Node) -> bool:
-    from exeunt.hls.back.kernels import finn
+    from exeunt.hls.back.kernels import registry as backends
 
-    return finn.unsupported(node) is None
+    return backends.unsupported(node, "finn") is None
 
 
 def test_a_pass_that_changes_values_is_named(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exeunt.hls.back.sparsity import pattern
+from exeunt.hls.back.kernels.sparsity import pattern
 
 
 def test_a_balanced_pattern_keeps_every_pe_busy():

@@ -18,6 +18,7 @@ import numpy as np
 
 from exeunt.graph import IntArray
 from exeunt.hls.back.kernels.finn.library import Edit, bundle, require
+from exeunt.hls.back.kernels.registry import Backend, register
 from exeunt.kernels.mvu import Mvu
 
 MODULE = "ex_finn_mvu"
@@ -147,3 +148,10 @@ def sources(node: Mvu) -> dict[str, str]:
     """
     require(node.name, unsupported(node))
     return bundle(MODULE, COPIES)
+
+
+register(
+    Mvu.kind,
+    Backend(module, parameters, memories=memories, sources=sources, unsupported=unsupported),
+    name="finn",
+)

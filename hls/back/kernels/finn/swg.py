@@ -10,11 +10,10 @@ when that is more than the windows cover, and the kernel then loses its place be
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from exeunt.errors import ToolError
-from exeunt.graph import IntArray
 from exeunt.hls.back.kernels.finn.library import VERSION, Edit, bundle, require
+from exeunt.hls.back.kernels.registry import Backend, register
 from exeunt.kernels.finn.swg import line_buffer, padded
 from exeunt.kernels.swg import Swg
 
@@ -159,11 +158,6 @@ def parameters(node: Swg) -> dict[str, int | str]:
     }
 
 
-def memories(node: Swg, arrays: Mapping[str, IntArray]) -> dict[str, str]:
-    """Memory-init files of `node`: none."""
-    return {}
-
-
 def sources(node: Swg) -> dict[str, str]:
     """SystemVerilog of the kernel: file name -> text; the same for every node of this kind.
 
@@ -187,3 +181,10 @@ def sources(node: Swg) -> dict[str, str]:
             f'install finn-plus {VERSION} or set kernels = "exeunt"'
         )
     return made
+
+
+register(
+    Swg.kind,
+    Backend(module, parameters, sources=sources, unsupported=unsupported),
+    name="finn",
+)

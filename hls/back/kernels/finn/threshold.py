@@ -8,6 +8,7 @@ import numpy as np
 
 from exeunt.graph import IntArray
 from exeunt.hls.back.kernels.finn.library import bundle, require
+from exeunt.hls.back.kernels.registry import Backend, register
 from exeunt.kernels.threshold import Threshold
 
 MODULE = "ex_finn_threshold"
@@ -75,3 +76,10 @@ def sources(node: Threshold) -> dict[str, str]:
     """
     require(node.name, unsupported(node))
     return bundle(MODULE, [("thresholding/hdl/thresholding.sv", ())])
+
+
+register(
+    Threshold.kind,
+    Backend(module, parameters, memories=memories, sources=sources, unsupported=unsupported),
+    name="finn",
+)

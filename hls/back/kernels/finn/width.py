@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from exeunt.graph import IntArray
 from exeunt.hls.back.kernels.finn.library import Edit, bundle, require
+from exeunt.hls.back.kernels.registry import Backend, register
 from exeunt.kernels.width import Width
 
 MODULE = "ex_finn_width"
@@ -40,11 +38,6 @@ def parameters(node: Width) -> dict[str, int | str]:
     return {"IN_WIDTH": node.input.width, "OUT_WIDTH": node.output.width}
 
 
-def memories(node: Width, arrays: Mapping[str, IntArray]) -> dict[str, str]:
-    """Memory-init files of `node`: none."""
-    return {}
-
-
 def sources(node: Width) -> dict[str, str]:
     """SystemVerilog of the kernel: file name -> text; the same for every node of this kind.
 
@@ -53,3 +46,10 @@ def sources(node: Width) -> dict[str, str]:
     """
     require(node.name, unsupported(node))
     return bundle(MODULE, [("dwc/hdl/vpc.sv", EDITS)])
+
+
+register(
+    Width.kind,
+    Backend(module, parameters, sources=sources, unsupported=unsupported),
+    name="finn",
+)
