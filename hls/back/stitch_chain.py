@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exeunt.graph import Accelerator, Chain, Stream
@@ -52,12 +52,14 @@ def _describe(stream: Stream) -> str:
     return f"{shape} {sign}{stream.dtype.bits}, {stream.lanes} a beat, {stream.words} beats"
 
 
-def _instance(module: str, name: str, parameters: Mapping[str, int | str], ports: str) -> str:
+def _instance(
+    module: str, name: str, parameters: Mapping[str, int | str], ports: str, *, clock: str = "clk"
+) -> str:
     head = f"  {module}"
     if parameters:
         rows = ",\n".join(f"      .{key}({_literal(v)})" for key, v in parameters.items())
         head += f" #(\n{rows}\n  )"
-    return f"{head} u_{name} (\n      .clk(clk), .rst(rst),\n{ports}\n  );"
+    return f"{head} u_{name} (\n      .clk({clock}), .rst(rst),\n{ports}\n  );"
 
 
 def _ports(source: str, sink: str, *, last: bool) -> str:
@@ -73,26 +75,43 @@ def _declare(name: str, width: int) -> list[str]:
     return [f"  wire  {name}_valid, {name}_ready;", _wire(f"{name}_data", width)]
 
 
-def _tap_block(found: Iterable[tuple[Tap, str]], bits: int) -> list[str]:
-    """Simulation only: report every transfer once `+ex_taps` is among the arguments."""
+def _gate(name: str, streams: Sequence[str], busy: str = "1'b0") -> str:
+    """The clock of a unit, `name`_clk, which ticks when a word moves on a stream or it is busy."""
+    valid, ready = (", ".join(f"{s}_{end}" for s in streams) for end in ("valid", "ready"))
+    return (
+        f"  ex_gate #(.STREAMS({len(streams)})) u_{name}_gate (\n"
+        f"      .clk(clk), .busy({busy}), .gated({name}_clk),\n"
+        f"      .valid({{{valid}}}), .ready({{{ready}}})\n  );"
+    )
+
+
+def _tap_block(found: Iterable[tuple[Tap, str, str]], bits: int) -> list[str]:
+    """Simulation only: report every transfer once `+ex_taps` is among the arguments.
+
+    Args:
+        found: a tap, its stream, and a clock that ticks whenever a word moves there.
+        bits: width of the reported word.
+    """
     lines = [f"`ifdef {TAP_GUARD}"]
     lines.append(
         f'  import "DPI-C" function void ex_tap(input int index, input bit [{bits - 1}:0] word);'
     )
     lines.append("  logic taps_on;")
     lines.append('  initial taps_on = $test$plusargs("ex_taps") != 0;')
-    lines.append("  always_ff @(posedge clk) begin")
-    lines.append("    if (taps_on && !rst) begin")
-    for tap, wire in found:
-        lines.append(
-            f"      if ({wire}_valid && {wire}_ready) ex_tap({tap.index}, {bits}'({wire}_data));"
-        )
-    lines += ["    end", "  end", "`endif"]
+    for tap, wire, clock in found:
+        lines.append(f"  always_ff @(posedge {clock}) begin")
+        lines.append(f"    if (taps_on && !rst && {wire}_valid && {wire}_ready)")
+        lines.append(f"      ex_tap({tap.index}, {bits}'({wire}_data));")
+        lines.append("  end")
+    lines.append("`endif")
     return lines
 
 
 def render(accelerator: Accelerator, chain: Chain, *, entry: int = 0) -> str:
     """The module `chain.name`: clk, rst, s_*, m_*; every transfer of a tapped stream is reported.
+
+    A node and the FIFO behind it share a clock, which stands still in the bulk simulation while
+    neither has anything to do (see ex_gate); other people's kernels cannot say so and have clk.
 
     Args:
         accelerator: numbers the taps.
@@ -103,14 +122,15 @@ def render(accelerator: Accelerator, chain: Chain, *, entry: int = 0) -> str:
     mine = [t for t in taps(accelerator) if t.chain == chain.name]
     body: list[str] = []
     wires: list[str] = []
-    tapped: list[tuple[Tap, str]] = [(mine[0], "s")]
+    tapped: list[tuple[Tap, str, str]] = []
     source = "s"
     if entry and chain.nodes:
-        wires += _declare("entry", chain.input.width)
+        wires += [*_declare("entry", chain.input.width), "  wire  entry_clk;"]
         ports = _ports("s", "entry", last=False) + ",\n      .count()"
-        body.append(
-            _instance("ex_fifo", "entry", {"WIDTH": chain.input.width, "DEPTH": entry}, ports)
-        )
+        depths = {"WIDTH": chain.input.width, "DEPTH": entry}
+        body.append(_instance("ex_fifo", "entry", depths, ports, clock="entry_clk"))
+        body.append(_gate("entry", ["s", "entry"]))
+        tapped.append((mine[0], "s", "entry_clk"))
         source = "entry"
     for i, node in enumerate(chain.nodes):
         backend = registry.of(node)
@@ -118,38 +138,37 @@ def render(accelerator: Accelerator, chain: Chain, *, entry: int = 0) -> str:
         depth = chain.fifos[i]
         direct = final and not depth
         given = "m" if direct else node.name
+        queued = ("m" if final else f"{node.name}_q") if depth else given
+        sleeps = node.backend == "exeunt"
+        clock = f"{node.name}_clk" if sleeps else "clk"
+        ports = _ports(source, given, last=False)
+        if sleeps:
+            ports += f",\n      .busy({node.name}_busy)"
+            wires.append(f"  wire  {clock}, {node.name}_busy;")
         if not direct:
             wires += _declare(node.name, node.output.width)
-        body.append(
-            _instance(
-                backend.module(node),
-                node.name,
-                backend.parameters(node),
-                _ports(source, given, last=False),
-            )
-        )
-        tapped.append((mine[i + 1], given))
-        source = given
+        module, parameters = backend.module(node), backend.parameters(node)
+        body.append(_instance(module, node.name, parameters, ports, clock=clock))
+        if i == 0 and not tapped:
+            tapped.append((mine[0], source, clock))
+        tapped.append((mine[i + 1], given, clock))
         if depth:
-            queued = "m" if final else f"{node.name}_q"
             if not final:
                 wires += _declare(queued, node.output.width)
-            ports = _ports(source, queued, last=False) + ","
-            body.append(
-                _instance(
-                    "ex_fifo",
-                    f"{node.name}_fifo",
-                    {"WIDTH": node.output.width, "DEPTH": depth},
-                    ports + "\n      .count()",
-                )
-            )
-            source = queued
+            ports = _ports(given, queued, last=False) + ",\n      .count()"
+            depths = {"WIDTH": node.output.width, "DEPTH": depth}
+            body.append(_instance("ex_fifo", f"{node.name}_fifo", depths, ports, clock=clock))
+        if sleeps:
+            streams = [source, queued] if depth else [source]
+            body.append(_gate(node.name, streams, f"{node.name}_busy"))
+        source = queued
     if not chain.nodes:
         body += [
             "  assign m_valid = s_valid;",
             "  assign m_data = s_data;",
             "  assign s_ready = m_ready;",
         ]
+        tapped.append((mine[0], "s", "clk"))
     lines = [
         "// Generated by `exeunt compile`; do not edit.",
         f"// {chain.name}: {_describe(chain.input)}",

@@ -7,7 +7,8 @@
 // Latency: an output word is offered 5 cycles after its last input word at the earliest (6 for
 // SIMD > 9), with thresholds clog2(LEVELS + 1) + 1 more. On stall the pipeline closes up and
 // stops, input is taken until the room is full; s_ready does not depend on m_ready. On reset
-// everything inside is forgotten, the next input word begins a vector.
+// everything inside is forgotten, the next input word begins a vector. busy: something moves inside
+// or leaves (see ex_gate).
 //
 // WEIGHT_FILE: word nf * SF + sf holds PE * SIMD weights, row p and column s at position
 // p * SIMD + s. Accumulators wrap at ACC_BITS, which must hold every result.
@@ -35,7 +36,8 @@ module ex_mvu #(
     input  wire  [SIMD*IN_BITS-1:0] s_data,
     output wire                     m_valid,
     input  wire                     m_ready,
-    output wire  [PE*OUT_BITS-1:0]  m_data
+    output wire  [PE*OUT_BITS-1:0]  m_data,
+    output wire                     busy
 );
 
   localparam int SF    = MW / SIMD;
@@ -254,7 +256,9 @@ module ex_mvu #(
     assign result[p*ACC_BITS+:ACC_BITS] = acc_q;
   end
 
+  wire threshold_busy;
   if (LEVELS == 0) begin : g_raw
+    assign threshold_busy = 1'b0;
     assign m_valid      = result_q;
     assign result_ready = m_ready;
     assign m_data       = result;
@@ -276,10 +280,18 @@ module ex_mvu #(
         .s_data (result),
         .m_valid(m_valid),
         .m_ready(m_ready),
-        .m_data (m_data)
+        .m_data (m_data),
+        .busy   (threshold_busy)
     );
   end
 
+`ifdef EX_BULK
+  assign busy = step || move_m || move_a || move_g || load_c || (result_q && result_ready)
+      || threshold_busy;
+`else
+  assign busy = 1'b1;
+  wire unused = threshold_busy;
+`endif
 endmodule
 
 `default_nettype wire

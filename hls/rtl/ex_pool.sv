@@ -7,7 +7,7 @@
 // A pixel is C / LANES beats, in and out. Latency: 1 cycle from the last beat of a window to its
 // output. Throughput: 1 beat in a cycle, also from row to row and frame to frame. Stall: beats
 // that complete no window are still accepted while the output is held. Reset: empty, at the start
-// of a frame.
+// of a frame. busy: a word leaves (see ex_gate).
 `default_nettype none
 module ex_pool #(
     parameter int unsigned FUNCTION  = 0,  // 0 maximum, 1 sum
@@ -28,7 +28,8 @@ module ex_pool #(
     input  wire logic [ LANES*IN_BITS-1:0] s_data,
     output      logic                      m_valid,
     input  wire logic                      m_ready,
-    output      logic [LANES*OUT_BITS-1:0] m_data
+    output      logic [LANES*OUT_BITS-1:0] m_data,
+    output      logic                      busy
 );
   if (C % LANES != 0) begin : gen_illegal_lanes
     $error("ex_pool: LANES must divide C %0d, not be %0d", C, LANES);
@@ -123,5 +124,11 @@ module ex_pool #(
       .m_ready,
       .m_data
   );
+
+`ifdef EX_BULK
+  assign busy = m_valid && m_ready;
+`else
+  assign busy = 1'b1;
+`endif
 endmodule
 `default_nettype wire

@@ -6,6 +6,7 @@
 // A vector is C / LANES beats, in and out. Latency: 1 cycle from a beat of the last vector to its
 // output. Throughput: 1 beat a cycle, also from group to group. Stall: beats of all but the last
 // vector are still accepted while the output is held. Reset: empty, at the start of a group.
+// busy: a word leaves (see ex_gate).
 `default_nettype none
 module ex_reduce #(
     parameter int unsigned FUNCTION  = 0,  // 0 maximum, 1 sum
@@ -23,7 +24,8 @@ module ex_reduce #(
     input  wire logic [ LANES*IN_BITS-1:0] s_data,
     output      logic                      m_valid,
     input  wire logic                      m_ready,
-    output      logic [LANES*OUT_BITS-1:0] m_data
+    output      logic [LANES*OUT_BITS-1:0] m_data,
+    output      logic                      busy
 );
   if (C % LANES != 0) begin : gen_illegal_lanes
     $error("ex_reduce: LANES must divide C %0d, not be %0d", C, LANES);
@@ -73,5 +75,11 @@ module ex_reduce #(
       .m_ready,
       .m_data
   );
+
+`ifdef EX_BULK
+  assign busy = m_valid && m_ready;
+`else
+  assign busy = 1'b1;
+`endif
 endmodule
 `default_nettype wire

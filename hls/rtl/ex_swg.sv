@@ -10,7 +10,7 @@
 // and no output waits for a word of the next frame. Latency: 2 cycles from an input word to the
 // output of its value. Throughput: a frame in max(H*W, OH*OW*KH*KW) * C / SIMD cycles, without a
 // gap between frames. Stall: the output word is held, input is accepted until the ring is full.
-// Reset: empty, at the start of a frame.
+// Reset: empty, at the start of a frame. busy: a word moves inside or leaves (see ex_gate).
 `default_nettype none
 module ex_swg #(
     parameter int unsigned BITS = 8,  // bits of an element
@@ -34,7 +34,8 @@ module ex_swg #(
     input  wire logic [SIMD*BITS-1:0] s_data,
     output      logic                 m_valid,
     input  wire logic                 m_ready,
-    output      logic [SIMD*BITS-1:0] m_data
+    output      logic [SIMD*BITS-1:0] m_data,
+    output      logic                 busy
 );
   if (C % SIMD != 0) begin : gen_illegal_simd
     $error("ex_swg: SIMD must divide C %0d, not be %0d", C, SIMD);
@@ -238,5 +239,11 @@ module ex_swg #(
 
   assign m_valid = valid_q;
   assign m_data = zero_q ? '0 : read_q;
+
+`ifdef EX_BULK
+  assign busy = step || (valid_q && m_ready);
+`else
+  assign busy = 1'b1;
+`endif
 endmodule
 `default_nettype wire

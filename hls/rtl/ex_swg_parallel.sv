@@ -13,7 +13,7 @@
 // to the window. Throughput: a frame in H * W cycles, without a gap between frames, when
 // PT + PB < KH and PL + PR < KW; with more padding about max(H * W, OH * COLUMNS). Stall: the
 // output is held, input is accepted until the memories are full. Reset: empty, at the start of a
-// frame.
+// frame. busy: a column moves inside or a window leaves (see ex_gate).
 `default_nettype none
 module ex_swg_parallel #(
     parameter int unsigned BITS = 8,  // bits of an element
@@ -36,7 +36,8 @@ module ex_swg_parallel #(
     input  wire logic [      C*BITS-1:0] s_data,
     output      logic                    m_valid,
     input  wire logic                    m_ready,
-    output      logic [KH*KW*C*BITS-1:0] m_data
+    output      logic [KH*KW*C*BITS-1:0] m_data,
+    output      logic                    busy
 );
   if (KH > H + PT + PB || KW > W + PL + PR) begin : gen_illegal_kernel
     $error("ex_swg_parallel: KH x KW must lie in the padded frame %0dx%0d, not be %0dx%0d",
@@ -281,5 +282,11 @@ module ex_swg_parallel #(
       end
     end
   end
+
+`ifdef EX_BULK
+  assign busy = step || (go && (column_valid_q || valid_q));
+`else
+  assign busy = 1'b1;
+`endif
 endmodule
 `default_nettype wire

@@ -3,7 +3,8 @@
 // Word k of a pixel carries channels k*PE .. k*PE + PE - 1; FOLDS words make a pixel. A binary
 // search, one comparison a stage: STAGES = clog2(LEVELS + 1). Latency STAGES + 1, one word a cycle.
 // On stall the stages fill up (STAGES + 1 words), then s_ready falls; s_ready depends on m_ready.
-// On reset all words inside are forgotten and the next one is the first of a pixel.
+// On reset all words inside are forgotten and the next one is the first of a pixel. busy: a word
+// moves inside or leaves (see ex_gate).
 //
 // Stage j of lane p reads <THRESHOLD_FILE>_<j>_<p, three digits>.hex at address {fold, bits found}:
 // the threshold minus the smallest input value, IN_BITS + 1 bits, from 0 (always) to 2**IN_BITS
@@ -27,7 +28,8 @@ module ex_threshold #(
     input  wire  [PE*IN_BITS-1:0]  s_data,
     output wire                    m_valid,
     input  wire                    m_ready,
-    output logic [PE*OUT_BITS-1:0] m_data
+    output logic [PE*OUT_BITS-1:0] m_data,
+    output wire                    busy
 );
 
   localparam int STAGES    = $clog2(LEVELS + 1);
@@ -147,6 +149,11 @@ module ex_threshold #(
     end
   end
 
+`ifdef EX_BULK
+  assign busy = |(valid_q & enable);
+`else
+  assign busy = 1'b1;
+`endif
 endmodule
 
 `default_nettype wire

@@ -5,7 +5,8 @@
 //
 // Latency: 1 cycle from the (last) input word to the (first) output word. Throughput: one
 // word a cycle on the narrow side. Stall: the output word is held; upwards, R - 1 further input
-// words are accepted meanwhile. Reset: empty, a partly collected or sent word is dropped.
+// words are accepted meanwhile. Reset: empty, a partly collected or sent word is dropped. busy: a
+// word leaves (see ex_gate).
 `default_nettype none
 module ex_width #(
     parameter int unsigned IN_WIDTH  = 8,  // bits
@@ -18,7 +19,8 @@ module ex_width #(
     input  wire logic [ IN_WIDTH-1:0] s_data,
     output      logic                 m_valid,
     input  wire logic                 m_ready,
-    output      logic [OUT_WIDTH-1:0] m_data
+    output      logic [OUT_WIDTH-1:0] m_data,
+    output      logic                 busy
 );
   if (OUT_WIDTH % IN_WIDTH != 0 && IN_WIDTH % OUT_WIDTH != 0) begin : gen_illegal
     $error("ex_width: one width must divide the other, not IN_WIDTH %0d and OUT_WIDTH %0d",
@@ -88,5 +90,11 @@ module ex_width #(
       if (rst) valid_q <= 1'b0;
     end
   end
+
+`ifdef EX_BULK
+  assign busy = valid_q && m_ready;
+`else
+  assign busy = 1'b1;
+`endif
 endmodule
 `default_nettype wire

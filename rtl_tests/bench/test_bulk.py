@@ -30,7 +30,7 @@ def test_bulk_is_faster_than_cocotb() -> None:
     found = json.loads((case.folder.parents[1] / "cocotb_speed.json").read_text())
     images = np.concatenate([case.images] * ROUNDS)
     logits = network.run(manifest.accelerator(), images).logits
-    model = verilator.build(manifest, options=verilator.Options(profiled=True))
+    model = verilator.build(manifest)
     bulk = answers.answer(manifest, model, images, logits)
     assert not len(bulk.wrong)
     part = bulk.slices[0]

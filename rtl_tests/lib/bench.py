@@ -60,6 +60,7 @@ class Corner:
     node: Node | None = None
     arrays: Mapping[str, IntArray] = field(default_factory=dict)
     reference: str = ""  # module with values() and times(); default: those of the node's kind
+    sleeps: bool = False  # it has the port busy, see ex_gate
     data: Any = None
 
 
@@ -87,6 +88,7 @@ def kernel_corner(node: Node, arrays: Mapping[str, IntArray] | None = None) -> C
         memories=backend.memories(node, arrays),
         node=node,
         arrays=arrays,
+        sleeps=True,
     )
 
 
@@ -121,6 +123,9 @@ def flat_wrapper(corners: Sequence[Corner]) -> str:
             kind = "output" if port.output else "input"
             width = _range(port.width) if port.width > 1 else ""
             ports.append(f"  {kind} wire {width}u{i}_{port.name} /* verilator public_flat_rw */")
+        if corner.sleeps:
+            wires["busy"] = f"unused_u{i}_busy"
+            body += f"  wire unused_u{i}_busy;\n"
         body += instance(corner, f"u{i}", wires)
     for p in range(2):
         ports[p] += " /* verilator public_flat_rw */"
@@ -132,7 +137,8 @@ def stream_wrapper(corners: Sequence[Corner]) -> str:
 
     Bit i of `rst` and of each third of `drive` = {m_ready, s_valid} and `status` = {fault,
     m_valid, s_ready} belongs to corner i; the data of all corners lie side by side, corner 0
-    lowest. `fault` says that a word was withdrawn or changed before it was taken.
+    lowest. `fault` says that a word was withdrawn or changed before it was taken. With `sleep` the
+    clock of every corner stands still in cycles in which ex_gate would let it.
     """
     count = len(corners)
     body, s_low, m_low = "", 0, 0
@@ -146,6 +152,12 @@ def stream_wrapper(corners: Sequence[Corner]) -> str:
         body += f"  assign differs[{i}] = u{i}_m_data != u{i}_held;\n"
         body += f"  always @(posedge clk) if (m_valid[{i}]) u{i}_held <= u{i}_m_data;\n"
         wires = {"clk": "clk", "rst": f"rst[{i}]"}
+        if corner.sleeps:
+            wires |= {"clk": f"u{i}_clk", "busy": f"u{i}_busy"}
+            moves = f"s_valid[{i}] && s_ready[{i}]"
+            body += f"  wire u{i}_busy;\n  reg u{i}_open;\n"
+            body += f"  always_latch if (!clk) u{i}_open = !sleep || rst[{i}] || u{i}_busy"
+            body += f" || ({moves});\n  wire u{i}_clk = clk && u{i}_open;\n"
         wires |= {p: f"{p}[{i}]" for p in ("s_valid", "s_ready", "m_valid", "m_ready")}
         wires |= {"s_data": f"u{i}_s_data", "m_data": f"u{i}_m_data"}
         wires |= {p.name: "" for p in extra}
@@ -155,6 +167,7 @@ def stream_wrapper(corners: Sequence[Corner]) -> str:
     return f"""module {TOP} (
   input wire clk {public},
   input wire {vector}rst {public},
+  input wire sleep {public},
   input wire {_range(2 * count)}drive {public},
   output wire {_range(3 * count)}status {public},
   input wire {_range(s_low)}s_data {public},
@@ -350,6 +363,8 @@ def run_bench(
         _write(wrapper, stream_wrapper(corners) if streams else flat_wrapper(corners))
     if sources is None:
         sources = sorted({p for c in corners for p in rtl_sources(c.module)})
+    if streams and any(c.sleeps for c in corners):
+        build_args = [*build_args, "-DEX_BULK"]  # busy is told
     build_and_test(
         TOP,
         [*sources, wrapper],

@@ -111,6 +111,7 @@ class Bench:
         total = int(high[-1])
         self.slices = [slice(total - int(b), total - int(a)) for a, b in pairwise(high)]
         self.edge: RisingEdge = start_clock(dut.clk)
+        self.sleep = False  # clocks stand still where ex_gate would let them
 
     def where(self, track: Track) -> str:
         """The corner and its parameters, for a message."""
@@ -119,6 +120,7 @@ class Bench:
 
     async def reset(self) -> None:
         """One cycle of reset for all corners, then silence."""
+        self.dut.sleep.value = int(self.sleep)
         self.dut.drive.value = 0
         self.dut.rst.value = (1 << self.count) - 1
         await self.edge
@@ -366,6 +368,24 @@ async def stalls_and_idles(dut: Any) -> None:
     ):
         await bench.run(idle=made[idle, 100], stall=made[stall, 200], frames=min(2, bench.frames))
         bench.check_values(f"idle {idle} x stall {stall}")
+
+
+@cocotb.test()
+async def asleep(dut: Any) -> None:
+    """With a clock that stands still whenever the corner says that it may: the same words, cycles.
+
+    Every word that moves at the wrong time, or not at all, is a fault of `busy`.
+    """
+    bench = _open(dut)
+    bench.sleep = True
+    for ready in (None, _gaps(bench, 12, True)):
+        await bench.run(offered=_gaps(bench, 11, False), ready=ready)
+        bench.check_values("asleep")
+        if ready is None or bench.options["stalled_slack"] is not None:
+            bench.check_times("asleep", 0 if ready is None else bench.options["stalled_slack"])
+    stall = masks([bursts(9, 200 + i) for i in range(bench.count)])
+    await bench.run(stall=stall, frames=min(2, bench.frames))
+    bench.check_values("asleep x stall")
 
 
 @cocotb.test()

@@ -6,6 +6,11 @@
 // Cycle t is the period that the t-th rising edge (from 0 at the end of the last reset) ends. All
 // recorded cycles are of that count. A model opened with taps also reports every transfer of a
 // tapped stream; with VM_TRACE it writes waves while a chosen frame is inside.
+//
+// Parts of the design have a clock of their own, which ticks only in cycles in which they are awake
+// (ex_gate.sv). gates.h is written beside Verilator's C++ (exeunt.simulate.gates): EX_GATES lists
+// these clocks. With EX_DIRECT an edge is one call of Verilator's eval_nba, with the triggers of
+// the parts that are awake, and inputs settle by its ico phase; else two full evaluations are made.
 
 #include <cstdint>
 #include <cstdio>
@@ -16,12 +21,22 @@
 #include "Vexeunt.h"
 #include "verilated.h"
 #include "svdpi.h"
+#include "gates.h"
+#if EX_BULK
+#include "Vexeunt___024root.h"
+#endif
 #if VM_TRACE_FST
 #include "verilated_fst_c.h"
 typedef VerilatedFstC Trace;
 #elif VM_TRACE_VCD
 #include "verilated_vcd_c.h"
 typedef VerilatedVcdC Trace;
+#endif
+
+#if EX_DIRECT
+bool Vexeunt___024root___eval_phase__ico(Vexeunt___024root* root);
+void Vexeunt___024root___eval_triggers_vec__act(Vexeunt___024root* root);
+void Vexeunt___024root___eval_nba(Vexeunt___024root* root);
 #endif
 
 namespace {
@@ -42,6 +57,14 @@ struct Sim {
     bool holding = false;  // a word is offered and was not taken yet
     std::string message;
     std::vector<Tap> taps;
+    bool awake = false;  // every part is evaluated in every cycle
+    bool stale = true;   // an input has changed since the outputs settled
+#if EX_DIRECT
+    bool direct = false;
+    uint64_t always[EX_WORDS] = {};             // triggers of what has no gate
+    uint64_t parts[EX_COUNT + 1][EX_WORDS] = {};  // of each part behind a gate
+    uint64_t all[EX_WORDS] = {};
+#endif
 #if VM_TRACE
     Trace* trace = nullptr;
     bool tracing = false;
@@ -69,8 +92,29 @@ inline uint32_t draw(Sim* sim) {
     return static_cast<uint32_t>(sim->random >> 32);
 }
 
+template <typename T, typename V>
+inline void drive(Sim* sim, T& port, V value) {
+    if (port == static_cast<T>(value)) return;
+    port = static_cast<T>(value);
+    sim->stale = true;
+}
+
 inline void low(Sim* sim) {  // inputs are set: let the outputs of this cycle settle
+#if EX_DIRECT
+    if (sim->direct) {
+        if (!sim->stale) return;
+        sim->stale = false;
+        sim->top->rootp->__VicoFirstIteration = 1;
+        Vexeunt___024root___eval_phase__ico(sim->top->rootp);
+        return;
+    }
+#endif
     sim->top->clk = 0;
+#if EX_BULK
+#define EX_GATE(index, tick, want) sim->top->rootp->tick = 0;
+    EX_GATES(EX_GATE)
+#undef EX_GATE
+#endif
     sim->top->eval();
 #if VM_TRACE
     if (sim->tracing) sim->trace->dump(static_cast<uint64_t>(sim->cycle) * 10);
@@ -78,12 +122,77 @@ inline void low(Sim* sim) {  // inputs are set: let the outputs of this cycle se
 }
 
 inline void edge(Sim* sim) {
+#if EX_BULK
+    Vexeunt___024root* root = sim->top->rootp;
+    const bool awake = sim->awake || root->EX_RESET;
+#endif
+#if EX_DIRECT
+    if (sim->direct) {
+        uint64_t due[EX_WORDS];
+        for (int w = 0; w < EX_WORDS; ++w) due[w] = awake ? sim->all[w] : sim->always[w];
+#define EX_GATE(index, tick, want) \
+    for (int w = 0; w < EX_WORDS; ++w) due[w] |= root->want ? sim->parts[index][w] : 0;
+        EX_GATES(EX_GATE)
+#undef EX_GATE
+        for (int w = 0; w < EX_WORDS; ++w) root->__VnbaTriggered[w] = due[w];
+        Vexeunt___024root___eval_nba(root);
+        ++sim->cycle;
+        return;
+    }
+#endif
+#if EX_BULK
+#define EX_GATE(index, tick, want) root->tick = awake || root->want;
+    EX_GATES(EX_GATE)
+#undef EX_GATE
+#endif
     sim->top->clk = 1;
     sim->top->eval();
 #if VM_TRACE
     if (sim->tracing) sim->trace->dump(static_cast<uint64_t>(sim->cycle) * 10 + 5);
 #endif
     ++sim->cycle;
+}
+
+// Learn which trigger belongs to which clock: raise one after the other and look. Every one must
+// have one of its own, or the edges are made in Verilator's own way.
+void learn(Sim* sim) {
+#if EX_DIRECT
+    Vexeunt___024root* root = sim->top->rootp;
+    int bits = 0, clocks = 0;
+    uint64_t* found = nullptr;
+    auto look = [&]() {
+        Vexeunt___024root___eval_triggers_vec__act(root);
+        for (int w = 0; w < EX_WORDS; ++w) {
+            const uint64_t raised = root->__VactTriggered[w];
+            found[w] |= raised;
+            bits += __builtin_popcountll(raised);
+            sim->all[w] |= raised;
+        }
+    };
+    found = sim->always;
+    sim->top->clk = 1;
+    look();
+    sim->top->clk = 0;
+    look();
+    ++clocks;
+#define EX_GATE(index, tick, want) \
+    found = sim->parts[index];     \
+    root->tick = 1;                \
+    look();                        \
+    root->tick = 0;                \
+    look();                        \
+    ++clocks;
+    EX_GATES(EX_GATE)
+#undef EX_GATE
+    int different = 0;
+    for (int w = 0; w < EX_WORDS; ++w) {
+        root->__VactTriggered[w] = 0;
+        different += __builtin_popcountll(sim->all[w]);
+    }
+    sim->direct = bits == clocks && different == clocks;
+#else
+    (void)sim;
+#endif
 }
 
 void stop(const char* what, const char* file, int line, const char* scope) {
@@ -142,8 +251,10 @@ void ex_tap(int index, const svBitVecVal* word) {
     tap.cycles.push_back(current->cycle);
 }
 
-Sim* ex_open(int tap_count, const char* trace_file) {
+// awake: evaluate every part in every cycle, whatever its gate says. plain: edges in Verilator's way.
+Sim* ex_open(int tap_count, const char* trace_file, int awake, int plain) {
     Sim* sim = new Sim;
+    sim->awake = awake;
     sim->taps.resize(tap_count);
     current = sim;
     sim->context.fatalOnError(false);
@@ -162,6 +273,8 @@ Sim* ex_open(int tap_count, const char* trace_file) {
 #else
     (void)trace_file;
 #endif
+    sim->top->eval();
+    if (!plain) learn(sim);
     return sim;
 }
 
@@ -183,21 +296,31 @@ const char* ex_error(Sim* sim) { return sim->message.c_str(); }
 
 int64_t ex_cycle(Sim* sim) { return sim->cycle; }
 
+// 1: an edge evaluates only what is awake, in one call.
+int ex_direct(Sim* sim) {
+#if EX_DIRECT
+    return sim->direct;
+#else
+    (void)sim;
+    return 0;
+#endif
+}
+
 void ex_reset(Sim* sim, int64_t cycles) {
     current = sim;
     Vexeunt* top = sim->top;
-    top->s_valid = 0;
-    top->s_last = 0;
-    top->m_ready = 0;
-    top->reg_write = 0;
-    top->reg_address = 0;
-    top->reg_wdata = 0;
-    top->rst = 1;
+    drive(sim, top->s_valid, 0);
+    drive(sim, top->s_last, 0);
+    drive(sim, top->m_ready, 0);
+    drive(sim, top->reg_write, 0);
+    drive(sim, top->reg_address, 0);
+    drive(sim, top->reg_wdata, 0);
+    drive(sim, top->rst, 1);
     for (int64_t i = 0; i < cycles; ++i) {
         low(sim);
         edge(sim);
     }
-    top->rst = 0;
+    drive(sim, top->rst, 0);
     sim->cycle = 0;
     sim->next_word = 0;
     sim->holding = false;
@@ -211,17 +334,17 @@ void ex_reset(Sim* sim, int64_t cycles) {
 // One cycle each, with the streams idle.
 void ex_write(Sim* sim, uint32_t address, uint32_t value) {
     current = sim;
-    sim->top->reg_address = address;
-    sim->top->reg_wdata = value;
-    sim->top->reg_write = 1;
+    drive(sim, sim->top->reg_address, address);
+    drive(sim, sim->top->reg_wdata, value);
+    drive(sim, sim->top->reg_write, 1);
     low(sim);
     edge(sim);
-    sim->top->reg_write = 0;
+    drive(sim, sim->top->reg_write, 0);
 }
 
 uint32_t ex_read(Sim* sim, uint32_t address) {
     current = sim;
-    sim->top->reg_address = address;
+    drive(sim, sim->top->reg_address, address);
     low(sim);
     edge(sim);
     low(sim);
@@ -263,17 +386,18 @@ int ex_run(Sim* sim, Job* job, int64_t cycles) {
 #endif
         if (!sim->holding && sim->next_word < job->word_count &&
             !(job->idle && draw(sim) < job->idle)) {
+            sim->stale = true;
             put(top->s_data, job->words + sim->next_word * job->stride, bytes);
             const bool ends = job->last_every
                                   ? (sim->next_word + 1) % job->last_every == 0
                                   : sim->next_word + 1 == job->word_count;
-            top->s_last = ends;
-            top->s_valid = 1;
+            drive(sim, top->s_last, ends);
+            drive(sim, top->s_valid, 1);
             sim->holding = true;
         } else if (!sim->holding) {
-            top->s_valid = 0;
+            drive(sim, top->s_valid, 0);
         }
-        top->m_ready = !(job->stall && draw(sim) < job->stall);
+        drive(sim, top->m_ready, !(job->stall && draw(sim) < job->stall));
         low(sim);
         if (sim->holding && top->s_ready) {
             sim->holding = false;
@@ -328,23 +452,23 @@ static void device_step(Sim* sim, Device* device) {
         const bool offer = device->sent < device->end && sim->cycle >= device->input_until &&
                            !(device->idle && draw(sim) < device->idle);
         if (offer) {
+            sim->stale = true;
             put(top->s_data, device->words + device->sent * device->stride,
                 static_cast<int>(device->bytes));
-            top->s_last = device->sent + 1 == device->end;
+            drive(sim, top->s_last, device->sent + 1 == device->end);
         }
-        top->s_valid = offer;
+        drive(sim, top->s_valid, offer);
         sim->holding = offer;
     }
     const bool open = device->received < device->capacity && !device->last;
-    top->m_ready = open && sim->cycle >= device->output_until &&
-                   !(device->stall && draw(sim) < device->stall);
+    drive(sim, top->m_ready, open && sim->cycle >= device->output_until && !(device->stall && draw(sim) < device->stall));
     const bool foreign = sim->cycle == device->write_at;
     if (foreign) {
-        top->reg_address = static_cast<uint32_t>(device->write_address);
-        top->reg_wdata = static_cast<uint32_t>(device->write_value);
-        top->reg_write = 1;
+        drive(sim, top->reg_address, static_cast<uint32_t>(device->write_address));
+        drive(sim, top->reg_wdata, static_cast<uint32_t>(device->write_value));
+        drive(sim, top->reg_write, 1);
     }
-    top->rst = sim->cycle >= device->rst_from && sim->cycle < device->rst_to;
+    drive(sim, top->rst, sim->cycle >= device->rst_from && sim->cycle < device->rst_to);
     low(sim);
     if (sim->holding && top->s_ready) {
         sim->holding = false;
@@ -355,7 +479,7 @@ static void device_step(Sim* sim, Device* device) {
         device->last = top->m_last;
     }
     edge(sim);
-    if (foreign) top->reg_write = 0;
+    if (foreign) drive(sim, top->reg_write, 0);
 }
 
 static bool device_received(const Device* device) {
@@ -379,17 +503,17 @@ int ex_device_run(Sim* sim, Device* device, int64_t cycles, int want) {
 void ex_device_write(Sim* sim, Device* device, uint32_t address, uint32_t value) {
     current = sim;
     if (device->write_at == sim->cycle) device_step(sim, device);
-    sim->top->reg_address = address;
-    sim->top->reg_wdata = value;
-    sim->top->reg_write = 1;
+    drive(sim, sim->top->reg_address, address);
+    drive(sim, sim->top->reg_wdata, value);
+    drive(sim, sim->top->reg_write, 1);
     device_step(sim, device);
-    sim->top->reg_write = 0;
+    drive(sim, sim->top->reg_write, 0);
 }
 
 uint32_t ex_device_read(Sim* sim, Device* device, uint32_t address) {
     current = sim;
     if (device->write_at == sim->cycle) device_step(sim, device);
-    sim->top->reg_address = address;
+    drive(sim, sim->top->reg_address, address);
     device_step(sim, device);
     return sim->top->reg_rdata;
 }
@@ -399,8 +523,8 @@ void ex_device_stop(Sim* sim, Device* device) {
     device->end = device->sent = 0;
     device->capacity = device->received = device->last = 0;
     sim->holding = false;
-    sim->top->s_valid = 0;
-    sim->top->m_ready = 0;
+    drive(sim, sim->top->s_valid, 0);
+    drive(sim, sim->top->m_ready, 0);
 }
 
 }  // extern "C"

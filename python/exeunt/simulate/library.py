@@ -84,15 +84,31 @@ def _i64(array: Cycles) -> Any:
 class Model:
     """One model in this process; the working folder must hold its memory-init files."""
 
-    def __init__(self, library: Path, *, taps: int = 0, waves: Path | None = None) -> None:
-        """Load `library`; `taps` streams of a tap build, `waves` the file of a wave build."""
+    def __init__(
+        self,
+        library: Path,
+        *,
+        taps: int = 0,
+        waves: Path | None = None,
+        awake: bool = False,
+        plain: bool = False,
+    ) -> None:
+        """Load a model.
+
+        Args:
+            library: the compiled model.
+            taps: streams that it reports; 0: none.
+            waves: the file of a wave build.
+            awake: evaluate every part of the design in every cycle, also those that may sleep.
+            plain: make edges in Verilator's own way, not by its parts (`direct` is then false).
+        """
         self._lib = ctypes.CDLL(str(library))
         self._lib.ex_open.restype = ctypes.c_void_p
         self._lib.ex_error.restype = ctypes.c_char_p
         self._lib.ex_cycle.restype = ctypes.c_int64
         self._lib.ex_tap_count.restype = ctypes.c_int64
         self._handle = ctypes.c_void_p(
-            self._lib.ex_open(taps, str(waves).encode() if waves else None)
+            self._lib.ex_open(taps, str(waves).encode() if waves else None, awake, plain)
         )
 
     def __enter__(self) -> Model:
@@ -113,6 +129,11 @@ class Model:
         if self._handle:
             self._lib.ex_close(self._handle)
             self._handle = ctypes.c_void_p()
+
+    @property
+    def direct(self) -> bool:
+        """An edge evaluates what is awake in one call; false: by Verilator's own `eval`."""
+        return bool(self._lib.ex_direct(self._handle))
 
     @property
     def cycle(self) -> int:

@@ -22,13 +22,21 @@ from pathlib import Path
 
 from exeunt.errors import ToolError
 from exeunt.manifest import Manifest
+from exeunt.simulate import gates
 
 LIBRARY = "libexeunt.so"
 TOP = "exeunt_core"
 PREFIX = "Vexeunt"
 OPTIMISE = "-O3"
 SLOW = "-O1"
-DEFINES = ("-march=native", "-fPIC", "-DVL_USER_FATAL", "-DVL_USER_STOP", "-DVL_USER_FINISH")
+DEFINES = (
+    "-march=native",
+    "-fPIC",
+    "-fno-semantic-interposition",
+    "-DVL_USER_FATAL",
+    "-DVL_USER_STOP",
+    "-DVL_USER_FINISH",
+)
 RUNTIME = ("verilated.cpp", "verilated_threads.cpp", "verilated_dpi.cpp")
 SPLIT = 4000
 SMALL = 400_000  # bytes of C++
@@ -123,16 +131,26 @@ def run_tool(
 def _verilate(
     manifest: Manifest, options: Options, tool: Verilator, folder: Path, log: Path
 ) -> None:
+    """The model's C++ and gates.h; every part has the clock if nobody could stop its own."""
     command: list[str | Path] = [
         tool.program, "--cc", "-O3", "--no-timing", "--x-assign", "fast", "--x-initial", "fast",
         "--top-module", TOP, "--prefix", PREFIX, "--Mdir", folder, "-Wno-fatal", "--assert",
-        "--output-split", str(SPLIT),
+        "--output-split", str(SPLIT), "--flatten", "-DEX_TAPS=1",
     ]  # fmt: skip
-    command.append("-DEX_TAPS=1")
     if options.waves:
         command += [f"--trace-{options.waves}", "--trace-structs"]
     command += [p.resolve() for p in manifest.sources]
-    run_tool(command, folder=folder, log=log, env={**os.environ, "VERILATOR_ROOT": str(tool.root)})
+    env = {**os.environ, "VERILATOR_ROOT": str(tool.root)}
+    text = ""
+    if not options.waves:
+        run_tool([*command, f"-D{gates.DEFINE}=1"], folder=folder, log=log, env=env)
+        text = gates.header(folder, prefix=PREFIX, top=TOP)
+    if not gates.found(text):
+        for old in folder.iterdir():
+            old.unlink()
+        run_tool(command, folder=folder, log=log, env=env)
+        text = gates.header(folder, prefix=PREFIX, top=TOP)
+    (folder / "gates.h").write_text(text)
 
 
 def _flags(options: Options, tool: Verilator) -> list[str]:
@@ -209,6 +227,7 @@ def key(manifest: Manifest, options: Options) -> str:
     parts = [manifest.data["files"][str(name)] for name in manifest.data["sources"]]
     parts += [
         hashlib.sha256(harness().read_bytes()).hexdigest(),
+        hashlib.sha256(Path(gates.__file__).read_bytes()).hexdigest(),
         repr(options),
         OPTIMISE,
         SLOW,

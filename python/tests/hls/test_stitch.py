@@ -102,7 +102,7 @@ def test_taps_are_numbered_in_pipeline_order() -> None:
 
 
 @pytest.mark.sim
-@pytest.mark.parametrize("define", [[], ["-DEX_TAPS=1"]], ids=["plain", "taps"])
+@pytest.mark.parametrize("define", [[], ["-DEX_TAPS=1", "-DEX_BULK=1"]], ids=["plain", "bulk"])
 def test_lint_is_silent(tmp_path: Path, define: list[str]) -> None:
     found = stitch.write(samples.accelerator(sized=False), tmp_path, thresholds=[9, 5, None])
     tool = verilator.find()

@@ -204,7 +204,9 @@ def test_a_lost_word_ends_in_a_sentence(design: Design, tmp_path: Path) -> None:
     path = tmp_path / "run" / "rtl" / "head0.sv"
     text = path.read_text()
     path.write_text(
-        text.replace(".m_valid(m_valid)", ".m_valid(m_there)").replace(
+        text.replace(".m_valid(m_valid)", ".m_valid(m_there)")
+        .replace("m_valid})", "m_there})")
+        .replace(
             "endmodule",
             "  wire m_there;\n  logic [31:0] words;\n"
             "  always_ff @(posedge clk) if (rst) words <= 0; "
