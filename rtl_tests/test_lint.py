@@ -10,6 +10,8 @@ import pytest
 from lib.bench import RTL, Corner, flat_wrapper, literal, rtl_sources, tools
 from lib.blocks import corners, untested
 
+from exeunt.hls.back.kernels import registry
+
 BLOCKS = corners()
 
 
@@ -136,4 +138,6 @@ def test_lint_can_fail(tmp_path: Path) -> None:
 
 def test_every_module_has_a_row_in_the_table() -> None:
     table = (RTL / "README.md").read_text(encoding="utf-8")
-    assert [p.stem for p in sorted(RTL.glob("*.sv")) if f"| `{p.stem}` |" not in table] == []
+    printed = {m for b in registry.backends().values() for m in b.modules}  # by the table of kinds
+    names = [p.stem for p in sorted(RTL.glob("*.sv")) if p.stem not in printed]
+    assert [name for name in names if f"| `{name}` |" not in table] == []

@@ -13,6 +13,7 @@ import pytest
 from exeunt.boards import targets
 from exeunt.command import cli
 from exeunt.config import tree
+from exeunt.hls.back.kernels import registry as backends
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
@@ -124,7 +125,8 @@ def test_table_of_blocks_is_what_the_files_say():
         for cells in [line.split("|")]
     }
     files = {path.stem: path.read_text() for path in (ROOT / "hls" / "rtl").glob("ex_*.sv")}
-    assert sorted(rows) == sorted(files)
+    printed = {m for b in backends.backends().values() for m in b.modules}  # by the table of kinds
+    assert set(files) - printed <= set(rows) <= set(files)
     for name, cells in rows.items():
         header = files[name].partition(") (")[0]
         said = re.findall(r"`([A-Z]\w*)`", cells[3])
