@@ -24,6 +24,7 @@ from exeunt.hls.back.folding import Folding, Overrides
 from exeunt.hls.front import finn_env
 from exeunt.hls.front.layers import Layer
 from exeunt.progress import Progress, silent
+from exeunt.qonnx import seen
 from exeunt.splits import SPLITS, read_classes, read_split
 
 if TYPE_CHECKING:
@@ -278,6 +279,19 @@ def check_values(accelerator: Accelerator, network: Network) -> None:
             )
 
 
+def check_calibration(accelerator: Accelerator, run_dir: Path) -> None:
+    """Compare the compiled network with the logits that calibration saw, if it left any.
+
+    Raises:
+        CheckFailed: naming exit, image, class and both values.
+    """
+    from exeunt.reference import network as reference
+
+    found = seen.read(run_dir / seen.NAME)
+    if found is not None:
+        seen.compare(found, reference.run(accelerator, found.images).logits)
+
+
 def read_folding(path: str | Path | None) -> dict[str, dict[str, Any]]:
     """A FINN folding file: attributes by FINN node name; empty when there is none.
 
@@ -328,6 +342,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         model_path, config=config, images=_check_images(run_dir), progress=progress
     )
     compiled = build(network, config=config, reach=exits.get("reach"))
+    check_calibration(compiled.accelerator, run_dir)
     from exeunt.hls.back import reports
 
     with finn_env.quiet():

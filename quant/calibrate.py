@@ -9,6 +9,7 @@ from typing import Any
 
 from exeunt.config.tree import Config
 from exeunt.progress import Progress, silent
+from exeunt.qonnx import seen
 from exeunt.quant.compress import load_network
 from exeunt.quant.exits.calibration import (
     Calibration,
@@ -19,26 +20,29 @@ from exeunt.quant.exits.calibration import (
     exits,
     scores,
 )
-from exeunt.quant.network.logits import grid_and_cost, integer_logits
+from exeunt.quant.network.logits import exact
 from exeunt.report import store
-from exeunt.splits import SPLITS, read_split
+from exeunt.splits import SPLITS, read_split, stratified
 
 EXITS = "exits.json"
 SCHEMA = 1
+_SEEN = 128  # validation images whose logits are kept
 
 
 def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> Calibration:
     """Choose thresholds on the validation images; writes exits.json, reports the test images.
 
+    The logits are those of the integer network; calibration.npz keeps some of them, which the
+    compiled network must give as well.
+
     Raises:
-        InputError: no checkpoint of this config, or logits off any grid of integers.
-        CheckFailed: the logits are not integers.
+        InputError: no checkpoint of this config, or something that integers cannot compute.
     """
-    network = load_network(config, run_dir)
-    scales, macs = grid_and_cost(network, config)
+    network = exact(load_network(config, run_dir), config)
+    scales, macs = network.scales, network.multiplies()
     validation = read_split(run_dir / SPLITS, "validation")
     progress(0, 2, f"{len(validation.labels)} validation images")
-    found = integer_logits(network, validation.images, scales)
+    found = network.logits(validation.images)
     section = config.calibrate
     result = calibrate_exits(
         found, validation.labels, macs=macs, drop=section.drop, criterion=section.criterion
@@ -62,9 +66,11 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
         ],
     }
     store.write_text(run_dir / EXITS, json.dumps(data, indent=1, sort_keys=True) + "\n")
+    kept = stratified(validation.labels, _SEEN)
+    seen.write(run_dir / seen.NAME, validation.images[kept], [x[kept] for x in found], kept)
     test = read_split(run_dir / SPLITS, "test")
     progress(1, 2, f"{len(test.labels)} test images")
-    logits = integer_logits(network, test.images, scales)
+    logits = network.logits(test.images)
     on_test = scores(logits, test.labels, criterion=section.criterion)
     store.update(run_dir, _figures(on_test, chosen, macs))
     progress(2, 2, f"validation accuracy {100 * chosen.accuracy:.2f}%")

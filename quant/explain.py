@@ -26,7 +26,7 @@ from exeunt.quant.compress import load_network
 from exeunt.quant.exits.calibration import exits as leaving
 from exeunt.quant.exits.calibration import scores
 from exeunt.quant.network.brevitas import QuantNonLinearActLayer
-from exeunt.quant.network.logits import grid_and_cost, integer_logits, logits
+from exeunt.quant.network.logits import exact, logits
 from exeunt.quant.train import one_thread
 from exeunt.report import heatmaps, store
 from exeunt.splits import SPLITS, read_split, turns
@@ -157,8 +157,7 @@ def _answers(
         raise InputError(
             f"{run_dir / EXITS} must hold the exit thresholds, got none: run `exeunt calibrate`"
         ) from None
-    scales, _ = grid_and_cost(network, config)
-    whole = integer_logits(network, images, scales)
+    whole = exact(network, config).logits(images)
     found = scores(whole, np.zeros(len(images), np.int64), criterion=criterion)
     floats = np.stack(logits(network, images)).astype(np.float64)
     powers = np.exp(floats - floats.max(2, keepdims=True))

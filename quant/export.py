@@ -10,10 +10,12 @@ from torch import nn
 from exeunt.config.tree import Config
 from exeunt.errors import CheckFailed
 from exeunt.progress import Progress, silent
+from exeunt.qonnx import file, meaning
+from exeunt.qonnx.file import Graph
+from exeunt.qonnx.integers import IntegerNetwork
 from exeunt.quant.compress.subject import load_subject, write_extras
 from exeunt.quant.network.export import MODEL, to_qonnx
 from exeunt.quant.network.logits import logits
-from exeunt.quant.network.qonnx_graph import Graph, GraphNetwork, checked, logit_scales, tidied
 from exeunt.report import store
 from exeunt.splits import SPLITS, read_split
 
@@ -24,7 +26,7 @@ def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Gra
     """Write `run_dir`/model.onnx and check it against the trained network on images.
 
     Raises:
-        InputError: no checkpoint of this config, or logits off any grid of integers.
+        InputError: no checkpoint of this config, or something that integers cannot compute.
         CheckFailed: the file does not compute what the network computes.
     """
     subject = load_subject(config, run_dir)
@@ -32,15 +34,12 @@ def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Gra
     height, width, channels = config.model.input
     images = read_split(run_dir / SPLITS, "validation").some(_IMAGES).images
     progress(0, 2, "exporting")
-    if isinstance(network, GraphNetwork):
-        model = tidied(network.graph.model)
-    else:
-        model = to_qonnx(network, shape=(channels, height, width))
-    graph = checked(Graph(model, str(run_dir / MODEL)))
+    where = "" if config.model.kind == "config" else config.model.source
+    graph = to_qonnx(network, shape=(channels, height, width), where=where)
     progress(1, 2, "checking against the network")
-    difference = compare(graph, network, images)
+    difference = compare(meaning.integers(graph), network, images)
     partial = run_dir / f".{MODEL}.part"
-    partial.write_bytes(model.SerializeToString(deterministic=True))
+    partial.write_bytes(file.to_model(graph).SerializeToString(deterministic=True))
     partial.replace(run_dir / MODEL)
     write_extras(subject, run_dir)
     figures = {"images": len(images), "max_difference_steps": difference, "nodes": len(graph.nodes)}
@@ -49,21 +48,21 @@ def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Gra
     return graph
 
 
-def compare(graph: Graph, network: nn.Module, images: np.ndarray) -> float:
-    """Largest difference, in integer steps, between the graph's logits and the network's.
+def compare(integers: IntegerNetwork, network: nn.Module, images: np.ndarray) -> float:
+    """Largest difference, in integer steps, between the file's logits and the network's.
 
-    Images uint8 (N, H, W, C). The two sum in another order, so an activation within float noise
+    Images uint8 (N, H, W, C). The network computes in float32, so an activation within its noise
     of a rounding tie may fall on either side: one image in fifty (at least one) may differ.
 
     Raises:
         CheckFailed: more images than that have an integer logit that differs.
     """
-    scales = logit_scales(graph)
     worst = 0.0
-    expected, found = logits(network, images), logits(GraphNetwork(graph), images)
-    for index, (scale, a, b) in enumerate(zip(scales, expected, found, strict=True)):
-        steps = np.abs(a - b) / scale
-        wrong = np.flatnonzero(steps.max(axis=1) > 0.5)
+    expected, found = logits(network, images), integers.logits(images)
+    for index, (scale, a, b) in enumerate(zip(integers.scales, expected, found, strict=True)):
+        steps = np.abs(a.astype(np.float64) / scale - b)
+        noise = 0.5 + 1e-5 * float(np.abs(b).max(initial=0))
+        wrong = np.flatnonzero(steps.max(axis=1) > noise)
         if len(wrong) > max(1, len(images) // 50):
             frame = int(wrong[0])
             raise CheckFailed(

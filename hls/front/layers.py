@@ -6,6 +6,7 @@ threshold. FINN's FMPadding, ConvolutionInputGenerator and MVAU of one convoluti
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from exeunt.cost.folding import Shape, Window
 from exeunt.errors import InputError
 from exeunt.graph import Integer
 from exeunt.kernels.parts.accumulate import Function
+from exeunt.qonnx.integers import IntArray
 
 MAX_BITS = 16  # of what enters a matrix: activations have 2 to 8 bits, sums of them some more
 
@@ -60,12 +62,13 @@ class Layer:
         return int(self.weights.shape[1])
 
 
-def layers(model: Any, name: str) -> tuple[Layer, ...]:
+def layers(model: Any, name: str, tables: Sequence[IntArray]) -> tuple[Layer, ...]:
     """The layers of a specialised FINN model, in stream order.
 
     Args:
         model: ModelWrapper as `frontend.lower` made it.
         name: the part, for the messages.
+        tables: its thresholds (rows, levels) in stream order; FINN's float32 may not hold them.
 
     Raises:
         InputError: a layer that no kernel of ours implements.
@@ -73,6 +76,7 @@ def layers(model: Any, name: str) -> tuple[Layer, ...]:
     from qonnx.custom_op.registry import getCustomOp
 
     found: list[Layer] = []
+    rest = iter(tables)
     pending: list[str] = []  # FINN nodes that belong to the next layer
     window: Window | None = None
     pad = (0, 0, 0, 0)
@@ -94,25 +98,15 @@ def layers(model: Any, name: str) -> tuple[Layer, ...]:
             continue
         if operator == "ConvolutionInputGenerator":
             window = Window(_pair(get("ConvKernelDim")), _pair(get("Stride")), pad)
-            if max(pad[0], pad[2]) >= window.kernel[0] or max(pad[1], pad[3]) >= window.kernel[1]:
-                raise InputError(
-                    f"{name}: a window's padding must be below its kernel but {node.name} has "
-                    f"the kernel {window.kernel} and the padding {pad}; pad less"
-                )
             continue
         result, out = _integer(model, tensor), _shape(model, tensor)
         common: dict[str, Any] = {"finn": tuple(pending), "input": shape, "source": dtype}
         if operator == "MVAU":
-            made = _matrix(model, node, common, window, get, name)
+            made = _matrix(model, node, common, window, get, rest)
         elif operator == "Thresholding":
-            made = _threshold(model, node, common, get, result)
+            made = _threshold(common, get, result, next(rest))
         elif operator == "Pool":
             function: Function = "max" if get("Function") == "MaxPool" else "sum"
-            if function == "max" and dtype.signed and window is not None and any(window.pad):
-                raise InputError(
-                    f"{name}: a padded max pool needs unsigned values but {node.name} has "
-                    f"{dtype.bits}-bit signed ones; put a ReLU in front or leave out the padding"
-                )
             made = Layer(
                 "pool", output=out, result=result, window=window, function=function, **common
             )
@@ -130,20 +124,15 @@ def layers(model: Any, name: str) -> tuple[Layer, ...]:
 
 
 def _matrix(
-    model: Any, node: Any, common: dict[str, Any], window: Window | None, get: Any, name: str
+    model: Any,
+    node: Any,
+    common: dict[str, Any],
+    window: Window | None,
+    get: Any,
+    tables: Iterator[IntArray],
 ) -> Layer:
     weights = np.rint(model.get_initializer(node.input[1])).astype(np.int64).T
     source: Integer = common["source"]
-    if source.bits > MAX_BITS:
-        raise InputError(
-            f"{name}: a linear or convolution layer takes at most {MAX_BITS}-bit integers but "
-            f"{node.name} gets {source.bits} bits; put a quantizer in front of it"
-        )
-    if max(int(weights.max()), -int(weights.min()) - 1) > 127:
-        raise InputError(
-            f"{name}: weights must have 2 to 8 bits, signed, but those of {node.name} reach from "
-            f"{weights.min()} to {weights.max()}; quantize them to 8 bits or fewer"
-        )
     low, high = accumulator_range(weights, source)
     shape: Shape = common["input"]
     vectors = [int(v) for v in get("numInputVectors")]
@@ -153,9 +142,7 @@ def _matrix(
     result = accumulator
     if not get("noActivation"):
         bias, result = int(get("ActVal")), _integer(model, node.output[0])
-        thresholds = integer_thresholds(
-            model.get_initializer(node.input[2]), weights.shape[0], low, high
-        )
+        thresholds = integer_thresholds(next(tables), weights.shape[0], low, high)
         accumulator = Integer.covering(min(low, -2), max(high, int(thresholds.max()), 1))
     if window is None and (height, width) != shape[:2]:
         shape = (height, width, weights.shape[1])
@@ -172,9 +159,8 @@ def _matrix(
     )
 
 
-def _threshold(model: Any, node: Any, common: dict[str, Any], get: Any, result: Integer) -> Layer:
+def _threshold(common: dict[str, Any], get: Any, result: Integer, values: IntArray) -> Layer:
     shape: Shape = common["input"]
-    values = model.get_initializer(node.input[1])
     channels = shape[2] if values.shape[0] == 1 else int(values.shape[0])
     if channels != shape[2]:
         shape = (1, 1, channels)  # one threshold row per element of a flattened map
@@ -200,22 +186,15 @@ def accumulator_range(weights: npt.NDArray[np.int64], source: Integer) -> tuple[
 
 
 def integer_thresholds(
-    values: npt.NDArray[np.floating], channels: int, low: int, high: int
+    values: npt.NDArray[np.int64], channels: int, low: int, high: int
 ) -> npt.NDArray[np.int64]:
-    """FINN's real thresholds as integers with the same meaning for integers in low..high.
+    """Thresholds for integers in low..high, for every channel.
 
-    x >= t is x >= ceil(t); a threshold at or below `low` always passes and becomes `low`, one
-    above `high` never does and becomes high + 1. (rows, levels) or (1, levels) -> (channels,
-    levels), ascending.
+    One at or below `low` always passes and becomes `low`, one above `high` never does and becomes
+    high + 1. (rows, levels) or (1, levels), ascending -> (channels, levels), ascending.
     """
-    rounded = np.ceil(np.asarray(values, np.float64))
-    if np.isnan(rounded).any():
-        raise InputError(
-            "an activation has thresholds that are no numbers, as a batch norm with a zero scale "
-            "gives; remove the channel or train again"
-        )
-    clipped = np.clip(rounded, low, high + 1).astype(np.int64)
-    return np.sort(np.broadcast_to(clipped, (channels, clipped.shape[1])), axis=1)
+    clipped = np.clip(values, low, high + 1)
+    return np.broadcast_to(clipped, (channels, clipped.shape[1])).copy()
 
 
 def _pair(values: Any) -> tuple[int, int]:

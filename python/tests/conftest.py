@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -11,6 +12,16 @@ import pytest
 from exeunt import registers, samples
 from exeunt.config import tree
 from exeunt.report import store
+
+
+@pytest.fixture(scope="session")
+def builder() -> type:
+    """Small quantized networks written straight as QONNX graphs: `qonnx/builder.py`."""
+    path = Path(__file__).parent / "qonnx" / "builder.py"
+    spec = importlib.util.spec_from_file_location("qonnx_builder", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Builder
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ ROOMS: Mapping[str, str] = {
     "manifest": GRAPH,
     "report.store": BASE,
     "cost": f"{GRAPH} config",
+    "qonnx": f"{GRAPH} cost",  # what a file means, for training and compiler alike
     "runtime": f"{BASE} registers",  # the host driver: NumPy alone
     "reference": f"{RESULT} runtime",
     "samples": f"{RESULT} reference",
@@ -54,20 +55,20 @@ ROOMS: Mapping[str, str] = {
     "quant": "",
     "quant.exits": f"{BASE} criteria registers quant",
     "quant.data": f"{BASE} config splits files quant",
-    "quant.network": f"{BASE} config quant quant.data",
+    "quant.network": f"{BASE} config qonnx quant quant.data",
     "quant.train": f"{STEP} files quant.exits quant.data quant.network",
     "quant.attribution": f"{BASE} config quant.exits quant.data quant.network quant.train",
     "quant.compress": f"{STEP} cost quant.exits quant.data quant.network quant.train "
     "quant.attribution",
-    "quant.calibrate": f"{STEP} quant.exits quant.data quant.network quant.train quant.compress",
-    "quant.export": f"{STEP} quant.data quant.network quant.train quant.compress",
+    "quant.calibrate": f"{STEP} qonnx quant.exits quant.data quant.network quant.train quant.compress",
+    "quant.export": f"{STEP} qonnx quant.data quant.network quant.train quant.compress",
     "quant.explain": f"{STEP} quant.exits report quant.data quant.network quant.train "
     "quant.attribution quant.compress quant.calibrate",
     # the compiler: it never sees the training
     "hls": "",
-    "hls.front": f"{RESULT} config cost hls",
+    "hls.front": f"{RESULT} config cost qonnx hls",
     "hls.back": f"{RESULT} config cost reference hls hls.front",
-    "hls.compile": f"{STEP} cost reference hls.front hls.back",
+    "hls.compile": f"{STEP} cost qonnx reference hls.front hls.back",
     # boards, and what is measured and shown
     "boards": f"{STEP} synth tool yowasp",
     "bench": f"{STEP} runtime reference simulate boards",
@@ -87,14 +88,15 @@ PACKAGES: Mapping[str, str] = {
     "command": "click rich onnx",
     "quant.exits": "torch",
     "quant.data": "PIL pooch sklearn",
-    "quant.network": "torch brevitas onnx qonnx",
+    "qonnx": "onnx google",
+    "quant.network": "torch brevitas onnx",
     "quant.train": "torch",
     "quant.attribution": "torch captum quantus scipy",
     "quant.compress": "torch scipy",
     "quant.calibrate": "torch",
     "quant.export": "torch",
     "quant.explain": "torch PIL jinja2",
-    "hls.front": "finn qonnx onnx onnxruntime google",
+    "hls.front": "finn qonnx onnx onnxruntime",
     "hls.back": "finn qonnx jinja2",
 }
 

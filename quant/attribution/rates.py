@@ -24,8 +24,7 @@ def exit_rates(
     follows once the network is as it will be.
 
     Raises:
-        InputError: no images, or logits off any grid of integers.
-        CheckFailed: the logits are not integers.
+        InputError: no images, or something that integers cannot compute.
     """
     scales, macs = grid_and_cost(network, config)
     found = integer_logits(network, images, scales)

@@ -32,7 +32,14 @@ def build(model: Model) -> nn.Module:
         return MultiExitNetwork(model)
     assert model.file is not None
     if model.kind == "qonnx":
-        network: nn.Module = GraphNetwork(load_graph(model.file))
+        graph = load_graph(model.file)
+        _, channels, height, width = graph.shapes[graph.image]
+        if (height, width, channels) != model.input:
+            raise InputError(
+                f"{model.file}: the network takes images of {(height, width, channels)} (H, W, C) "
+                f"but the configuration says {model.input}; change model.input or the file"
+            )
+        network: nn.Module = GraphNetwork(graph)
     else:
         network = _from_class(model.file, model.source.rpartition(":")[2])
     _check_outputs(network, model)

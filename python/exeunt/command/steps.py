@@ -127,7 +127,7 @@ STEPS: tuple[Step, ...] = (
         "exeunt.quant.calibrate:calibrate",
         sections=("data", "model", "calibrate"),
         inputs=("checkpoint.pt", "splits.npz", "compressed.pt"),
-        outputs=("exits.json",),
+        outputs=("exits.json", "calibration.npz"),
         reports=(
             "exits",
             "calibration",
@@ -160,7 +160,7 @@ STEPS: tuple[Step, ...] = (
         "Compile the exits to RTL",
         "exeunt.hls.compile:compile",
         sections=("name", "model", "compile"),
-        inputs=("model.onnx", "exits.json", "splits.npz", "codebooks.npz"),
+        inputs=("model.onnx", "exits.json", "calibration.npz", "splits.npz", "codebooks.npz"),
         outputs=("rtl", "design.f", "manifest.json", "report"),
         may=("baseline", "finn"),
         reports=("compile", "hardware.clock_mhz"),

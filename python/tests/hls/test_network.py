@@ -376,28 +376,6 @@ def test_files_of_the_registered_variants_exist() -> None:
             assert (Path(register.__file__).parents[1] / "rtl" / f"{module}.sv").is_file(), module
 
 
-def test_ties_break_upwards_only_where_they_can_be(builder: type, tmp_path: Path) -> None:
-    from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.transformation.infer_shapes import InferShapes
-
-    from exeunt.hls.front.passes.break_ties import BreakTies
-
-    b = builder((1, 2, 1))
-    x = b.conv("image", 1, 1, weight_bits=2, per_channel=False)  # a batch norm: no ties
-    x = b.quant(b.pool(x, "AveragePool", size=(1, 2)), 4, scale=0.25)
-    b.exit(x)
-    path = b.save(tmp_path / "model.onnx")
-    with finn_env.quiet():
-        model = ModelWrapper(str(path)).transform(InferShapes())
-        nudged = model.transform(BreakTies())
-    added = [n for n in nudged.graph.node if n.op_type == "Add"]
-    assert [n.name for n in added] == [f"Tie_{b.nodes[-1].name}"]
-    # averages of two 4-bit integers: 0.5, 1.5, ... of a step go up, all else stays
-    value = nudged.get_initializer(added[0].input[1])
-    halves = np.arange(0, 31) / 2
-    assert (np.rint((halves * 0.25 + value) / 0.25) == np.floor(halves + 0.5)).all()
-
-
 @pytest.mark.parametrize("cycles", [60, 400])
 def test_finns_kernels_where_they_exist(network: Any, cycles: int) -> None:
     config = settings((8, 6, 1), 5, target_cycles=cycles, kernels="finn")
@@ -426,7 +404,7 @@ def test_a_pass_that_changes_values_is_named(
 ) -> None:
     from exeunt.hls.front import frontend
 
-    real = frontend._hardware
+    real = frontend.passes
 
     class Damage(frontend.Transformation):
         def apply(self, model: Any) -> tuple[Any, bool]:
@@ -438,7 +416,7 @@ def test_a_pass_that_changes_values_is_named(
         steps = real()
         return [*steps[:-1], (steps[-1][0], [*steps[-1][1], Damage()])]
 
-    monkeypatch.setattr(frontend, "_hardware", damaged)
+    monkeypatch.setattr(frontend, "passes", damaged)
     path = plain(builder((8, 6, 1))).save(tmp_path / "model.onnx")
     with pytest.raises(CheckFailed) as error:
         compiler.compile_network(path, config=settings((8, 6, 1), 5))

@@ -12,16 +12,15 @@ import torch
 
 from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
+from exeunt.qonnx import meaning, seen
 from exeunt.quant import export as exporting
 from exeunt.quant.calibrate import calibrate
 from exeunt.quant.exits import calibration
 from exeunt.quant.export import export
 from exeunt.quant.network.export import to_qonnx
-from exeunt.quant.network.logits import grid_and_cost, integer_logits, logits
+from exeunt.quant.network.logits import exact, grid_and_cost, integer_logits, logits
 from exeunt.quant.network.model import MultiExitNetwork, cumulative_macs
-from exeunt.quant.network.qonnx_graph import Graph, GraphNetwork, load_graph
-from exeunt.quant.network.qonnx_graph import cumulative_macs as macs_of_graph
-from exeunt.quant.network.qonnx_graph import logit_scales as scales_of_graph
+from exeunt.quant.network.qonnx_graph import GraphNetwork, load_graph
 from exeunt.quant.train import load_checkpoint
 from exeunt.report import store
 from exeunt.splits import read_split
@@ -90,12 +89,14 @@ def test_file_computes_what_brevitas_computes(exported, tiny):
     test = read_split(exported / "splits.npz", "test")
     network = load_checkpoint(tiny, exported)
     graph = load_graph(exported / "model.onnx")
-    scales = scales_of_graph(graph)
+    scales = meaning.integers(graph).scales
     assert scales == pytest.approx(network.logit_scales(), rel=1e-6)
     expected = integer_logits(network, test.images, scales)
     found = integer_logits(GraphNetwork(graph), test.images, scales)
-    for a, b in zip(expected, found, strict=True):
+    exact = meaning.integers(graph).logits(test.images)
+    for a, b, c in zip(expected, found, exact, strict=True):
         assert np.array_equal(a, b)
+        assert np.array_equal(a, c)
 
 
 def test_file_computes_the_same_in_qonnx(exported):
@@ -123,7 +124,7 @@ def test_same_network_same_bytes(exported, tiny, tmp_path):
 def test_costs_of_graph_and_layers_agree(exported, tiny):
     network = load_checkpoint(tiny, exported)
     graph = load_graph(exported / "model.onnx")
-    assert macs_of_graph(graph, torch.zeros(1, 1, 8, 8)) == cumulative_macs(network.costs)
+    assert meaning.integers(graph).multiplies() == cumulative_macs(network.costs)
 
 
 def test_file_that_differs_is_found(exported, tiny):
@@ -133,17 +134,17 @@ def test_file_that_differs_is_found(exported, tiny):
     with torch.no_grad():
         network.heads[1][-1].weight.neg_()
     with pytest.raises(CheckFailed, match=r"^exported exit 1 must give the network's logits, got"):
-        exporting.compare(graph, network, images)
+        exporting.compare(meaning.integers(graph), network, images)
 
 
-def test_logits_off_the_grid(trained, tiny):
-    network = load_checkpoint(tiny, trained)
-    scales = network.logit_scales()
-    images = read_split(trained / "splits.npz", "validation").images
-    with pytest.raises(
-        CheckFailed, match=r"^logits of exit 1 must be integers times .* one 0\.\d+"
-    ):
-        integer_logits(network, images, [scales[0], scales[1] * 1.37])
+def test_calibration_keeps_what_it_saw(exported, tiny):
+    network = exact(load_checkpoint(tiny, exported), tiny)
+    validation = read_split(exported / "splits.npz", "validation")
+    kept = seen.read(exported / "calibration.npz")
+    assert len(kept.numbers) == 128 < len(validation.labels)
+    assert np.array_equal(kept.images, validation.images[kept.numbers])
+    for a, b in zip(kept.logits, network.logits(kept.images), strict=True):
+        assert np.array_equal(a, b)
 
 
 def test_calibrate_and_export_need_a_checkpoint(tiny, tmp_path):
@@ -187,10 +188,11 @@ def test_every_layer_survives_the_export():
     network.train()
     for _ in range(3):  # batch statistics that are not the initial ones
         network(torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32)))
-    graph = Graph(to_qonnx(network, shape=(2, 9, 9)), "x")
+    graph = to_qonnx(network, shape=(2, 9, 9))
     assert len(graph.outputs) == 3
-    assert exporting.compare(graph, network, images) < 0.01
-    assert macs_of_graph(graph, torch.zeros(1, 2, 9, 9)) == cumulative_macs(network.costs)
+    found = meaning.integers(graph)
+    assert exporting.compare(found, network, images) < 0.01
+    assert found.multiplies() == cumulative_macs(network.costs)
 
 
 def test_grid_and_cost_of_both_kinds_of_network(exported, tiny):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import pytest
 from onnx import TensorProto, helper
 
 
@@ -203,8 +202,3 @@ class Builder:
         model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
         onnx.save(model, path)
         return path
-
-
-@pytest.fixture(scope="session")
-def builder() -> type[Builder]:
-    return Builder

@@ -1,0 +1,219 @@
+"""A part of the integer network as a FINN model: channels last, integers from end to end.
+
+FINN's streamlining has nothing to do on it: scales, biases and batch norms are in the thresholds
+already. What follows are FINN's layers: windows and pools are written as such, matrices and
+thresholds are left to FINN's own inference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import qonnx.core.data_layout as DataLayout  # noqa: N812 - QONNX's own name for it
+from onnx import NodeProto, TensorProto, helper
+from qonnx.core.datatype import DataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.util.basic import qonnx_make_model
+
+from exeunt.cost.folding import Window
+from exeunt.graph import Integer
+from exeunt.qonnx.exits import Part
+from exeunt.qonnx.integers import IntArray, Matrix, Pool, Tensor, Threshold
+
+FINN = "finn.custom_op.fpgadataflow"
+QONNX = "qonnx.custom_op.general"
+
+
+def model(part: Part) -> ModelWrapper:
+    """The part's operations as QONNX and FINN nodes, tensors with shapes and types."""
+    return _Graph(part).model
+
+
+def finn_type(dtype: Integer) -> str:
+    """FINN's name of an integer type."""
+    if dtype.bits == 1 and not dtype.signed:
+        return "BINARY"
+    return f"{'INT' if dtype.signed else 'UINT'}{dtype.bits}"
+
+
+class _Graph:
+    def __init__(self, part: Part) -> None:
+        graph = helper.make_graph([], part.name, [], [])
+        self.model = ModelWrapper(qonnx_make_model(graph, opset_imports=_OPSETS))
+        self.flat: set[str] = set()  # tensors (1, n) instead of (1, H, W, C)
+        self.names = {part.source.name: "in0"}
+        self._port(self.model.graph.input, part.source, "in0")
+        for index, operation in enumerate(part.operations):
+            last = index + 1 == len(part.operations)
+            self.names[operation.result.name] = "out0" if last else f"tensor{index}"
+            if isinstance(operation, Matrix):
+                self._matrix(operation, index)
+            elif isinstance(operation, Threshold):
+                self._threshold(operation, index)
+            else:
+                self._pool(operation, index)
+        result = part.operations[-1].result if part.operations else part.source
+        self._port(self.model.graph.output, result, self.names[result.name])
+
+    def _port(self, ports: Any, tensor: Tensor, name: str) -> None:
+        """An input or output of the graph."""
+        shape = self._shape(tensor, name)
+        for value in [v for v in self.model.graph.value_info if v.name == name]:
+            self.model.graph.value_info.remove(value)
+        ports.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        self._type(tensor, name)
+
+    def _shape(self, tensor: Tensor, name: str) -> list[int]:
+        return [1, tensor.elements] if name in self.flat else [1, *tensor.shape]
+
+    def _type(self, tensor: Tensor, name: str) -> None:
+        self.model.set_tensor_datatype(name, DataType[finn_type(tensor.dtype)])
+        layout = DataLayout.NC if name in self.flat else DataLayout.NHWC
+        self.model.set_tensor_layout(name, layout)
+
+    def _add(self, node: NodeProto, tensor: Tensor) -> str:
+        """Append a node that gives `tensor`; the name of its result."""
+        name: str = node.output[0]
+        self.model.graph.node.append(node)
+        self.model.set_tensor_shape(name, self._shape(tensor, name))
+        self._type(tensor, name)
+        return name
+
+    def _constant(self, name: str, value: IntArray) -> str:
+        self.model.set_initializer(name, value.astype(np.float32))
+        dtype = Integer.covering(min(int(value.min()), -1), max(int(value.max()), 0))
+        self.model.set_tensor_datatype(name, DataType[finn_type(dtype)])
+        return name
+
+    def _flatten(self, tensor: Tensor, index: int) -> str:
+        """The tensor as (1, n)."""
+        name = self.names[tensor.name]
+        if name in self.flat:
+            return name
+        result = f"flat{index}"
+        self.flat.add(result)
+        return self._add(helper.make_node("Flatten", [name], [result], axis=1), tensor)
+
+    def _matrix(self, made: Matrix, index: int) -> None:
+        result = self.names[made.result.name]
+        rows = len(made.weights)
+        source = self.names[made.source.name]
+        if made.window is None or source in self.flat:
+            source = self._flatten(made.source, index)
+            self.flat.add(result)
+        elif made.window != Window((1, 1), (1, 1), (0, 0, 0, 0)):
+            source = self._windows(made.source, made.window, made.result, index, depthwise=False)
+        weights = self._constant(f"weights{index}", made.weights.reshape(rows, -1).T)
+        name = f"{index}"
+        self._add(helper.make_node("MatMul", [source, weights], [result], name=name), made.result)
+
+    def _threshold(self, made: Threshold, index: int) -> None:
+        result = self.names[made.result.name]
+        source = self.names[made.source.name]
+        if made.flat:
+            source = self._flatten(made.source, index)
+        if source in self.flat:
+            self.flat.add(result)
+        thresholds = self._constant(f"thresholds{index}", made.thresholds)
+        node = helper.make_node(
+            "MultiThreshold",
+            [source, thresholds],
+            [result],
+            name=f"{index}",
+            domain=QONNX,
+            out_dtype=finn_type(made.result.dtype),
+            out_bias=float(made.bias),
+            out_scale=1.0,
+            data_layout="NC" if source in self.flat else "NHWC",
+        )
+        self._add(node, made.result)
+
+    def _windows(
+        self, source: Tensor, window: Window, result: Tensor, index: int, *, depthwise: bool
+    ) -> str:
+        """FMPadding if need be, and ConvolutionInputGenerator; the tensor of windows."""
+        name, (h, w, c) = self.names[source.name], source.shape
+        common = {"domain": FINN, "backend": "fpgadataflow", "inputDataType": None}
+        common["inputDataType"] = finn_type(source.dtype)
+        top, left, bottom, right = window.pad
+        if any(window.pad):
+            padded = Tensor("", (h + top + bottom, w + left + right, c), source.low, source.high)
+            node = helper.make_node(
+                "FMPadding",
+                [name],
+                [f"padded{index}"],
+                name=f"FMPadding_{index}",
+                ImgDim=[h, w],
+                Padding=list(window.pad),
+                NumChannels=c,
+                SIMD=c,
+                **common,
+            )
+            name, (h, w, c) = self._add(node, padded), padded.shape
+        size = window.kernel[0] * window.kernel[1] * c
+        windows = Tensor("", (*result.shape[:2], size), source.low, source.high)
+        node = helper.make_node(
+            "ConvolutionInputGenerator",
+            [name],
+            [f"windows{index}"],
+            name=f"ConvolutionInputGenerator_{index}",
+            ConvKernelDim=list(window.kernel),
+            IFMChannels=c,
+            IFMDim=[h, w],
+            OFMDim=list(result.shape[:2]),
+            SIMD=c,
+            Stride=list(window.stride),
+            Dilation=[1, 1],
+            outputDataType=finn_type(source.dtype),
+            depthwise=int(depthwise),
+            is1D=int(1 in (h, w)),
+            **common,
+        )
+        return self._add(node, windows)
+
+    def _pool(self, made: Pool, index: int) -> None:
+        result, c = self.names[made.result.name], made.source.shape[2]
+        source, function = self.names[made.source.name], "MaxPool"
+        common = {"domain": FINN, "backend": "fpgadataflow"}
+        dtype, out = finn_type(made.source.dtype), made.result.shape
+        whole = out[:2] == (1, 1) and made.window.kernel == made.source.shape[:2]
+        if made.function == "sum" and whole and not any(made.window.pad):
+            node = helper.make_node(
+                "GlobalAccPool",
+                [source],
+                [result],
+                name=f"GlobalAccPool_{index}",
+                NumChannels=c,
+                PE=1,
+                inputDataType=dtype,
+                numInputVectors=[1, *made.source.shape[:2]],
+                **common,
+            )
+            self._add(node, made.result)
+            return
+        more: dict[str, Any] = {"AccumBits": 0, "Size": 0}
+        if made.function == "sum":
+            function, more = "AccPool", {"AccumBits": made.result.dtype.bits}
+        source = self._windows(made.source, made.window, made.result, index, depthwise=True)
+        node = helper.make_node(
+            "Pool",
+            [source],
+            [result],
+            name=f"Pool_{index}",
+            InputDataType=dtype,
+            OutputDataType=finn_type(made.result.dtype),
+            Channels=c,
+            PE=c,  # the Python execution of windows followed by Pool is only right unfolded
+            KernelSize=list(made.window.kernel),
+            Function=function,
+            OutImgDims=list(out[:2]),
+            BatchSize=1,
+            cpp_interface="hls_vector",
+            **more,
+            **common,
+        )
+        self._add(node, made.result)
+
+
+_OPSETS = [helper.make_opsetid("", 17), helper.make_opsetid(QONNX, 1)]

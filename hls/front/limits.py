@@ -1,0 +1,83 @@
+"""What no kernel can do, said before FINN is asked: it is known from an untrained network.
+
+Imports no FINN, so that a network can be checked in a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exeunt.errors import InputError
+from exeunt.hls.front.layers import MAX_BITS, accumulator_range
+from exeunt.qonnx.exits import Part
+from exeunt.qonnx.exits import parts as split
+from exeunt.qonnx.integers import IntegerNetwork, Matrix, Pool
+
+SUM_BITS = 32  # of an accumulator
+LOGIT_BITS = 31  # of a logit, so that the difference of two fits into a register
+
+
+def parts(network: IntegerNetwork, *, exits: int | None = None) -> list[Part]:
+    """The segments and heads of a network that kernels can be made of.
+
+    Args:
+        network: as `exeunt.qonnx.meaning.integers` gives it.
+        exits: how many exits there must be; None takes any number.
+
+    Raises:
+        InputError: another number of exits, or something that no kernel can do.
+    """
+    found = len(network.exits)
+    if exits is not None and found != exits:
+        raise InputError(
+            f"{network.where}: {exits} exits were expected, one output each, but the graph has "
+            f"{found}; export one output per exit or change the configuration"
+        )
+    made = split(network)
+    try:
+        _check(made)
+    except InputError as error:
+        raise InputError(f"{network.where}: {error}") from error
+    return made
+
+
+def _check(found: Sequence[Part]) -> None:
+    for part in found:
+        if not any(isinstance(operation, Matrix) for operation in part.operations):
+            raise InputError(
+                f"{part.name} must have at least one linear or convolution layer but has none; "
+                "move the exit or add a layer"
+            )
+        for operation in part.operations:
+            if isinstance(operation, Matrix):
+                _matrix(operation)
+            if isinstance(operation, Matrix | Pool) and operation.window is not None:
+                kernel, pad = operation.window.kernel, operation.window.pad
+                if max(pad[0], pad[2]) >= kernel[0] or max(pad[1], pad[3]) >= kernel[1]:
+                    raise InputError(
+                        f"a window's padding must be below its kernel but {operation.label} has "
+                        f"the kernel {kernel} and the padding {pad}; pad less"
+                    )
+        bits, most = part.result.dtype.bits, MAX_BITS
+        if part.name.startswith("head"):
+            most = LOGIT_BITS
+        if bits > most:
+            raise InputError(
+                f"{part.name} must end in integers of at most {most} bits but ends in {bits}; "
+                "put a quantizer in front of its last layer"
+            )
+
+
+def _matrix(made: Matrix) -> None:
+    bits = made.source.dtype.bits
+    if bits > MAX_BITS:
+        raise InputError(
+            f"a linear or convolution layer takes at most {MAX_BITS}-bit integers but "
+            f"{made.label} gets {bits} bits; put a quantizer in front of it"
+        )
+    low, high = accumulator_range(made.weights.reshape(len(made.weights), -1), made.source.dtype)
+    if max(high, -low) >= 1 << (SUM_BITS - 1):
+        raise InputError(
+            f"sums must fit into {SUM_BITS} bits but those of {made.label} reach from {low} to "
+            f"{high}; use fewer bits or fewer inputs"
+        )

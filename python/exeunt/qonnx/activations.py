@@ -1,0 +1,290 @@
+"""Activations between matrices: functions of integers, and the quantizers that end them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from exeunt.cost.folding import Window
+from exeunt.errors import InputError
+from exeunt.qonnx import quantizer, tables
+from exeunt.qonnx.file import Graph
+from exeunt.qonnx.integers import IntArray, Matrix, Pool, Shape, Tensor, Threshold
+from exeunt.qonnx.layers import Array, Node
+from exeunt.qonnx.ranges import PLAIN, Operations
+from exeunt.qonnx.tables import Function
+
+MAX_BITS = 8  # of activations: a kernel has at most 255 thresholds
+_SMALL = 1 << 12  # values of integers on which a function is tried value by value
+_SATURATED = 192  # of 256 values of a pixel
+
+
+_NONE = Function()
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of activations: `function` of the integers of `base`, max-pooled by `pools`.
+
+    `index`, of the tensor's shape, says which element of the stream's order (H, W, C) each is.
+    """
+
+    base: str
+    shape: Shape  # (H, W, C) behind the pools
+    index: IntArray
+    function: Function = _NONE
+    by: str = ""  # the last operator in it, for messages
+    pools: tuple[tuple[Node, Window], ...] = ()
+
+
+def standard(shape: Shape) -> IntArray:
+    """The index of a (1, C, H, W) tensor in the stream's order."""
+    h, w, c = shape
+    return np.arange(h * w * c).reshape(h, w, c).transpose(2, 0, 1)[None]
+
+
+class Activations:
+    """What is known while a graph is read: the value of every tensor, the operations so far."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        _, c, h, w = graph.shapes[graph.image]
+        self.image = Tensor(graph.image, (h, w, c), 0, 255)
+        self.made = Operations(self.image)
+        self.values = {graph.image: Value(graph.image, (h, w, c), standard((h, w, c)))}
+        self.weights: dict[str, Node] = {}
+        self.cuts: set[str] = set()  # tensors of integers with one scale
+        self.quantized: set[str] = set()  # those that a quantizer gives
+
+    def constant(self, name: str) -> Array:
+        """A constant in float64."""
+        return np.asarray(self.graph.constants[name], np.float64)
+
+    def elementwise(self, node: Node) -> Value:
+        """What an operator makes of its stream, element by element."""
+        streams = [i for i in node.inputs if i in self.values]
+        if len(streams) > 1:
+            raise InputError(
+                f"{node.label} joins {len(streams)} streams, which is not supported yet; "
+                "residual connections must go"
+            )
+        value = self.values[streams[0]]
+        if node.operator in ("Add", "Sub", "Mul", "Div"):
+            first = node.inputs[0] == streams[0]
+            other = self.constant(node.inputs[1] if first else node.inputs[0])
+            a, b = np.ones(()), np.zeros(())
+            if node.operator == "Add":
+                b = other
+            elif node.operator == "Sub":
+                a, b = (a, -other) if first else (-a, other)
+            elif node.operator == "Mul":
+                a = other
+            elif not first or not other.all():
+                raise InputError(
+                    f"{node.label} must divide activations by constants other than zero but does "
+                    "not; multiply instead"
+                )
+            else:
+                a = 1.0 / other
+            return self._then(node, value, "affine", a, b)
+        if node.operator == "BatchNormalization":
+            gamma, beta, mean, variance = (self.constant(i) for i in node.inputs[1:5])
+            scale = gamma / np.sqrt(variance + node.attributes["epsilon"])
+            if not (np.isfinite(scale).all() and np.isfinite(beta - mean * scale).all()):
+                raise InputError(
+                    f"{node.label} must have finite parameters but has not; train the network again"
+                )
+            column = (1, -1) + (1,) * (value.index.ndim - 2)
+            a, b = scale.reshape(column), (beta - mean * scale).reshape(column)
+            return self._then(node, value, "affine", a, b)
+        if node.operator == "Clip":
+            low, high = (self.constant(i) for i in node.inputs[1:3])
+            return self._then(node, value, "clip", low, high)
+        if node.operator == "Relu":
+            return self._then(node, value, "clip", 0.0, np.inf)
+        if node.operator in ("LeakyRelu", "PRelu"):
+            slope = np.asarray(node.attributes["alpha"]) if node.operator == "LeakyRelu" else (
+                self.constant(node.inputs[1]))  # fmt: skip
+            if (slope < 0).any():
+                raise InputError(
+                    f"{node.label} must rise everywhere but has the negative slope "
+                    f"{slope.min():g}; use a ReLU"
+                )
+            return self._then(node, value, "leaky", slope)
+        return self._then(node, value, node.operator.lower())
+
+    def _then(self, node: Node, value: Value, kind: str, a: Any = 0.0, b: Any = 0.0) -> Value:
+        a, b = self._lift(node, value, a), self._lift(node, value, b)
+        if value.pools and kind == "affine" and (a <= 0).any():
+            value = self.pooled(node, value)
+        return replace(value, function=value.function.then(kind, a, b), by=node.label)
+
+    def _lift(self, node: Node, value: Value, parameter: Any) -> Array:
+        """A parameter in the coordinates of the integers: (), (C,) or (H, W, C)."""
+        parameter = np.asarray(parameter, np.float64)
+        if parameter.size == 1:
+            return parameter.reshape(())
+        flat = np.empty(value.index.size)
+        flat[value.index.ravel()] = np.broadcast_to(parameter, value.index.shape).ravel()
+        found = flat.reshape(value.shape)
+        if (found == found[:1, :1]).all():
+            return found[0, 0]
+        if value.pools:
+            raise InputError(
+                f"{node.label} has other parameters from pixel to pixel behind a pool, which is "
+                "not supported; quantize in front of the pool"
+            )
+        return found
+
+    def quantize(self, node: Node) -> Value:
+        """The integers of a quantizer, as thresholds on those in front of it."""
+        parameters = [self.graph.constants[i] for i in node.inputs[1:]]
+        found = quantizer.parse(node.operator, node.attributes, [*parameters], node.label)
+        if found.bits > MAX_BITS:
+            raise InputError(
+                f"{node.label} must have 1 to {MAX_BITS} bits but has {found.bits}; use fewer"
+            )
+        if found.zero.size > 1 and (found.zero != found.zero.reshape(-1)[0]).any():
+            raise InputError(
+                f"{node.label} must have one zero point but has one per channel; use the same"
+            )
+        value = self.values[node.inputs[0]]
+        scale = self._lift(node, value, found.scale)
+        if scale.ndim and (scale < 0).any() and (scale > 0).any():
+            raise InputError(
+                f"{node.label} must have scales of one sign but they reach from {scale.min():.4g} "
+                f"to {scale.max():.4g}; use positive ones"
+            )
+        parsed = replace(found, scale=scale, zero=found.zero.reshape(-1)[:1].reshape(()))
+        if self._changes_nothing(value, parsed):
+            return self._levels(value, scale)
+        function = value.function
+        flat = max(function.ndim, scale.ndim) == 3
+        shape: tuple[int, ...] = self.made.tensors[value.base].shape
+        shape = shape if flat else shape[2:]
+        low, high = self.made.range(value.base, shape)
+        table = tables.quantized(function, parsed, low, high, shape)
+        if value.base == self.image.name:
+            self._check_image(node, table)
+        signs = table.signs
+        if flat and (signs < 0).any():
+            rows = signs.reshape(shape)
+            if (rows != rows[:1, :1]).any():
+                raise InputError(
+                    f"{node.label} quantizes a function that rises at some pixels and falls at "
+                    "others of a channel, which is not supported; quantize in front of it"
+                )
+            signs = rows[0, 0]
+        base = self.made.signed(
+            node, value.base, signs if not flat or (signs < 0).any() else signs[:1]
+        )
+        source = self.made.tensors[base]
+        name = f"{node.output}.levels" if value.pools else node.output
+        result = Tensor(name, source.shape, table.bias, table.bias + table.thresholds.shape[1])
+        self.made.add(
+            Threshold(node.label, source, result, table.thresholds, table.bias, flat=flat)
+        )
+        value = Value(name, value.shape, value.index, pools=value.pools)
+        if value.pools:
+            value = self.pooled(node, value, name=node.output)
+        return self._levels(value, scale)
+
+    def _levels(self, value: Value, scale: Array) -> Value:
+        """The real values of a quantizer's integers."""
+        if not scale.ndim:
+            self.cuts.add(value.base)
+            self.quantized.add(value.base)
+        return replace(value, function=Function().then("affine", np.abs(scale)))
+
+    def _changes_nothing(self, value: Value, found: quantizer.Quantizer) -> bool:
+        """Whether the quantizer gives each integer back that comes in."""
+        tensor = self.made.tensors[value.base]
+        affine = value.function.affine
+        made = isinstance(self.made.found.get(value.base), Matrix)
+        if made or value.pools or affine is None or found.scale.ndim or affine[0].ndim:
+            return False
+        if affine[1].any() or tensor.high - tensor.low > _SMALL or (found.scale < 0).any():
+            return False
+        n = np.arange(tensor.low, tensor.high + 1, dtype=np.float64)
+        levels = found.levels(
+            value.function(n), scale=np.asarray(found.scale), zero=np.asarray(found.zero)
+        )
+        return bool((levels == n).all())
+
+    def _check_image(self, node: Node, table: tables.Table) -> None:
+        """A quantizer that gives most pixels its smallest or largest integer is meant otherwise."""
+        if (table.signs < 0).any():
+            return
+        t = np.clip(table.thresholds, 0, 256)
+        most = int(max(t[:, :1].max(), 256 - t[:, -1:].min()))
+        if most > _SATURATED:
+            raise InputError(
+                f"{node.label} quantizes the image, integers from 0 to 255, but gives {most} of "
+                "these 256 values one and the same result; feed the network raw 8-bit images, or "
+                "scale them in front of it in the network"
+            )
+
+    def pooled(self, node: Node, value: Value, *, name: str = "") -> Value:
+        """The same value with its max pools done on the integers."""
+        if not value.pools:
+            return value
+        if any(s.kind == "affine" and (s.a < 0).any() for s in value.function.steps):
+            raise InputError(
+                f"{value.pools[0][0].label} takes the maximum of values that fall with the sums "
+                "in front of it, as behind a batch norm with a negative scale, and "
+                f"{node.label} needs it before a quantizer; quantize in front of the pool"
+            )
+        cut = value.base in self.cuts or name != ""
+        base = self.made.signed(node, value.base, PLAIN)
+        for k, (pool, window) in enumerate(value.pools):
+            source = self.made.tensors[base]
+            if any(window.pad) and source.low < 0:
+                raise InputError(
+                    f"{pool.label} pads values that can be negative, as low as {source.low}, but "
+                    "a padded max pool needs unsigned ones; put a ReLU in front or leave out the "
+                    "padding"
+                )
+            h, w, c = source.shape
+            size = [(s + window.pad[i] + window.pad[2 + i] - window.kernel[i])
+                    // window.stride[i] + 1 for i, s in enumerate((h, w))]  # fmt: skip
+            last = k + 1 == len(value.pools)
+            base = name if last and name else f"{pool.output}.max"
+            result = Tensor(base, (size[0], size[1], c), source.low, source.high)
+            self.made.add(Pool(pool.label, source, result, window))
+        if cut and value.function.affine is not None:
+            self.cuts.add(base)
+        return replace(value, base=base, pools=())
+
+    def tabled(self, node: Node, value: Value) -> Value:
+        """A function of few integers whose values are integers times a scale, as thresholds."""
+        tensor, function = self.made.tensors[value.base], value.function
+        scale = abs(float(function.steps[0].a.max())) if function.steps[0].kind == "affine" else 1.0
+        if tensor.high - tensor.low <= _SMALL and function.ndim < 2 and scale:
+            shape = tensor.shape[2:] if function.ndim else ()
+            n = np.arange(tensor.low, tensor.high + 1, dtype=np.float64)[None]
+            y = function.rows(shape)(n) / scale
+            low, high = float(np.rint(y).min()), float(np.rint(y).max())
+            if np.abs(y - np.rint(y)).max() < 1e-6 and high - low < 1 << MAX_BITS:
+                zero = np.zeros((), np.float32)
+                found = quantizer.Quantizer(np.asarray(scale), zero, int(low), int(high))
+                table = tables.quantized(
+                    function, found, *self.made.range(value.base, shape), shape
+                )
+                base = self.made.signed(node, value.base, table.signs)
+                name = f"{node.output}.integers"
+                source = self.made.tensors[base]
+                result = Tensor(name, source.shape, int(low), int(high))
+                label = f"the operator in front of {node.label}"
+                self.made.add(Threshold(label, source, result, table.thresholds, table.bias))
+                return replace(value, base=name, function=Function().then("affine", scale))
+        raise InputError(
+            f"{node.label} must take quantized activations but {value.by or self.origin(value)} in "
+            "front of it gives real numbers; put a quantizer between them"
+        )
+
+    def origin(self, value: Value) -> str:
+        """What messages call the layer that a value comes from."""
+        made = self.made.found.get(value.base)
+        return made.label if made is not None else "the image"

@@ -1,0 +1,422 @@
+"""Reading a QONNX file into one plain form, so that everything behind it reads the same.
+
+In that form there is one image in, one tensor of logits per exit out, nodes in order, names for
+all of them, every attribute written out, constants folded, weights straight behind their
+quantizers, and nothing left that stands for nothing (Identity, Dropout, Squeeze). What no reader
+behind it could take is refused here with the node's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exeunt.errors import InputError
+from exeunt.qonnx import layers, operators, quantizer
+from exeunt.qonnx.layers import QUANTIZERS, Array, Node, Tensors
+from exeunt.qonnx.shapes import Shape
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+MAX_EXITS = 8
+INPUT = "images"
+_DOMAIN = "qonnx.custom_op.general"
+_DOMAINS = ("", "ai.onnx", _DOMAIN, "finn.custom_op.general", "onnx.brevitas")
+_OPSET = 17
+_NUMBERED = re.compile(r"exit\d+")
+_TABLE = "see the table of operators in hls/README.md"
+_REARRANGE = ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network in the plain form, see the module's text."""
+
+    where: str  # the file, for messages
+    image: str  # the tensor that goes in
+    nodes: tuple[Node, ...]  # each behind those whose results it takes
+    constants: Mapping[str, Array]
+    outputs: tuple[str, ...]  # logits, one per exit
+    shapes: Mapping[str, Shape]  # of the tensors, for one image
+    numbered: bool = False  # whether the file says which exit is which, by exit0, exit1, ...
+
+    @property
+    def producers(self) -> dict[str, Node]:
+        """The node behind every tensor."""
+        return {node.output: node for node in self.nodes}
+
+    def with_outputs(self, outputs: tuple[str, ...]) -> Graph:
+        """The same network with its exits in another order, which is meant."""
+        return replace(self, outputs=outputs, numbered=True)
+
+
+def load(path: Path) -> Graph:
+    """The network in `path`, its weights beside it if need be.
+
+    Raises:
+        InputError: no such file, not ONNX, or a network that nothing here can take.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; export the network first or give another path")
+    try:
+        model = onnx.load(str(path))
+    except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: an ONNX model was expected but it cannot be read ({_first(error)}); "
+            "export it again, with its .data file beside it"
+        ) from error
+    if not model.graph.node or not model.graph.output:
+        raise InputError(
+            f"{path}: an ONNX model was expected but the file holds no graph; export it again"
+        )
+    return read(model, str(path))
+
+
+def read(model: ModelProto, where: str, *, trained: bool = False) -> Graph:
+    """A model in the plain form.
+
+    Args:
+        model: as a file holds it.
+        where: its name in messages.
+        trained: it is trained here, so the order of its outputs is meant, and a Softmax behind
+            the logits is refused; in a file that somebody else trained it is taken away.
+
+    Raises:
+        InputError: a network that nothing here can take, `where` first.
+    """
+    if model.functions:
+        from onnx import inliner
+
+        model = inliner.inline_local_functions(model)
+    try:
+        return _Reader(model, where, trained).graph()
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+class _Reader:
+    """Walks the nodes of a model once and keeps what is left of them."""
+
+    def __init__(self, model: ModelProto, where: str, trained: bool) -> None:
+        from onnx import numpy_helper
+
+        self.model, self.where, self.trained = model, where, trained
+        self.found = Tensors()
+        for tensor in model.graph.initializer:
+            self.found.constants[tensor.name] = np.array(numpy_helper.to_array(tensor))
+        self.opset = next(
+            (o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), _OPSET
+        )
+
+    def graph(self) -> Graph:
+        """Everything read."""
+        found = self.found
+        image, shape = self._image()
+        found.shapes[image] = shape
+        outputs = self._outputs()
+        nodes = _ordered(self._nodes(), outputs)
+        for node in nodes:
+            if node.operator not in operators.NAMES and node.operator not in operators.CONSTANT:
+                raise InputError(f"the operator {node.label} is not supported; {_TABLE}")
+        if not any(n.operator in QUANTIZERS for n in nodes):
+            raise InputError(
+                "the network has no quantizers (no Quant node); "
+                "train it with Brevitas and export it with export_qonnx"
+            )
+        for node in nodes:
+            self._read(node)
+        logits = tuple(self._logits(name) for name in outputs)
+        if len(set(logits)) != len(logits):
+            raise InputError("every exit must have logits of its own but two outputs are the same")
+        kept = _used(found.nodes, logits)
+        names = {name for node in kept for name in node.inputs}
+        constants = {k: v for k, v in found.constants.items() if k in names}
+        numbered = self.trained or all(_NUMBERED.fullmatch(name) for name in outputs)
+        return Graph(self.where, image, kept, constants, logits, found.shapes, numbered)
+
+    def _nodes(self) -> list[Node]:
+        """All nodes, with names."""
+        import onnx
+
+        nodes: list[Node] = []
+        names: set[str] = set()
+        for node in self.model.graph.node:
+            output = node.output[0] if node.output else ""
+            name = base = node.name or output
+            while name in names:
+                name = f"{base}_{len(names)}"
+            names.add(name)
+            operator = {"IntQuant": "Quant"}.get(node.op_type, node.op_type)
+            if node.domain not in _DOMAINS:
+                operator = f"{node.domain}::{operator}"
+            attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+            nodes.append(Node(operator, name, tuple(node.input), output, attributes))
+        return nodes
+
+    def _outputs(self) -> list[str]:
+        """Names of the logits; exit0, exit1, ... are in that order."""
+        outputs = [o.name for o in self.model.graph.output]
+        if not 1 <= len(outputs) <= MAX_EXITS:
+            raise InputError(
+                f"1 to {MAX_EXITS} exits are supported, one output each, but the graph has "
+                f"{len(outputs)}; leave some out"
+            )
+        if not self.trained and all(_NUMBERED.fullmatch(name) for name in outputs):
+            outputs.sort(key=lambda name: int(name[4:]))
+        return outputs
+
+    def _image(self) -> tuple[str, Shape]:
+        """Name and shape (1, C, H, W) of the image."""
+        from onnx import TensorProto
+
+        inputs = [i for i in self.model.graph.input if i.name not in self.found.constants]
+        if len(inputs) != 1:
+            raise InputError(
+                f"one input is supported, the image, but the graph has {len(inputs)}; "
+                "export the network alone"
+            )
+        tensor = inputs[0].type.tensor_type
+        if tensor.elem_type != TensorProto.FLOAT:
+            kind = TensorProto.DataType.Name(tensor.elem_type)
+            raise InputError(
+                f"the input must be a float tensor of integers from 0 to 255 but is {kind}; "
+                "export it as float32"
+            )
+        dims = [d.dim_value for d in tensor.shape.dim]
+        if len(dims) == 4 and dims[0] == 0:
+            dims[0] = 1  # any number of images
+        if len(dims) != 4 or dims[0] != 1 or min(dims) < 1:
+            raise InputError(
+                f"the input must have the shape (1, C, H, W) but has {tuple(dims)}; "
+                "export it with one example image"
+            )
+        self._check_annotation(inputs[0].name)
+        return inputs[0].name, tuple(dims)
+
+    def _check_annotation(self, name: str) -> None:
+        """QONNX may note a data type on the image."""
+        good = ("FLOAT32", "BINARY", *(f"UINT{bits}" for bits in range(1, 9)))
+        for note in self.model.graph.quantization_annotation:
+            for entry in note.quant_parameter_tensor_names if note.tensor_name == name else ():
+                if entry.key == "finn_datatype" and entry.value not in good:
+                    raise InputError(
+                        "the input must be integers from 0 to 255 but is annotated as "
+                        f"{entry.value}; feed the network raw 8-bit images"
+                    )
+
+    def _read(self, node: Node) -> None:
+        """Keep the node, or what it stands for."""
+        found = self.found
+        node = replace(node, inputs=tuple(found.same.get(i, i) for i in node.inputs))
+        for name in node.inputs:
+            if name in found.softmax:
+                raise InputError(
+                    f"{found.softmax[name].label} must be the last operator of an exit but feeds "
+                    f"{node.label}; leave it out"
+                )
+            if name and not any(name in x for x in (found.constants, found.shapes, found.pads)):
+                raise InputError(f"{node.label} takes {name}, which nothing gives; export it again")
+        if node.operator == "Shape":
+            first = node.inputs[0]
+            shape = found.shapes[first] if first in found.shapes else found.constants[first].shape
+            sizes = list(shape)[node.attributes.get("start", 0) : node.attributes.get("end")]
+            found.constants[node.output] = np.array(sizes, np.int64)
+        elif all(not name or name in found.constants for name in node.inputs):
+            self._fold(node)
+        elif node.operator not in operators.NAMES:
+            raise InputError(f"the operator {node.label} is not supported on activations; {_TABLE}")
+        else:
+            if node.operator in QUANTIZERS:
+                node = self._quantizer(node)[0]
+            layers.add(found, node)
+
+    def _quantizer(self, node: Node) -> tuple[Node, quantizer.Quantizer]:
+        """The node with parameters of no more dimensions than they need, and what it means."""
+        values = [self.found.constants.get(i) for i in node.inputs[1:] if i]
+        parsed = quantizer.parse(node.operator, node.attributes, values, node.label)
+        names = [
+            self.found.constant(f"{node.output}.{key}", np.asarray(value, np.float32))
+            for key, value in (
+                ("scale", parsed.scale),
+                ("zero", parsed.zero),
+                ("bits", parsed.bits),
+            )
+        ]
+        count = 1 if node.operator == "BipolarQuant" else 3
+        return replace(node, inputs=(node.inputs[0], *names[:count])), parsed
+
+    def _fold(self, node: Node) -> None:
+        """A node of constants becomes a constant; a quantizer is also kept, for weights."""
+        found = self.found
+        if node.operator in QUANTIZERS:
+            node, parsed = self._quantizer(node)
+            integers = parsed.constants(found.constants[node.inputs[0]])
+            found.constants[node.output] = np.asarray(integers * parsed.scale, np.float32)
+            found.quantized[node.output] = node
+        elif node.operator == "Constant":
+            found.constants[node.output] = _constant(node)
+        elif node.operator in ("Dropout", "Softmax", "LogSoftmax") or (
+            node.operator not in operators.CONSTANT and node.operator not in _EVALUATED
+        ):
+            raise InputError(f"the operator {node.label} is not supported on constants; {_TABLE}")
+        elif node.operator in _REARRANGE and node.inputs[0] in found.quantized:
+            self._rearrange(node, found.quantized[node.inputs[0]])
+        else:
+            found.constants[node.output] = self._evaluate(node, node.inputs)
+
+    def _rearrange(self, node: Node, before: Node) -> None:
+        """Rearranged quantized weights are rearranged weights, quantized."""
+        constants = self.found.constants
+        shape, names = constants[before.inputs[0]].shape, list(before.inputs)
+        for k in range(min(3, len(names))):
+            if k == 0 or constants[names[k]].size > 1:
+                whole = np.broadcast_to(constants[names[k]], shape)
+                names[k] = self.found.constant(f"{node.output}.{k}", whole)
+                constants[names[k]] = self._evaluate(node, (names[k], *node.inputs[1:]))
+        self._fold(replace(before, inputs=tuple(names), output=node.output))
+
+    def _evaluate(self, node: Node, inputs: tuple[str, ...]) -> Array:
+        import onnx
+        from onnx import helper
+        from onnx.reference import ReferenceEvaluator
+
+        names = [f"i{k}" if name else "" for k, name in enumerate(inputs)]
+        given = zip(names, inputs, strict=True)
+        values: dict[str, Any] = {n: self.found.constants[i] for n, i in given if n}
+        made = helper.make_node(node.operator, names, ["o"])
+        for key, value in node.attributes.items():
+            made.attribute.append(helper.make_attribute(key, value))
+        kinds = [
+            helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
+            for n, v in values.items()
+        ]
+        graph = helper.make_graph([made], "constant", kinds, [onnx.ValueInfoProto(name="o")])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
+        try:
+            return np.asarray(next(iter(ReferenceEvaluator(model).run(None, values))))
+        except Exception as error:  # a constant that makes no sense may raise anything
+            raise InputError(
+                f"{node.label} must give a constant but cannot ({_first(error)}); export it again"
+            ) from error
+
+    def _logits(self, name: str) -> str:
+        found = self.found
+        name = found.same.get(name, name)
+        node = found.softmax.get(name)
+        if node is not None:
+            if self.trained:
+                raise InputError(
+                    f"an exit must give logits but ends in {node.label}; leave it out, training "
+                    "and exit criteria need what is in front of it"
+                )
+            name = node.inputs[0]
+        if name not in found.shapes or name not in {n.output for n in found.nodes}:
+            raise InputError(
+                f"the output {name} must depend on the image through a layer but does not; "
+                "connect it"
+            )
+        return name
+
+
+_EVALUATED = ("Add", "Clip", "Flatten", "Relu", "ReduceMean", "Pad")
+
+
+def _ordered(nodes: list[Node], outputs: list[str]) -> list[Node]:
+    """The nodes that the outputs need, each behind those it takes from."""
+    makers = {node.output: node for node in nodes}
+    done: dict[str, Node] = {}
+    begun: set[str] = set()
+    stack = [(name, False) for name in reversed(outputs)]
+    while stack:
+        name, left = stack.pop()
+        node = makers.get(name)
+        if node is None or name in done:
+            continue
+        if left:
+            done[name] = node
+            continue
+        if name in begun:
+            raise InputError(f"the graph must not have a loop but {node.label} is in one")
+        begun.add(name)
+        stack.append((name, True))
+        stack.extend((i, False) for i in reversed(node.inputs) if i and i not in done)
+    return list(done.values())
+
+
+def _used(nodes: list[Node], outputs: tuple[str, ...]) -> tuple[Node, ...]:
+    """The nodes that the outputs rest on."""
+    wanted, kept = set(outputs), []
+    for node in reversed(nodes):
+        if node.output in wanted:
+            wanted.update(node.inputs)
+            kept.append(node)
+    return tuple(kept[::-1])
+
+
+def _constant(node: Node) -> Array:
+    from onnx import numpy_helper
+
+    for key, value in node.attributes.items():
+        if key == "value":
+            return np.array(numpy_helper.to_array(value))
+        if key in ("value_float", "value_floats"):
+            return np.asarray(value, np.float32)
+        if key in ("value_int", "value_ints"):
+            return np.asarray(value, np.int64)
+    raise InputError(f"{node.label} must hold numbers but does not; export it again")
+
+
+def _first(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
+
+
+def to_model(graph: Graph) -> ModelProto:
+    """The plain form as a QONNX file again: "images" in, exit0, exit1, ... out, shapes noted."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    names = {name: f"exit{i}" for i, name in enumerate(graph.outputs)} | {graph.image: INPUT}
+    taken = set(names.values())
+
+    def name_of(name: str) -> str:
+        return names.get(name) or (f"{name}.inner" if name in taken else name)
+
+    nodes = [
+        helper.make_node(
+            node.operator,
+            [name_of(i) for i in node.inputs],
+            [name_of(node.output)],
+            name=node.name,
+            domain=_DOMAIN if node.operator in QUANTIZERS else "",
+            **node.attributes,
+        )
+        for node in graph.nodes
+    ]
+    made = {node.output for node in graph.nodes}
+
+    def value(name: str) -> Any:
+        shape = graph.shapes[name] if name in graph.shapes else graph.constants[name].shape
+        return helper.make_tensor_value_info(name_of(name), TensorProto.FLOAT, shape)
+
+    inner = [value(node.output) for node in graph.nodes if node.output not in names]
+    constants = [
+        numpy_helper.from_array(np.array(v, order="C"), name_of(k))
+        for k, v in graph.constants.items()
+        if k not in made
+    ]
+    outputs = [value(name) for name in graph.outputs]
+    found = helper.make_graph(
+        nodes, "network", [value(graph.image)], outputs, constants, value_info=inner
+    )
+    opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_DOMAIN, 1)]
+    return helper.make_model(found, opset_imports=opsets, ir_version=8, producer_name="exeunt")

@@ -1,0 +1,252 @@
+"""The network in integers: what a QONNX file computes, and what calibration and hardware share.
+
+Images are integers, weights are integers, and every quantizer is a table of integer thresholds on
+the sums in front of it, so nothing is rounded anywhere and every machine gives the same logits.
+Tensors are (N, H, W, C) as they go through the hardware.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.cost.folding import Window
+from exeunt.graph import Integer
+from exeunt.qonnx.tables import Function
+
+IntArray: TypeAlias = "npt.NDArray[np.int64]"  # a text: NumPy 1.21 cannot subscript it
+Shape: TypeAlias = tuple[int, int, int]  # (H, W, C)
+
+BATCH = 128
+_FLOAT32 = 1 << 24  # float32 holds all integers up to here, float64 those up to 2**53
+_TABLE = 1 << 22  # entries of a table of thresholds; above, they are searched
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Integers of `shape` (H, W, C) a frame, from `low` to `high`."""
+
+    name: str
+    shape: Shape
+    low: int
+    high: int
+
+    @property
+    def dtype(self) -> Integer:
+        """The narrowest type that holds them."""
+        return Integer.covering(self.low, self.high)
+
+    @property
+    def elements(self) -> int:
+        """Of one frame."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """y = W x: a convolution where there is a window, otherwise one product for a whole frame.
+
+    `weights`: (O, KH, KW, C) with a window, (O, H * W * C) without; the order is the stream's.
+    """
+
+    label: str
+    source: Tensor
+    result: Tensor
+    weights: IntArray = field(repr=False)
+    window: Window | None = None
+    multiplies: int = 0  # of a frame, as the file has the layer
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """y = bias + #{t : x >= t} with ascending `thresholds` (rows, levels).
+
+    One row for each channel, or one for each element of the frame where `flat`.
+    """
+
+    label: str
+    source: Tensor
+    result: Tensor
+    thresholds: IntArray = field(repr=False)
+    bias: int = 0
+    flat: bool = False
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Maximum or sum over windows; padding counts for nothing (max) or zero (sum)."""
+
+    label: str
+    source: Tensor
+    result: Tensor
+    window: Window
+    function: Literal["max", "sum"] = "max"
+
+
+Operation: TypeAlias = "Matrix | Threshold | Pool"
+
+
+@dataclass(frozen=True)
+class View:
+    """How a tensor of the file is seen in integers: `function` of `base`, element by element.
+
+    `index`, of the tensor's shape, says which element of the stream's order (H, W, C) each is.
+    """
+
+    base: str
+    index: IntArray = field(repr=False)
+    function: Function
+
+    def __call__(self, integers: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        """The reals of the tensor, the batch first, for integers (N, H, W, C) of its base."""
+        reals = self.function(integers.astype(np.float64)).reshape(len(integers), -1)
+        return reals[:, self.index.ravel()].reshape(len(integers), *self.index.shape[1:])
+
+
+@dataclass(frozen=True)
+class Exit:
+    """One exit: its logits and what the integer 1 in them stands for."""
+
+    logits: Tensor
+    scale: float
+    output: str  # the file's tensor
+
+
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """Operations in order, from the image to the logits of every exit."""
+
+    where: str  # the file, for messages
+    image: Tensor
+    operations: tuple[Operation, ...]
+    exits: tuple[Exit, ...]
+    cuts: frozenset[str] = frozenset()  # tensors of integers with one scale
+    quantized: frozenset[str] = frozenset()  # those of them that a quantizer of the file gives
+    views: Mapping[str, View] = field(default_factory=dict, repr=False)  # the file's tensors
+
+    @property
+    def makers(self) -> dict[str, Operation]:
+        """The operation behind every tensor."""
+        return {operation.result.name: operation for operation in self.operations}
+
+    def path(self, tensor: str) -> list[str]:
+        """Names of the tensors from the image to `tensor`."""
+        makers, found = self.makers, [tensor]
+        while found[-1] in makers:
+            found.append(makers[found[-1]].source.name)
+        return found[::-1]
+
+    @property
+    def scales(self) -> list[float]:
+        """For each exit what the integer 1 in its logits stands for."""
+        return [e.scale for e in self.exits]
+
+    def multiplies(self) -> list[int]:
+        """Multiplications of a frame that leaves at exit i: all that exits 0 to i rest on."""
+        makers, seen, totals = self.makers, set[str](), []
+        total = 0
+        for e in self.exits:
+            for name in self.path(e.logits.name):
+                made = makers.get(name)
+                if name not in seen and isinstance(made, Matrix):
+                    total += made.multiplies
+                seen.add(name)
+            totals.append(total)
+        return totals
+
+    def logits(
+        self,
+        images: npt.NDArray[np.uint8],
+        *,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[IntArray]:
+        """Integer logits of every exit, int64 (N, classes), for images uint8 (N, H, W, C)."""
+        wanted = [e.logits.name for e in self.exits]
+        parts: list[list[IntArray]] = [[] for _ in wanted]
+        for start in range(0, len(images), BATCH):
+            frames = images[start : start + BATCH]
+            values = self.tensors(frames, keep=wanted)
+            for found, name in zip(parts, wanted, strict=True):
+                found.append(values[name].reshape(len(frames), -1).astype(np.int64))
+            if progress is not None:
+                progress(min(start + BATCH, len(images)))
+        empty = [np.zeros((0, e.logits.elements), np.int64) for e in self.exits]
+        return [np.concatenate(p) if p else e for p, e in zip(parts, empty, strict=True)]
+
+    def tensors(
+        self, images: npt.NDArray[np.uint8], *, keep: Sequence[str] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Integers of the tensors named in `keep` (None: all) for a batch of images.
+
+        Images uint8 (N, H, W, C); tensors (N, H, W, C) of a float type that holds them exactly.
+        """
+        last = {o.source.name: k for k, o in enumerate(self.operations)}
+        values: dict[str, npt.NDArray[Any]] = {self.image.name: images}
+        for k, operation in enumerate(self.operations):
+            x = values[operation.source.name]
+            values[operation.result.name] = run(operation, x)
+            source = operation.source.name
+            if keep is not None and last[source] == k and source not in keep:
+                del values[source]
+        return values
+
+
+def run(operation: Operation, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The result (N, H, W, C) of one operation on integers x (N, H, W, C), exact."""
+    if isinstance(operation, Matrix):
+        return _matrix(operation, x)
+    if isinstance(operation, Threshold):
+        return _threshold(operation, x)
+    y = _windows(x, operation.window, fill=operation.source.low)
+    if operation.function == "sum":
+        return y.sum(axis=(3, 4), dtype=_holding(operation.result))
+    return np.asarray(y.max(axis=(3, 4)))
+
+
+def _holding(tensor: Tensor, bound: int = 0) -> npt.DTypeLike:
+    """A float type that holds the tensor's integers and sums up to `bound`."""
+    largest = max(bound, -tensor.low, tensor.high)
+    return np.float32 if largest <= _FLOAT32 else np.float64
+
+
+def _windows(x: npt.NDArray[Any], window: Window, *, fill: int = 0) -> npt.NDArray[Any]:
+    """(N, OH, OW, KH, KW, C), a view where nothing is padded."""
+    top, left, bottom, right = window.pad
+    if any(window.pad):
+        pads = ((0, 0), (top, bottom), (left, right), (0, 0))
+        x = np.pad(x, pads, constant_values=fill)
+    view = np.lib.stride_tricks.sliding_window_view(x, window.kernel, axis=(1, 2))
+    return view[:, :: window.stride[0], :: window.stride[1]].transpose(0, 1, 2, 4, 5, 3)
+
+
+def _matrix(matrix: Matrix, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    weights = matrix.weights.reshape(len(matrix.weights), -1)
+    bound = int(np.abs(weights).sum(axis=1).max()) * max(-matrix.source.low, matrix.source.high)
+    dtype = _holding(matrix.result, bound)
+    x = x.astype(dtype, copy=False)
+    if matrix.window is not None:
+        x = _windows(x, matrix.window)
+    y = x.reshape(-1, weights.shape[1]) @ weights.T.astype(dtype)
+    return y.reshape(-1, *matrix.result.shape)
+
+
+def _threshold(node: Threshold, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    rows, _ = node.thresholds.shape
+    flat = x.reshape(-1, rows)
+    low, span = node.source.low, node.source.high - node.source.low + 1
+    if rows * span <= _TABLE:
+        first = np.clip(node.thresholds - low, 0, span)  # x - low from which a threshold counts
+        steps = np.zeros((rows, span + 1), np.float32)
+        np.add.at(steps, (np.arange(rows)[:, None], first), 1)
+        table = (np.cumsum(steps[:, :span], axis=1) + np.float32(node.bias)).reshape(-1)
+        y = table.take(flat.astype(np.int32) + (np.arange(rows, dtype=np.int32) * span - low))
+    else:
+        y = np.empty(flat.shape, np.float32)
+        for row in range(rows):
+            y[:, row] = np.searchsorted(node.thresholds[row], flat[:, row], side="right")
+        y += np.float32(node.bias)
+    return y.reshape(-1, *node.result.shape)

@@ -1,0 +1,93 @@
+"""The operators that a network may consist of: one list for training and compiling.
+
+`hls/README.md` shows it as a table; a test compares the two. It imports nothing, so that every
+room may read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A row of the table: ONNX names, what they become in hardware, and what is refused."""
+
+    names: tuple[str, ...]
+    becomes: str
+    limits: str = "-"
+
+
+STREAM: tuple[Operator, ...] = (
+    Operator(
+        ("Quant", "IntQuant", "BipolarQuant"),
+        "on weights: integers; on activations: thresholds",
+        "weights of 1 to 8 bits, one scale or one per output channel; activations of 1 to 8 bits; "
+        "every rounding mode, signed or not, narrow or not, integer zero points, scales of either "
+        "sign",
+    ),
+    Operator(
+        ("Conv",), "Swg, Mvu", "two dimensions, padding below the kernel; one group, no dilation"
+    ),
+    Operator(("Gemm", "MatMul"), "Mvu", "quantized weights on the right"),
+    Operator(
+        ("BatchNormalization", "Add", "Sub", "Mul", "Div"),
+        "part of the next thresholds",
+        "with constants; behind the last layer of an exit nothing but one factor",
+    ),
+    Operator(
+        ("Relu", "Clip", "LeakyRelu", "PRelu", "Sigmoid", "Tanh"),
+        "part of the next thresholds",
+        "no negative slopes",
+    ),
+    Operator(
+        ("MaxPool", "GlobalMaxPool"),
+        "Pool, or Swg and Reduce when windows overlap or are padded",
+        "padding for unsigned values only; no dilation",
+    ),
+    Operator(
+        ("AveragePool", "GlobalAveragePool", "ReduceMean"),
+        "Pool or Reduce of sums; 1 / (KH * KW) goes into the next thresholds",
+        "ReduceMean over height and width; counts its padding, if it has any",
+    ),
+    Operator(
+        ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose"),
+        "nothing: the next matrix's columns are in the stream's order",
+        "the batch stays the first dimension",
+    ),
+    Operator(("Pad",), "padding of the next convolution", "zeros, in front of convolutions only"),
+    Operator(("Identity", "Dropout", "Cast"), "nothing", "Cast to a float type"),
+    Operator(
+        ("Softmax", "LogSoftmax"),
+        "nothing: the exit criteria work on the logits",
+        "as the last operator of an exit in a file",
+    ),
+)
+
+# These are understood where their inputs are constants, or a shape that is known.
+CONSTANT: tuple[str, ...] = (
+    "Cast",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Div",
+    "Expand",
+    "Exp",
+    "Gather",
+    "Identity",
+    "Mul",
+    "Neg",
+    "Pow",
+    "Range",
+    "Reciprocal",
+    "Reshape",
+    "Shape",
+    "Slice",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Transpose",
+    "Unsqueeze",
+)
+
+NAMES: frozenset[str] = frozenset(name for operator in STREAM for name in operator.names)
