@@ -60,7 +60,8 @@ ROOMS: Mapping[str, str] = {
     "quant.attribution": f"{BASE} config quant.exits quant.data quant.network quant.train",
     "quant.compress": f"{STEP} cost quant.exits quant.data quant.network quant.train "
     "quant.attribution",
-    "quant.calibrate": f"{STEP} qonnx quant.exits quant.data quant.network quant.train quant.compress",
+    "quant.calibrate": f"{STEP} qonnx quant.exits quant.data quant.network quant.train "
+    "quant.compress",
     "quant.export": f"{STEP} qonnx quant.data quant.network quant.train quant.compress",
     "quant.explain": f"{STEP} quant.exits report quant.data quant.network quant.train "
     "quant.attribution quant.compress quant.calibrate",

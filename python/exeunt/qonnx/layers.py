@@ -82,7 +82,7 @@ def add(found: Tensors, node: Node) -> None:
         raise InputError(
             f"{node.label} must work on activations but has a constant there; {_TABLE}"
         )
-    _LAYERS[node.operator](found, node, found.shapes.get(node.inputs[0], ()))
+    LAYERS[node.operator](found, node, found.shapes.get(node.inputs[0], ()))
 
 
 def _nothing(found: Tensors, node: Node, shape: Shape) -> None:
@@ -413,7 +413,7 @@ def _transpose(found: Tensors, node: Node, shape: Shape) -> None:
     found.keep(replace(node, attributes={"perm": perm}), tuple(shape[p] for p in perm))
 
 
-_LAYERS: Mapping[str, Callable[[Tensors, Node, Shape], None]] = {
+LAYERS: Mapping[str, Callable[[Tensors, Node, Shape], None]] = {
     **{name: _elementwise for name in ("Add", "Sub", "Mul", "Div", "Relu", "LeakyRelu")},
     **{name: _elementwise for name in ("PRelu", "Sigmoid", "Tanh")},
     **{name: _nothing for name in ("Identity", "Dropout", "Cast")},

@@ -297,18 +297,16 @@ def trimmed(
     maps with a side of 1.
     """
     kernel, stride, pad = list(window.kernel), list(window.stride), list(window.pad)
-    kept = []
+    kept = [slice(0, kernel[0]), slice(0, kernel[1])]
     for axis in range(2):
-        first, last = 0, kernel[axis]
-        if out[axis] == 1:
-            first = min(pad[axis], last - 1)
-            last = max(first + 1, min(last, pad[axis] + size[axis]))
-            if pad[axis] < kernel[axis]:
-                pad[axis] = pad[2 + axis] = 0
-                kernel[axis] = last - first
-                stride[axis] = kernel[axis]
-            else:
-                first, last = 0, kernel[axis]
-        kept.append(slice(first, last))
-    made = Window((kernel[0], kernel[1]), (stride[0], stride[1]), (pad[0], pad[1], pad[2], pad[3]))
+        if out[axis] != 1 or pad[axis] >= kernel[axis]:
+            continue
+        first, last = pad[axis], min(kernel[axis], pad[axis] + size[axis])
+        kept[axis] = slice(first, last)
+        kernel[axis] = last - first
+        pad[axis] = pad[2 + axis] = 0
+        rest = size[axis] - kernel[axis]  # of the map, which no window may begin in
+        stride[axis] = kernel[axis] if rest < kernel[axis] else rest + 1
+    pads = (pad[0], pad[1], pad[2], pad[3])
+    made = Window((kernel[0], kernel[1]), (stride[0], stride[1]), pads)
     return made, kept[0], kept[1]

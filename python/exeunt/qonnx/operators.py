@@ -91,3 +91,9 @@ CONSTANT: tuple[str, ...] = (
 )
 
 NAMES: frozenset[str] = frozenset(name for operator in STREAM for name in operator.names)
+
+
+def table() -> str:
+    """The list as a Markdown table, as it stands in hls/README.md."""
+    rows = [f"| {', '.join(o.names)} | {o.becomes} | {o.limits} |" for o in STREAM]
+    return "\n".join(["| QONNX | becomes | limits |", "|---|---|---|", *rows])

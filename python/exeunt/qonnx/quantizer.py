@@ -143,8 +143,9 @@ def parse(
             "use another one"
         )
     signed, narrow = bool(attributes.get("signed", 1)), bool(attributes.get("narrow", 0))
-    low, high = limits(int(bits), signed=signed, narrow=narrow)
-    if low >= high and not (signed and bits == 1):
+    bipolar = signed and bits == 1
+    low, high = (-1, 1) if bipolar else limits(int(bits), signed=signed, narrow=narrow)
+    if low >= high:
         raise InputError(f"{label} must have two levels or more but has one; use more bits")
     return Quantizer(
         scale,
@@ -152,7 +153,7 @@ def parse(
         low,
         high,
         rounding.upper(),
-        bipolar=signed and bits == 1,
+        bipolar=bipolar,
         bits=int(bits),
     )
 

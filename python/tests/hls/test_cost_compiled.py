@@ -11,6 +11,7 @@ from exeunt.config import tree
 from exeunt.cost.totals import compiled as predicted
 from exeunt.hls import compile as compiler
 from exeunt.kernels.mvu import Mvu
+from exeunt.qonnx import file
 
 HEAD = "{ linear = 12, activation_bits = 2 }"
 CONFIG = f"""
@@ -46,7 +47,7 @@ def network(tmp_path_factory: pytest.TempPathFactory):
     torch.manual_seed(0)
     path: Path = tmp_path_factory.mktemp("cost") / "model.onnx"
     model = to_qonnx(MultiExitNetwork(found.model), shape=(1, 10, 9))
-    path.write_bytes(model.SerializeToString())
+    path.write_bytes(file.to_model(model).SerializeToString())
     return found, compiler.read_network(path, config=found)
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from exeunt.config import tree as configuration
-from exeunt.errors import InputError
+from exeunt.errors import CheckFailed, InputError
 from exeunt.hls import compile as compiler
 from exeunt.hls.front import finn_env
+from exeunt.qonnx import file, meaning, seen
 
 STAGES = """
 [[model.stages]]
@@ -136,6 +137,37 @@ def test_exits_that_are_no_json(model: Path, tmp_path: Path) -> None:
         compiler.compile(settings(), folder)
     assert str(error.value).startswith(f"{folder / 'exits.json'} must be JSON but is not (")
     assert str(error.value).endswith("; calibrate again")
+
+
+def test_the_compiled_network_gives_what_calibration_saw(model: Path, tmp_path: Path) -> None:
+    folder = run_folder(model, tmp_path / "run")
+    images = np.random.default_rng(1).integers(0, 256, (5, 6, 7, 1)).astype(np.uint8)
+    logits = meaning.integers(file.load(model)).logits(images)
+    seen.write(folder / seen.NAME, images, logits, np.arange(3, 8))
+    compiler.compile(settings(), folder)
+    right = int(logits[1][2, 1])
+    logits[1][2, 1] += 1
+    seen.write(folder / seen.NAME, images, logits, np.arange(3, 8))
+    with pytest.raises(CheckFailed) as error:
+        compiler.compile(settings(), folder)
+    assert str(error.value) == (
+        "exit 1 of the compiled network must give the logits that calibration saw, got "
+        f"{right} for class 1 of validation image 5 where it saw {right + 1}: calibrate the "
+        "network that is in model.onnx"
+    )
+    seen.write(folder / seen.NAME, images, logits[:1], np.arange(3, 8))
+    with pytest.raises(CheckFailed) as error:
+        compiler.compile(settings(), folder)
+    assert str(error.value) == (
+        "the compiled network must have the 1 exits that were calibrated, got 2: calibrate again"
+    )
+    (folder / seen.NAME).write_bytes(b"nothing")
+    with pytest.raises(InputError) as error:
+        compiler.compile(settings(), folder)
+    assert str(error.value) == (
+        f"{folder / seen.NAME} must hold the logits that calibration saw, got something else: do "
+        "`exeunt calibrate` again"
+    )
 
 
 def test_reach_of_another_network(model: Path, tmp_path: Path) -> None:

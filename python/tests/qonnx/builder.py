@@ -47,11 +47,37 @@ class Builder:
         return name
 
     def quant(
-        self, x: str, bits: int = 4, *, signed: bool = False, scale: object = 0.25, narrow: int = 0
+        self,
+        x: str,
+        bits: int = 4,
+        *,
+        signed: bool = False,
+        scale: object = 0.25,
+        narrow: int = 0,
+        zero: float = 0.0,
+        mode: str = "ROUND",
     ) -> str:
         return self.node(
-            "Quant", x, self.constant(scale), self.constant(0.0), self.constant(float(bits)),
-            shape=self.shapes[x], signed=int(signed), narrow=narrow, rounding_mode="ROUND",
+            "Quant", x, self.constant(scale), self.constant(zero), self.constant(float(bits)),
+            shape=self.shapes[x], signed=int(signed), narrow=narrow, rounding_mode=mode,
+        )  # fmt: skip
+
+    def integers(
+        self,
+        values: object,
+        bits: int,
+        *,
+        scale: object = 0.125,
+        narrow: int = 0,
+        mode: str = "ROUND",
+        zero: float = 0.0,
+    ) -> str:
+        """Weights of these integers, less the zero point."""
+        values = np.asarray(values)
+        name = self.constant((values - zero) * np.asarray(scale))
+        return self.node(
+            "Quant", name, self.constant(scale), self.constant(zero), self.constant(float(bits)),
+            shape=values.shape, signed=1, narrow=narrow, rounding_mode=mode,
         )  # fmt: skip
 
     def weight(self, shape: tuple[int, ...], bits: int, per_channel: bool) -> tuple[str, float]:

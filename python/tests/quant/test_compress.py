@@ -346,9 +346,9 @@ def test_masks_survive_fine_tuning_storage_and_export(tiny, folder):
     calibrate(whole, folder)
     graph = export(whole, folder)
     zeros = {
-        int((graph.constants[n.input[0]] == 0).sum())
+        int((graph.constants[n.inputs[0]] == 0).sum())
         for n in graph.nodes
-        if n.op_type == "Quant" and n.input[0] in graph.constants
+        if n.operator == "Quant" and n.inputs[0] in graph.constants
     }
     for mask in data["masks"].values():
         assert any(count >= int((~mask).sum()) for count in zeros)
