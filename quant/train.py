@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from exeunt import criteria
 from exeunt.config.tree import Config, hash_of
 from exeunt.criteria.criterion import JOINT_LOSS
 from exeunt.errors import InputError
-from exeunt.files import code_files
+from exeunt.files import code_files, writing
 from exeunt.progress import Progress, silent
 from exeunt.quant.data.datasets import Splits, load, save_splits
 from exeunt.quant.exits import losses
@@ -64,7 +65,7 @@ def train(
         "data": splits.fingerprint,
         "model": network.state_dict(),
     }
-    _save(run_dir / CHECKPOINT, state)
+    save_state(run_dir / CHECKPOINT, state)
     (run_dir / RESUME).unlink(missing_ok=True)
     figures: dict[str, Any] = {
         "training": {
@@ -238,7 +239,7 @@ class _Training:
             "torch": torch.get_rng_state(),
             "history": self.history,
         }
-        _save(path, state)
+        save_state(path, state)
 
     def _restore(self, path: Path) -> None:
         if not path.exists():
@@ -336,11 +337,12 @@ def one_thread(seed: int) -> Iterator[None]:
         random.setstate(python)
 
 
-def _save(path: Path, state: dict[str, Any]) -> None:
-    """Write `path` whole or not at all."""
-    partial = path.with_name(f".{path.name}.part")
-    torch.save(state, partial)
-    partial.replace(path)
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a state as `torch.save` does, whole or not at all."""
+    buffer = io.BytesIO()  # writing itself, torch says nothing of a disk that is full
+    torch.save(state, buffer)
+    with writing(path) as stream:
+        stream.write(buffer.getbuffer())
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from exeunt.errors import InputError
 
@@ -23,6 +26,60 @@ def reason(error: OSError) -> str:
     """What the system says of an error, as a part of a sentence."""
     text = error.strerror or type(error).__name__
     return text[:1].lower() + text[1:]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """Write `path` whole or not at all: beside it first, then renamed over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as stream:
+            yield stream
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def cache_folder(variable: str, name: str) -> Path:
+    """A folder that can be written, for what can be made again: the one that `variable` names.
+
+    Without it that is `name` in the user's cache folder, or, where there is none that can be
+    written, in the folder for temporary files.
+
+    Raises:
+        InputError: `variable` is set, and names no folder that can be written.
+    """
+    given = os.environ.get(variable)
+    if given:
+        trouble = _unwritable(Path(given))
+        if trouble:
+            raise InputError(
+                f"{variable} must be a folder that can be written, got {given} ({trouble}): set "
+                "another one or unset it"
+            )
+        return Path(given)
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / name
+        if not _unwritable(home):
+            return home
+    except RuntimeError:  # there is no home
+        pass
+    shared = Path(tempfile.gettempdir()) / f"exeunt-{os.getuid()}"
+    shared.mkdir(mode=0o700, exist_ok=True)
+    if shared.stat().st_uid != os.getuid():  # somebody else's
+        shared = Path(tempfile.mkdtemp(prefix="exeunt-"))
+    return shared / name
+
+
+def _unwritable(folder: Path) -> str:
+    """Why nothing can be written into a folder (made when absent), "" when it can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return reason(error)
 
 
 def walk(folder: Path) -> Iterator[tuple[str, Path]]:

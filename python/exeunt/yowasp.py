@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from exeunt.errors import ToolError
+from exeunt.files import cache_folder
 
 PREFIX = "yowasp-"
 LOCK = ".exeunt.lock"
@@ -22,11 +23,7 @@ LOCK = ".exeunt.lock"
 
 def folder() -> Path:
     """Where compiled tools are kept: $YOWASP_CACHE_DIR, or YoWASP in the user's cache folder."""
-    given = os.environ.get("YOWASP_CACHE_DIR")
-    if given:
-        return Path(given)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "YoWASP"
+    return cache_folder("YOWASP_CACHE_DIR", "YoWASP")
 
 
 def prepare(program: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from exeunt.errors import InputError
-from exeunt.files import code_files, walk
+from exeunt.files import cache_folder, code_files, walk, writing
 
 
 def names(folder) -> list[str]:
@@ -78,6 +80,65 @@ def test_folder_that_cannot_be_read(tmp_path, monkeypatch):
         tmp_path,
         f"folder {tmp_path} must be readable, got permission denied: change its permissions or "
         "take it away",
+    )
+
+
+def test_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "a.bin"
+    with writing(path) as stream:
+        stream.write(b"whole")
+
+    def fails():
+        with writing(path) as stream:
+            stream.write(b"ha")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        fails()
+    assert path.read_bytes() == b"whole"
+    assert [p.name for p in path.parent.iterdir()] == ["a.bin"]
+
+
+def test_cache_is_the_named_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("EXEUNT_CACHE", str(tmp_path / "a" / "b"))
+    assert cache_folder("EXEUNT_CACHE", "exeunt") == tmp_path / "a" / "b"
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), [("/proc/x", "no such file or directory"), ("file", "file exists")]
+)
+def test_named_cache_that_cannot_be_written(tmp_path, monkeypatch, place, why):
+    (tmp_path / "file").write_text("x")
+    given = place if place.startswith("/") else str(tmp_path / place)
+    monkeypatch.setenv("EXEUNT_CACHE", given)
+    sentence = (
+        f"EXEUNT_CACHE must be a folder that can be written, got {given} ({why}): set another one "
+        "or unset it"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(sentence)}$"):
+        cache_folder("EXEUNT_CACHE", "exeunt")
+
+
+def test_without_a_home_the_cache_is_with_the_temporary_files(tmp_path, monkeypatch):
+    for name in ("EXEUNT_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    place = tmp_path / f"exeunt-{os.getuid()}" / "exeunt"
+    for home in ("/proc/nobody", None):  # one that cannot be written, and none at all
+
+        def told(home=home):
+            if home is None:
+                raise RuntimeError("Could not determine home directory.")
+            return Path(home)
+
+        monkeypatch.setattr(Path, "home", told)
+        assert cache_folder("EXEUNT_CACHE", "exeunt") == place
+    assert place.parent.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    (tmp_path / "exeunt-4321").mkdir()  # somebody else's
+    assert cache_folder("EXEUNT_CACHE", "exeunt").parent not in (
+        place.parent,
+        tmp_path / "exeunt-4321",
     )
 
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = {"exeunt": "python/exeunt", "exeunt.quant": "quant", "exeunt.hls": "hls"}
 FOLDERS["exeunt.boards"] = "boards"
 
-BASE = "errors progress"
+BASE = "errors progress files"
 GRAPH = f"{BASE} graph registers kernels criteria"
 RESULT = f"{GRAPH} packing manifest archive splits"  # what a step reads and writes
 STEP = f"{RESULT} config report.store"
@@ -30,11 +30,11 @@ ROOMS: Mapping[str, str] = {
     # room: the rooms that it may import, all of them below it
     "errors": "",
     "progress": "",
+    "files": "errors",
     "archive": BASE,
     "tool": BASE,
     "yowasp": BASE,
     "splits": BASE,
-    "files": BASE,
     "criteria": BASE,
     "registers": f"{BASE} criteria",
     "graph": f"{BASE} criteria",
@@ -45,7 +45,7 @@ ROOMS: Mapping[str, str] = {
     "report.store": BASE,
     "cost": f"{GRAPH} config",
     "qonnx": f"{GRAPH} cost",  # what a file means, for training and compiler alike
-    "runtime": f"{BASE} registers",  # the host driver: NumPy alone
+    "runtime": "errors progress registers",  # the host driver: NumPy alone
     "reference": f"{RESULT} runtime",
     "samples": f"{RESULT} reference",
     "simulate": f"{STEP} cost runtime reference synth",
@@ -54,9 +54,9 @@ ROOMS: Mapping[str, str] = {
     # the training side: it never sees the compiler
     "quant": "",
     "quant.exits": f"{BASE} criteria registers quant",
-    "quant.data": f"{BASE} config splits files quant",
+    "quant.data": f"{BASE} config splits quant",
     "quant.network": f"{BASE} config qonnx quant quant.data",
-    "quant.train": f"{STEP} files quant.exits quant.data quant.network",
+    "quant.train": f"{STEP} quant.exits quant.data quant.network",
     "quant.attribution": f"{BASE} config quant.exits quant.data quant.network quant.train",
     "quant.compress": f"{STEP} cost quant.exits quant.data quant.network quant.train "
     "quant.attribution",
@@ -74,7 +74,7 @@ ROOMS: Mapping[str, str] = {
     "boards": f"{STEP} synth tool yowasp",
     "bench": f"{STEP} runtime reference simulate boards",
     "deploy": f"{STEP} runtime reference boards bench",
-    "command": f"{STEP} files cost runtime reference simulate samples quant.exits synth report "
+    "command": f"{STEP} cost runtime reference simulate samples quant.exits synth report "
     "boards bench deploy quant.data quant.network quant.train quant.attribution quant.compress "
     "quant.calibrate quant.export quant.explain hls hls.front hls.back hls.compile",
 }

@@ -79,13 +79,13 @@ def test_other_tools_are_not_run(tmp_path):
 
 @pytest.mark.parametrize(
     ("home", "folder"),
-    [({"YOWASP_CACHE_DIR": "/a"}, "/a"), ({"XDG_CACHE_HOME": "/b"}, "/b/YoWASP")],
+    [({"YOWASP_CACHE_DIR": "a"}, "a"), ({"XDG_CACHE_HOME": "b"}, "b/YoWASP")],
 )
-def test_cache_is_where_the_tools_keep_it(monkeypatch, home, folder):
+def test_cache_is_where_the_tools_keep_it(monkeypatch, tmp_path, home, folder):
     monkeypatch.delenv("YOWASP_CACHE_DIR", raising=False)
     for name, value in home.items():
-        monkeypatch.setenv(name, value)
-    assert yowasp.folder() == Path(folder)
+        monkeypatch.setenv(name, str(tmp_path / value))
+    assert yowasp.folder() == tmp_path / folder
 
 
 def test_version_is_the_packages_or_what_the_tool_says(tool):

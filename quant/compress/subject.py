@@ -16,7 +16,7 @@ from exeunt.config.tree import Config, Model, hash_of
 from exeunt.errors import InputError
 from exeunt.quant.compress.registry import FILES, PREPARE, RESTORE
 from exeunt.quant.network.source import build
-from exeunt.quant.train import load_checkpoint
+from exeunt.quant.train import load_checkpoint, save_state
 
 COMPRESSED = "compressed.pt"
 SCHEMA = 1
@@ -119,9 +119,7 @@ def fingerprint(config: Config) -> str:
 
 def save(path: Path, subject: Subject, *, stamp: str) -> None:
     """Write the subject whole or not at all; `stamp` says what it was made with."""
-    partial = path.with_name(f".{path.name}.part")
-    torch.save({"schema": SCHEMA, "hash": stamp, **subject.blob()}, partial)
-    partial.replace(path)
+    save_state(path, {"schema": SCHEMA, "hash": stamp, **subject.blob()})
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from exeunt.quant.exits import losses
 from exeunt.quant.exits.calibration import calibrate_exits, evaluate
 from exeunt.quant.exits.calibration import scores as scores_of
 from exeunt.quant.network.logits import as_tensor, grid_and_cost, integer_logits
-from exeunt.quant.train import device_of, shifted
+from exeunt.quant.train import device_of, save_state, shifted
 
 FOLDER = ".compress"  # of the stages of an unfinished compression
 _RISE = 0.1  # part of the fine-tuning in which the learning rate rises
@@ -224,7 +224,6 @@ class _Tuning:
     def _keep(self) -> None:
         if self.path is None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "stamp": self.stamp,
             "epoch": self.epoch,
@@ -234,9 +233,7 @@ class _Tuning:
             "random": self.random.get_state(),
             "torch": torch.get_rng_state(),
         }
-        partial = self.path.with_name(f".{self.path.name}.part")
-        torch.save(state, partial)
-        partial.replace(self.path)
+        save_state(self.path, state)
 
     def _restore(self) -> None:
         if self.path is None or not self.path.is_file():

@@ -15,7 +15,7 @@ import numpy as np
 
 from exeunt.config.tree import Data
 from exeunt.errors import InputError
-from exeunt.files import ignored, reason
+from exeunt.files import ignored, reason, writing
 from exeunt.quant.data import folders
 from exeunt.quant.data.cifar import CIFAR_TRAIN, FOLDER, read_cifar
 from exeunt.quant.data.idx import read_idx_pair
@@ -105,8 +105,7 @@ def load(data: Data, data_dir: Path, *, shape: tuple[int, int, int], classes: in
 
 def save_splits(path: Path, splits: Splits) -> None:
     """Write validation and test images and labels to splits.npz, whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    with partial.open("wb") as stream:
+    with writing(path) as stream:
         np.savez_compressed(
             stream,
             validation_images=splits.validation.images,
@@ -116,7 +115,6 @@ def save_splits(path: Path, splits: Splits) -> None:
             classes=np.array(splits.classes),
             fingerprint=np.array(splits.fingerprint),
         )
-    partial.replace(path)
 
 
 def _guess(path: Path) -> str:

@@ -18,6 +18,7 @@ from exeunt.command import fingerprints
 from exeunt.command.fingerprints import Digests
 from exeunt.command.steps import NAMES, STEPS, Context, Step, step_of
 from exeunt.errors import CheckFailed, InputError
+from exeunt.files import JUNK, reason
 from exeunt.progress import Progress, about, silent
 from exeunt.report import document, store
 
@@ -92,7 +93,7 @@ def locked(run_dir: Path) -> Iterator[Owner]:
     """
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        strangers = sorted(p.name for p in run_dir.iterdir())
+        strangers = sorted(p.name for p in run_dir.iterdir() if p.name not in JUNK)
         if strangers and not any((run_dir / n).exists() for n in (STATE, LOCK)):
             raise InputError(
                 f"run folder {run_dir} must be empty or made by exeunt, got one with "
@@ -103,9 +104,9 @@ def locked(run_dir: Path) -> Iterator[Owner]:
         raise InputError(
             f"run folder {run_dir} must be a folder, got a file: choose another --out"
         ) from None
-    except PermissionError:
+    except OSError as error:
         raise InputError(
-            f"run folder {run_dir} must be writable, got permission denied: choose another --out"
+            f"run folder {run_dir} must be writable, got {reason(error)}: choose another --out"
         ) from None
     with handle:
         try:

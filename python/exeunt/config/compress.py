@@ -18,6 +18,7 @@ Scale = Literal["none", "root", "rms"]
 Objective = Literal["logit", "margin", "centred", "log-probability"]
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 Open = Annotated[float, Field(gt=0.0, lt=1.0)]
 Bits = Annotated[int, Field(ge=2, le=8)]
 Widths = Annotated[tuple[Bits, ...], Field(min_length=1)]
@@ -181,7 +182,7 @@ class Compare(Section):
 
     criteria: Annotated[tuple[Criterion | Uniform, ...], Field(min_length=1)] = CRITERIA  # type: ignore[assignment]
     budgets: tuple[Annotated[float, Field(gt=0.0, lt=256.0)], ...] | None = None
-    seeds: Annotated[tuple[Natural, ...], Field(min_length=1)] = (0, 1, 2)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
     epochs: Natural = 1
     draws: Positive = 1
     settings: dict[Criterion | Uniform, dict[str, str | bool | int | float]] = Field(
@@ -198,5 +199,5 @@ class Compress(Section):
     passes: Annotated[tuple[AnyPass, ...], Field(min_length=1)]
     images: Positive = 512
     learning_rate: Annotated[float, Field(gt=0.0)] = 0.003
-    seed: Natural = 0
+    seed: Seed = 0
     compare: Compare = Compare()

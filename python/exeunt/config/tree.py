@@ -22,11 +22,13 @@ from exeunt.config.section import Section as _Section
 from exeunt.config.sentences import LAYERS, did_you_mean, sentence
 from exeunt.config.toml import to_toml as to_toml
 from exeunt.errors import InputError
+from exeunt.files import reason
 
 MAX_EXITS = 8
 Bits = Annotated[int, Field(ge=2, le=8)]
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -95,7 +97,7 @@ class Data(_Section):
     format: Literal["digits", "idx", "cifar", "folder", "zip"] | None = None
     validation: Positive | Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     test: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
-    seed: Natural = 0
+    seed: Seed = 0
 
 
 class Model(_Section):
@@ -195,7 +197,7 @@ class Train(_Section):
     batch: Positive = 64
     learning_rate: Annotated[float, Field(gt=0.0)] = 0.005
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0001
-    seed: Natural = 0
+    seed: Seed = 0
     exit_weights: tuple[Annotated[float, Field(gt=0.0)], ...] | None = None
     distill: Annotated[float, Field(ge=0.0)] = 0.5
     shift: Natural = 0
@@ -334,7 +336,11 @@ def load(name_or_path: str | Path) -> Config:
             f"check the path{did_you_mean(text, shipped())}"
         )
     try:
-        content = path.read_text(encoding="utf-8")
+        content = path.read_text(encoding="utf-8-sig")  # Windows' editor writes a mark in front
+    except OSError as error:
+        raise InputError(
+            f"config {text} must be readable, got {reason(error)}: change its permissions"
+        ) from None
     except UnicodeDecodeError as error:
         raise InputError(
             f"config {text} must be UTF-8 text, got byte {error.object[error.start]:#04x} at "

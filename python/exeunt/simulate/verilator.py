@@ -21,6 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from exeunt.errors import ToolError
+from exeunt.files import cache_folder
 from exeunt.manifest import Manifest
 from exeunt.simulate import gates
 
@@ -188,11 +189,7 @@ def _units(folder: Path, jobs: int) -> list[tuple[Path, str]]:
 
 def runtime_cache() -> Path:
     """Where compiled runtimes are kept: $EXEUNT_CACHE, or exeunt in the user's cache folder."""
-    given = os.environ.get("EXEUNT_CACHE")
-    if given:
-        return Path(given)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "exeunt"
+    return cache_folder("EXEUNT_CACHE", "exeunt")
 
 
 def _runtime(options: Options, tool: Verilator, folder: Path) -> dict[Path, Path]:

@@ -229,6 +229,57 @@ def test_long_step_says_now_and_then_how_far_it_is(monkeypatch):
     )
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            OSError(28, "No space left on device", "/big/checkpoint.pt"),
+            "/big/checkpoint.pt must be there to be read and written, got no space left on device: "
+            "make room or choose another --out",
+        ),
+        (
+            OSError(28, "No space left on device"),
+            "the run folder must be there to be read and written, got no space left on device: "
+            "make room or choose another --out",
+        ),
+        (
+            OSError(30, "Read-only file system", "x"),
+            "x must be there to be read and written, got read-only file system: change that or "
+            "choose another --out",
+        ),
+        (
+            OSError(24, "Too many open files", "x"),
+            "x must be there to be read and written, got too many open files: raise `ulimit -n`",
+        ),
+        (
+            MemoryError(),
+            "memory must be enough for the network and its images, got no more: make the layers, "
+            "the images or train.batch smaller",
+        ),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+            "memory must be enough for the network and its images, got no more: make the layers, "
+            "the images or train.batch smaller",
+        ),
+    ],
+)
+def test_surroundings_that_fail_are_one_sentence(
+    steps, monkeypatch, tmp_path, capsys, error, sentence
+):
+    def fails(*arguments, **more):
+        raise error
+
+    monkeypatch.setattr(run, "run_all", fails)
+    assert call("run", "--out", str(tmp_path / "o")) == 2
+    assert capsys.readouterr().err == f"exeunt: {sentence}\n"
+
+
+def test_a_reader_that_goes_away_is_no_fault(tmp_path):
+    command = f"{sys.executable} -m exeunt.command.cli --help | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("U", "")
+
+
 def test_module_can_be_run():
     done = subprocess.run(
         [sys.executable, "-m", "exeunt.command.cli", "--version"], capture_output=True, text=True

@@ -306,6 +306,16 @@ def test_folder_that_may_not_be_written(world):
         world.run()
 
 
+def test_folder_on_a_disk_that_cannot_be_written(world, monkeypatch):
+    def mkdir(*arguments, **more):
+        raise OSError(30, "Read-only file system", "build")
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    sentence = r"must be writable, got read-only file system: choose another --out$"
+    with pytest.raises(InputError, match=sentence):
+        world.run()
+
+
 def test_damaged_state(world):
     world.run()
     (world.folder / run.STATE).write_text("{")

@@ -172,6 +172,16 @@ REFUSED = [
     ),
     (
         "[data]",
+        "[train]\nseed = 99999999999999999999\n[data]",
+        "train.seed must be below 9223372036854775808, got 99999999999999999999: change it",
+    ),
+    (
+        "validation = 0.1",
+        "seed = 9223372036854775808",
+        "data.seed must be below 9223372036854775808, got 9223372036854775808: change it",
+    ),
+    (
+        "[data]",
         "[synth]\ntargets = []\n[data]",
         "synth.targets must be longer: at least 1 item, got []: change it",
     ),
@@ -218,6 +228,19 @@ def test_config_that_is_not_text(tmp_path):
     path.write_bytes(b"name = '\xff'")
     with pytest.raises(InputError, match=r"must be UTF-8 text, got byte 0xff at offset 8"):
         tree.load(path)
+
+
+def test_byte_order_mark(tmp_path):
+    (tmp_path / "c.toml").write_bytes(b"\xef\xbb\xbf" + BASE.replace("\n", "\r\n").encode())
+    assert tree.load(tmp_path / "c.toml") == tree.parse(BASE)
+
+
+def test_config_that_cannot_be_read(tmp_path):
+    (tmp_path / "c.toml").symlink_to("/proc/self/mem")  # also root gets an error from it
+    with pytest.raises(
+        InputError, match=r"c\.toml must be readable, got input/output error: change"
+    ):
+        tree.load(tmp_path / "c.toml")
 
 
 def test_paths_count_from_the_config(tmp_path):
