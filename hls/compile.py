@@ -22,7 +22,7 @@ from exeunt.graph import Accelerator, Chain, IntArray
 from exeunt.hls.back import codebooks, folding, lower
 from exeunt.hls.back.folding import Folding, Overrides
 from exeunt.hls.front import finn_env
-from exeunt.hls.front.layers import Layer
+from exeunt.kernels.layer import Layer
 from exeunt.progress import Progress, silent
 from exeunt.qonnx import seen
 from exeunt.splits import SPLITS, read_classes, read_split

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exeunt.cost import folding as search
-from exeunt.cost.folding import Fold, Folding, converters, divisors, options
+from exeunt.cost.folding import Folding
 from exeunt.errors import InputError
-from exeunt.hls.front.layers import Layer
+from exeunt.kernels.layer import Fold, Layer
+from exeunt.kernels.registry import foldings
 
 __all__ = [
     "Fold",
@@ -20,10 +21,7 @@ __all__ = [
     "Overrides",
     "attributes",
     "check_names",
-    "converters",
-    "divisors",
     "fold",
-    "options",
 ]
 
 Overrides = Mapping[str, Mapping[str, Any]]
@@ -79,7 +77,7 @@ def check_names(overrides: Overrides, known: Sequence[str]) -> None:
 
 
 def _allowed(layer: Layer, overrides: Overrides) -> list[Fold]:
-    found = list(options(layer))
+    found = list(foldings(layer))
     for name in layer.finn:
         for key, value in overrides.get(name, {}).items():
             if key not in ("PE", "SIMD", "parallel_window"):

@@ -19,8 +19,8 @@ from qonnx.custom_op.registry import getCustomOp
 from exeunt.hls.back import folding
 from exeunt.hls.back.folding import Fold, Folding
 from exeunt.hls.front.frontend import FPGA_PART
-from exeunt.hls.front.layers import Layer
 from exeunt.hls.front.register import registered
+from exeunt.kernels.layer import Layer
 
 if TYPE_CHECKING:
     from exeunt.hls.front.network import Network

@@ -7,59 +7,18 @@ threshold. FINN's FMPadding, ConvolutionInputGenerator and MVAU of one convoluti
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.cost.folding import Shape, Window
 from exeunt.errors import InputError
 from exeunt.graph import Integer
+from exeunt.kernels.layer import Layer, Levels, Matrix, Pooling, Shape, Window
 from exeunt.kernels.parts.accumulate import Function
 from exeunt.qonnx.integers import IntArray
 
 MAX_BITS = 16  # of what enters a matrix: activations have 2 to 8 bits, sums of them some more
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One thing to fold; shapes are (H, W, C) of the streams into and out of it.
-
-    kind "matrix": `weights` (MH, MW) behind an optional `window`, with `thresholds` (MH, levels)
-    when it has an activation. "pool": `function` over `window`; None is the whole map.
-    "threshold": `thresholds` (C, levels). `bias` is what zero passed thresholds give.
-    """
-
-    kind: str
-    finn: tuple[str, ...]  # the FINN nodes; the one that carries PE is the last
-    input: Shape
-    source: Integer
-    output: Shape
-    result: Integer
-    window: Window | None = None
-    function: Function = "max"
-    weights: npt.NDArray[np.int64] | None = field(default=None, repr=False)
-    thresholds: npt.NDArray[np.int64] | None = field(default=None, repr=False)
-    bias: int = 0
-    accumulator: Integer = field(default=Integer(32, signed=True))
-
-    @property
-    def vectors(self) -> int:
-        """Output pixels of a frame."""
-        return self.output[0] * self.output[1]
-
-    @property
-    def rows(self) -> int:
-        """MH, the rows of the matrix."""
-        assert self.weights is not None
-        return int(self.weights.shape[0])
-
-    @property
-    def columns(self) -> int:
-        """MW, the columns of the matrix."""
-        assert self.weights is not None
-        return int(self.weights.shape[1])
 
 
 def layers(model: Any, name: str, tables: Sequence[IntArray]) -> tuple[Layer, ...]:
@@ -102,16 +61,16 @@ def layers(model: Any, name: str, tables: Sequence[IntArray]) -> tuple[Layer, ..
         result, out = _integer(model, tensor), _shape(model, tensor)
         common: dict[str, Any] = {"finn": tuple(pending), "input": shape, "source": dtype}
         if operator == "MVAU":
-            made = _matrix(model, node, common, window, get, rest)
+            made: Layer = _matrix(model, node, common, window, get, rest)
         elif operator == "Thresholding":
             made = _threshold(common, get, result, next(rest))
         elif operator == "Pool":
             function: Function = "max" if get("Function") == "MaxPool" else "sum"
-            made = Layer(
-                "pool", output=out, result=result, window=window, function=function, **common
+            made = Pooling(
+                output=out, result=result, window=window, function=function, **common
             )
         elif operator == "GlobalAccPool":
-            made = Layer("pool", output=out, result=result, function="sum", **common)
+            made = Pooling(output=out, result=result, function="sum", **common)
         else:
             raise InputError(
                 f"{name}: no kernel implements the FINN layer {node.op_type} (node {node.name}); "
@@ -130,7 +89,7 @@ def _matrix(
     window: Window | None,
     get: Any,
     tables: Iterator[IntArray],
-) -> Layer:
+) -> Matrix:
     weights = np.rint(model.get_initializer(node.input[1])).astype(np.int64).T
     source: Integer = common["source"]
     low, high = accumulator_range(weights, source)
@@ -146,33 +105,38 @@ def _matrix(
         accumulator = Integer.covering(min(low, -2), max(high, int(thresholds.max()), 1))
     if window is None and (height, width) != shape[:2]:
         shape = (height, width, weights.shape[1])
-    return Layer(
-        "matrix",
+    arrays: dict[str, IntArray] = {"weights": weights}
+    if thresholds is not None:
+        arrays["thresholds"] = thresholds
+    smallest, largest = int(weights.min()), int(weights.max())
+    return Matrix(
         **{**common, "input": shape},
         output=(height, width, weights.shape[0]),
         result=result,
         window=window,
-        weights=weights,
-        thresholds=thresholds,
+        columns=weights.shape[1],
+        weight_bits=Integer.covering(min(smallest, -2), max(largest, 1)).bits,
+        levels=0 if thresholds is None else thresholds.shape[1],
         bias=bias,
         accumulator=accumulator,
+        arrays=arrays,
     )
 
 
-def _threshold(common: dict[str, Any], get: Any, result: Integer, values: IntArray) -> Layer:
+def _threshold(common: dict[str, Any], get: Any, result: Integer, values: IntArray) -> Levels:
     shape: Shape = common["input"]
     channels = shape[2] if values.shape[0] == 1 else int(values.shape[0])
     if channels != shape[2]:
         shape = (1, 1, channels)  # one threshold row per element of a flattened map
     source: Integer = common["source"]
     thresholds = integer_thresholds(values, channels, source.min, source.max)
-    return Layer(
-        "threshold",
+    return Levels(
         **{**common, "input": shape},
         output=shape,
         result=result,
-        thresholds=thresholds,
+        levels=thresholds.shape[1],
         bias=int(get("ActVal")),
+        arrays={"thresholds": thresholds},
     )
 
 

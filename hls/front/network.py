@@ -12,8 +12,9 @@ import numpy.typing as npt
 from exeunt.errors import InputError
 from exeunt.hls.front import finn_env, frontend, limits, shadow
 from exeunt.hls.front.frontend import Lowered
-from exeunt.hls.front.layers import Layer, layers
+from exeunt.hls.front.layers import layers
 from exeunt.hls.front.register import registered
+from exeunt.kernels.layer import Layer
 from exeunt.qonnx import file, meaning
 from exeunt.qonnx.exits import Part
 from exeunt.qonnx.integers import IntArray, IntegerNetwork, Threshold

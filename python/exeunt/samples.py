@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.graph import Accelerator, Chain, IntArray, Integer, Node, Stream
-from exeunt.kernels.mvu import Mvu
-from exeunt.kernels.pool import Pool
-from exeunt.kernels.reduce import Reduce
-from exeunt.kernels.swg import Swg
-from exeunt.kernels.width import Width
+from exeunt.graph import Accelerator, Chain, IntArray, Integer, Stream
+from exeunt.kernels.layer import Fold, Matrix, Pooling, Window, Windows
+from exeunt.kernels.lowering import Lowering
 
 
 @dataclass(frozen=True)
@@ -47,81 +43,65 @@ SMALL = (
 )
 
 
-class _Builder:
-    """Appends nodes to a chain, converting lanes where they differ."""
+class _Builder(Lowering):
+    """Appends layers to a chain, converting lanes where they differ."""
 
-    def __init__(self, name: str, stream: Stream, arrays: dict[str, IntArray], seed: int) -> None:
-        self.name = name
+    def __init__(self, name: str, stream: Stream, seed: int) -> None:
+        super().__init__(name, stream)
         self.first = stream
-        self.stream = stream
-        self.nodes: list[Node] = []
-        self.arrays = arrays
         self.random = np.random.default_rng(seed)
 
-    def _name(self, kind: str) -> str:
-        return f"{self.name}_{len(self.nodes)}_{kind}"
-
-    def _add(self, node: Node) -> None:
-        self.nodes.append(node)
-        self.stream = node.output
-
-    def lanes(self, lanes: int) -> None:
-        """Convert to `lanes` elements a beat."""
-        if self.stream.lanes != lanes:
-            assert max(self.stream.lanes, lanes) % min(self.stream.lanes, lanes) == 0, self.name
-            flat = Stream((1, 1, self.stream.elements), self.stream.dtype, lanes)
-            shape = self.stream.shape if self.stream.shape[2] % lanes == 0 else flat.shape
-            out = Stream(shape, self.stream.dtype, lanes)
-            self._add(Width(self._name("width"), self.stream, out))
-
-    def swg(self, lanes: int, *, parallel: bool) -> None:
-        """3x3 windows with padding 1."""
+    def convolution(self, height: int, *, simd: int, pe: int, bits: int, parallel: bool) -> None:
+        """3x3 windows with padding 1, and a matrix of `height` rows behind them."""
         h, w, c = self.stream.shape
-        self.lanes(c if parallel else lanes)
-        out = Stream((h, w, 9 * c), self.stream.dtype, 9 * c if parallel else lanes)
-        self._add(
-            Swg(self._name("swg"), self.stream, out, kernel=(3, 3), pad=(1, 1, 1, 1),
-                parallel=parallel)
-        )  # fmt: skip
+        lanes = c if parallel else int(np.gcd(simd, c))
+        window = Window((3, 3), (1, 1), (1, 1, 1, 1))
+        source = self.stream.dtype
+        windows = Windows(self.stream.shape, source, (h, w, 9 * c), source, window=window)
+        self.lower(windows, Fold(lanes, 9 * c if parallel else lanes, parallel=parallel))
+        self.matrix(height, simd=simd, pe=pe, bits=bits)
 
-    def mvu(self, height: int, *, simd: int, pe: int, bits: int, levels: int) -> None:
-        """Matrix-vector unit of random 4 bit weights; `levels` 0 gives accumulators."""
-        self.lanes(simd)
+    def matrix(self, height: int, *, simd: int, pe: int, bits: int = 0) -> None:
+        """A matrix of random 4 bit weights; without `bits` it gives accumulators."""
+        levels = (1 << bits) - 1 if bits else 0
         h, w, width = self.stream.shape
         weights = self.random.integers(-7, 8, (height, width))
-        low = np.minimum(weights, 0).sum(1) * self.stream.dtype.max
-        high = np.maximum(weights, 0).sum(1) * self.stream.dtype.max
+        source = self.stream.dtype
+        low = np.minimum(weights, 0).sum(1) * source.max
+        high = np.maximum(weights, 0).sum(1) * source.max
         accumulator = Integer.covering(min(int(low.min()), -1), int(high.max()))
-        dtype = Integer(bits) if levels else accumulator
-        node = Mvu(
-            self._name("mvu"), self.stream, Stream((h, w, height), dtype, pe),
-            weight_bits=4, accumulator=accumulator, levels=levels,
-        )  # fmt: skip
-        self.arrays[f"{node.name}.weights"] = weights
+        arrays: dict[str, IntArray] = {"weights": weights}
         if levels:
-            spread = np.sqrt((weights**2).sum(1)) * self.stream.dtype.max / np.sqrt(12)
-            middle = weights.sum(1) * self.stream.dtype.max / 2
+            spread = np.sqrt((weights**2).sum(1)) * source.max / np.sqrt(12)
+            middle = weights.sum(1) * source.max / 2
             steps = [NormalDist().inv_cdf((k + 1) / (levels + 1)) for k in range(levels)]
             table = middle[:, None] + spread[:, None] * np.array(steps) / 2
-            self.arrays[f"{node.name}.thresholds"] = np.round(table).astype(np.int64)
-        self._add(node)
+            arrays["thresholds"] = np.round(table).astype(np.int64)
+        layer = Matrix(
+            self.stream.shape, source, (h, w, height), Integer(bits) if bits else accumulator,
+            columns=width, weight_bits=4, levels=levels, accumulator=accumulator, arrays=arrays,
+        )  # fmt: skip
+        self.lower(layer, Fold(simd, pe))
 
-    def pool(self) -> None:
-        """2x2 maximum."""
+    def maximum(self) -> None:
+        """The maximum of 2x2."""
         h, w, c = self.stream.shape
-        out = Stream((h // 2, w // 2, c), self.stream.dtype, self.stream.lanes)
-        self._add(Pool(self._name("pool"), self.stream, out))
+        window = Window((2, 2), (2, 2), (0, 0, 0, 0))
+        dtype, lanes = self.stream.dtype, self.stream.lanes
+        layer = Pooling((h, w, c), dtype, (h // 2, w // 2, c), dtype, window=window)
+        self.lower(layer, Fold(lanes, lanes))
 
-    def reduce(self) -> None:
-        """Global sum."""
+    def sum(self, dtype: Integer | None = None) -> None:
+        """The sum of the whole map."""
         h, w, c = self.stream.shape
-        dtype = Integer.covering(0, h * w * self.stream.dtype.max)
-        out = Stream((1, 1, c), dtype, self.stream.lanes)
-        self._add(Reduce(self._name("reduce"), self.stream, out, function="sum", count=h * w))
+        source, lanes = self.stream.dtype, self.stream.lanes
+        result = dtype or Integer.covering(0, h * w * source.max)
+        layer = Pooling((h, w, c), source, (1, 1, c), result, function="sum")
+        self.lower(layer, Fold(lanes, lanes))
 
     def flatten(self, lanes: int) -> None:
         """The whole map as one vector, `lanes` a beat."""
-        self.lanes(lanes)
+        self.adapt(self.stream.shape, lanes)
         flat = Stream((1, 1, self.stream.elements), self.stream.dtype, self.stream.lanes)
         self.stream = flat
 
@@ -153,21 +133,21 @@ def accelerator(
 
     arrays: dict[str, IntArray] = {}
     stream = Stream((size, size, 1), Integer(8), 1)
-    levels = (1 << bits) - 1
     segments, heads = [], []
     for i, stage in enumerate(stages):
-        body = _Builder(f"seg{i}", stream, arrays, seed * 100 + 2 * i)
-        swg_lanes = np.gcd(stage.simd, stream.shape[2]) if stage.simd > 1 else 1
-        body.swg(int(swg_lanes), parallel=stage.parallel)
-        body.mvu(stage.channels, simd=stage.simd, pe=stage.pe, bits=bits, levels=levels)
+        body = _Builder(f"seg{i}", stream, seed * 100 + 2 * i)
+        body.convolution(
+            stage.channels, simd=stage.simd, pe=stage.pe, bits=bits, parallel=stage.parallel
+        )
         if stage.pool:
-            body.pool()
+            body.maximum()
         stream = body.stream
-        head = _Builder(f"head{i}", stream, arrays, seed * 100 + 2 * i + 1)
+        head = _Builder(f"head{i}", stream, seed * 100 + 2 * i + 1)
         if stage.reduce:
-            head.reduce()
+            head.sum()
         head.flatten(stage.head_simd)
-        head.mvu(classes, simd=stage.head_simd, pe=stage.head_pe, bits=0, levels=0)
+        head.matrix(classes, simd=stage.head_simd, pe=stage.head_pe)
+        arrays |= body.arrays | head.arrays
         segment_chain, head_chain = body.chain(), head.chain()
         if sized:
             segment_chain, head_chain = pipeline.with_depths(segment_chain, head_chain)
@@ -181,14 +161,16 @@ def pooling() -> Accelerator:
 
     The smallest accelerator that uses the whole controller; 16 x 16 x 4 images of 8 bits.
     """
-    streams = [Stream((n, n, 4), Integer(8), 2) for n in (16, 8, 4, 2)]
+    stream = Stream((16, 16, 4), Integer(8), 2)
     segments, heads = [], []
-    for i, (x, y) in enumerate(pairwise(streams)):
-        segments.append(Chain(f"seg{i}", x, (Pool(f"seg{i}_pool", x, y),), (2,)))
-        count = y.shape[0] * y.shape[1]
-        logits = Stream((1, 1, 4), Integer(17, signed=True), 2)
-        total = Reduce(f"head{i}_sum", y, logits, function="sum", count=count)
-        heads.append(Chain(f"head{i}", y, (total,), (2,)))
+    for i in range(3):
+        body = _Builder(f"seg{i}", stream, 0)
+        body.maximum()
+        stream = body.stream
+        head = _Builder(f"head{i}", stream, 0)
+        head.sum(Integer(17, signed=True))
+        segments.append(body.chain())
+        heads.append(head.chain())
     return Accelerator("pooling", tuple(segments), tuple(heads), (1.0, 1.0, 1.0), {})
 
 

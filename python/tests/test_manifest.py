@@ -25,7 +25,7 @@ def test_reads_what_was_written(folder: Path) -> None:
         "shape": [16, 16, 4], "bits": 8, "signed": False, "lanes": 2, "words": 512, "width": 16,
     }  # fmt: skip
     assert [k["node"] for k in found.data["kernels"]] == [
-        "seg0_pool", "head0_sum", "seg1_pool", "head1_sum", "seg2_pool", "head2_sum",
+        "seg0_pool0", "head0_reduce0", "seg1_pool0", "head1_reduce0", "seg2_pool0", "head2_reduce0",
     ]  # fmt: skip
     assert found.data["registers"]["threshold"]["address"] % 4 == 0
     assert found.data["cycles"]["seg0"]["interval"] == 512

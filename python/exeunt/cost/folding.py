@@ -20,73 +20,15 @@ The compiler folds its layers with this, and the cost model the layers of a conf
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from exeunt.errors import InputError
+from exeunt.kernels.layer import Fold, Layer
+from exeunt.kernels.lowering import converters
+from exeunt.kernels.registry import foldings
 
-Shape = tuple[int, int, int]
 MAX_STRETCH = 64.0  # a part that no frame reaches is not folded further than this
-
-
-@dataclass(frozen=True)
-class Window:
-    """A sliding window: kernel, stride (y, x) and pad (top, left, bottom, right)."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    pad: tuple[int, int, int, int]
-
-    @property
-    def tiles(self) -> bool:
-        """Whether windows neither overlap nor reach outside the map."""
-        return self.kernel == self.stride and not any(self.pad)
-
-
-class Foldable(Protocol):
-    """What folding must know of a layer; shapes are (H, W, C) of the streams in and out."""
-
-    @property
-    def kind(self) -> str:
-        """One of "matrix", "pool" and "threshold"."""
-
-    @property
-    def input(self) -> Shape:
-        """Of the stream into the layer, in front of its window."""
-
-    @property
-    def window(self) -> Window | None:
-        """In front of the matrix or pool."""
-
-    @property
-    def vectors(self) -> int:
-        """Output pixels of a frame."""
-
-    @property
-    def rows(self) -> int:
-        """MH of a matrix."""
-
-    @property
-    def columns(self) -> int:
-        """MW of a matrix."""
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One layer's folding. `window` lanes enter the sliding window, if it has one."""
-
-    simd: int  # lanes into the matrix, pool or threshold
-    pe: int  # lanes out of it
-    window: int = 0
-    parallel: bool = False
-    period: int = 0  # cycles a frame
-
-    @property
-    def lanes_in(self) -> int:
-        """Lanes of the stream that the layer takes."""
-        return self.window or self.simd
 
 
 @dataclass(frozen=True)
@@ -99,56 +41,8 @@ class Folding:
     multipliers: int  # sum of PE * SIMD over the matrices
 
 
-def divisors(value: int) -> list[int]:
-    """All divisors, ascending."""
-    return [d for d in range(1, value + 1) if value % d == 0]
-
-
-def options(layer: Foldable) -> Iterator[Fold]:
-    """Every folding that our kernels support for `layer`."""
-    height, width, channels = layer.input
-    pixels = height * width
-    if layer.kind != "matrix":
-        for lanes in divisors(channels):
-            words = pixels * (channels // lanes)
-            if layer.kind == "pool" and layer.window is not None and not layer.window.tiles:
-                size = layer.window.kernel[0] * layer.window.kernel[1]
-                words = max(words, layer.vectors * size * (channels // lanes))
-                yield Fold(lanes, lanes, window=lanes, period=words)
-            else:
-                yield Fold(lanes, lanes, period=words)
-        return
-    for pe in divisors(layer.rows):
-        for simd in divisors(layer.columns):
-            period = layer.vectors * (layer.rows // pe) * (layer.columns // simd)
-            if layer.window is None:
-                yield Fold(simd, pe, period=period)
-                continue
-            for lanes in divisors(channels):
-                if simd % lanes == 0:
-                    words = max(pixels, layer.vectors * layer.columns // channels)
-                    serial = words * (channels // lanes)
-                    yield Fold(simd, pe, window=lanes, period=max(period, serial))
-            # the parallel window needs the padding on the right within one row
-            if (simd > channels or channels % simd) and layer.window.pad[3] <= width:
-                walk = max(pixels, layer.vectors, period)
-                yield Fold(simd, pe, window=channels, parallel=True, period=walk)
-
-
-def converters(lanes_out: int, lanes_in: int, elements: int) -> tuple[int, ...]:
-    """Lanes behind each width converter between two streams of `elements` a frame."""
-    if lanes_out == lanes_in:
-        return ()
-    if lanes_out % lanes_in == 0 or lanes_in % lanes_out == 0:
-        return (lanes_in,)
-    wide = math.lcm(lanes_out, lanes_in)
-    if elements % wide == 0:
-        return (wide, lanes_in)
-    return (math.gcd(lanes_out, lanes_in), lanes_in)
-
-
 def fold(
-    chain: Sequence[Foldable],
+    chain: Sequence[Layer],
     *,
     target: int,
     lanes: int | None,
@@ -163,7 +57,7 @@ def fold(
         choices: the foldings to choose from, layer by layer; None: all that our kernels support.
     """
     if choices is None:
-        choices = [list(options(layer)) for layer in chain]
+        choices = [list(foldings(layer)) for layer in chain]
     floor = max((min(f.period for f in found) for found in choices), default=1)
     folds = None
     bound = max(target, floor)
@@ -174,7 +68,7 @@ def fold(
         folds,
         target,
         max((f.period for f in folds), default=0),
-        sum(f.pe * f.simd for f, x in zip(folds, chain, strict=True) if x.kind == "matrix"),
+        sum(f.multipliers for f in folds),
     )
 
 
@@ -202,7 +96,7 @@ def targets(
 
 
 def _cheapest(
-    chain: Sequence[Foldable], choices: Sequence[Sequence[Fold]], bound: int, lanes: int | None
+    chain: Sequence[Layer], choices: Sequence[Sequence[Fold]], bound: int, lanes: int | None
 ) -> tuple[Fold, ...] | None:
     """Dynamic programme over the lanes between layers; costs compare lexicographically."""
     states: dict[int | None, tuple[tuple[int, int, int], tuple[Fold, ...]]] = {
@@ -210,7 +104,7 @@ def _cheapest(
     }
     for layer, found in zip(chain, choices, strict=True):
         elements = layer.input[0] * layer.input[1] * layer.input[2]
-        fitting = _undominated(layer, [f for f in found if f.period <= bound])
+        fitting = _undominated([f for f in found if f.period <= bound])
         following: dict[int | None, tuple[tuple[int, int, int], tuple[Fold, ...]]] = {}
         for before, (cost, path) in states.items():
             for item in fitting:
@@ -219,7 +113,7 @@ def _cheapest(
                     steps = converters(before, item.lanes_in, elements)
                     if any(elements // s > bound for s in steps):
                         continue
-                local = _cost(layer, item)
+                local = item.cost
                 total = (
                     cost[0] + local[0],
                     cost[1] + local[1] + (len(steps) * 2 - 1 if steps else 0),
@@ -232,21 +126,11 @@ def _cheapest(
     return min(states.values(), key=lambda s: s[0])[1] if states else None
 
 
-def _cost(layer: Foldable, item: Fold) -> tuple[int, int, int]:
-    """(multipliers, converters, size of accumulators, windows and streams) of one layer."""
-    if layer.kind != "matrix":
-        return 0, 0, item.simd + item.window
-    size = 4 * item.pe + item.simd + item.window
-    if item.parallel:
-        return item.pe * item.simd, int(item.simd < layer.columns), size + 2 * layer.columns
-    return item.pe * item.simd, int(0 < item.window < item.simd), size
-
-
-def _undominated(layer: Foldable, found: list[Fold]) -> list[Fold]:
+def _undominated(found: list[Fold]) -> list[Fold]:
     """The cheapest option for each pair of lanes in and out."""
     best: dict[tuple[int, int], Fold] = {}
     for item in found:
         key = (item.lanes_in, item.pe)
-        if key not in best or _cost(layer, item) < _cost(layer, best[key]):
+        if key not in best or item.cost < best[key].cost:
             best[key] = item
     return list(best.values())

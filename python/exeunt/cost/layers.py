@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from exeunt.cost.folding import Shape, Window
 from exeunt.errors import InputError
 from exeunt.graph import Integer
+from exeunt.kernels.layer import Layer, Levels, Matrix, Pooling, Shape, Window
 from exeunt.kernels.parts.accumulate import Function
 
 if TYPE_CHECKING:
@@ -21,51 +20,7 @@ if TYPE_CHECKING:
 IMAGE = Integer(8)
 
 
-@dataclass(frozen=True)
-class LayerShape:
-    """One layer to fold; shapes are (H, W, C) of the streams into and out of it.
-
-    kind "matrix" (a convolution with its window, or a linear layer), "pool" (`window` None is the
-    whole map) or "threshold". `levels` is the number of thresholds behind a matrix, 0 for none.
-    `where` is the layer's place in the config, such as "stages[0].blocks[1]".
-    """
-
-    kind: str
-    where: str
-    input: Shape
-    source: Integer
-    output: Shape
-    result: Integer
-    window: Window | None = None
-    function: Function = "max"
-    weight_bits: int = 0
-    levels: int = 0
-    columns: int = 0
-    accumulator: Integer = field(default=Integer(32, signed=True))
-    flat: bool = False  # takes the flattened map, or reduces all of it
-
-    @property
-    def vectors(self) -> int:
-        """Output pixels of a frame."""
-        return self.output[0] * self.output[1]
-
-    @property
-    def rows(self) -> int:
-        """MH, the rows of the matrix."""
-        return self.output[2]
-
-    @property
-    def weights(self) -> int:
-        """Number of weights."""
-        return self.rows * self.columns
-
-    @property
-    def macs(self) -> int:
-        """Multiplications of a frame."""
-        return self.vectors * self.weights
-
-
-Layers = tuple[LayerShape, ...]
+Layers = tuple[Layer, ...]
 
 
 def accumulator(source: Integer, weight_bits: int, columns: int) -> Integer:
@@ -115,7 +70,11 @@ def _last_cut(segment: Layers, head: Layers) -> tuple[Layers, Layers]:
     """No stage follows the last head: it begins behind the last quantizer before it is flat."""
     layers = (*segment, *head)
     flat = next(i for i, layer in enumerate(layers) if layer.flat)
-    quantized = [i for i, layer in enumerate(layers[:flat]) if layer.levels]
+    quantized = [
+        i
+        for i, layer in enumerate(layers[:flat])
+        if isinstance(layer, (Matrix, Levels)) and layer.levels
+    ]
     cut = 1 + (quantized[-1] if quantized else len(segment) - 1)
     return layers[:cut], layers[cut:]
 
@@ -125,7 +84,7 @@ class _Builder:
 
     def __init__(self, model: Model, shape: Shape, source: Integer) -> None:
         self.model, self.shape, self.source = model, shape, source
-        self.layers: list[LayerShape] = []
+        self.layers: list[Layer] = []
         self.quantized = False
 
     def add(self, layer: Any, where: str) -> None:
@@ -137,7 +96,7 @@ class _Builder:
         else:
             self.linear(layer, where)
 
-    def _append(self, layer: LayerShape) -> None:
+    def _append(self, layer: Layer) -> None:
         self.layers.append(layer)
         self.shape, self.source = layer.output, layer.result
 
@@ -150,8 +109,8 @@ class _Builder:
         result = Integer(activation_bits) if activation_bits else total
         levels = (1 << activation_bits) - 1 if activation_bits else 0
         self._append(
-            LayerShape(
-                "matrix", where, self.shape, self.source, output, result, window=window,
+            Matrix(
+                self.shape, self.source, output, result, window=window, where=where,
                 weight_bits=weight_bits, levels=levels, columns=columns, accumulator=total,
                 flat=flat,
             )
@@ -200,10 +159,10 @@ class _Builder:
         if function == "sum":
             result = Integer.covering(0, kernel[0] * kernel[1] * self.source.max)
         self._append(
-            LayerShape(
-                "pool", where, self.shape, self.source, (height, width, self.shape[2]), result,
+            Pooling(
+                self.shape, self.source, (height, width, self.shape[2]), result,
                 window=None if whole and function == "sum" else window, function=function,
-                flat=whole and function == "sum",
+                flat=whole and function == "sum", where=where,
             )
         )  # fmt: skip
         if function == "sum":
@@ -213,9 +172,8 @@ class _Builder:
         """Thresholds of their own."""
         shape = self.shape
         self._append(
-            LayerShape(
-                "threshold", where, shape, self.source, shape, Integer(bits),
-                levels=(1 << bits) - 1,
+            Levels(
+                shape, self.source, shape, Integer(bits), levels=(1 << bits) - 1, where=where
             )
         )  # fmt: skip
         self.quantized = True
@@ -230,6 +188,6 @@ def _behind(shape: Shape, window: Window) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def weighted(layers: Layers) -> Iterator[LayerShape]:
+def weighted(layers: Layers) -> Iterator[Matrix]:
     """Those with weights."""
-    return (layer for layer in layers if layer.kind == "matrix")
+    return (layer for layer in layers if isinstance(layer, Matrix))

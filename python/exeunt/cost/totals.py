@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from exeunt.cost import folding
-from exeunt.cost.folding import Fold
-from exeunt.cost.layers import Layers, LayerShape, chains, weighted
+from exeunt.cost.layers import Layers, chains, weighted
 from exeunt.errors import InputError
-from exeunt.graph import Accelerator, Chain, Integer, Node, Stream
+from exeunt.graph import Accelerator, Chain, Node, Stream
 from exeunt.kernels import registry
 from exeunt.kernels.kind import Effort
-from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.layer import Fold
+from exeunt.kernels.lowering import lower
 from exeunt.kernels.parts.size import Size, entry, fifo
-from exeunt.kernels.pool import Pool
-from exeunt.kernels.reduce import Reduce
-from exeunt.kernels.swg import Swg
-from exeunt.kernels.threshold import Threshold
-from exeunt.kernels.width import Width
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Model
@@ -165,20 +158,14 @@ def _folded(
     found = []
     for i, (segment, head) in enumerate(zip(segments, heads, strict=True)):
         for name, layers in ((f"seg{i}", segment), (f"head{i}", head)):
-            folds = _folds(tuple(_bare(y) for y in layers), cycles[i], lanes)
-            nodes = _nodes(layers, folds, lanes)
+            folds = _folds(tuple(y.without_widths() for y in layers), cycles[i], lanes)
+            first = layers[0]
+            source = Stream(first.input, first.source, lanes or folds[0].lanes_in)
+            nodes = tuple(lower(name, layers, folds, source=source).nodes)
             found.append((name, nodes))
             if name.startswith("seg"):  # feeds its head and the next segment
                 lanes = nodes[-1].output.lanes
     return found
-
-
-def _bare(layer: LayerShape) -> LayerShape:
-    """The layer without its widths, on which its folding does not depend."""
-    same = Integer(8)
-    return dataclasses.replace(
-        layer, source=same, result=same, weight_bits=0, levels=0, accumulator=same
-    )
 
 
 @lru_cache(maxsize=1024)
@@ -220,79 +207,6 @@ def _cost(
 
 def _multipliers(nodes: Sequence[Node]) -> int:
     return sum(registry.of(n).effort(n).multipliers for n in nodes)
-
-
-def _nodes(layers: Layers, folds: Sequence[Fold], lanes: int | None) -> tuple[Node, ...]:
-    """Kernels of folded layers, as `exeunt.hls.back.lower` makes them, but for names and arrays."""
-    nodes: list[Node] = []
-    first, source = layers[0], folds[0].lanes_in
-    stream = Stream(first.input, first.source, lanes or source)
-    for layer, item in zip(layers, folds, strict=True):
-        stream = _adapt(nodes, stream, layer.input, item.lanes_in)
-        if layer.kind == "matrix":
-            shape = (*layer.output[:2], layer.columns)
-            if layer.window is not None:
-                stream = _window(nodes, layer, item)
-                stream = _adapt(nodes, stream, shape, item.simd)
-            dtype = layer.result if layer.levels else layer.accumulator
-            nodes.append(
-                Mvu(
-                    "", Stream(shape, layer.source, item.simd),
-                    Stream(layer.output, dtype, item.pe),
-                    weight_bits=layer.weight_bits, accumulator=layer.accumulator,
-                    levels=layer.levels,
-                )
-            )  # fmt: skip
-        elif layer.kind == "threshold":
-            nodes.append(
-                Threshold(
-                    "", Stream(layer.input, layer.source, item.simd),
-                    Stream(layer.output, layer.result, item.pe), levels=layer.levels,
-                )
-            )  # fmt: skip
-        else:
-            nodes += _pool(nodes, layer, item)
-        stream = nodes[-1].output
-    return tuple(nodes)
-
-
-def _adapt(nodes: list[Node], stream: Stream, shape: tuple[int, int, int], lanes: int) -> Stream:
-    elements = stream.elements
-    for step in folding.converters(stream.lanes, lanes, elements):
-        target = shape if shape[2] % step == 0 else stream.shape
-        if target[2] % step:
-            target = (1, 1, elements)
-        result = Stream(target, stream.dtype, step)
-        nodes.append(Width("", stream, result))
-        stream = result
-    return stream
-
-
-def _window(nodes: list[Node], layer: LayerShape, item: Fold) -> Stream:
-    assert layer.window is not None
-    depth = math.prod(layer.window.kernel) * layer.input[2]
-    result = Stream(
-        (*layer.output[:2], depth), layer.source, depth if item.parallel else item.window
-    )
-    nodes.append(
-        Swg(
-            "", Stream(layer.input, layer.source, item.window), result,
-            kernel=layer.window.kernel, stride=layer.window.stride, pad=layer.window.pad,
-            parallel=item.parallel,
-        )
-    )  # fmt: skip
-    return result
-
-
-def _pool(nodes: list[Node], layer: LayerShape, item: Fold) -> list[Node]:
-    source = Stream(layer.input, layer.source, item.simd)
-    result = Stream(layer.output, layer.result, item.pe)
-    if layer.window is not None and layer.window.tiles:
-        return [Pool("", source, result, function=layer.function, kernel=layer.window.kernel)]
-    count = layer.input[0] * layer.input[1]
-    if layer.window is not None:
-        source, count = _window(nodes, layer, item), math.prod(layer.window.kernel)
-    return [Reduce("", source, result, function=layer.function, count=count)]
 
 
 def layer_bits(model: Model) -> dict[str, int]:

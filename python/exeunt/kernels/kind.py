@@ -8,13 +8,14 @@ for each output, `times` gets one `offered` for each input and one `ready` for e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from exeunt.graph import IntArray, Node
+from exeunt.kernels.layer import Fold, Layer
 from exeunt.kernels.parts.fast import Step
 from exeunt.kernels.parts.fifo import Cycles
 from exeunt.kernels.parts.size import Size
@@ -86,6 +87,10 @@ class Kind:
         effort: (node) -> cycles and multiplications of a frame.
         parts: (**parameters of a corner in rtl_tests/cost_sizes.jsonl) -> number of each part,
             which the LUT model is fitted to; None: its size is not fitted.
+        layer: class of the layers that become nodes of the kind; None: no layer does.
+        foldings: (layer) -> every folding that the kind supports, in order of preference; None:
+            the kind is only ever part of another layer.
+        lower: (lowering, folded layer, fold) appends its nodes, see `lowering.Lowering`.
         fast: how the prepared reference computes it.
     """
 
@@ -95,4 +100,7 @@ class Kind:
     size: Callable[[Any, bool], Size]
     effort: Callable[[Any], Effort] = passing
     parts: Callable[..., dict[str, float]] | None = None
+    layer: type[Layer] | None = None
+    foldings: Callable[[Any], Iterator[Fold]] | None = None
+    lower: Callable[[Any, Any, Fold], None] | None = None
     fast: Fast = Fast()

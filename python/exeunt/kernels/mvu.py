@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from exeunt.errors import InputError
-from exeunt.graph import IntArray, Integer
+from exeunt.graph import IntArray, Integer, Stream
 from exeunt.kernels.kind import Arrays, Effort, Fast, Kind, Product
+from exeunt.kernels.layer import Fold, Levels, Windows, divisors
+from exeunt.kernels.layer import Matrix as MatrixLayer
+from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fast import Matrix, Step
 from exeunt.kernels.parts.fifo import Cycles, spaced
@@ -18,6 +22,7 @@ from exeunt.kernels.parts.levels import narrow
 from exeunt.kernels.parts.levels import size as levels_size
 from exeunt.kernels.parts.size import Size, lut, lutrams, ram, rom
 from exeunt.kernels.parts.weights import Weighted
+from exeunt.kernels.registry import foldings as foldings_of
 from exeunt.kernels.registry import register
 
 MIN_BITS, MAX_BITS = 2, 8  # of weights
@@ -320,12 +325,89 @@ def effort(node: Mvu) -> Effort:
     )
 
 
+def windows(layer: MatrixLayer) -> Windows:
+    """What stands in front of the matrix of a convolution."""
+    shape = (*layer.output[:2], layer.columns)
+    return Windows(
+        layer.input, layer.source, shape, layer.source, window=layer.window, finn=layer.finn[:-1]
+    )
+
+
+def foldings(layer: MatrixLayer) -> Iterator[Fold]:
+    """PE divides the rows and SIMD the columns; with a window each of its foldings that fits.
+
+    Up to the channels a serial window gives SIMD lanes itself; beyond, it feeds a widening
+    converter, or the parallel window gives a whole window a beat and a converter narrows it.
+    """
+    fronts = None if layer.window is None else list(foldings_of(windows(layer)))
+    channels = layer.input[2]
+    for pe in divisors(layer.rows):
+        for simd in divisors(layer.columns):
+            period = layer.vectors * (layer.rows // pe) * (layer.columns // simd)
+            area = 4 * pe + simd
+            if fronts is None:
+                yield Fold(simd, pe, period=period, multipliers=pe * simd, area=area)
+                continue
+            for front in fronts:
+                if front.parallel and (simd > channels or channels % simd):
+                    inside, size = int(simd < layer.columns), 2 * layer.columns
+                elif not front.parallel and simd % front.simd == 0:
+                    inside, size = int(front.simd < simd), 0
+                else:
+                    continue
+                yield Fold(
+                    simd,
+                    pe,
+                    window=front.simd,
+                    parallel=front.parallel,
+                    period=max(period, front.period),
+                    multipliers=pe * simd,
+                    converters=inside,
+                    area=area + front.simd + size,
+                )
+
+
+def lower(lowering: Lowering, layer: MatrixLayer, fold: Fold) -> None:
+    """The window of a convolution, the unit, and its thresholds where they are not part of it."""
+    shape = (*layer.output[:2], layer.columns)
+    finn = layer.finn[-1:]
+    if layer.window is not None:
+        lanes = layer.columns if fold.parallel else fold.window
+        lowering.lower(windows(layer), Fold(fold.window, lanes, parallel=fold.parallel))
+        lowering.adapt(shape, fold.simd, finn)
+    alone = layer.levels > 0 and not lowering.fused
+    dtype = layer.result if layer.levels and not alone else layer.accumulator
+    wanted = ("weights",) if alone else ("weights", "thresholds")
+    lowering.add(
+        Mvu(
+            lowering.label(Mvu.kind),
+            Stream(shape, layer.source, fold.simd),
+            Stream(layer.output, dtype, fold.pe),
+            finn=finn,
+            weight_bits=layer.weight_bits,
+            accumulator=layer.accumulator,
+            levels=0 if alone else layer.levels,
+            bias=0 if alone else layer.bias,
+        ),
+        {key: layer.arrays[key] for key in wanted if key in layer.arrays},
+    )
+    if alone:
+        behind = Levels(
+            layer.output, layer.accumulator, layer.output, layer.result, levels=layer.levels,
+            bias=layer.bias, finn=finn, arrays={"thresholds": layer.arrays["thresholds"]},
+        )  # fmt: skip
+        lowering.lower(behind, Fold(fold.pe, fold.pe))
+
+
 register(
     Kind(
         node=Mvu,
         values=values,
         times=times,
         size=size,
+        layer=MatrixLayer,
+        foldings=foldings,
+        lower=lower,
         effort=effort,
         parts=parts,
         fast=Fast(steps=steps, bound=bound, takes_product=True),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
 import numpy as np
 
-from exeunt.graph import IntArray, Node
+from exeunt.graph import IntArray, Node, Stream
 from exeunt.kernels.kind import Arrays, Kind
+from exeunt.kernels.layer import Fold, Pooling, Reduction, Windows, divisors
+from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import accumulate
 from exeunt.kernels.parts.accumulate import Function
 from exeunt.kernels.parts.fifo import Cycles
@@ -88,4 +91,59 @@ def size(node: Pool, dsp: bool) -> Size:
     return accumulate.size(node.output, node.output.words // node.output.shape[0])
 
 
-register(Kind(node=Pool, values=values, times=times, size=size))
+def foldings(layer: Pooling) -> Iterator[Fold]:
+    """Any lanes that divide the channels, the same in and out; see `Kind.foldings`."""
+    height, width, channels = layer.input
+    for lanes in divisors(channels):
+        words = height * width * (channels // lanes)
+        if layer.window is None or layer.window.tiles:
+            yield Fold(lanes, lanes, period=words, area=lanes)
+            continue
+        size = layer.window.kernel[0] * layer.window.kernel[1]
+        words = max(words, layer.vectors * size * (channels // lanes))
+        yield Fold(lanes, lanes, window=lanes, period=words, area=2 * lanes)
+
+
+def lower(lowering: Lowering, layer: Pooling, fold: Fold) -> None:
+    """One node where windows tile the map, else what reduces windows or the map."""
+    if layer.window is not None and layer.window.tiles:
+        lowering.add(
+            Pool(
+                lowering.label(Pool.kind),
+                Stream(layer.input, layer.source, fold.simd),
+                Stream(layer.output, layer.result, fold.pe),
+                finn=layer.finn,
+                function=layer.function,
+                kernel=layer.window.kernel,
+            )
+        )
+        return
+    shape, count, finn = layer.input, layer.input[0] * layer.input[1], layer.finn
+    if layer.window is not None:
+        count, finn = layer.window.kernel[0] * layer.window.kernel[1], layer.finn[-1:]
+        shape = (*layer.output[:2], count * layer.input[2])
+        windows = Windows(
+            layer.input, layer.source, shape, layer.source, window=layer.window,
+            finn=layer.finn[:-1],
+        )  # fmt: skip
+        lowering.lower(windows, Fold(fold.window, fold.window))
+    lowering.lower(
+        Reduction(
+            shape, layer.source, layer.output, layer.result, function=layer.function, count=count,
+            finn=finn,
+        ),
+        Fold(fold.simd, fold.pe),
+    )  # fmt: skip
+
+
+register(
+    Kind(
+        node=Pool,
+        values=values,
+        times=times,
+        size=size,
+        layer=Pooling,
+        foldings=foldings,
+        lower=lower,
+    )
+)

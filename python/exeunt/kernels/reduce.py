@@ -7,8 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from exeunt.graph import IntArray, Node
+from exeunt.graph import IntArray, Node, Stream
 from exeunt.kernels.kind import Arrays, Kind
+from exeunt.kernels.layer import Fold, Reduction
+from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import accumulate
 from exeunt.kernels.parts.accumulate import Function
 from exeunt.kernels.parts.fifo import Cycles
@@ -75,4 +77,18 @@ def size(node: Reduce, dsp: bool) -> Size:
     return accumulate.size(node.output, node.output.shape[2] // node.output.lanes)
 
 
-register(Kind(node=Reduce, values=values, times=times, size=size))
+def lower(lowering: Lowering, layer: Reduction, fold: Fold) -> None:
+    """One node; see `Kind.lower`."""
+    lowering.add(
+        Reduce(
+            lowering.label(Reduce.kind),
+            Stream(layer.input, layer.source, fold.simd),
+            Stream(layer.output, layer.result, fold.pe),
+            finn=layer.finn,
+            function=layer.function,
+            count=layer.count,
+        )
+    )
+
+
+register(Kind(node=Reduce, values=values, times=times, size=size, layer=Reduction, lower=lower))

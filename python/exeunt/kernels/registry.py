@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
+from typing import Any
 
 from exeunt import kernels
 from exeunt.graph import Node
 from exeunt.kernels.kind import Kind, Times
+from exeunt.kernels.layer import Fold, Layer
 
 OURS = "exeunt"
 _kinds: dict[str, Kind] = {}
@@ -60,6 +62,27 @@ def of(node: Node) -> Kind:
     """The kind of a node."""
     _discover()
     return _kinds[node.kind]
+
+
+def _implementing(layer: Layer) -> Kind:
+    for kind in kinds().values():
+        if kind.layer is type(layer):
+            return kind
+    raise AssertionError(f"no kind implements a {type(layer).__name__}")
+
+
+def foldings(layer: Layer) -> Iterator[Fold]:
+    """Every folding that the kernels support for a layer."""
+    found = _implementing(layer).foldings
+    assert found is not None, f"a {type(layer).__name__} is part of another layer"
+    return found(layer)
+
+
+def lower(lowering: Any, layer: Layer, fold: Fold) -> None:
+    """Append the nodes of a folded layer to a `lowering.Lowering`."""
+    found = _implementing(layer).lower
+    assert found is not None, f"a {type(layer).__name__} has no nodes"
+    found(lowering, layer, fold)
 
 
 def times(node: Node) -> Times:

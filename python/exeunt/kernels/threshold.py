@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from exeunt.graph import IntArray, Node
+from exeunt.graph import IntArray, Node, Stream
 from exeunt.kernels.kind import Arrays, Fast, Kind, Product
+from exeunt.kernels.layer import Fold, Levels, divisors
+from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fast import Step
 from exeunt.kernels.parts.fifo import Cycles
@@ -89,12 +92,37 @@ def size(node: Threshold, dsp: bool) -> Size:
     )
 
 
+def foldings(layer: Levels) -> Iterator[Fold]:
+    """Any lanes that divide the channels, the same in and out; see `Kind.foldings`."""
+    height, width, channels = layer.input
+    for lanes in divisors(channels):
+        yield Fold(lanes, lanes, period=height * width * (channels // lanes), area=lanes)
+
+
+def lower(lowering: Lowering, layer: Levels, fold: Fold) -> None:
+    """One node; see `Kind.lower`."""
+    lowering.add(
+        Threshold(
+            lowering.label(Threshold.kind),
+            Stream(layer.input, layer.source, fold.simd),
+            Stream(layer.output, layer.result, fold.pe),
+            finn=layer.finn,
+            levels=layer.levels,
+            bias=layer.bias,
+        ),
+        layer.arrays,
+    )
+
+
 register(
     Kind(
         node=Threshold,
         values=values,
         times=times,
         size=size,
+        layer=Levels,
+        foldings=foldings,
+        lower=lower,
         parts=levels.parts,
         fast=Fast(steps=steps),
     )

@@ -7,8 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from exeunt.graph import IntArray, Node
+from exeunt.graph import IntArray, Node, Stream
 from exeunt.kernels.kind import Arrays, Fast, Kind
+from exeunt.kernels.layer import Fold, Lanes
+from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import accumulate
 from exeunt.kernels.parts.fifo import Cycles, spaced
 from exeunt.kernels.parts.size import Size
@@ -72,4 +74,21 @@ def size(node: Width, dsp: bool) -> Size:
     return Size(wide - 1 if node.input.width == wide else 4 + narrow // 4)
 
 
-register(Kind(node=Width, values=values, times=times, size=size, fast=Fast(passes=True)))
+def lower(lowering: Lowering, layer: Lanes, fold: Fold) -> None:
+    """One converter; see `Kind.lower`."""
+    source = Stream(layer.input, layer.source, fold.simd)
+    result = Stream(layer.output, layer.result, fold.pe)
+    lowering.add(Width(lowering.label(Width.kind), source, result, finn=layer.finn))
+
+
+register(
+    Kind(
+        node=Width,
+        values=values,
+        times=times,
+        size=size,
+        layer=Lanes,
+        lower=lower,
+        fast=Fast(passes=True),
+    )
+)

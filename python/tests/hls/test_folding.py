@@ -8,7 +8,10 @@ import pytest
 from exeunt.errors import InputError
 from exeunt.graph import Integer, Stream
 from exeunt.hls.back import folding, lower
-from exeunt.hls.front.layers import Layer, Window, accumulator_range, integer_thresholds
+from exeunt.hls.front.layers import accumulator_range, integer_thresholds
+from exeunt.kernels.layer import Layer, Matrix, Window
+from exeunt.kernels.lowering import converters
+from exeunt.kernels.registry import foldings
 from exeunt.kernels.swg import Swg
 from exeunt.kernels.width import Width
 
@@ -23,14 +26,16 @@ def matrix(
     if kernel:
         window = Window((kernel, kernel), (1, 1), (kernel // 2,) * 4)
         columns, finn = c * kernel * kernel, ("ConvolutionInputGenerator_rtl_0", name)
-    return Layer(
-        "matrix", finn, shape, FOUR, (h, w, rows), FOUR, window=window,
-        weights=np.ones((rows, columns), np.int64), thresholds=np.ones((rows, 15), np.int64),
+    arrays = {"weights": np.ones((rows, columns), np.int64)}
+    arrays["thresholds"] = np.ones((rows, 15), np.int64)
+    return Matrix(
+        shape, FOUR, (h, w, rows), FOUR, window=window, finn=finn, columns=columns, levels=15,
+        weight_bits=2, arrays=arrays,
     )  # fmt: skip
 
 
 def cheapest_by_hand(layer: Layer, target: int) -> int:
-    return min((f.pe * f.simd for f in folding.options(layer) if f.period <= target), default=-1)
+    return min((f.pe * f.simd for f in foldings(layer) if f.period <= target), default=-1)
 
 
 @pytest.mark.parametrize("target", [40, 100, 333, 1000, 5000, 100000])
@@ -41,7 +46,7 @@ def test_meets_the_target_with_the_fewest_multipliers(layer: Layer, target: int)
     found = folding.fold([layer], target=target, lanes=None)
     best = cheapest_by_hand(layer, target)
     if best < 0:
-        assert found.period == min(f.period for f in folding.options(layer))
+        assert found.period == min(f.period for f in foldings(layer))
     else:
         assert found.period <= target
         assert found.multipliers == best
@@ -49,7 +54,7 @@ def test_meets_the_target_with_the_fewest_multipliers(layer: Layer, target: int)
 
 def test_period_counts_the_sliding_window() -> None:
     layer = matrix(1, (8, 8, 4), 3)
-    for fold in folding.options(layer):
+    for fold in foldings(layer):
         words = 64 if fold.parallel else 64 * 9 * 4 // fold.window
         assert fold.period >= words
         assert fold.period >= 64 * 36 // (fold.pe * fold.simd)
@@ -82,7 +87,7 @@ def test_ties_choose_the_folding_without_converters() -> None:
     ],
 )
 def test_converters(before: int, after: int, elements: int, steps: tuple[int, ...]) -> None:
-    assert folding.converters(before, after, elements) == steps
+    assert converters(before, after, elements) == steps
     lanes = before
     for step in steps:
         assert max(lanes, step) % min(lanes, step) == 0

@@ -97,7 +97,7 @@ def test_refuses_chain_without_depths(tmp_path: Path) -> None:
 
 def test_taps_are_numbered_in_pipeline_order() -> None:
     names = [t.name for t in stitch_chain.taps(samples.pooling())]
-    assert names[:4] == ["seg0.input", "seg0_pool", "head0.input", "head0_sum"]
+    assert names[:4] == ["seg0.input", "seg0_pool0", "head0.input", "head0_reduce0"]
     assert [t.index for t in stitch_chain.taps(samples.pooling())] == list(range(12))
 
 

@@ -180,7 +180,7 @@ def test_a_broken_block_is_found_by_name(design: Design, tmp_path: Path) -> None
         "head1.input",
         5,
     )
-    tensor = network.run(design.accelerator, design.images, streams=True).streams["seg1_pool"]
+    tensor = network.run(design.accelerator, design.images, streams=True).streams["seg1_pool0"]
     stream = design.accelerator.segments[1].output
     want = packing.to_ints(packing.pack(stream, tensor[reach[1:2]]))[5]
     assert difference.expected == f"0x{want:04x}"
@@ -377,7 +377,7 @@ def test_the_step_writes_waves(run_folder: Path, tmp_path: Path) -> None:
     simulate(_config(tmp_path), run_folder, waves="vcd", frame=7)
     text = (run_folder / "waves" / "frame7.vcd").read_text()
     assert text.startswith("$version")
-    assert "seg1_pool" in text
+    assert "seg1_pool0" in text
     times = [int(line[1:]) // 10 for line in text.splitlines() if line.startswith("#")]
     images = samples.images(300, size=16, channels=4, seed=1)[3:12]
     found = manifest.read(run_folder)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
-from exeunt.graph import IntArray
+from exeunt.graph import IntArray, Stream
 from exeunt.kernels.kind import Arrays, Fast, Kind
+from exeunt.kernels.layer import Fold, Windows, divisors
+from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts.fifo import Cycles
 from exeunt.kernels.parts.size import Size, lutrams, ram
 from exeunt.kernels.registry import register
@@ -78,4 +81,46 @@ def size(node: Swg, dsp: bool) -> Size:
     return Size(160 if blocks else round(190 + 0.6 * memory), 0, blocks)
 
 
-register(Kind(node=Swg, values=values, times=times, size=size, fast=Fast(product=bands.product)))
+def foldings(layer: Windows) -> Iterator[Fold]:
+    """Serial, any lanes that divide the channels; then the whole window a beat, where it can be."""
+    assert layer.window is not None
+    height, width, channels = layer.input
+    size = layer.window.kernel[0] * layer.window.kernel[1]
+    pixels = height * width
+    for lanes in divisors(channels):
+        words = max(pixels, layer.vectors * size)
+        yield Fold(lanes, lanes, period=words * (channels // lanes))
+    if layer.window.pad[3] <= width:  # the padding on the right must lie within one row
+        period = max(pixels, layer.vectors)
+        yield Fold(channels, size * channels, parallel=True, period=period)
+
+
+def lower(lowering: Lowering, layer: Windows, fold: Fold) -> None:
+    """One node; see `Kind.lower`."""
+    assert layer.window is not None
+    lowering.add(
+        Swg(
+            lowering.label(Swg.kind),
+            Stream(layer.input, layer.source, fold.simd),
+            Stream(layer.output, layer.result, fold.pe),
+            finn=layer.finn,
+            kernel=layer.window.kernel,
+            stride=layer.window.stride,
+            pad=layer.window.pad,
+            parallel=fold.parallel,
+        )
+    )
+
+
+register(
+    Kind(
+        node=Swg,
+        values=values,
+        times=times,
+        size=size,
+        layer=Windows,
+        foldings=foldings,
+        lower=lower,
+        fast=Fast(product=bands.product),
+    )
+)

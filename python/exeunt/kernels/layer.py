@@ -1,0 +1,154 @@
+"""What a network asks of kernels: its layers, before any folding, and the foldings of one.
+
+A kind registers for the class of the layers that it implements; FINN's layers, the layers of a
+config and those of `exeunt.samples` are all described with these, so that nobody names a kind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from exeunt.graph import IntArray, Integer
+from exeunt.kernels.parts.accumulate import Function
+
+Shape = tuple[int, int, int]
+BYTE = Integer(8)
+Self = TypeVar("Self", bound="Layer")
+
+
+@dataclass(frozen=True)
+class Window:
+    """A sliding window: kernel, stride (y, x) and pad (top, left, bottom, right)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad: tuple[int, int, int, int]
+
+    @property
+    def tiles(self) -> bool:
+        """Whether windows neither overlap nor reach outside the map."""
+        return self.kernel == self.stride and not any(self.pad)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One layer's folding. `window` lanes enter the sliding window, if it has one."""
+
+    simd: int  # lanes into the matrix, pool or thresholds
+    pe: int  # lanes out of it
+    window: int = 0
+    parallel: bool = False
+    period: int = 0  # cycles a frame
+    multipliers: int = 0
+    converters: int = 0  # width converters inside the layer
+    area: int = 0  # of accumulators, windows and streams, to choose between equals
+
+    @property
+    def lanes_in(self) -> int:
+        """Lanes of the stream that the layer takes."""
+        return self.window or self.simd
+
+    @property
+    def cost(self) -> tuple[int, int, int]:
+        """What folding minimises, the first first."""
+        return self.multipliers, self.converters, self.area
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One thing to fold; shapes are (H, W, C) of the streams into and out of it.
+
+    `arrays` are its integers by name, none where only cost is asked for. `finn` are the FINN nodes
+    that it was, the one that carries PE last; `where` is its place in a config.
+    """
+
+    input: Shape
+    source: Integer
+    output: Shape
+    result: Integer
+    window: Window | None = field(default=None, kw_only=True)
+    finn: tuple[str, ...] = field(default=(), kw_only=True)
+    where: str = field(default="", kw_only=True)
+    flat: bool = field(default=False, kw_only=True)  # takes the flattened map, or reduces all of it
+    arrays: Mapping[str, IntArray] = field(
+        default_factory=dict, kw_only=True, compare=False, repr=False
+    )
+
+    @property
+    def vectors(self) -> int:
+        """Output pixels of a frame."""
+        return self.output[0] * self.output[1]
+
+    def without_widths(self: Self) -> Self:
+        """The layer with all widths alike: its folding does not depend on them."""
+        return dataclasses.replace(self, source=BYTE, result=BYTE)
+
+
+@dataclass(frozen=True)
+class Matrix(Layer):
+    """y = W x of every window or vector, `levels` thresholds of a row behind it, 0 for none.
+
+    Arrays: `weights` (rows, columns); with levels `thresholds` (rows, levels), ascending.
+    """
+
+    columns: int = field(default=1, kw_only=True)
+    weight_bits: int = field(default=0, kw_only=True)
+    levels: int = field(default=0, kw_only=True)
+    bias: int = field(default=0, kw_only=True)
+    accumulator: Integer = field(default=Integer(32, signed=True), kw_only=True)
+
+    @property
+    def rows(self) -> int:
+        """MH, the rows of the matrix."""
+        return self.output[2]
+
+    @property
+    def weights(self) -> int:
+        """Number of weights."""
+        return self.rows * self.columns
+
+    def without_widths(self) -> Matrix:
+        """The layer with all widths alike: its folding does not depend on them."""
+        same = super().without_widths()
+        return dataclasses.replace(same, weight_bits=0, levels=0, accumulator=BYTE)
+
+
+@dataclass(frozen=True)
+class Pooling(Layer):
+    """Maximum or sum over windows; without a window over the whole map."""
+
+    function: Function = field(default="max", kw_only=True)
+
+
+@dataclass(frozen=True)
+class Levels(Layer):
+    """y = bias + #{t : x >= t}. Array: `thresholds` (C, levels), ascending."""
+
+    levels: int = field(default=1, kw_only=True)
+    bias: int = field(default=0, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Windows(Layer):
+    """Every window of the map as one vector, (ky, kx, c)."""
+
+
+@dataclass(frozen=True)
+class Reduction(Layer):
+    """Maximum or sum over each `count` successive vectors."""
+
+    function: Function = field(default="max", kw_only=True)
+    count: int = field(default=1, kw_only=True)
+
+
+@dataclass(frozen=True)
+class Lanes(Layer):
+    """The same elements, other lanes."""
+
+
+def divisors(value: int) -> list[int]:
+    """All divisors, ascending."""
+    return [d for d in range(1, value + 1) if value % d == 0]
