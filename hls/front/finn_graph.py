@@ -16,8 +16,8 @@ from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import qonnx_make_model
 
-from exeunt.cost.folding import Window
 from exeunt.graph import Integer
+from exeunt.kernels.layer import Window
 from exeunt.qonnx.exits import Part
 from exeunt.qonnx.integers import IntArray, Matrix, Pool, Tensor, Threshold
 

@@ -66,9 +66,7 @@ def layers(model: Any, name: str, tables: Sequence[IntArray]) -> tuple[Layer, ..
             made = _threshold(common, get, result, next(rest))
         elif operator == "Pool":
             function: Function = "max" if get("Function") == "MaxPool" else "sum"
-            made = Pooling(
-                output=out, result=result, window=window, function=function, **common
-            )
+            made = Pooling(output=out, result=result, window=window, function=function, **common)
         elif operator == "GlobalAccPool":
             made = Pooling(output=out, result=result, function="sum", **common)
         else:

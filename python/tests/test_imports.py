@@ -44,7 +44,7 @@ ROOMS: Mapping[str, str] = {
     "manifest": GRAPH,
     "report.store": BASE,
     "cost": f"{GRAPH} config",
-    "qonnx": f"{GRAPH} cost",  # what a file means, for training and compiler alike
+    "qonnx": GRAPH,  # what a file means, for training and compiler alike
     "runtime": "errors progress registers",  # the host driver: NumPy alone
     "reference": f"{RESULT} runtime",
     "samples": f"{RESULT} reference",
@@ -67,7 +67,7 @@ ROOMS: Mapping[str, str] = {
     "quant.attribution quant.compress quant.calibrate",
     # the compiler: it never sees the training
     "hls": "",
-    "hls.front": f"{RESULT} config cost qonnx hls",
+    "hls.front": f"{RESULT} config qonnx hls",
     "hls.back": f"{RESULT} config cost reference hls hls.front",
     "hls.compile": f"{STEP} cost qonnx reference hls.front hls.back",
     # boards, and what is measured and shown

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from exeunt.cost.folding import Window
 from exeunt.errors import InputError
+from exeunt.kernels.layer import Window
 from exeunt.qonnx import quantizer, tables
 from exeunt.qonnx.file import Graph
 from exeunt.qonnx.integers import IntArray, Matrix, Pool, Shape, Tensor, Threshold

@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.cost.folding import Window
 from exeunt.graph import Integer
+from exeunt.kernels.layer import Window
 from exeunt.qonnx.tables import Function
 
 IntArray: TypeAlias = "npt.NDArray[np.int64]"  # a text: NumPy 1.21 cannot subscript it

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from exeunt.cost.folding import Window
 from exeunt.errors import InputError
+from exeunt.kernels.layer import Window
 from exeunt.qonnx import exits, quantizer
 from exeunt.qonnx.activations import MAX_BITS, Activations, Value, standard
 from exeunt.qonnx.file import Graph

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from exeunt.cost.folding import Window
+from exeunt.kernels.layer import Window
 from exeunt.qonnx.integers import IntArray, Matrix, Operation, Shape, Tensor
 from exeunt.qonnx.layers import Node
 
