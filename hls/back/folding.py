@@ -12,6 +12,8 @@ from typing import Any
 from exeunt.cost import folding as search
 from exeunt.cost.folding import Folding
 from exeunt.errors import InputError
+from exeunt.hls.back.kernels import registry
+from exeunt.hls.back.kernels.operators import pe_alone
 from exeunt.kernels.layer import Fold, Layer
 from exeunt.kernels.registry import foldings
 
@@ -49,14 +51,8 @@ def attributes(layer: Layer, item: Fold) -> dict[str, dict[str, int]]:
     """The folding as FINN attributes, by FINN node name."""
     result: dict[str, dict[str, int]] = {}
     for name in layer.finn:
-        if "FMPadding" in name:
-            result[name] = {"SIMD": item.lanes_in}
-        elif "ConvolutionInputGenerator" in name:
-            result[name] = {"SIMD": item.lanes_in, "parallel_window": int(item.parallel)}
-        elif "MVAU" in name:
-            result[name] = {"PE": item.pe, "SIMD": item.simd}
-        else:
-            result[name] = {"PE": item.pe}
+        operator = registry.operator_of(name)
+        result[name] = (operator.folding if operator else pe_alone)(item)
     return result
 
 

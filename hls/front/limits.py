@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exeunt.errors import InputError
-from exeunt.hls.front.layers import MAX_BITS, accumulator_range
+from exeunt.hls.front.layers import MAX_BITS
+from exeunt.kernels.parts.weights import accumulator_range
 from exeunt.qonnx.exits import Part
 from exeunt.qonnx.exits import parts as split
 from exeunt.qonnx.integers import IntegerNetwork, Matrix, Pool

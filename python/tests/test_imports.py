@@ -67,8 +67,9 @@ ROOMS: Mapping[str, str] = {
     "quant.attribution quant.compress quant.calibrate",
     # the compiler: it never sees the training
     "hls": "",
-    "hls.front": f"{RESULT} config qonnx hls",
-    "hls.back": f"{RESULT} config cost reference hls hls.front",
+    "hls.back.kernels": f"{GRAPH} hls",
+    "hls.front": f"{RESULT} config qonnx hls hls.back.kernels",
+    "hls.back": f"{RESULT} config cost reference hls hls.front hls.back.kernels",
     "hls.compile": f"{STEP} cost qonnx reference hls.front hls.back",
     # boards, and what is measured and shown
     "boards": f"{STEP} synth tool yowasp",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from exeunt.graph import IntArray, Integer
 from exeunt.kernels.parts.levels import stages
@@ -35,3 +36,15 @@ def files(prefix: str, thresholds: IntArray, *, dtype: Integer, lanes: int) -> d
             text = "".join(f"{w:0{digits}x}\n" for w in words.tolist())
             result[f"{prefix}_{stage}_{lane:03d}.hex"] = text
     return result
+
+
+def integer_thresholds(
+    values: IntArray, channels: int, low: int, high: int
+) -> npt.NDArray[np.int64]:
+    """Thresholds for integers in low..high, for every channel.
+
+    One at or below `low` always passes and becomes `low`, one above `high` never does and becomes
+    high + 1. (rows, levels) or (1, levels), ascending -> (channels, levels), ascending.
+    """
+    clipped = np.clip(values, low, high + 1).astype(np.int64)
+    return np.broadcast_to(clipped, (channels, clipped.shape[1])).copy()

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from exeunt.graph import IntArray
+from exeunt.graph import IntArray, Integer
 from exeunt.hls.back.kernels import levels, sparsity
-from exeunt.hls.back.kernels.registry import Backend, register
+from exeunt.hls.back.kernels.operators import Found, Operator
+from exeunt.hls.back.kernels.registry import Backend, register, register_operator
+from exeunt.kernels.layer import Fold, Matrix
 from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.parts.weights import accumulator_range
 
 MODULES = ("ex_mvu", "ex_threshold")
 
@@ -84,4 +87,65 @@ def facts(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, Any]:
     return {"sparsity": sparsity.pattern(arrays["weights"], **lanes)}
 
 
+def read(found: Found) -> Matrix:
+    """The matrix of a FINN MVAU, with the window in front of it and the thresholds in it."""
+    weights = np.rint(found.model.get_initializer(found.node.input[1])).astype(np.int64).T
+    source, get, window = found.source, found.get, found.front.window
+    low, high = accumulator_range(weights, source)
+    shape = found.input
+    vectors = [int(v) for v in get("numInputVectors")]
+    height, width = (vectors[1], vectors[2]) if len(vectors) == 3 else (1, int(np.prod(vectors)))
+    # signed, two bits at least, as the kernel wants it
+    thresholds, bias, accumulator = None, 0, Integer.covering(min(low, -2), max(high, 1))
+    result = accumulator
+    if not get("noActivation"):
+        bias, result = int(get("ActVal")), found.result
+        thresholds = levels.integer_thresholds(next(found.tables), weights.shape[0], low, high)
+        accumulator = Integer.covering(min(low, -2), max(high, int(thresholds.max()), 1))
+    if window is None and (height, width) != shape[:2]:
+        shape = (height, width, weights.shape[1])
+    arrays: dict[str, IntArray] = {"weights": weights}
+    if thresholds is not None:
+        arrays["thresholds"] = thresholds
+    smallest, largest = int(weights.min()), int(weights.max())
+    return Matrix(
+        shape,
+        source,
+        (height, width, weights.shape[0]),
+        result,
+        window=window,
+        finn=found.finn,
+        columns=weights.shape[1],
+        weight_bits=Integer.covering(min(smallest, -2), max(largest, 1)).bits,
+        levels=0 if thresholds is None else thresholds.shape[1],
+        bias=bias,
+        accumulator=accumulator,
+        arrays=arrays,
+    )
+
+
+def folding(fold: Fold) -> dict[str, int]:
+    """FINN's folding attributes."""
+    return {"PE": fold.pe, "SIMD": fold.simd}
+
+
+def lut_estimation(self: Any, fpgapart: str) -> int:
+    """FINN's rule of thumb for a multiplier in LUTs, plus the thresholds' comparators."""
+    pe, simd = self.get_nodeattr("PE"), self.get_nodeattr("SIMD")
+    w = self.get_input_datatype(1).bitwidth()
+    a = self.get_input_datatype(0).bitwidth()
+    acc = self.get_accumulator_datatype().bitwidth()
+    return int(pe * simd * w * a + pe * (simd - 1) * (w + a) + pe * acc * 2)
+
+
+register_operator(
+    Operator(
+        "MVAU",
+        "finn.custom_op.fpgadataflow.matrixvectoractivation:MVAU",
+        read,
+        MODULES,
+        folding,
+        {"lut_estimation": lut_estimation},
+    )
+)
 register(Mvu.kind, Backend(module, parameters, MODULES, memories=memories, facts=facts))

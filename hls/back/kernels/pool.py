@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from exeunt.hls.back.kernels.registry import Backend, register
+from exeunt.hls.back.kernels.operators import Found, Operator
+from exeunt.hls.back.kernels.registry import Backend, register, register_operator
+from exeunt.kernels.layer import Pooling
 from exeunt.kernels.pool import Pool
 
 MODULES = ("ex_pool", "ex_accumulate")
@@ -30,4 +32,27 @@ def parameters(node: Pool) -> dict[str, int | str]:
     }
 
 
+def read(found: Found) -> Pooling:
+    """A FINN Pool with the window in front of it."""
+    return Pooling(
+        found.input,
+        found.source,
+        found.output,
+        found.result,
+        window=found.front.window,
+        function="max" if found.get("Function") == "MaxPool" else "sum",
+        finn=found.finn,
+    )
+
+
+register_operator(
+    Operator(
+        "Pool",
+        "finn.custom_op.fpgadataflow.pool:Pool",
+        read,
+        ("ex_pool", "ex_reduce"),
+        # the conversion sets an attribute that only FINN's HLS variant declares
+        attributes={"cpp_interface": ("s", False, "")},
+    )
+)
 register(Pool.kind, Backend(module, parameters, MODULES))

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from exeunt.hls.back.kernels.registry import Backend, register
+from typing import Any
+
+import numpy as np
+
+from exeunt.hls.back.kernels.operators import Found, Operator
+from exeunt.hls.back.kernels.registry import Backend, register, register_operator
+from exeunt.kernels.layer import Pooling
 from exeunt.kernels.reduce import Reduce
 
 MODULES = ("ex_reduce", "ex_accumulate")
@@ -26,4 +32,26 @@ def parameters(node: Reduce) -> dict[str, int | str]:
     }
 
 
+def read(found: Found) -> Pooling:
+    """A FINN GlobalAccPool: the sum of the whole map."""
+    return Pooling(
+        found.input, found.source, found.output, found.result, function="sum", finn=found.finn
+    )
+
+
+def cycles(self: Any) -> int:
+    """Words of the map."""
+    vectors = int(np.prod(self.get_nodeattr("numInputVectors")))
+    return int(vectors * (self.get_nodeattr("NumChannels") // self.get_nodeattr("PE")))
+
+
+register_operator(
+    Operator(
+        "GlobalAccPool",
+        "finn.custom_op.fpgadataflow.globalaccpool:GlobalAccPool",
+        read,
+        ("ex_reduce",),
+        methods={"get_exp_cycles": cycles},
+    )
+)
 register(Reduce.kind, Backend(module, parameters, MODULES))

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from exeunt.graph import IntArray, Node
 from exeunt.hls.back import kernels
+from exeunt.hls.back.kernels.operators import Operator
 from exeunt.kernels.registry import OURS
 
 Parameters: TypeAlias = dict[str, int | str]
@@ -55,11 +56,29 @@ class Backend:
 
 
 _backends: dict[tuple[str, str], Backend] = {}
+_operators: dict[str, Operator] = {}
 
 
 def register(kind: str, backend: Backend, *, name: str = OURS) -> None:
     """Make the backend `name` of a kind known; a module here calls it when it is imported."""
     _backends[kind, name] = backend
+
+
+def register_operator(operator: Operator) -> None:
+    """Make known that a kind implements one of FINN's operators."""
+    _operators[operator.name] = operator
+
+
+def operators() -> Mapping[str, Operator]:
+    """FINN's operators that there are kernels for, by name."""
+    _discover()
+    return dict(sorted(_operators.items()))
+
+
+def operator_of(node: str) -> Operator | None:
+    """The operator of a FINN node by the node's name, such as seg0_MVAU_rtl_0."""
+    named = [o for o in operators().values() if o.name in node]
+    return max(named, key=lambda o: len(o.name), default=None)
 
 
 @cache

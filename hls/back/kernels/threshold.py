@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from exeunt.graph import IntArray
 from exeunt.hls.back.kernels import levels
-from exeunt.hls.back.kernels.registry import Backend, register
+from exeunt.hls.back.kernels.operators import Found, Operator
+from exeunt.hls.back.kernels.registry import Backend, register, register_operator
+from exeunt.kernels.layer import Levels
 from exeunt.kernels.threshold import Threshold
 
 MODULES = ("ex_threshold",)
@@ -41,4 +43,31 @@ def memories(node: Threshold, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     )
 
 
+def read(found: Found) -> Levels:
+    """The levels of a FINN Thresholding."""
+    shape, values, source = found.input, next(found.tables), found.source
+    channels = shape[2] if values.shape[0] == 1 else int(values.shape[0])
+    if channels != shape[2]:
+        shape = (1, 1, channels)  # one threshold row per element of a flattened map
+    thresholds = levels.integer_thresholds(values, channels, source.min, source.max)
+    return Levels(
+        shape,
+        source,
+        shape,
+        found.result,
+        finn=found.finn,
+        levels=thresholds.shape[1],
+        bias=int(found.get("ActVal")),
+        arrays={"thresholds": thresholds},
+    )
+
+
+register_operator(
+    Operator(
+        "Thresholding",
+        "finn.custom_op.fpgadataflow.thresholding:Thresholding",
+        read,
+        MODULES,
+    )
+)
 register(Threshold.kind, Backend(module, parameters, MODULES, memories=memories))

@@ -8,9 +8,10 @@ import pytest
 from exeunt.errors import InputError
 from exeunt.graph import Integer, Stream
 from exeunt.hls.back import folding, lower
-from exeunt.hls.front.layers import accumulator_range, integer_thresholds
+from exeunt.hls.back.kernels.levels import integer_thresholds
 from exeunt.kernels.layer import Layer, Matrix, Window
 from exeunt.kernels.lowering import converters
+from exeunt.kernels.parts.weights import accumulator_range
 from exeunt.kernels.registry import foldings
 from exeunt.kernels.swg import Swg
 from exeunt.kernels.width import Width

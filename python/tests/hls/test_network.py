@@ -340,7 +340,7 @@ def test_specialize_layers_sees_our_kernels_only_while_registered(network: Any) 
     assert "Pool_rtl" not in before
     node = network.parts[0].model.graph.node[-1]
     with register.registered():
-        assert variants["MVAU_rtl"] is register.ExeuntMatrixVector
+        assert variants["MVAU_rtl"] is register.VARIANTS["MVAU_rtl"]
         assert isinstance(getCustomOp(node), register.ExeuntPool)
         assert SpecializeLayers  # what consults the dictionary
     assert variants == before

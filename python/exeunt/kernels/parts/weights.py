@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exeunt.errors import CheckFailed
-from exeunt.graph import IntArray, Node
+from exeunt.graph import IntArray, Integer, Node
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,12 @@ def from_codebook(node: Weighted, arrays: Mapping[str, IntArray]) -> IntArray:
     if "signs" in arrays:
         weights = weights * arrays["signs"].astype(np.int64)[:, None]
     return weights
+
+
+def accumulator_range(weights: IntArray, source: Integer) -> tuple[int, int]:
+    """Smallest and largest dot product of a row of `weights` (MH, MW) with values of `source`."""
+    a, b = weights * source.min, weights * source.max
+    return (
+        int(np.minimum(a, b).sum(axis=1).min(initial=0)),
+        int(np.maximum(a, b).sum(axis=1).max(initial=0)),
+    )
