@@ -54,8 +54,8 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_decide.sv",
-        "$signed(score_in) >= $signed(threshold[SCORE_BITS-1:0])",
-        "$signed(score_in) > $signed(threshold[SCORE_BITS-1:0])",
+        "32'($signed(score_in)) >= $signed(threshold)",
+        "32'($signed(score_in)) > $signed(threshold)",
         "rtl_tests/decide/test_decide.py::test_decide",
     ),
     Mutant(

@@ -106,11 +106,7 @@ module ex_decide #(
   wire [CLASS_BITS-1:0] class_in = score_data[CLASS_BITS-1:0];
   wire [SCORE_BITS-1:0] score_in = score_data[CLASS_BITS +: SCORE_BITS];
   wire [31:0] threshold = meta_data[64] ? threshold1 : threshold0;
-  // a threshold outside the scores' range is met by all or none; never fits in 32 bits only
-  wire fits = &threshold[31:SCORE_BITS-1] || !(|threshold[31:SCORE_BITS-1]);
-  wire never = SCORE_BITS == 32 && threshold == NEVER;
-  wire met = !never && $signed(score_in) >= $signed(threshold[SCORE_BITS-1:0]);
-  wire reaches = fits ? met : threshold[31];
+  wire reaches = threshold != NEVER && 32'($signed(score_in)) >= $signed(threshold);
   wire t_free = !t_valid_q || m_ready;
 
   assign score_ready = t_free && meta_valid;
