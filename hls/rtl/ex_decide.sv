@@ -1,8 +1,8 @@
 // ex_decide: the verdict on one frame, whatever the criterion; a score block computes its score.
 //
-// s: CLASSES signed logits of BITS bits, PE a beat, class 0 first in the low bits. They go on through
-// logits to the score block, which answers on score with one {score, class} per frame: a signed
-// score of SCORE_BITS bits above a class of CLASS_BITS bits. Per frame
+// s: CLASSES signed logits of BITS bits, PE a beat, class 0 first in the low bits. They pass
+// through logits to the score block, which answers on score with one {score, class} per frame: a
+// signed score of SCORE_BITS bits above a class of CLASS_BITS bits. Per frame
 //   take = LAST or (threshold != never and score >= threshold), signed, with the threshold of the
 //          bank in the frame's metadata; 7fffffff = never, 80000000 = always.
 // One token {take, silent, class, score, meta} per frame joins its score with one meta_data {bad,
@@ -73,7 +73,7 @@ module ex_decide #(
     $error("ex_decide: SCORE_BITS must be 1 to 32, is %0d", SCORE_BITS);
   end
 
-  // told: raw has the last lane of the beat; silent: a raw frame is between logits and token
+  // told: raw has the last lane of the beat; silent: the oldest frame inside is raw
   logic [BEAT_BITS-1:0]  beat_q;
   logic [LANE_BITS-1:0]  lane_q;
   logic                  told_q, silent_q;
@@ -98,7 +98,7 @@ module ex_decide #(
   assign raw_last = final_logit;
   assign raw_bank = final_logit && meta_data[64];
 
-  wire pass = (!raw_here || told) && !(final_beat && silent_q);
+  wire pass = !raw_here || told;
   assign logits_valid = s_valid && pass;
   assign logits_data = s_data;
   assign s_ready = logits_ready && pass;

@@ -49,7 +49,7 @@
       assert (f_tokens + 4'(t_valid_q) == f_scored);
       assert (beat_q <= FINAL);
       assert (lane_q <= LANE_BITS'(PE - 1));
-      if (silent_q) assert (f_inside == 4'd1);
+      if (silent_q) assert (f_inside != '0);
       if (raw_here) assert (f_inside == 4'(silent_q));
       if (told_q) assert (s_valid && lane_q == '0);
       if (told_q && final_beat) assert (f_inside == '0);
