@@ -124,5 +124,5 @@ def count(netlist: Mapping[str, Any], target: Target, top: str) -> tuple[Counts,
 
 
 def plain(module: str) -> str:
-    r"""The name without Yosys's parameters: `$paramod$0123\ex_mvu` -> `ex_mvu`."""
+    r"""The name without Yosys's parameters: `$paramod$0123\ex_block` -> `ex_block`."""
     return module.split("\\")[1] if module.startswith("$paramod") else module

@@ -341,7 +341,7 @@ def test_specialize_layers_sees_our_kernels_only_while_registered(network: Any) 
     node = network.parts[0].model.graph.node[-1]
     with register.registered():
         assert variants["MVAU_rtl"] is register.VARIANTS["MVAU_rtl"]
-        assert isinstance(getCustomOp(node), register.ExeuntPool)
+        assert isinstance(getCustomOp(node), register.VARIANTS["Pool_rtl"])
         assert SpecializeLayers  # what consults the dictionary
     assert variants == before
     assert [n.op_type for n in network.parts[0].model.graph.node] == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,79 @@ from exeunt.kernels import registry
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent
+FOLDERS = ("python/exeunt", "quant", "hls", "boards", "examples")
+SUFFIXES = (".py", ".sv", ".svh", ".j2", ".toml", ".ipynb", ".cpp", ".h", ".tcl")
+ROOM = re.compile(
+    r"(python/exeunt/kernels/(finn/)?|hls/back/kernels/(finn/)?|hls/(rtl|templates)/ex_(finn_)?)"
+    r"(?P<kind>[a-z]+)[_./]"
+)
+HOMONYMS = {
+    # the threshold of an exit: a register, and a field of the manifest
+    "threshold": {
+        "hls/back/stitch.py", "python/exeunt/manifest.py", "python/exeunt/reference/modelled.py",
+        "python/exeunt/registers.py", "python/exeunt/report/overview.py",
+        "python/exeunt/runtime/description.py", "python/exeunt/runtime/device.py",
+        "python/exeunt/simulate/bulk.py", "python/exeunt/simulate/run.py",
+    },
+    # a layer of a config
+    "pool": {
+        "python/exeunt/config/sentences.py", "python/exeunt/config/tree.py",
+        "python/exeunt/cost/layers.py", "quant/compress/precision.py",
+    },
+    # bits of a stream's word, a field of the manifest
+    "width": {
+        "boards/ecp5.py", "boards/vivado_project.py", "python/exeunt/manifest.py",
+        "python/exeunt/runtime/pynq.py", "python/exeunt/simulate/simulated.py",
+        "python/exeunt/simulate/worker.py",
+    },
+}  # fmt: skip
+INSIDE = {
+    # one kind's hardware is made of another's, or the same part is in both
+    "threshold": {
+        "hls/back/kernels/levels.py", "hls/back/kernels/mvu.py", "hls/rtl/ex_mvu.sv",
+        "python/exeunt/kernels/parts/levels.py",
+    },
+    "pool": {"hls/rtl/ex_accumulate.sv"},
+    "reduce": {"hls/back/kernels/pool.py", "hls/rtl/ex_accumulate.sv"},
+}  # fmt: skip
+
+
+def files_that_name(name: str, root: Path = ROOT) -> set[str]:
+    """Files in which a kind is named as one: its module, its block, or its name in quotes."""
+    word = re.compile(
+        rf"\bex_{name}(_\w+)?\b|\bkernels\.(finn\.)?{name}\b"
+        rf"|kernels(\.finn)? import [^\n]*\b{name}\b|[\"']{name}[\"']"
+    )
+    found = set()
+    for folder in FOLDERS:
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix in SUFFIXES and word.search(path.read_text(encoding="utf-8")):
+                found.add(path.relative_to(root).as_posix())
+    return found
+
+
+@pytest.mark.parametrize("name", registry.kinds())
+def test_nothing_outside_its_room_names_a_kind(name: str) -> None:
+    """What a kind is made of is not outside; measured tables (JSON) are not read."""
+    named = files_that_name(name) - HOMONYMS.get(name, set())
+    outside = set()
+    for file in named:
+        room = ROOM.match(file)
+        if room is None or room["kind"] != name:
+            outside.add(file)
+    assert outside == INSIDE.get(name, set())
+    assert f"hls/rtl/ex_{name}.sv" in named
+    assert (ROOT / "rtl_tests" / name / "corners.py").is_file()
+
+
+def test_a_name_elsewhere_is_found(tmp_path: Path) -> None:
+    (tmp_path / "hls").mkdir()
+    (tmp_path / "hls" / "a.py").write_text('if node.kind == "mvu":\n    pass\n')
+    (tmp_path / "hls" / "b.py").write_text("from exeunt.kernels.mvu import Mvu\n")
+    (tmp_path / "hls" / "c.py").write_text("from exeunt.kernels import mvu, swg\n")
+    (tmp_path / "hls" / "d.py").write_text("mvu = 3\n")
+    assert files_that_name("mvu", tmp_path) == {"hls/a.py", "hls/b.py", "hls/c.py"}
+    assert files_that_name("swg", tmp_path) == {"hls/c.py"}
 
 
 def overlay(target: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 // The sign turned: m = OFFSET - s of each of LANES elements.
 //
 // Latency: 1 cycle. Throughput: a word a cycle. Stall: the word is held. Reset: empty.
+// busy: a word leaves (see ex_gate).
 `default_nettype none
 module ex_negate #(
     parameter int unsigned LANES     = 1,  // elements a beat
@@ -16,7 +17,8 @@ module ex_negate #(
     input  wire logic [ LANES*IN_BITS-1:0] s_data,
     output      logic                      m_valid,
     input  wire logic                      m_ready,
-    output      logic [LANES*OUT_BITS-1:0] m_data
+    output      logic [LANES*OUT_BITS-1:0] m_data,
+    output      logic                      busy
 );
   logic valid_q;
   logic [LANES*OUT_BITS-1:0] data_q;
@@ -34,5 +36,11 @@ module ex_negate #(
     if (s_ready) valid_q <= s_valid;
     if (rst) valid_q <= 1'b0;
   end
+
+`ifdef EX_BULK
+  assign busy = valid_q && m_ready;
+`else
+  assign busy = 1'b1;
+`endif
 endmodule
 `default_nettype wire
