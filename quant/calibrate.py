@@ -22,7 +22,7 @@ from exeunt.quant.exits.calibration import (
 )
 from exeunt.quant.network.logits import exact
 from exeunt.report import store
-from exeunt.splits import SPLITS, read_split, stratified
+from exeunt.splits import SPLITS, chance, read_split, stratified
 
 EXITS = "exits.json"
 SCHEMA = 1
@@ -72,7 +72,10 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     progress(1, 2, f"{len(test.labels)} test images")
     logits = network.logits(test.images)
     on_test = scores(logits, test.labels, criterion=section.criterion)
-    store.update(run_dir, _figures(on_test, chosen, macs))
+    figures = _figures(on_test, chosen, macs)
+    figures["accuracy"]["chance"] = chance(test.labels)
+    figures["calibration"]["drop"] = section.drop
+    store.update(run_dir, figures)
     progress(2, 2, f"validation accuracy {100 * chosen.accuracy:.2f}%")
     return result
 

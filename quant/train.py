@@ -28,12 +28,13 @@ from exeunt.quant.network.logits import as_tensor, logits
 from exeunt.quant.network.model import quantizers_disabled
 from exeunt.quant.network.source import build
 from exeunt.report import store
-from exeunt.splits import SPLITS, read_fingerprint, stratified
+from exeunt.splits import SPLITS, chance, read_fingerprint, stratified
 
 CHECKPOINT = "checkpoint.pt"
 RESUME = "resume.pt"  # an unfinished training, removed at its end
 HISTORY = "training.json"
 SCHEMA = 1
+_NARROW = 32  # an eighth of 0..255: images below are told of
 
 
 def train(
@@ -50,6 +51,11 @@ def train(
     run_dir.mkdir(parents=True, exist_ok=True)
     device = device_of(config.train.device)
     splits = load(config.data, data_dir, shape=config.model.input, classes=config.model.classes)
+    if config.simulate.images > len(splits.test.labels):
+        raise InputError(
+            f"simulate.images must be 0 (all) to {len(splits.test.labels)}, the test images there "
+            f"are, got {config.simulate.images}: lower it"
+        )
     with one_thread(config.train.seed):
         network = build(config.model)
         save_splits(run_dir / SPLITS, splits)
@@ -72,9 +78,21 @@ def train(
             "epochs": len(history),
             "images": len(splits.train.labels),
             "validation_images": len(splits.validation.labels),
+            "chance": chance(splits.validation.labels),
             **_last(history),
-        }
+        },
+        "data": {
+            "dataset": config.data.dataset,
+            "classes": splits.classes,
+            "images": {
+                name: len(getattr(splits, name).labels) for name in ("train", "validation", "test")
+            },
+            "notes": [*splits.notes, *_range_notes(config, splits)],
+        },
     }
+    if config.model.kind == "qonnx" and config.model.file is not None:
+        figures["training"]["source"] = config.model.file.name
+        progress(1, 1, f"network and weights as in {config.model.file.name}, only images split")
     if config.model.kind != "qonnx":
         figures["accuracy"] = {
             "float": _float_accuracy(network, splits, device),
@@ -276,6 +294,22 @@ def shifted(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
 def accuracies(found: Sequence[np.ndarray], labels: np.ndarray) -> list[float]:
     """Fraction of right answers of every exit by itself."""
     return [float((out.argmax(axis=1) == labels).mean()) for out in found]
+
+
+def _range_notes(config: Config, splits: Splits) -> list[str]:
+    """That the images use a small part of 0..255, where somebody may have thought otherwise.
+
+    Scikit-learn's digits do by nature: told only for a network that was made elsewhere.
+    """
+    top = int(splits.train.images.max(initial=0))
+    ours = config.data.dataset == "digits" and config.data.format in (None, "digits")
+    if top >= _NARROW or (ours and config.model.file is None):
+        return []
+    if config.model.file is not None:
+        advice = f"see that {config.model.file.name} is for such pixels"
+    else:
+        advice = f"multiply them by {255 // max(top, 1)}"
+    return [f"pixels of dataset {config.data.dataset} are 0 to {top} of 0..255: {advice}"]
 
 
 def _last(history: list[dict[str, Any]]) -> dict[str, Any]:

@@ -102,6 +102,11 @@ def stratified(labels: Labels, count: int, *, seed: int = 0) -> npt.NDArray[np.i
     return np.sort(order[turns(place) < quotas[place]]).astype(np.int64)
 
 
+def chance(labels: Labels) -> float:
+    """Accuracy 0..1 of always saying the most frequent of these classes int64 (N,)."""
+    return float(np.bincount(labels).max() / len(labels)) if len(labels) else 0.0
+
+
 def turns(labels: Labels) -> npt.NDArray[np.int64]:
     """How many items of its class come before each of these, int64 (N,).
 

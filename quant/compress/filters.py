@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,9 @@ from exeunt.quant.compress.criteria import Table
 from exeunt.quant.compress.structure import Structure, narrowed, sliced, structure_of
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
+
+_UNUSED = 0.9  # of a budget: what uses less is tried otherwise
+_WAYS = 20_000  # of choosing the widths that are tried one by one
 
 
 def apply(spec: Filters, subject: Subject, work: Work) -> tuple[Subject, dict[str, Any]]:
@@ -100,7 +104,9 @@ def choose(
     """Which channels of every free group stay: the lots of lowest mean score go first.
 
     The last lot that goes overshoots; lots that fit into what is left come back, the most
-    important first.
+    important first. Where that leaves more than a tenth of the budget unused, because lots are
+    large, the widths are taken that come nearest to it, of nearly equal ones those with the highest
+    scores.
 
     Args:
         structure: layers and groups.
@@ -153,7 +159,35 @@ def choose(
         gone[g] -= 1
         if macs() > budget:
             gone[g] += 1
+    if macs() < _UNUSED * budget:
+        gone = _nearest(structure, scores, lots, budget) or gone
     return {g: orders[g][sum(lots[g][: gone[g]]) :].sort().values for g in scores}
+
+
+def _nearest(
+    structure: Structure, scores: Mapping[int, Tensor], lots: Mapping[int, list[int]], budget: int
+) -> dict[int, int] | None:
+    """Lots that go from every group, so that the multiplies come nearest to the budget from below.
+
+    Of what is within a twentieth of the nearest, the one that keeps the highest scores. None: there
+    are too many ways to try.
+    """
+    ways = [range(len(lots[g]) + 1) for g in scores]
+    if math.prod(len(w) for w in ways) > _WAYS:
+        return None
+    kept = {g: scores[g].sort(descending=True).values.cumsum(0).tolist() for g in scores}
+    found = []
+    for way in itertools.product(*ways):
+        gone = dict(zip(scores, way, strict=True))
+        wide = list(structure.widths)
+        for g, count in gone.items():
+            wide[g] = structure.groups[g].size - sum(lots[g][:count])
+        macs = structure.macs(wide)
+        if macs <= budget:
+            found.append((macs, sum(kept[g][wide[g] - 1] for g in gone), gone))
+    nearest = max((macs for macs, _, _ in found), default=0)
+    near = [(value, macs, gone) for macs, value, gone in found if macs >= 0.95 * nearest]
+    return max(near, key=lambda one: one[:2])[2] if near else None
 
 
 def _lots(size: int, multiple: int, floor: int) -> list[int]:

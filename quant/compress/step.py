@@ -76,9 +76,25 @@ def compress(
         "original": whole,
         "compressed": after,
     }
+    chosen["budgets"] = [b for b in map(_budget, entries) if b]
     chosen["scored_images"] = len(work.scored.labels)  # of the training set, by the criteria
     store.update(run_dir, {"compression": {"chosen": chosen}})
     shutil.rmtree(folder, ignore_errors=True)
     early = after["accuracy"]["early_exit"]
     progress(total, total, f"validation accuracy {100 * early:.2f}%")
     return subject.network
+
+
+def _budget(entry: dict[str, Any]) -> dict[str, Any] | None:
+    """What a pass left beside its budget, as fractions, and what to lower to come nearer."""
+    kind = entry["kind"]
+    if kind == "filters":
+        share = entry["macs"] / entry["macs_before"]
+        found = {"of": "multiplies", "lower": "multiple", "budget": entry["budget"]}
+    elif kind in ("weights", "blocks"):
+        layers = entry["layers"]
+        share = sum(y["nonzero"] for y in layers) / sum(y["weights"] for y in layers)
+        found = {"of": "weights", "lower": "group", "budget": 1 - entry["sparsity"]}
+    else:
+        return None
+    return {"kind": kind, "left": share, **found}

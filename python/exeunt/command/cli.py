@@ -86,10 +86,14 @@ def _context(config: str, out: str | None, data: str) -> Context:
 def _one(name: str, config: str, out: str | None, data: str, debug: bool, **options: Any) -> Path:
     """Do one step with its progress bar; `options` are arguments that it alone has."""
     from exeunt.command import run
+    from exeunt.report import store
+    from exeunt.report.warnings import warnings
 
     context = dataclasses.replace(_context(config, out, data), options=options)
     with _log(context, debug) as shown, shown.showing():
         run.run_step(name, context, announce=shown.announce)
+    for warning in warnings(store.read(context.run_dir), name):
+        click.echo(f"warning: {warning}")
     return context.run_dir
 
 
@@ -108,6 +112,7 @@ def run_(config: str, out: str | None, data: str, debug: bool) -> None:
     """All steps whose inputs have changed, then the figures."""
     from exeunt.command import run, screen
     from exeunt.report import store
+    from exeunt.report.warnings import warnings
 
     context = _context(config, out, data)
     failure: CheckFailed | None = None
@@ -120,7 +125,7 @@ def run_(config: str, out: str | None, data: str, debug: bool) -> None:
     found = store.read(context.run_dir)
     for table in screen.summary(found, run.seconds(context.run_dir)):
         console.print(table)
-    for warning in screen.warnings(found):
+    for warning in warnings(found):
         console.print(f"warning: {warning}", markup=False)
     console.print(f"report: {context.run_dir / store.HTML}", markup=False)
     if failure is not None:

@@ -30,8 +30,6 @@ from exeunt.report import equal
 
 LOG = "log.txt"
 EVERY = 30.0  # seconds between two lines of a long step
-WORTH_A_WARNING = 0.006  # of accuracy
-FEW = 0.6  # of the images
 
 
 class Screen:
@@ -225,28 +223,6 @@ def summary(report: Mapping[str, Any], seconds: Mapping[str, float]) -> list[Tab
     for row in rows:
         figures.add_row(*row)
     return [exits, figures]
-
-
-def warnings(report: Mapping[str, Any]) -> list[str]:
-    """What is no failure but deserves a look: costly, useless or rare early exits."""
-    found = []
-    accuracy, rows = report.get("accuracy", {}), report.get("exits", [])
-    early, last = accuracy.get("early_exit"), accuracy.get("quantized_last_exit")
-    if early is not None and last is not None and last - early > WORTH_A_WARNING:
-        found.append(
-            f"leaving early costs {100 * (last - early):.2f} points of accuracy on the test "
-            "images: lower calibrate.drop or take more validation images"
-        )
-    unused = [str(row.get("index", i)) for i, row in enumerate(rows) if row.get("rate") == 0]
-    if unused:
-        found.append(f"nobody leaves at exit {', '.join(unused)}: leave it out of the network")
-    leave = sum(row.get("rate") or 0.0 for row in rows[:-1])
-    if len(rows) > 1 and leave < FEW:
-        found.append(
-            f"only {100 * leave:.1f}% leave before the last exit: give the first stages more to "
-            "work with, or raise calibrate.drop"
-        )
-    return found
 
 
 def _resources(report: Mapping[str, Any]) -> list[tuple[str, dict[str, int]]]:

@@ -106,7 +106,7 @@ STEPS: tuple[Step, ...] = (
         sections=("data", "model", "train"),
         inputs=(),
         outputs=("checkpoint.pt", "splits.npz", "training.json"),
-        reports=("training", "accuracy.float"),
+        reports=("training", "data", "accuracy.float"),
         data=True,
     ),
     Step(

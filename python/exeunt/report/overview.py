@@ -224,6 +224,8 @@ def notes(report: Mapping[str, Any]) -> Part:
         said.append("Resources have not been counted: exeunt synth.")
     if not (hardware.get("baseline") or {}).get("throughput_fps"):
         said.append("There is no comparison with the network without exits.")
+    told = (report.get("data") or {}).get("notes", [])
+    said += [f"{note[:1].upper()}{note[1:]}." for note in told]
     if not ((report.get("bench") or {}).get("energy") or {}).get("source"):
         said.append("No energy was measured.")
     return section("notes", "What this does not say", {"notes": said})

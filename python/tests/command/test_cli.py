@@ -287,23 +287,6 @@ def test_module_can_be_run():
     assert done.stdout == "exeunt 0.2.0\n"
 
 
-def test_warnings():
-    def rows(*rates):
-        return [{"index": i, "rate": rate} for i, rate in enumerate(rates)]
-
-    fine = {"accuracy": {"early_exit": 0.97, "quantized_last_exit": 0.975}}
-    assert screen.warnings(fine | {"exits": rows(0.5, 0.2, 0.3)}) == []
-    assert screen.warnings({}) == []
-    worse = {"accuracy": {"early_exit": 0.95, "quantized_last_exit": 0.975}}
-    assert screen.warnings(worse | {"exits": rows(0.5, 0.0, 0.5)}) == [
-        "leaving early costs 2.50 points of accuracy on the test images: lower calibrate.drop or "
-        "take more validation images",
-        "nobody leaves at exit 1: leave it out of the network",
-        "only 50.0% leave before the last exit: give the first stages more to work with, or raise "
-        "calibrate.drop",
-    ]
-
-
 def test_table_of_a_finished_run(finished):
     stream = io.StringIO()
     for table in screen.summary(store.read(finished), {"train": 30.2}):

@@ -161,6 +161,45 @@ def test_lowest_filters_go_within_the_budget(subject, tiny):
     assert 0.3 * found.macs() < found.macs(widths) <= budget
 
 
+def test_large_lots_come_as_near_to_the_budget_as_they_can():
+    """README's small network: half the multiplies may stay, lots of four filters."""
+    text = """
+    name = "smaller"
+    [data]
+    dataset = "digits"
+    [model]
+    input = [8, 8, 1]
+    classes = 10
+    [[model.stages]]
+    blocks = [{ conv = 8, kernel = 3, stride = 2, padding = 1 }]
+    [[model.stages]]
+    blocks = [{ conv = 16, kernel = 3, padding = 1 }]
+    """
+    model = tree.parse(text).model
+    found = structure_of(MultiExitNetwork(model), model)
+    random = torch.Generator().manual_seed(0)
+    # the second layer has the lowest scores, so one lot after the other goes from it
+    scores = {
+        g: torch.rand(found.groups[g].size, generator=random).double() + (g == found.free()[0])
+        for g in found.free()
+    }
+    budget = found.macs() // 2
+    keep = filters.choose(found, scores, budget=budget, multiple=4, floors=[2] * 5)
+    widths = list(found.widths)
+    for g, indices in keep.items():
+        widths[g] = len(indices)
+        best = scores[g].sort(descending=True).indices[: len(indices)]
+        assert sorted(indices.tolist()) == sorted(best.tolist())
+    every = []
+    for first in (4, 8):
+        for second in (4, 8, 12, 16):
+            wide = list(found.widths)
+            for g, size in zip(found.free(), (first, second), strict=True):
+                wide[g] = size
+            every.append(found.macs(wide))
+    assert found.macs(widths) == max(m for m in every if m <= budget)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

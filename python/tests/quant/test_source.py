@@ -64,7 +64,14 @@ def test_its_qonnx_file_is_a_network_too(custom, tmp_path):
     source = whole.model.model_copy(update={"source": f"qonnx:{tmp_path}/mine.onnx"})
     again = whole.model_copy(update={"model": source})
     run_dir = tmp_path / "run"
-    train(again, run_dir, tmp_path)
+    told = []
+    train(again, run_dir, tmp_path, progress=lambda d, t, text="": told.append((d, t, text)))
+    assert told == [(1, 1, "network and weights as in mine.onnx, only images split")]
+    said = store.read(run_dir)
+    assert said["training"]["source"] == "mine.onnx"
+    assert said["data"]["notes"] == [
+        "pixels of dataset digits are 0 to 16 of 0..255: see that mine.onnx is for such pixels"
+    ]
     calibrate(again, run_dir)
     export(again, run_dir)
     first = json.loads((folder / "exits.json").read_text())

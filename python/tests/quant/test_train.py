@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,6 +124,51 @@ def test_an_interrupted_training_on_other_images_starts_again(tiny, tmp_path):
     assert not begun(), "goes on"
     write(1)
     assert begun(), "starts again"
+
+
+def own_set(folder: Path, top: int, classes: int = 2) -> None:
+    random = np.random.default_rng(0)
+    for label in range(classes):
+        (folder / "own" / f"class{label}").mkdir(parents=True)
+        for k in range(20):
+            image = random.integers(0, top + 1, (8, 8)).astype(np.uint8)
+            image[0, 0] = top
+            Image.fromarray(image).save(folder / "own" / f"class{label}" / f"{k}.png")
+
+
+def of_own_set(tiny, **more) -> tree.Config:
+    model = tiny.model.model_copy(update={"classes": 2, "stages": tiny.model.stages[:1], **more})
+    data = tiny.data.model_copy(update={"dataset": "own"})
+    return with_train(tiny, epochs=1).model_copy(update={"model": model, "data": data})
+
+
+@pytest.mark.parametrize(
+    ("top", "notes"),
+    [(16, ["pixels of dataset own are 0 to 16 of 0..255: multiply them by 15"]), (32, [])],
+)
+def test_images_that_use_a_small_part_of_the_range(tiny, tmp_path, top, notes):
+    own_set(tmp_path, top)
+    train(of_own_set(tiny), tmp_path / "run", tmp_path)
+    found = store.read(tmp_path / "run")["data"]
+    assert found["notes"] == notes
+    assert found["classes"] == ["class0", "class1"]
+    assert found["images"] == {"train": 28, "validation": 4, "test": 8}
+
+
+def test_nothing_is_said_of_the_shipped_digits(trained):
+    report = store.read(trained)
+    assert report["data"]["notes"] == []
+    assert report["training"]["chance"] == pytest.approx(0.1, abs=0.02)
+
+
+def test_more_simulated_images_than_there_are(tiny, tmp_path):
+    section = tiny.simulate.model_copy(update={"images": 10_000})
+    with pytest.raises(InputError) as caught:
+        train(tiny.model_copy(update={"simulate": section}), tmp_path / "run", tmp_path)
+    assert str(caught.value) == (
+        "simulate.images must be 0 (all) to 359, the test images there are, got 10000: lower it"
+    )
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_whether_there_is_a_checkpoint_of_these_images(trained, tiny, tmp_path):

@@ -1,0 +1,118 @@
+"""What is no failure but deserves a look, one sentence with one advice each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WORTH_A_WARNING = 0.006  # of accuracy that leaving early costs
+FEW = 0.6  # of the images leave early
+MISSED = 0.1  # of a budget of the compression
+LOST = 0.01  # of accuracy by compression
+_NEAR = 0.15  # of the way from guessing to always right
+
+Report = Mapping[str, Any]
+
+
+def warnings(report: Report, step: str = "run") -> list[str]:
+    """The warnings that a step has to tell; "run" tells all."""
+    found = []
+    if step in ("run", "train"):
+        found += list((report.get("data") or {}).get("notes", []))
+    if step == "train":
+        found += _untrained(report)
+    if step in ("run", "compress"):
+        found += _compressed(report)
+    if step in ("run", "calibrate"):
+        guessing = _guessing(report)
+        found += guessing or _early(report)  # exits of a network that guesses say nothing
+    return found
+
+
+def near_chance(accuracy: float, chance: float) -> bool:
+    """Whether an accuracy is hardly better than always saying the most frequent class."""
+    return accuracy < min(chance + _NEAR * (1 - chance), 3 * chance)
+
+
+def _untrained(report: Report) -> list[str]:
+    found = report.get("training") or {}
+    accuracy, chance = (found.get("validation_accuracy") or [None])[-1], found.get("chance")
+    if accuracy is None or chance is None or not near_chance(accuracy, chance):
+        return []
+    return [
+        f"validation accuracy of the last exit is {_percent(accuracy)}, hardly more than the "
+        f"{_percent(chance)} of always saying the same class: raise train.epochs"
+    ]
+
+
+def _guessing(report: Report) -> list[str]:
+    found = report.get("accuracy") or {}
+    accuracy, chance = found.get("quantized_last_exit"), found.get("chance")
+    if accuracy is None or chance is None or not near_chance(accuracy, chance):
+        return []
+    file = (report.get("training") or {}).get("source")
+    advice = (
+        f"check that {file} was trained on pixels 0..255 and with the classes in this order"
+        if file
+        else "raise train.epochs"
+    )
+    return [
+        f"accuracy of the last exit on the test images is {_percent(accuracy)}, hardly more than "
+        f"the {_percent(chance)} of always saying the same class: {advice}"
+    ]
+
+
+def _early(report: Report) -> list[str]:
+    """Costly, useless or rare early exits."""
+    found = []
+    accuracy, rows = report.get("accuracy") or {}, report.get("exits") or []
+    early, last = accuracy.get("early_exit"), accuracy.get("quantized_last_exit")
+    if early is not None and last is not None and last - early > WORTH_A_WARNING:
+        drop = (report.get("calibration") or {}).get("drop", 0.0)
+        advice = (
+            "lower calibrate.drop"
+            if drop >= (last - early) / 2
+            else "take more validation images (data.validation)"
+        )
+        found.append(
+            f"leaving early costs {100 * (last - early):.2f} points of accuracy on the test "
+            f"images: {advice}"
+        )
+    unused = [str(row.get("index", i)) for i, row in enumerate(rows) if row.get("rate") == 0]
+    if unused:
+        found.append(f"nobody leaves at exit {', '.join(unused)}: leave it out of the network")
+    leave = sum(row.get("rate") or 0.0 for row in rows[:-1])
+    if len(rows) > 1 and leave < FEW and not unused:
+        found.append(
+            f"only {100 * leave:.1f}% leave before the last exit: give the first stages more to "
+            "work with"
+        )
+    return found
+
+
+def _compressed(report: Report) -> list[str]:
+    """Budgets that were missed, and accuracy that was lost."""
+    chosen = (report.get("compression") or {}).get("chosen") or {}
+    found = []
+    for entry in chosen.get("budgets") or []:
+        left, budget = entry["left"], entry["budget"]
+        if abs(left - budget) > MISSED * budget:
+            found.append(
+                f"the {entry['kind']} pass left {_percent(left)} of the {entry['of']} where its "
+                f"budget is {_percent(budget)}: lower its {entry['lower']}"
+            )
+    try:
+        lost = chosen["original"]["accuracy"]["early_exit"]
+        lost -= chosen["compressed"]["accuracy"]["early_exit"]
+    except KeyError:
+        return found
+    if lost > LOST:
+        found.append(
+            f"compression lost {100 * lost:.2f} points of validation accuracy with early exit: "
+            "raise the epochs of its passes"
+        )
+    return found
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}%"

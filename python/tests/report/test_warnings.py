@@ -1,0 +1,106 @@
+"""Warnings: one sentence and one advice each, and none that contradict each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from exeunt.report.warnings import near_chance, warnings
+
+
+def rows(*rates):
+    return [{"index": i, "rate": rate} for i, rate in enumerate(rates)]
+
+
+FINE = {
+    "accuracy": {"early_exit": 0.97, "quantized_last_exit": 0.975, "chance": 0.11, "images": 360},
+    "exits": rows(0.5, 0.2, 0.3),
+    "calibration": {"drop": 0.002},
+}
+
+
+def worse(**accuracy):
+    return FINE | {"accuracy": FINE["accuracy"] | accuracy}
+
+
+def test_nothing_to_say():
+    assert warnings({}) == []
+    for step in ("run", "train", "compress", "calibrate", "simulate"):
+        assert warnings(FINE, step) == []
+
+
+@pytest.mark.parametrize(
+    ("drop", "advice"),
+    [(0.02, "lower calibrate.drop"), (0.002, "take more validation images (data.validation)")],
+)
+def test_leaving_early_that_costs(drop, advice):
+    report = worse(early_exit=0.95) | {"calibration": {"drop": drop}}
+    sentence = f"leaving early costs 2.50 points of accuracy on the test images: {advice}"
+    assert warnings(report) == warnings(report, "calibrate") == [sentence]
+    assert warnings(report, "train") == []
+
+
+def test_exits_that_nobody_or_few_take():
+    assert warnings(FINE | {"exits": rows(0.5, 0.0, 0.5)}) == [
+        "nobody leaves at exit 1: leave it out of the network"
+    ]
+    assert warnings(FINE | {"exits": rows(0.3, 0.2, 0.5)}) == [
+        "only 50.0% leave before the last exit: give the first stages more to work with"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "chance", "near"),
+    [
+        (0.189, 0.10, True),  # a network trained on other pixels
+        (0.25, 0.10, False),
+        (0.56, 0.50, True),
+        (0.62, 0.50, False),
+        (0.91, 0.90, True),  # one class is nine of ten images
+        (0.95, 0.90, False),
+        (0.15, 0.01, False),  # of a hundred classes
+        (0.02, 0.01, True),
+    ],
+)
+def test_near_chance(accuracy, chance, near):
+    assert near_chance(accuracy, chance) == near
+
+
+def test_a_network_that_guesses():
+    report = worse(early_exit=0.12, quantized_last_exit=0.189, chance=0.1016)
+    said = (
+        "accuracy of the last exit on the test images is 18.9%, hardly more than the 10.2% of "
+        "always saying the same class: "
+    )
+    assert warnings(report) == [said + "raise train.epochs"]
+    theirs = report | {"training": {"source": "net.onnx", "epochs": 0}}
+    assert warnings(theirs, "calibrate") == [
+        said + "check that net.onnx was trained on pixels 0..255 and with the classes in this order"
+    ]
+    trained = {"training": {"validation_accuracy": [0.5, 0.12], "chance": 0.1}}
+    assert warnings(trained, "train") == [
+        "validation accuracy of the last exit is 12.0%, hardly more than the 10.0% of always "
+        "saying the same class: raise train.epochs"
+    ]
+    assert warnings(trained) == [], "the test images have the word at the end of a run"
+
+
+def test_notes_on_the_data():
+    report = {"data": {"notes": ["folders without images: c"]}}
+    assert warnings(report) == warnings(report, "train") == ["folders without images: c"]
+    assert warnings(report, "calibrate") == []
+
+
+def test_compression_that_misses_its_budget_or_loses_too_much():
+    def chosen(left, after):
+        entry = {"kind": "filters", "of": "multiplies", "lower": "multiple", "budget": 0.5}
+        accuracy = {"original": 0.97, "compressed": after}
+        found = {k: {"accuracy": {"early_exit": v}} for k, v in accuracy.items()}
+        return {"compression": {"chosen": {"budgets": [{**entry, "left": left}], **found}}}
+
+    assert warnings(chosen(0.46, 0.965), "compress") == []
+    assert warnings(chosen(0.33, 0.93)) == [
+        "the filters pass left 33.0% of the multiplies where its budget is 50.0%: lower its "
+        "multiple",
+        "compression lost 4.00 points of validation accuracy with early exit: raise the epochs of "
+        "its passes",
+    ]
