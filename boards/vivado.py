@@ -7,19 +7,19 @@ same as before and has been built, here or on another machine, is collected and 
 from __future__ import annotations
 
 import filecmp
-import os
 import re
 import shutil
-import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from exeunt import tool
 from exeunt.boards import vivado_project, vivado_reports
 from exeunt.boards.targets import Board
 from exeunt.errors import ToolError
 from exeunt.manifest import Manifest, file_hash
 from exeunt.progress import Progress, silent
+from exeunt.tool import Told
 
 PROGRAM = "vivado"
 ARGUMENTS = ("-mode", "batch", "-nojournal", "-notrace", "-log", "vivado.log")
@@ -28,6 +28,14 @@ PROJECT = "project"
 RESULTS = "results"
 NAME = "exeunt"
 KEPT = ("timing.rpt", "utilization.rpt", "utilization_hierarchical.rpt", "power.rpt", "drc.rpt")
+AT = re.compile(r"^exeunt at: (.*)$", re.MULTILINE)
+SHARES = {  # of the time that is over when the script says where it is; not measured
+    "the accelerator's IP": 0.02,
+    "the block design": 0.05,
+    "synthesis": 0.1,
+    "implementation": 0.5,
+    "reports": 0.9,
+}
 _ERROR = re.compile(r"^(?:ERROR|CRITICAL ERROR): *(.*)$|^exeunt: (?!end of)(.*)$", re.MULTILINE)
 
 
@@ -70,7 +78,7 @@ def build(
         manifest: of a compiled run folder.
         board: one of the flow "vivado".
         out: folder for the project, exeunt.bit, exeunt.hwh and the reports.
-        progress: told of the four stages.
+        progress: told of the stages.
 
     Returns:
         tool, bitstream (path from the run folder; None without Vivado), sha256, fmax_mhz,
@@ -83,19 +91,25 @@ def build(
     """
     for left in (f"{NAME}.bit", f"{NAME}.hwh", *KEPT):
         (out / left).unlink(missing_ok=True)
-    progress(0, 4, "project")
+    progress(0, 100, "the project")
     project = _write(manifest, board, out)
     results = project / RESULTS
     if not (results / vivado_reports.RESULT).is_file():
         found = shutil.which(PROGRAM)
         if found is None:
-            progress(4, 4, "no Vivado")
+            progress(100, 100, "the project; no bitstream without Vivado")
             return _unbuilt(board, project)
-        progress(1, 4, f"Vivado {version(Path(found))}")
-        _run(Path(found), project)
-    progress(3, 4, "reports")
+        release = version(Path(found))
+
+        def told(share: float, text: str) -> None:
+            progress(int(100 * share), 100, f"Vivado {release}: {text}")
+
+        _run(Path(found), project, told)
+    progress(95, 100, "the reports")
     entry = _collect(manifest, board, out, results)
-    progress(4, 4, f"{entry['fmax_mhz']:g} MHz")
+    used = entry["resources"]
+    text = f"{entry['fmax_mhz']:g} MHz, {used['lut']:,} LUT, {used['dsp']:,} DSP"
+    progress(100, 100, text)
     return entry
 
 
@@ -135,41 +149,31 @@ def _unbuilt(board: Board, project: Path) -> dict[str, Any]:
     }
 
 
-def _run(program: Path, project: Path) -> None:
+def _run(program: Path, project: Path, told: Told) -> None:
     """Build the project; nothing of the build survives an interrupt.
 
     Raises:
         ToolError: it did not get to its end.
     """
     log = project / "vivado.log"
-    try:
-        running = subprocess.Popen(
-            [str(program), *ARGUMENTS, "-source", "build.tcl"],
-            cwd=project,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # it starts others, which an interrupt must reach too
-        )
-    except OSError as error:
-        raise ToolError(
-            f"Vivado must start, got {error.strerror} from {program}: install it again"
-        ) from None
-    try:
-        code = running.wait()
-    except BaseException:
-        os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
-        raise
-    said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    at = "starts"
+
+    def heard(lines: str) -> None:
+        nonlocal at
+        at = ([at, *AT.findall(lines)])[-1]
+        told(SHARES.get(at, 0.0), at)
+
+    heard("")
+    command = [str(program), *ARGUMENTS, "-source", "build.tcl"]
+    ran = tool.run("Vivado", command, project, log, heard=heard)
+    said = ran.said
     done = (project / RESULTS / vivado_reports.RESULT).is_file()
-    if code == 0 and vivado_project.END in said and done:
+    if ran.code == 0 and vivado_project.END in said and done:
         return
     shutil.rmtree(project / RESULTS, ignore_errors=True)
     errors = [first or second for first, second in _ERROR.findall(said)]
     why = errors[0] if errors else (said.strip().splitlines() or ["nothing"])[-1]
-    ended = f"signal {-code}" if code < 0 else f"exit code {code}"
-    raise ToolError(f"Vivado must build {project}, got {ended} and {why[:300]!r}: see {log}")
+    raise ToolError(f"Vivado must build {project}, got {ran.ended} and {why[:300]!r}: see {log}")
 
 
 def _collect(manifest: Manifest, board: Board, out: Path, results: Path) -> dict[str, Any]:

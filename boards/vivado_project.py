@@ -1,13 +1,15 @@
 """The Vivado project of a design on a Zynq: an IP, a block design, and the script that builds it.
 
-Everything that Vivado reads lies in one folder, so that it can be built on another machine. The
-same manifest and board give the same bytes.
+Everything that Vivado reads lies in one folder, so that it can be built on another machine; memory
+contents stand in the sources, so that none stays empty for want of a file. The same manifest and
+board give the same bytes.
 """
 
 from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exeunt import registers
+from exeunt.boards import contents
 from exeunt.boards.targets import Board
 from exeunt.errors import InputError
 from exeunt.manifest import Manifest
@@ -30,6 +33,8 @@ MOST_STREAM_BYTES = 128
 """Widest stream of the AXI DMA."""
 MOST_CONVERTER_BYTES = 512
 """Widest word inside the AXI4-Stream width converter."""
+RUN_MEMORY = 6
+"""Gigabytes that a run of Vivado is given: no more of them at once than the memory has room for."""
 SCRIPTS = ("build.tcl", "package.tcl", "design.tcl")
 
 _AXIL = (
@@ -207,6 +212,7 @@ def _wiring(board: Board, word_bytes: int) -> dict[str, Any]:
             ("requests", "concat_0/dout", ["intc_0/intr"]),
             ("interrupt", "intc_0/irq", [f"ps_0/{ps['irq']}"]),
         ],
+        "used": [f"ps_0/{segment}" for segment, _, _ in ps["segments"]],
         "addresses": [
             ("ps_0/Data", "dma_0/S_AXI_LITE/Reg", ps["base"]["dma"], "64K"),
             ("ps_0/Data", "exeunt_0/s_axil/reg0", ps["base"]["exeunt"], "4K"),
@@ -266,11 +272,16 @@ def _memories(manifest: Manifest) -> list[Path]:
     return [p for p in _listed(manifest) if p.suffix in (".hex", ".mem", ".dat")]
 
 
-def render(manifest: Manifest, board: Board, *, jobs: int = 4) -> dict[str, str]:
+def render(manifest: Manifest, board: Board, *, memories: Sequence[str] = ()) -> dict[str, str]:
     """File name -> text of the scripts and of the IP's top module.
 
+    Args:
+        manifest: of the design.
+        board: with a processing system.
+        memories: files that the sources read their memories' contents from.
+
     Raises:
-        InputError: the accelerator's input is too wide, or the design is made of FINN's kernels.
+        InputError: the accelerator's input is too wide.
     """
     word_bytes = word_bytes_of(manifest)
     wiring = _wiring(board, word_bytes)
@@ -283,11 +294,13 @@ def render(manifest: Manifest, board: Board, *, jobs: int = 4) -> dict[str, str]
         "registers": 1 << registers.ADDRESS_BITS,
         "family": wiring["ps"]["families"],
         "sources": [*(path.name for path in manifest.sources), "exeunt_ip.v"],
-        "memories": sorted(path.name for path in _memories(manifest)),
+        "memories": sorted(memories),
         "ports": _ports(word_bytes),
         "vlnv": _VLNV,
         "releases": RELEASES,
-        "jobs": jobs,
+        "clock_hz": round(board.clock_mhz * 1e6),
+        "run_memory": RUN_MEMORY,
+        "unknown_memory": 2 * RUN_MEMORY,
         "end": END,
     }
     names = (*SCRIPTS, "exeunt_ip.v")
@@ -301,14 +314,20 @@ def write(manifest: Manifest, board: Board, folder: Path) -> None:
         InputError: the board has no preset, or the design does not suit it.
     """
     assert board.vivado is not None
-    texts = render(manifest, board)
+    texts, left = contents.inline(
+        {path.name: path.read_text(encoding="utf-8") for path in manifest.sources},
+        {path.name: path.read_text(encoding="ascii") for path in _memories(manifest)},
+    )
+    scripts = render(manifest, board, memories=left)
     preset = board.file(board.vivado.preset)
     source = folder / "ip" / "src"
     source.mkdir(parents=True)
-    headers = [p for p in _listed(manifest) if p.suffix in (".svh", ".vh")]
-    for path in (*manifest.sources, *headers, *_memories(manifest)):
-        shutil.copyfile(path, source / path.name)
-    (source / "exeunt_ip.v").write_text(texts.pop("exeunt_ip.v"), encoding="ascii")
-    shutil.copyfile(preset, folder / "preset.tcl")
+    for path in _listed(manifest):
+        if path.suffix in (".svh", ".vh") or path.name in left:
+            shutil.copyfile(path, source / path.name)
+    texts["exeunt_ip.v"] = scripts.pop("exeunt_ip.v")
     for name, text in texts.items():
+        (source / name).write_text(text, encoding="utf-8")
+    shutil.copyfile(preset, folder / "preset.tcl")
+    for name, text in scripts.items():
         (folder / name).write_text(text, encoding="ascii")

@@ -22,6 +22,9 @@ NETLIST = "netlist.json"
 BEFORE = 0.4  # share of the time that is over when the first block is mapped
 MAPPING = 0.5  # and that of the mapping itself
 _USED = re.compile(r"Used module:\s+(\S+)")
+_PASSES = 46  # passes of a mapping before the blocks, more or less
+_MAPPING = re.compile(r"(\d+)\. Executing SYNTH_")
+_PASS = re.compile(r"(\d+)\.(\d+)\. Executing ")
 _FLAT = "Executing FLATTEN pass"
 _BLOCK = re.compile(r"Extract(?:ed|ing) .*(?:from|netlist of) module `([^']+)'")
 
@@ -68,6 +71,7 @@ class Progress:
 
     modules: set[str] = field(default_factory=set)
     mapped: int = 0
+    mapping: str = ""  # number of the command that maps
     share: float = 0.0
     text: str = "reading"
 
@@ -79,6 +83,11 @@ class Progress:
                 self.modules.add(used[1])
                 self.text = f"{len(self.modules) + 1} blocks to map"
                 continue
+            command, step = _MAPPING.search(line), _PASS.search(line)
+            if command:
+                self.mapping = command[1]
+            elif step and step[1] == self.mapping and not self.mapped:
+                self.share = max(self.share, BEFORE * min(1.0, int(step[2]) / _PASSES))
             if _FLAT in line:
                 self.modules.clear()
                 self.text = "one block to map"

@@ -40,7 +40,8 @@ def main() -> int:
         return 0
     log = Path(sys.argv[sys.argv.index("-log") + 1])
     build = Path("build.tcl").read_text()
-    log.write_text("****** Vivado v2023.2 (64-bit)\nsource build.tcl\n")
+    log.write_text("****** Vivado v2023.2 (64-bit)\nsource build.tcl\nexeunt at: synthesis\n")
+    time.sleep(0.5)
     results = Path("results")
     results.mkdir()
     if mode == "hung":

@@ -8,15 +8,17 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 import shutil
 import subprocess
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exeunt import samples
-from exeunt.boards import targets, vivado_project
+from exeunt.boards import targets, vivado, vivado_project
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, Chain, Integer, Stream
 from exeunt.hls.back import stitch
@@ -64,10 +66,18 @@ def rgb(tmp_path_factory) -> Manifest:
     return stitch.write(pooling(3, 8), tmp_path_factory.mktemp("rgb"))
 
 
-def simulate(project: Path, release: str = "2023.2") -> tuple[int, str]:
-    """Run build.tcl against the stand-ins: exit code, and what was said."""
+def simulate(project: Path, release: str = "2023.2", **machine: Any) -> tuple[int, str]:
+    """Run build.tcl against the stand-ins: exit code, and what was said.
+
+    `machine` is what the stand-ins take from the environment, without EXEUNT_.
+    """
+    given = {f"EXEUNT_{name.upper()}": str(value) for name, value in machine.items()}
     done = subprocess.run(
-        [TCLSH, STAND_IN, release, "build.tcl"], cwd=project, capture_output=True, text=True
+        [TCLSH, STAND_IN, release, "build.tcl"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **given},
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -157,7 +167,9 @@ def test_scripts_run(design, board, tmp_path):
     target = targets.load(board)
     vivado_project.write(manifest, target, tmp_path / "project")
     assert vivado_project.word_bytes_of(manifest) == word
-    assert (0, f"{vivado_project.END}\n") == simulate(tmp_path / "project")
+    code, said = simulate(tmp_path / "project")
+    marks = "".join(f"exeunt at: {name}\n" for name in vivado.SHARES)
+    assert (code, said) == (0, f"{marks}{vivado_project.END}\n")
     text = (tmp_path / "project" / "design.tcl").read_text()
     assert f"c_m_axis_mm2s_tdata_width {{{8 * stream}}}" in text
     assert ("axis_dwidth_converter" in text) == (word != stream)
@@ -222,7 +234,14 @@ FAULTS = [  # file, what stands there, what instead, what must be noticed
     ("design.tcl", "c_include_sg {0}", "c_include_sg {1}", "m_axi_sg_aclk is not connected"),
     ("design.tcl", "M_TDATA_NUM_BYTES {3}", "M_TDATA_NUM_BYTES {4}",
      "width_0/M_AXIS is axis:4, exeunt_0/s_axis is axis:3"),
-    ("design.tcl", "HAS_TKEEP {1}", "HAS_TKEEP {0}", "must have TKEEP and TLAST"),
+    ("design.tcl", "CONFIG.M_TDATA_NUM_BYTES {3}",
+     "CONFIG.HAS_TKEEP {1} CONFIG.M_TDATA_NUM_BYTES {3}", "has no property HAS_TKEEP"),
+    ("design.tcl", "S_TDATA_NUM_BYTES 4 M_TDATA", "S_TDATA_NUM_BYTES 8 M_TDATA",
+     "S_TDATA_NUM_BYTES of width_0 must be 8 in the block design, got '4'"),
+    ("design.tcl", "HAS_TLAST 1}", "HAS_TLAST 0}",
+     "HAS_TLAST of width_0 must be 0 in the block design, got '1'"),
+    ("design.tcl", "create_bd_cell -type ip -vlnv [newest xlconcat]",
+     "create_bd_cell -type inline_hdl -vlnv [newest xlconcat]", "of type inline_hdl cannot be"),
     ("design.tcl", "c_m_axi_s2mm_data_width {128}", "c_m_axi_s2mm_data_width {64}",
      "exeunt_0/m_axis is wider than its memory port"),
     ("design.tcl", "newest axi_intc", "newest axi_intr", "must have the IP axi_intr, got none"),
@@ -240,6 +259,11 @@ FAULTS = [  # file, what stands there, what instead, what must be noticed
     ("package.tcl", "set_property range 4096", "set_property range 8192", "has a range of 4096"),
     ("package.tcl", "-busif $bus -clock aclk", "-busif $bus -clock clk", "cannot associate s_axis"),
     ("package.tcl", "top exeunt_ip", "top exeunt_top", "ipx::package_project"),
+    ("package.tcl", "value_resolve_type user", "value_resolve_type immediate",
+     "FREQ_HZ of exeunt_0 (100000000) is not the clock's"),
+    ("package.tcl", "[ipx::add_bus_parameter FREQ_HZ $clock]", "{}", "set_property of nothing"),
+    ("package.tcl", "set_property value 100000000 $frequency\n", "",
+     "exeunt: the IP must pass ipx::check_integrity"),
     ("preset.tcl", "CRYSTAL_PERIPHERAL", "CHRYSTAL_PERIPHERAL", "has no property PCW_CHRYSTAL"),
     ("preset.tcl", "MIO 14 .. 15", "MIO14..15", "PCW_UART0_UART0_IO must match"),
     ("ip/src/exeunt_ip.v", "s_axis TLAST", "s_axis TUSER", "port s_axis_tlast is said to be"),
@@ -249,7 +273,14 @@ FAULTS = [  # file, what stands there, what instead, what must be noticed
     ("ip/src/exeunt_ip.v", "PROTOCOL AXI4LITE", "PROTOCOL AXI4", "s_axil is not AXI4-Lite"),
     ("build.tcl", "file normalize ip]", "file normalize .]", "is not in the catalog"),
     ("build.tcl", "clk_fpga_0", "clk_pl_0", "clock clk_pl_0 does not exist"),
-    ("build.tcl", "top exeunt_wrapper", "top exeunt_ip", "launch_runs impl_1"),
+    ("build.tcl", "top exeunt_wrapper", "top exeunt_ip", "launch_runs synth_1"),
+    ("build.tcl", "launch_runs synth_1 -jobs [jobs]", "launch_runs synth_1 -jobs 4",
+     "4 runs at once, 5 are right for the machine"),
+    ("build.tcl", "-to_step write_bitstream -jobs [jobs]", "-to_step write_bitstream -jobs 16",
+     "16 runs at once, 5 are right for the machine"),
+    ("build.tcl", "config_ip_cache -disable_cache\n", "", "the IP may come out of a cache"),
+    ("build.tcl", "glob -nocomplain vivado/exeunt.runs", "glob -nocomplain vivado/exeunt_runs",
+     "synthesis must leave its logs in vivado/exeunt.runs, got none"),
 ]  # fmt: skip
 
 
@@ -269,21 +300,124 @@ def test_stand_ins_notice_faults(rgb, tmp_path, name, old, new, noticed):
 
 
 @needs_tclsh
-def test_stand_ins_notice_a_memory_that_is_not_in_the_ip(tmp_path):
-    found = stitch.write(samples.accelerator(sized=False), tmp_path / "run")
-    vivado_project.write(found, targets.load("pynq-z2"), tmp_path / "project")
+@pytest.mark.parametrize("way", ["says", "returns"])
+def test_failed_integrity_check_ends_the_build(rgb, tmp_path, way):
+    """However it shows: by a message, or as a value."""
+    vivado_project.write(rgb, targets.load("pynq-z2"), tmp_path / "project")
+    assert simulate(tmp_path / "project", integrity=way)[0] == 0
     path = tmp_path / "project" / "package.tcl"
-    memories = [p.name for p in (tmp_path / "project" / "ip" / "src").glob("*.hex")]
-    assert memories
+    line = "  ipx::associate_bus_interfaces -busif $bus -clock aclk $core\n"
     text = path.read_text()
-    path.write_text(text.replace(f"  ip/src/{memories[0]} \\\n", "").replace(memories[0], ""))
+    assert line in text
+    path.write_text(text.replace(line, ""))
+    code, said = simulate(tmp_path / "project", integrity=way)
+    assert code == 1
+    verdict = {"says": "", "returns": "0"}[way]
+    assert f"exeunt: the IP must pass ipx::check_integrity, got '{verdict}' and messages" in said
+
+
+@needs_tclsh
+@pytest.mark.parametrize("board", ["kv260", "ultra96-v2", "zcu104"])
+def test_segments_that_the_dma_does_not_use_are_excluded(rgb, tmp_path, board):
+    vivado_project.write(rgb, targets.load(board), tmp_path / "project")
+    path = tmp_path / "project" / "design.tcl"
+    text = path.read_text()
+    assert "exclude_bd_addr_seg" in text
+    path.write_text(text.replace("exclude_bd_addr_seg", "list"))
     code, said = simulate(tmp_path / "project")
     assert code == 1
-    assert f"memory {memories[0]} is not in the IP" in said
+    for space in ("MM2S", "S2MM"):
+        assert f"ps_0/SAXIGP2/HP0_LPS_OCM is not mapped into dma_0/Data_{space}" in said
+    path.write_text(text.replace("set used {", "set used {} ;# {"))
+    code, said = simulate(tmp_path / "project")
+    assert code == 1
+    assert "ps_0/SAXIGP2/HP0_DDR_LOW is mapped and excluded" in said
+
+
+@needs_tclsh
+@pytest.mark.parametrize(
+    ("processors", "gigabytes", "runs"),
+    [(8, 32, 5), (2, 64, 2), (16, 8, 1), (16, 4, 1), (1, 99, 1)],
+)
+def test_as_many_runs_as_the_machine_has_room_for(rgb, tmp_path, processors, gigabytes, runs):
+    vivado_project.write(rgb, targets.load("pynq-z2"), tmp_path / "project")
+    machine = {"processors": processors, "kilobytes": gigabytes << 20}
+    assert simulate(tmp_path / "project", **machine)[0] == 0
+    path = tmp_path / "project" / "build.tcl"
+    path.write_text(path.read_text().replace("[jobs]", "99"))
+    _, said = simulate(tmp_path / "project", **machine)
+    assert f"99 runs at once, {runs} are right" in said
+
+
+@needs_tclsh
+def test_vivado_without_xlconcat_has_its_successor(rgb, tmp_path):
+    vivado_project.write(rgb, targets.load("pynq-z2"), tmp_path / "project")
+    assert simulate(tmp_path / "project", absent="xlconcat")[0] == 0
+    path = tmp_path / "project" / "design.tcl"
+    path.write_text(path.read_text().replace("inline_hdl:ilconcat:1.0", "inline_hdl:xlconcat:1.0"))
+    code, said = simulate(tmp_path / "project", absent="xlconcat")
+    assert code == 1
+    assert "IP xilinx.com:inline_hdl:xlconcat:1.0 is not in the catalog" in said
+
+
+# --- memory contents
+
+
+@pytest.fixture
+def weights(tmp_path) -> Manifest:
+    return stitch.write(samples.accelerator(sized=False), tmp_path / "run")
+
+
+@needs_tclsh
+def test_log_of_a_memory_that_stays_empty_ends_the_build(weights, tmp_path):
+    project, sources = tmp_path / "project", weights.folder / "rtl"
+    vivado_project.write(weights, targets.load("pynq-z2"), project)
+    path = project / "ip" / "src" / "ex_threshold.sv"
+    good = path.read_text()
+    path.write_text((sources / "ex_threshold.sv").read_text())
+    code, said = simulate(project)
+    assert code == 1
+    assert (
+        "exeunt: every memory must have its contents, got 'CRITICAL WARNING: [Synth 8-4445] could "
+        "not open $readmem data file '{THRESHOLD_FILE, " in said
+    )
+    assert "in vivado/exeunt.runs/exeunt_exeunt_0_0_synth_1/runme.log" in said
+    path.write_text(re.sub(r"memory\[\d+\] = .*;", ";", good))
+    code, said = simulate(project)
+    assert code == 1
+    assert "got 'WARNING: [Synth 8-3848] Net memory in module/entity ex_threshold does not" in said
+    path.write_text(good)
+    assert simulate(project)[0] == 0
+
+
+@needs_tclsh
+def test_memory_that_is_read_in_another_way_keeps_its_file(weights, tmp_path):
+    """As FINN's own kernels do it: the file travels, and the log says whether it was found."""
+    source = weights.folder / "rtl" / "ex_mvu.sv"
+    text = source.read_text()
+    line = "initial $readmemh(WEIGHT_FILE, weights);"
+    project, names = tmp_path / "project", [p.name for p in source.parent.glob("*_weights.hex")]
+    assert line in text
+    assert names
+    for new, code in (
+        (f"initial begin {line[8:]} end", 1),
+        ("initial " + f'$readmemh("{names[0]}", weights);', 0),
+    ):
+        source.write_text(text.replace(line, new))
+        shutil.rmtree(project, ignore_errors=True)
+        vivado_project.write(weights, targets.load("pynq-z2"), project)
+        assert {p.name for p in (project / "ip" / "src").glob("*.hex")} == set(names)
+        assert simulate(project)[0] == code
+    path = project / "package.tcl"
+    text = path.read_text()
+    path.write_text(text.replace(f"  ip/src/{names[0]} \\\n", "").replace(names[0], ""))
+    code, said = simulate(project)
+    assert code == 1
+    assert f"memory {names[0]} is not in the IP" in said
     path.write_text(text.replace("{Memory Initialization Files}", "{Unknown}"))
-    code, said = simulate(tmp_path / "project")
+    code, said = simulate(project)
     assert code == 1
-    assert f"memory {memories[0]} is of type 'Unknown'" in said
+    assert f"memory {names[0]} is of type 'Unknown'" in said
 
 
 @pytest.mark.sim

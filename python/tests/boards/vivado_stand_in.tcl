@@ -4,7 +4,13 @@
 # as AMD documents them, and refuses what Vivado would refuse: an object that does not exist, a
 # property that an IP does not have, a value out of range. validate_bd_design goes further: every
 # required pin must be driven, every clock be the one clock, both ends of every interface fit, every
-# slave be addressed, once and aligned. Findings are printed as `CHECK: ...` and end with exit 1.
+# slave be addressed or excluded, once and aligned. Where AMD's documents leave it open what Vivado
+# does, the stand-in does the worse: a $readmemh in an IP finds its file only when its name is a
+# literal, values that are propagated cannot be set, and a check that fails only says so. Findings
+# are printed as `CHECK: ...` and end with exit 1.
+#
+# EXEUNT_ABSENT=NAME takes an IP out of the catalog; EXEUNT_PROCESSORS and EXEUNT_KILOBYTES are the
+# machine's; EXEUNT_INTEGRITY=says or returns: how a failed ipx::check_integrity shows.
 
 set sim_findings {}
 proc finding {text} { lappend ::sim_findings $text; puts "CHECK: $text" }
@@ -18,7 +24,10 @@ set sim_catalog {
   xilinx.com:ip:zynq_ultra_ps_e:3.4 xilinx.com:ip:zynq_ultra_ps_e:3.5
   xilinx.com:ip:proc_sys_reset:5.0 xilinx.com:ip:axi_dma:7.1 xilinx.com:ip:axi_dma_extra:9.0
   xilinx.com:ip:smartconnect:1.0 xilinx.com:ip:xlconcat:2.1 xilinx.com:ip:axi_intc:4.1
-  xilinx.com:ip:axis_dwidth_converter:1.1
+  xilinx.com:ip:axis_dwidth_converter:1.1 xilinx.com:inline_hdl:ilconcat:1.0
+}
+if {[info exists env(EXEUNT_ABSENT)]} {
+  set sim_catalog [lsearch -all -inline -not -glob $sim_catalog *:$env(EXEUNT_ABSENT):*]
 }
 set sim_repository {}
 
@@ -77,10 +86,10 @@ proc properties {ip} {
         c_m_axis_mm2s_tdata_width [stream_width] c_(mm2s|s2mm)_burst_size {^(2|4|8|16|32|64|128|256)$}]
     }
     axis_dwidth_converter {
-      return {[SM]_TDATA_NUM_BYTES {^([1-9]|[1-9]\d|[1-4]\d\d|50\d|51[0-2])$} HAS_T(LAST|KEEP|STRB) {^[01]$}}
+      return {M_TDATA_NUM_BYTES {^([1-9]|[1-9]\d|[1-4]\d\d|50\d|51[0-2])$}}  ;# others are propagated
     }
     smartconnect { return {NUM_[SM]I {^([1-9]|1[0-6])$} NUM_CLKS {^[1-8]$}} }
-    xlconcat { return {NUM_PORTS {^([1-9]|[12]\d|3[0-2])$}} }
+    xlconcat - ilconcat { return {NUM_PORTS {^([1-9]|[12]\d|3[0-2])$}} }
     axi_intc { return {C_IRQ_CONNECTION {^[01]$} C_IRQ_IS_LEVEL {^[01]$} C_HAS_FAST {^[01]$}} }
     default { return {} }
   }
@@ -128,7 +137,7 @@ proc pins {cell} {
       return $out
     }
     axis_dwidth_converter - smartconnect { return {aclk I clk 1 aresetn I rst 1} }
-    xlconcat {
+    xlconcat - ilconcat {
       set out {dout O irq 1}
       for {set i 0} {$i < [value $cell NUM_PORTS 2]} {incr i} { lappend out In$i I irq 1 }
       return $out
@@ -161,7 +170,7 @@ proc interfaces {cell} {
       if {[value $cell c_include_s2mm 1]} { lappend out M_AXI_S2MM M aximm 1 S_AXIS_S2MM S axis:any 1 }
     }
     axis_dwidth_converter {
-      lappend out S_AXIS S axis:[value $cell S_TDATA_NUM_BYTES 1] 1
+      lappend out S_AXIS S axis:any 1
       lappend out M_AXIS M axis:[value $cell M_TDATA_NUM_BYTES 1] 1
     }
     smartconnect {
@@ -227,7 +236,15 @@ proc known {object list columns what} {
 
 proc get_bd_pins {object} { return [known $object pins 4 "pin"] }
 proc get_bd_intf_pins {object} { return [known $object interfaces 4 "interface"] }
-proc get_bd_addr_segs {object} { return [known $object segments 4 "address segment"] }
+proc get_bd_addr_segs {args} {
+  if {[lindex $args 0] ne "-of_objects"} { return [known [lindex $args 0] segments 4 "address segment"] }
+  lassign [split_name [lindex $args 1]] cell interface
+  set out {}
+  foreach {name owner least most} [segments $cell] {
+    if {$owner eq $interface} { lappend out /$cell/$name }
+  }
+  return $out
+}
 proc get_bd_addr_spaces {object} { return [known $object spaces 4 "address space"] }
 proc get_bd_intf_ports {name} {
   if {![info exists ::sim_ports($name)]} { refuse "port $name does not exist" }
@@ -245,6 +262,9 @@ proc get_ipdefs {args} {
 }
 
 proc create_bd_cell {_type type _vlnv vlnv name} {
+  if {$type ne [expr {[string match *:inline_hdl:* $vlnv] ? "inline_hdl" : "ip"}]} {
+    refuse "cell $name of type $type cannot be $vlnv"
+  }
   if {$vlnv ni [concat $::sim_catalog $::sim_repository]} { refuse "IP $vlnv is not in the catalog" }
   if {[info exists ::sim_ip_of($name)]} { refuse "cell $name exists already" }
   lassign [split $vlnv :] vendor library ip version
@@ -318,6 +338,12 @@ proc assign_bd_address {args} {
     [expr {$option(-offset) + 0}] [bytes $option(-range)]]
 }
 
+proc exclude_bd_addr_seg {_space space segment} {
+  if {$_space ne "-target_address_space"} { refuse "exclude_bd_addr_seg $_space" }
+  known [string trimleft $segment /] segments 4 "address segment"
+  set ::sim_excluded($space,[string trimleft $segment /]) 1
+}
+
 proc regenerate_bd_layout {} {}
 proc save_bd_design {} { set ::sim_saved 1 }
 
@@ -375,8 +401,14 @@ proc check_interfaces {} {
       if {"axis:any" ni [list $kind $other] && $kind ne $other} {
         finding "$object is $kind, $::sim_peer($object) is $other"
       }
-      if {$other eq "axis:any"} {
-        set memory [value [lindex [split_name $::sim_peer($object)] 0] c_m_axi_s2mm_data_width 32]
+      set peer [lindex [split_name $::sim_peer($object)] 0]
+      if {$::sim_ip_of($peer) eq "axis_dwidth_converter"} {
+        set ::sim_values($peer,S_TDATA_NUM_BYTES) [lindex [split $kind :] 1]
+        foreach name {HAS_TKEEP HAS_TLAST} {
+          set ::sim_values($peer,$name) [expr {$::sim_ip_of($cell) in {axi_dma exeunt_top}}]
+        }
+      } elseif {$other eq "axis:any"} {
+        set memory [value $peer c_m_axi_s2mm_data_width 32]
         if {8 * [lindex [split $kind :] 1] > $memory} { finding "$object is wider than its memory port" }
       }
     }
@@ -388,6 +420,10 @@ proc check_interfaces {} {
         finding "$cell must be in simple mode with lengths of 26 bits"
       }
     }
+    if {$::sim_ip_of($cell) eq "axis_dwidth_converter"} {
+    }
+  }
+  foreach cell [lsort [array names ::sim_ip_of]] {
     if {$::sim_ip_of($cell) eq "axis_dwidth_converter"} {
       set a [value $cell S_TDATA_NUM_BYTES 1]
       set b [value $cell M_TDATA_NUM_BYTES 1]
@@ -433,9 +469,36 @@ proc check_addresses {} {
     foreach {name interface first last} [spaces $cell] {
       foreach slave [reached $cell/$interface] {
         if {![info exists inside($cell/$name,$slave)]} { finding "$slave has no address in $cell/$name" }
+        lassign [split_name $slave] owner port
+        foreach {segment where least most} [segments $owner] {
+          if {$where ne $port} continue
+          set assigned [lsearch -exact -index 1 [lsearch -all -inline -exact -index 0 \
+              $::sim_assigned $cell/$name] $owner/$segment]
+          set excluded [info exists ::sim_excluded($cell/$name,$owner/$segment)]
+          if {$assigned < 0 && !$excluded} { finding "$owner/$segment is not mapped into $cell/$name" }
+          if {$assigned >= 0 && $excluded} { finding "$owner/$segment is mapped and excluded" }
+        }
       }
       if {![llength [reached $cell/$interface]]} { finding "$cell/$name reaches nothing" }
     }
+  }
+}
+
+# the clock that the processing system makes, a little less than what it is asked for
+proc made_hz {} {
+  foreach name {PCW_FPGA0_PERIPHERAL_FREQMHZ PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ} {
+    if {[info exists ::sim_values(ps_0,$name)]} {
+      set hz [expr {round(1e6 * $::sim_values(ps_0,$name))}]
+      return [expr {$hz - ($hz % 1000000 ? 0 : 1)}]
+    }
+  }
+}
+
+proc check_frequencies {} {
+  foreach cell [array names ::sim_ip_of] {
+    if {$::sim_ip_of($cell) ne "exeunt_top"} continue
+    set ::sim_hz [expr {$::sim_packaged(resolve) eq "user" ? [made_hz] : $::sim_packaged(hz)}]
+    if {$::sim_hz != [made_hz]} { finding "FREQ_HZ of $cell ($::sim_hz) is not the clock's" }
   }
 }
 
@@ -443,11 +506,20 @@ proc validate_bd_design {} {
   check_pins
   check_interfaces
   check_addresses
+  check_frequencies
 }
 
 # --- the IP packager
 
 namespace eval ipx {
+  proc get_bus_parameters {name _of bus} {
+    return [expr {[info exists ::sim_parameter($bus,$name)] ? "parameter/$name" : ""}]
+  }
+  proc add_bus_parameter {name bus} {
+    if {$bus ne "bus/aclk"} { ::refuse "$bus has no $name" }
+    set ::sim_parameter($bus,$name) 1
+    return parameter/$name
+  }
   proc package_project {args} {
     foreach {key value} [lrange $args 0 end-1] { set option($key) $value }
     if {$option(-root_dir) ne "ip" || $::sim_top ne "exeunt_ip"} { refuse "ipx::package_project $args" }
@@ -471,15 +543,25 @@ namespace eval ipx {
   proc add_address_block {name map} { set ::sim_block $name }
   proc create_xgui_files {core} {}
   proc update_checksums {core} {}
+  # whether the IP is whole: says it at most, or returns it
   proc check_integrity {core} {
+    set wrong {}
     foreach bus {s_axis m_axis s_axil} {
-      if {![info exists ::sim_associated($bus)]} { ::finding "interface $bus has no clock" }
+      if {![info exists ::sim_associated($bus)]} { lappend wrong "interface $bus has no clock" }
     }
-    if {[::property core/ name] ne "exeunt_top"} { ::finding "the IP is not called exeunt_top" }
-    if {[::property bus/s_axil slave_memory_map_ref] ne $::sim_map} { ::finding "s_axil has no memory map" }
+    if {[::property core/ name] ne "exeunt_top"} { lappend wrong "the IP is not called exeunt_top" }
+    if {[::property bus/s_axil slave_memory_map_ref] ne $::sim_map} { lappend wrong "s_axil has no memory map" }
+    if {[::property parameter/FREQ_HZ value] eq ""} { lappend wrong "clock aclk has no FREQ_HZ" }
+    foreach text $wrong { puts "WARNING: \[IP_Flow 19-0\] $text" }
+    set way [expr {[info exists ::env(EXEUNT_INTEGRITY)] ? $::env(EXEUNT_INTEGRITY) : "says"}]
+    if {[llength $wrong] && $way eq "says"} { incr ::sim_messages }
+    return [expr {$way eq "returns" ? ![llength $wrong] : ""}]
   }
   proc save_core {core} {
     set ::sim_packaged(range) [::property block/ range]
+    set ::sim_packaged(hz) [::property parameter/FREQ_HZ value]
+    set ::sim_packaged(resolve) [::property parameter/FREQ_HZ value_resolve_type]
+    set ::sim_packaged(files) [array get ::sim_type_of]
     close [open ip/component.xml w]
   }
 }
@@ -508,11 +590,11 @@ proc read_ip {wrapper top} {
   if {[lsort $mine] ne [lsort $theirs]} { finding "ports of exeunt_ip and exeunt_top differ" }
   if {![regexp {XIL_INTERFACENAME s_axil, PROTOCOL AXI4LITE,} $text]} { finding "s_axil is not AXI4-Lite" }
   if {[llength $mine] < 29} { finding "exeunt_ip has only [llength $mine] ports" }
-  # memories: every file that a source names, and every one there is, must be in the IP as such
+  # memories: every file that a source reads by name, and every one there is, must be in the IP as such
   set names [lmap path [glob -nocomplain ip/src/*.{hex,mem,dat}] {file tail $path}]
   foreach file [array names ::sim_type_of *.sv] {
     set source [read [set f [open $file]]]; close $f
-    foreach {_ name} [regexp -all -inline {"([\w.]+\.(?:hex|mem|dat))"} $source] { lappend names $name }
+    foreach {_ name} [regexp -all -inline {\$readmemh\("([\w.]+)"} $source] { lappend names $name }
   }
   foreach name [lsort -unique $names] {
     if {![info exists ::sim_type_of(ip/src/$name)]} {
@@ -586,6 +668,10 @@ proc set_one {object name value} {
       set ::sim_property(core/,$name) $value
     }
     bus { set ::sim_property($object,$name) $value }
+    parameter {
+      if {$name ni {value value_resolve_type}} { refuse "parameters have no $name" }
+      set ::sim_property($object,$name) $value
+    }
     map - block { set ::sim_property($kind/,$name) $value }
     default { refuse "set_property of $object" }
   }
@@ -605,9 +691,59 @@ proc make_wrapper {_files design _top} {
   close [open vivado/exeunt_wrapper.v w]
   return vivado/exeunt_wrapper.v
 }
-proc launch_runs {run _to step _jobs jobs} {
-  if {$run ne "impl_1" || $step ne "write_bitstream" || $::sim_top ne "exeunt_wrapper"} {
-    refuse "launch_runs $run $step of $::sim_top"
+proc get_msg_config {_severity severity _count} {
+  return [expr {$severity eq "CRITICAL WARNING" ? $::sim_messages : 0}]
+}
+proc config_ip_cache {option} {
+  if {$option ne "-disable_cache"} { refuse "config_ip_cache $option" }
+  set ::sim_cached 0
+}
+
+# The IP's own run: its log has a warning for every memory that stays empty. With a cache of an
+# earlier run there is no run, and no log.
+proc synthesize_ip {} {
+  if {$::sim_cached} return
+  set folder vivado/exeunt.runs/exeunt_exeunt_0_0_synth_1
+  file mkdir $folder
+  set log [open $folder/runme.log w]
+  puts $log "INFO: \[Synth 8-6157\] synthesizing module 'exeunt_core'"
+  foreach {file type} $::sim_packaged(files) {
+    if {![string match *.sv $file]} continue
+    set source [open $file]
+    set text [read $source]
+    close $source
+    foreach {_ name array} [regexp -all -inline {\$readmemh\((.+), (\w+)\);} $text] {
+      if {[regexp {^"([\w.]+)"$} $name _ literal] && [dict exists $::sim_packaged(files) ip/src/$literal]} {
+        puts $log "INFO: \[Synth 8-3876\] \$readmem data file '$literal' is read successfully"
+      } else {
+        puts $log "CRITICAL WARNING: \[Synth 8-4445\] could not open \$readmem data file '$name'"
+      }
+    }
+    # an array that is read, and neither written nor given contents
+    foreach {_ array} [regexp -all -inline {logic \[[^\]]+\]\s+(weights|memory)\[} $text] {
+      if {![regexp "$array\\\[\\d+\\\] = |readmemh\\(.*, $array\\)|$array\\\[\\w+\\\] <=" $text]} {
+        puts $log "WARNING: \[Synth 8-3848\] Net $array in module/entity [file rootname [file tail $file]] does not have driver."
+      }
+    }
+  }
+  close $log
+}
+
+proc launch_runs {run args} {
+  array set option $args
+  set most [expr {max(1, min($::env(EXEUNT_PROCESSORS), $::env(EXEUNT_KILOBYTES) / (6 << 20)))}]
+  if {$option(-jobs) != $most} { refuse "$option(-jobs) runs at once, $most are right for the machine" }
+  if {$::sim_top ne "exeunt_wrapper"} { refuse "launch_runs $run of $::sim_top" }
+  if {$run eq "synth_1"} {
+    if {$::sim_cached} { finding "the IP may come out of a cache, without a log" }
+    file mkdir vivado/exeunt.runs/synth_1
+    close [open vivado/exeunt.runs/synth_1/runme.log w]
+    synthesize_ip
+    set ::sim_synthesized 1
+    return
+  }
+  if {$run ne "impl_1" || $option(-to_step) ne "write_bitstream" || !$::sim_synthesized} {
+    refuse "launch_runs $run $args"
   }
   file mkdir vivado/run vivado/exeunt.gen/sources_1/bd/exeunt/hw_handoff
   foreach file {run/exeunt_wrapper.bit exeunt.gen/sources_1/bd/exeunt/hw_handoff/exeunt.hwh} {
@@ -625,6 +761,12 @@ proc get_clocks {name} {
 }
 proc get_property {name object} {
   set key [list [lindex [split_name $object] 0] $name]
+  if {$name eq "CONFIG.FREQ_HZ"} {
+    return [expr {[string match exeunt_0/* $object] ? $::sim_hz : [made_hz]}]
+  }
+  if {[regexp {^cell/(.*)$} $object _ cell] && [regexp {^CONFIG\.(.*)$} $name _ setting]} {
+    return [value $cell $setting ""]
+  }
   switch -glob $key {
     {run PROGRESS} { return 100% }
     {run STATUS} { return {write_bitstream Complete!} }
@@ -632,9 +774,7 @@ proc get_property {name object} {
     {run STATS.TNS} - {run STATS.THS} { return 0.000 }
     {run DIRECTORY} { return vivado/run }
     {clock PERIOD} {
-      foreach name {PCW_FPGA0_PERIPHERAL_FREQMHZ PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ} {
-        if {[info exists ::sim_values(ps_0,$name)]} { return [format %.3f [expr {1000.0 / $::sim_values(ps_0,$name)}]] }
-      }
+      return [format %.3f [expr {1e9 / [made_hz]}]]
     }
   }
   refuse "$object has no property $name"
@@ -650,6 +790,25 @@ foreach name {timing_summary utilization power drc} {
 # --- main
 lassign $argv sim_release sim_script
 proc version {_short} { return $::sim_release }
+# the machine: what the script asks it for
+foreach {name default} {EXEUNT_PROCESSORS 8 EXEUNT_KILOBYTES 33554432} {
+  if {![info exists env($name)]} { set env($name) $default }
+}
+rename open sim_open
+proc open {path args} {
+  if {$path ne "/proc/meminfo"} { return [sim_open $path {*}$args] }
+  set file [sim_open vivado/meminfo w]
+  puts $file "MemTotal:       $::env(EXEUNT_KILOBYTES) kB"
+  close $file
+  return [sim_open vivado/meminfo]
+}
+proc exec {args} {
+  if {$args ne "nproc"} { refuse "exec $args" }
+  return $::env(EXEUNT_PROCESSORS)
+}
+set ::sim_messages 0
+set ::sim_cached 1
+set ::sim_synthesized 0
 set ::sim_top ""
 set ::sim_assigned {}
 if {[catch {source $sim_script} message]} {

@@ -34,7 +34,10 @@ Used module:         $paramod$77\ex_mvu
 Used module:         $paramod\ex_fork\WIDTH=s32'00000000
 26.2. Analyzing design hierarchy..
 Used module:     \seg0
+26.23. Executing AST frontend in derive mode using pre-parsed AST for module `\ex_merge'.
 27. Executing SYNTH_XILINX pass.
+27.1. Executing Verilog-2005 frontend: /share/xilinx/cells_sim.v
+[00000.413055] 27.23. Executing TECHMAP pass (map to technology primitives).
 Extracting $alu and $macc cells in module seg0:
 27.46.17.3. Executing XAIGER2 backend.
 Extracted 76 AND gates and 0 wires from module `\seg0' to a netlist network with 26 inputs
@@ -56,6 +59,8 @@ def test_progress_is_a_share_of_the_blocks():
         (0.0, "2 blocks to map"),
         (0.0, "3 blocks to map"),
         (0.0, "4 blocks to map"),
+        (0.4 / 46, "4 blocks to map"),
+        (0.2, "4 blocks to map"),
         (0.4, "block 1 of 4, seg0"),
         (0.525, "block 2 of 4, ex_mvu"),
         (0.65, "block 3 of 4, ex_fork"),

@@ -49,22 +49,23 @@ set_property -dict [list \
   CONFIG.c_s2mm_burst_size {16} \
 ] $dma_0
 
-# the accelerator's words of 3 bytes out of beats of 4, without gaps
+# the accelerator's words of 3 bytes out of beats of 4, without gaps;
+# width, TKEEP and TLAST of its input are those of the DMA, and are not set here
 set width_0 [create_bd_cell -type ip -vlnv [newest axis_dwidth_converter] width_0]
-set_property -dict [list \
-  CONFIG.S_TDATA_NUM_BYTES {4} \
-  CONFIG.M_TDATA_NUM_BYTES {3} \
-  CONFIG.HAS_TLAST {1} \
-  CONFIG.HAS_TKEEP {1} \
-] $width_0
+set_property -dict [list CONFIG.M_TDATA_NUM_BYTES {3}] $width_0
 
 set control_0 [create_bd_cell -type ip -vlnv [newest smartconnect] control_0]
 set_property -dict [list CONFIG.NUM_SI {1} CONFIG.NUM_MI {3} CONFIG.NUM_CLKS {1}] $control_0
 set memory_0 [create_bd_cell -type ip -vlnv [newest smartconnect] memory_0]
 set_property -dict [list CONFIG.NUM_SI {2} CONFIG.NUM_MI {1} CONFIG.NUM_CLKS {1}] $memory_0
 
-# PYNQ waits for the DMA through this controller
-set concat_0 [create_bd_cell -type ip -vlnv [newest xlconcat] concat_0]
+# PYNQ waits for the DMA through this controller, and looks for an xlconcat before it; a Vivado
+# without one has its successor
+if {[llength [get_ipdefs -all -filter "VLNV =~ xilinx.com:ip:xlconcat:*"]]} {
+  set concat_0 [create_bd_cell -type ip -vlnv [newest xlconcat] concat_0]
+} else {
+  set concat_0 [create_bd_cell -type inline_hdl -vlnv xilinx.com:inline_hdl:ilconcat:1.0 concat_0]
+}
 set_property -dict [list CONFIG.NUM_PORTS {2}] $concat_0
 set intc_0 [create_bd_cell -type ip -vlnv [newest axi_intc] intc_0]
 set_property -dict [list CONFIG.C_IRQ_CONNECTION {1}] $intc_0
@@ -130,6 +131,32 @@ assign_bd_address -offset 0x00000000 -range 512M \
 assign_bd_address -offset 0x00000000 -range 512M \
   -target_address_space [get_bd_addr_spaces dma_0/Data_S2MM] [get_bd_addr_segs ps_0/S_AXI_HP0/HP0_DDR_LOWOCM] -force
 
+# what else the memory port reaches is not for the DMA
+set used {ps_0/S_AXI_HP0/HP0_DDR_LOWOCM}
+foreach segment [get_bd_addr_segs -of_objects [get_bd_intf_pins ps_0/S_AXI_HP0]] {
+  if {[string trimleft $segment /] ni $used} {
+    foreach space {dma_0/Data_MM2S dma_0/Data_S2MM} {
+      exclude_bd_addr_seg -target_address_space [get_bd_addr_spaces $space] $segment
+    }
+  }
+}
+
 regenerate_bd_layout
 validate_bd_design
+
+# what validation has propagated, as far as this Vivado tells
+proc must_be {name value what} {
+  if {$value ne "" && $value ne $what} {
+    error "exeunt: $name must be $what in the block design, got '$value'"
+  }
+}
+set hz [get_property CONFIG.FREQ_HZ [get_bd_pins ps_0/FCLK_CLK0]]
+must_be "FREQ_HZ of exeunt_0/aclk" [get_property CONFIG.FREQ_HZ [get_bd_pins exeunt_0/aclk]] $hz
+foreach bus {s_axis m_axis s_axil} {
+  must_be "FREQ_HZ of exeunt_0/$bus" \
+    [get_property CONFIG.FREQ_HZ [get_bd_intf_pins exeunt_0/$bus]] $hz
+}
+foreach {name value} {S_TDATA_NUM_BYTES 4 M_TDATA_NUM_BYTES 3 HAS_TKEEP 1 HAS_TLAST 1} {
+  must_be "$name of width_0" [get_property CONFIG.$name $width_0] $value
+}
 save_bd_design
