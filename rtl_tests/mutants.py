@@ -66,8 +66,8 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_threshold.sv",
-        "wire reached = {1'b0, x_q[p*IN_BITS+:IN_BITS]} >= threshold_q;",
-        "wire reached = {1'b0, x_q[p*IN_BITS+:IN_BITS]} > threshold_q;",
+        "wire                reached = {1'b0, x_q} >= threshold_q;",
+        "wire                reached = {1'b0, x_q} > threshold_q;",
         "rtl_tests/threshold",
     ),
     Mutant(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from exeunt.graph import Accelerator, Chain, Stream
 from exeunt.hls.back.kernels import registry
+from exeunt.kernels.registry import OURS
 
 TAP_GUARD = "EX_TAPS"
 
@@ -139,7 +140,7 @@ def render(accelerator: Accelerator, chain: Chain, *, entry: int = 0) -> str:
         direct = final and not depth
         given = "m" if direct else node.name
         queued = ("m" if final else f"{node.name}_q") if depth else given
-        sleeps = node.backend == "exeunt"
+        sleeps = node.backend == OURS
         clock = f"{node.name}_clk" if sleeps else "clk"
         ports = _ports(source, given, last=False)
         if sleeps:

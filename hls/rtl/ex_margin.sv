@@ -4,7 +4,8 @@
 // frame: {score, class}, class = argmax (the first index wins a tie) in the low CLASS_BITS bits,
 // score = largest - second largest, signed, 0 <= score < 2**BITS. A frame may follow another
 // without a gap. Throughput: one beat a cycle; latency: m 1 cycle after the last beat. On stall m
-// holds and s waits; the next beat is taken in the cycle in which m is. Reset: empty.
+// holds and s waits; the next beat is taken in the cycle in which m is. Reset: empty. busy: a beat
+// joins those before it, or the word leaves (see ex_gate).
 `default_nettype none
 
 module ex_margin #(
@@ -21,7 +22,8 @@ module ex_margin #(
     input  wire [PE*BITS-1:0]               s_data,
     output wire                             m_valid,
     input  wire                             m_ready,
-    output wire [SCORE_BITS+CLASS_BITS-1:0] m_data
+    output wire [SCORE_BITS+CLASS_BITS-1:0] m_data,
+    output wire                             busy
 );
   localparam int LEAVES = 1 << $clog2(PE);
   localparam int NODES = 2 * LEAVES - 1;
@@ -124,6 +126,12 @@ module ex_margin #(
       a_valid_q <= 1'b0;
     end
   end
+
+`ifdef EX_BULK
+  assign busy = go;
+`else
+  assign busy = 1'b1;
+`endif
 endmodule
 
 `default_nettype wire

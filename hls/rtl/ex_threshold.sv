@@ -67,13 +67,6 @@ module ex_threshold #(
   assign s_ready = enable[0];
   assign m_valid = valid_q[STAGES];
 
-  // The smallest value becomes 0, so that all comparisons are unsigned.
-  logic [PE*IN_BITS-1:0] x;
-  always_comb begin
-    x = s_data;
-    if (IN_SIGNED) for (int p = 0; p < PE; p++) x[(p+1)*IN_BITS-1] = !s_data[(p+1)*IN_BITS-1];
-  end
-
   logic [FOLD_BITS-1:0] fold_q;
   if (FOLDS > 1) begin : g_fold
     always_ff @(posedge clk) begin
@@ -86,65 +79,72 @@ module ex_threshold #(
     assign fold_q = '0;
   end
 
+  // Everything of a lane is a variable of its own and is computed where it is loaded, which
+  // simulates fastest.
   for (genvar j = 0; j < STAGES; j++) begin : g_stage
     localparam int DEPTH = FOLDS << j;
     localparam int ADDR_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
     localparam bit [7:0] STAGE_DIGIT = 8'(48 + j);
 
-    logic [PE*IN_BITS-1:0]  x_d, x_q;
-    logic [FOLD_BITS-1:0]   fold_stage_d;
-    logic [PE*STAGES-1:0]   found_d, found_q;  // of each lane, the j bits found so far
-    wire  [PE*STAGES-1:0]   found_next;        // and after this stage's comparison
-    wire                    load = offer[j] && enable[j];
+    wire                  load = offer[j] && enable[j];
+    wire [FOLD_BITS-1:0]  fold;
 
     if (j == 0) begin : g_first
-      assign x_d          = x;
-      assign fold_stage_d = fold_q;
-      assign found_d      = '0;
+      assign fold = fold_q;
     end else begin : g_later
-      assign x_d          = g_stage[j-1].x_q;
-      assign fold_stage_d = g_stage[j-1].g_pass.fold_stage_q;
-      assign found_d      = g_stage[j-1].found_next;
-    end
-
-    always_ff @(posedge clk) begin
-      if (load) begin
-        x_q     <= x_d;
-        found_q <= found_d;
-      end
+      assign fold = g_stage[j-1].g_pass.fold_stage_q;
     end
 
     if (j < STAGES - 1) begin : g_pass
       logic [FOLD_BITS-1:0] fold_stage_q;
-      always_ff @(posedge clk) if (load) fold_stage_q <= fold_stage_d;
+      always_ff @(posedge clk) if (load) fold_stage_q <= fold;
     end
 
     for (genvar p = 0; p < PE; p++) begin : g_lane
       localparam bit [23:0] LANE_DIGITS = {8'(48 + p / 100), 8'(48 + p / 10 % 10), 8'(48 + p % 10)};
 
-      logic [T_BITS-1:0]    memory[DEPTH];
-      logic [T_BITS-1:0]    threshold_q;
-      wire  [ADDR_BITS-1:0] address =
-          ADDR_BITS'({fold_stage_d, STAGES'(found_d[p*STAGES+:STAGES])} >> (STAGES - j));
+      logic [T_BITS-1:0]  memory[DEPTH];
+      logic [T_BITS-1:0]  threshold_q;
+      logic [IN_BITS-1:0] x_q;
+      logic [STAGES-1:0]  found_q;  // the j bits found so far, from the top; the others are 0
+      wire                reached = {1'b0, x_q} >= threshold_q;
 
       if (THRESHOLD_FILE != "") begin : g_file
         initial $readmemh({THRESHOLD_FILE, "_", STAGE_DIGIT, "_", LANE_DIGITS, ".hex"}, memory);
       end
 
-      always_ff @(posedge clk) if (load) threshold_q <= memory[address];
-
-      wire reached = {1'b0, x_q[p*IN_BITS+:IN_BITS]} >= threshold_q;
-      // Bits are found from the top; those still unknown are 0.
-      assign found_next[p*STAGES+:STAGES] =
-          found_q[p*STAGES+:STAGES] | STAGES'({31'b0, reached} << (STAGES - 1 - j));
+      if (j == 0) begin : g_take
+        // The smallest value becomes 0, so that all comparisons are unsigned.
+        wire [IN_BITS-1:0] x = s_data[p*IN_BITS+:IN_BITS];
+        always_ff @(posedge clk) begin
+          if (load) begin
+            x_q         <= x ^ (IN_BITS'(IN_SIGNED) << (IN_BITS - 1));
+            found_q     <= '0;
+            threshold_q <= memory[ADDR_BITS'(fold)];
+          end
+        end
+      end else begin : g_compare
+        always_ff @(posedge clk) begin : stage
+          logic [STAGES-1:0] found;
+          if (load) begin
+            found = g_stage[j-1].g_lane[p].found_q;
+            found[STAGES-j] = g_stage[j-1].g_lane[p].reached;
+            x_q         <= g_stage[j-1].g_lane[p].x_q;
+            found_q     <= found;
+            threshold_q <= memory[ADDR_BITS'({fold, found} >> (STAGES - j))];
+          end
+        end
+      end
     end
   end
 
-  always_ff @(posedge clk) begin
-    if (offer[STAGES] && enable[STAGES]) begin
-      for (int p = 0; p < PE; p++) begin
-        m_data[p*OUT_BITS+:OUT_BITS] <=
-            OUT_BITS'(BIAS + 32'(g_stage[STAGES-1].found_next[p*STAGES+:STAGES]));
+  for (genvar p = 0; p < PE; p++) begin : g_result
+    always_ff @(posedge clk) begin : result
+      logic [STAGES-1:0] found;
+      if (offer[STAGES] && enable[STAGES]) begin
+        found = g_stage[STAGES-1].g_lane[p].found_q;
+        found[0] = g_stage[STAGES-1].g_lane[p].reached;
+        m_data[p*OUT_BITS+:OUT_BITS] <= OUT_BITS'(BIAS + 32'(found));
       end
     end
   end

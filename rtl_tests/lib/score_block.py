@@ -56,6 +56,7 @@ def corner(criterion: str, lanes: int, classes: int, bits: int) -> Corner:
         ports=stream_ports(node.input.width, width),
         node=node,
         reference=__name__,
+        sleeps=found.sleeps,
     )
 
 

@@ -108,6 +108,7 @@ class Criterion:
     score_bits: bits of the signed score for these logits, at most 32.
     candidates: thresholds worth trying, ascending, for the integer scores (N,) that frames have at
         an exit; None: each score that occurs.
+    sleeps: the score block has the port busy, so that simulation can skip it (hls/rtl/ex_gate.sv).
     loss: "module:function" in quant/exits of the loss that a network for this criterion is trained
         with, see `exeunt.quant.exits.losses`; this package knows no torch.
     """
@@ -121,6 +122,7 @@ class Criterion:
     score_bits: Callable[[Logits], int]
     candidates: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]] | None = None
     loss: str = JOINT_LOSS
+    sleeps: bool = False
 
     @property
     def module(self) -> str:

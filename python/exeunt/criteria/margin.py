@@ -39,4 +39,5 @@ CRITERION = Criterion(
     values=values,
     times=in_one_register,
     score_bits=score_bits,
+    sleeps=True,
 )

@@ -109,8 +109,8 @@ def count(netlist: Mapping[str, Any], target: Target, top: str) -> tuple[Counts,
     def walk(name: str, level: int) -> None:
         for instance, cell in sorted(modules[name]["cells"].items()):
             kind = cell["type"]
-            if not inside(kind):
-                continue
+            if not inside(kind) or not any(total(kind).values()):
+                continue  # a library cell, or a block of wires alone
             if kind == CORE:
                 walk(kind, level)
                 continue

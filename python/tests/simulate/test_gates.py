@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exeunt import manifest, packing
+from exeunt import manifest, packing, registers
 from exeunt.manifest import Manifest
 from exeunt.simulate import bulk, gates, library, verilator
 
@@ -19,8 +19,16 @@ def design(compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ma
     return found, verilator.build(found, cache=tmp_path_factory.mktemp("gates"))
 
 
-def run(design: tuple[Manifest, Path], *, idle: float, stall: float, **how: bool) -> library.Trace:
-    """What comes of the first images, with a model that is told `how`."""
+def run(
+    design: tuple[Manifest, Path],
+    *,
+    idle: float,
+    stall: float,
+    order: int = registers.ORDER_ARRIVAL,
+    raw: int | None = None,
+    **how: bool,
+) -> library.Trace:
+    """What comes of the first images, or the raw logits of an exit; the model is told `how`."""
     found, model = design
     with np.load(found.folder / "splits.npz") as splits:
         images = splits["test_images"][:FRAMES]
@@ -32,12 +40,16 @@ def run(design: tuple[Manifest, Path], *, idle: float, stall: float, **how: bool
         with library.Model(model, **how) as opened:
             assert opened.direct == (not how.get("plain", False))
             opened.reset()
-            for address, value in bulk.writes(found):
+            writes = bulk.writes(found, order=order)
+            if raw is not None:
+                writes.insert(0, (registers.address("raw"), 1 << 31 | raw))
+            for address, value in writes:
                 opened.write(address, value)
             opened.settle()
+            beats = FRAMES * (1 if raw is None else -(-found.data["classes"] // 4))
             exits = len(found.data["exits"])
             return opened.run(
-                words, frames=FRAMES, exits=exits, limit=10**6, idle=idle, stall=stall, seed=4
+                words, frames=beats, exits=exits, limit=10**6, idle=idle, stall=stall, seed=4
             )
     finally:
         os.chdir(here)
@@ -45,12 +57,17 @@ def run(design: tuple[Manifest, Path], *, idle: float, stall: float, **how: bool
 
 @pytest.mark.sim
 @pytest.mark.parametrize(("idle", "stall"), [(0.0, 0.0), (0.9, 0.0), (0.0, 0.97), (0.5, 0.5)])
+@pytest.mark.parametrize("mode", [{}, {"order": registers.ORDER_INPUT}, {"raw": 1}, {"raw": 2}])
 @pytest.mark.parametrize("how", [{"awake": True}, {"plain": True}])
 def test_sleep_changes_no_answer_and_no_cycle(
-    design: tuple[Manifest, Path], how: dict[str, bool], idle: float, stall: float
+    design: tuple[Manifest, Path],
+    how: dict[str, bool],
+    mode: dict[str, int],
+    idle: float,
+    stall: float,
 ) -> None:
-    asleep = run(design, idle=idle, stall=stall)
-    other = run(design, idle=idle, stall=stall, **how)
+    asleep = run(design, idle=idle, stall=stall, **mode)
+    other = run(design, idle=idle, stall=stall, **mode, **how)
     assert asleep.complete
     assert asleep.cycles == other.cycles
     for name in ("results", "result_cycles", "accepts"):
