@@ -48,7 +48,7 @@ def cache_folder(variable: str, name: str) -> Path:
     written, in the folder for temporary files.
 
     Raises:
-        InputError: `variable` is set, and names no folder that can be written.
+        InputError: `variable` names no folder that can be written, or there is none without it.
     """
     given = os.environ.get(variable)
     if given:
@@ -65,10 +65,16 @@ def cache_folder(variable: str, name: str) -> Path:
             return home
     except RuntimeError:  # there is no home
         pass
-    shared = Path(tempfile.gettempdir()) / f"exeunt-{os.getuid()}"
-    shared.mkdir(mode=0o700, exist_ok=True)
-    if shared.stat().st_uid != os.getuid():  # somebody else's
-        shared = Path(tempfile.mkdtemp(prefix="exeunt-"))
+    try:
+        shared = Path(tempfile.gettempdir()) / f"exeunt-{os.getuid()}"
+        shared.mkdir(mode=0o700, exist_ok=True)
+        if shared.stat().st_uid != os.getuid():  # somebody else's
+            shared = Path(tempfile.mkdtemp(prefix="exeunt-"))
+    except OSError as error:
+        raise InputError(
+            f"a folder for what can be made again must be writable, got {reason(error)} in home "
+            f"and temporary folder: set {variable} to one"
+        ) from None
     return shared / name
 
 

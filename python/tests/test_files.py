@@ -142,6 +142,19 @@ def test_without_a_home_the_cache_is_with_the_temporary_files(tmp_path, monkeypa
     )
 
 
+def test_no_place_for_a_cache_at_all(monkeypatch):
+    for name in ("EXEUNT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/proc/nobody")
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/nowhere")
+    sentence = (
+        "a folder for what can be made again must be writable, got no such file or directory in "
+        "home and temporary folder: set EXEUNT_CACHE to one"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(sentence)}$"):
+        cache_folder("EXEUNT_CACHE", "exeunt")
+
+
 def test_code_of_the_own_folder(tmp_path):
     for name, text in {
         "net.py": "import torch, blocks\nfrom parts.head import Head\nfrom parts import body\n",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from exeunt.command import fingerprints
+from exeunt.command import checks, fingerprints
 from exeunt.command.fingerprints import Digests
 from exeunt.command.steps import NAMES, STEPS, Context, Step, step_of
 from exeunt.errors import CheckFailed, InputError
@@ -362,6 +362,7 @@ def run_step(name: str, context: Context, *, announce: Announce = _quiet) -> Non
         ToolError: a tool is missing or failed.
     """
     step = step_of(name)
+    checks.before((step.name.partition(":")[0],), context.config)
     with locked(context.run_dir) as owner:
         state = _prepare(context)
         _check_ready(step, context, state)
@@ -393,6 +394,7 @@ def run_all(context: Context, *, announce: Announce = _quiet) -> tuple[str, ...]
     """
     did = []
     failure: CheckFailed | None = None
+    checks.before([s.name for s in STEPS if s.always], context.config)
     with locked(context.run_dir) as owner:
         state = _prepare(context)
         for step in STEPS:

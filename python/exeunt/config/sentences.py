@@ -91,7 +91,9 @@ def sentence(error: ValidationError, where: str, root: type[BaseModel]) -> str:
     if kind == "missing":
         return f"config {where}: key {key!r} must be given, got nothing: add it"
     if kind == "value_error":
-        return f"config {where}: {key + '.' if key else ''}{context['error']}: change it"
+        text = str(context["error"])
+        joint = " " if text.startswith("must ") else "."  # of the value itself, or of a key below
+        return f"config {where}: {key + joint if key else ''}{text}: change it"
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         if "passes" in location:
             allowed = f'"kind", one of {", ".join(KINDS)}'

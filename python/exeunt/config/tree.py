@@ -13,9 +13,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from exeunt import criteria
+from exeunt.config import agreement
 from exeunt.config.compress import Compress
 from exeunt.config.methods import Method
 from exeunt.config.section import Section as _Section
@@ -193,8 +194,8 @@ def _after(layer: Conv | Pool, height: int, width: int, where: str) -> tuple[int
 class Train(_Section):
     """Joint training of all exits; `exit_weights` weigh their losses (default: equal)."""
 
-    epochs: Positive = 30
-    batch: Positive = 64
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
+    batch: Annotated[int, Field(ge=2)] = 64
     learning_rate: Annotated[float, Field(gt=0.0)] = 0.005
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0001
     seed: Seed = 0
@@ -236,6 +237,12 @@ class Explain(_Section):
     quantus: bool = False
 
 
+def _power_of_two(value: int) -> int:
+    if value & (value - 1):
+        raise ValueError(f"must be a power of two from 2 to 256, got {value}")
+    return value
+
+
 class Compile(_Section):
     """From QONNX to RTL: kernels, clock, folding target and the sizes of the controller.
 
@@ -244,12 +251,12 @@ class Compile(_Section):
     """
 
     kernels: Literal["exeunt", "finn", "vitis"] = "exeunt"
-    clock_mhz: Annotated[float, Field(gt=0.0)] = 100.0
-    target_cycles: Positive = 1024
-    headroom: Annotated[float, Field(ge=1.0)] = 1.5
+    clock_mhz: Annotated[float, Field(ge=0.001, le=1000.0)] = 100.0
+    target_cycles: Annotated[int, Field(ge=1, le=1 << 40)] = 1024
+    headroom: Annotated[float, Field(ge=1.0, le=1000.0)] = 1.5
     folding: str | None = None
     buffer_frames: Annotated[int, Field(ge=1, le=64)] = 4
-    in_flight: Annotated[int, Field(ge=1, le=256)] = 16
+    in_flight: Annotated[int, Field(ge=2, le=256), AfterValidator(_power_of_two)] = 16
     baseline: bool = True
     finn_part: Annotated[str, Field(min_length=1)] = "xc7z020clg400-1"
 
@@ -258,7 +265,7 @@ class Simulate(_Section):
     """Bulk simulation: `images` of the test set (0: all) on `processes` (0: one per core)."""
 
     images: Natural = 0
-    processes: Natural = 0
+    processes: Annotated[int, Field(ge=0, le=1024)] = 0
 
 
 class Synth(_Section):
@@ -275,7 +282,7 @@ class Bitstream(_Section):
     """Which board `exeunt bitstream` builds for, and another clock than the board's own."""
 
     board: str = ""
-    clock_mhz: Annotated[float, Field(gt=0.0, le=1000.0)] | None = None
+    clock_mhz: Annotated[float, Field(ge=0.001, le=1000.0)] | None = None
 
 
 class Config(_Section):
@@ -295,17 +302,7 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _check(self) -> Config:
-        weights = self.train.exit_weights
-        if weights is not None and self.model.stages and len(weights) != len(self.model.stages):
-            raise ValueError(
-                f"train.exit_weights must have one entry for each of {len(self.model.stages)} "
-                f"exits, got {len(weights)}"
-            )
-        if self.compress is not None and self.model.kind == "qonnx":
-            raise ValueError(
-                "compress must be absent when model.source is a QONNX file, got one with "
-                f"{len(self.compress.passes)} passes"
-            )
+        agreement.check(self)
         return self
 
 

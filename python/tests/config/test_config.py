@@ -175,6 +175,60 @@ REFUSED = [
         "[train]\nseed = 99999999999999999999\n[data]",
         "train.seed must be below 9223372036854775808, got 99999999999999999999: change it",
     ),
+    *[
+        (
+            "[data]",
+            f"[compile]\nin_flight = {value}\n[data]",
+            f"compile.in_flight must be a power of two from 2 to 256, got {value}: change it",
+        )
+        for value in (3, 100, 255)
+    ],
+    (
+        "[data]",
+        "[compile]\nin_flight = 1\n[data]",
+        "compile.in_flight must be at least 2, got 1: change it",
+    ),
+    (
+        "[data]",
+        "[compile]\nin_flight = 512\n[data]",
+        "compile.in_flight must be at most 256, got 512: change it",
+    ),
+    (
+        "[data]",
+        "[compile]\nbuffer_frames = 0\n[data]",
+        "compile.buffer_frames must be at least 1, got 0: change it",
+    ),
+    (
+        "[data]",
+        "[compile]\nclock_mhz = 1e300\n[data]",
+        "compile.clock_mhz must be at most 1000, got 1e+300: change it",
+    ),
+    (
+        "[data]",
+        "[compile]\nheadroom = 1e300\n[data]",
+        "compile.headroom must be at most 1000, got 1e+300: change it",
+    ),
+    (
+        "[data]",
+        "[train]\nbatch = 1\n[data]",
+        "train.batch must be at least 2, got 1: change it",
+    ),
+    (
+        "[data]",
+        "[train]\nshift = 8\n[data]",
+        "train.shift must be below the side of the images, 8, got 8: change it",
+    ),
+    (
+        'dataset = "digits"',
+        'dataset = "mine"\nformat = "digits"',
+        'data.format must be "digits" for dataset "digits" alone, got "mine": change it',
+    ),
+    (
+        "[data]",
+        "[compress]\npasses = [{ kind = 'filters', multiple = 16 }]\n[data]",
+        "compress.passes[0].multiple must leave layers something to lose, got 16 with floor 0.25 "
+        "where the widest layer has 16 filters: change it",
+    ),
     (
         "validation = 0.1",
         "seed = 9223372036854775808",
@@ -198,6 +252,21 @@ def test_refusals_are_one_sentence(old, new, sentence):
     assert old in BASE
     with pytest.raises(InputError, match=f"^{re.escape('config tiny.toml: ' + sentence)}$"):
         tree.parse(BASE.replace(old, new, 1), where="tiny.toml")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "sentence"),
+    [
+        ("folder", [8, 8, 4], 'must have 1 or 3 channels for data.format "folder", got 4'),
+        ("zip", [8, 8, 2], 'must have 1 or 3 channels for data.format "zip", got 2'),
+        ("cifar", [32, 32, 1], 'must be [32, 32, 3] for data.format "cifar", got [32, 32, 1]'),
+    ],
+)
+def test_images_that_a_format_does_not_have(kind, shape, sentence):
+    text = BASE.replace('"digits"', f'"mine"\nformat = "{kind}"').replace("[8, 8, 1]", str(shape))
+    with pytest.raises(InputError) as caught:
+        tree.parse(text, where="tiny.toml")
+    assert str(caught.value) == f"config tiny.toml: model.input {sentence}: change it"
 
 
 def test_no_stages_and_too_many():

@@ -1,0 +1,52 @@
+"""What a later step would refuse, looked for before the first one: files, boards, caches, tools."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exeunt.errors import InputError
+from exeunt.files import cache_folder, reason
+
+if TYPE_CHECKING:
+    from exeunt.config.tree import Config
+
+
+def before(steps: Collection[str], config: Config) -> None:
+    """Refuse to begin these steps where one of them cannot be done.
+
+    Raises:
+        InputError: the folding file, the board or the cache folder that is named cannot be used.
+        ToolError: compile.kernels = "vitis" without AMD's tools.
+    """
+    if "compile" in steps:
+        if config.compile.folding is not None:
+            _folding(Path(config.compile.folding))
+        if config.compile.kernels == "vitis":
+            importlib.import_module("exeunt.hls.back.vitis").check()
+    if "simulate" in steps and os.environ.get("EXEUNT_CACHE"):
+        cache_folder("EXEUNT_CACHE", "exeunt")
+    if config.bitstream.board:
+        from exeunt.boards import targets
+
+        targets.load(config.bitstream.board)
+
+
+def _folding(path: Path) -> None:
+    """Refuse a folding file that is no table; what is in it the compiler judges."""
+    try:
+        if isinstance(json.loads(path.read_text(encoding="utf-8-sig")), dict):
+            return
+        got = "something else"
+    except OSError as error:
+        got = reason(error)
+    except ValueError:
+        got = "something that is no JSON"
+    raise InputError(
+        f"compile.folding must name a JSON file of FINN nodes and their attributes, got {path} "
+        f"({got}): start from report/auto_folding_config.json of a run"
+    )

@@ -1,0 +1,79 @@
+"""What the sections of a config must agree on, refused before any step is done."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from exeunt.config.compress import Filters
+
+CIFAR = (32, 32, 3)
+
+
+def check(config: Any) -> None:
+    """Refuse a `tree.Config` whose sections do not go together.
+
+    Raises:
+        ValueError: with the key, the rule and the value seen.
+    """
+    _data(config)
+    _training(config)
+    if config.compress is not None:
+        _compression(config)
+
+
+def _data(config: Any) -> None:
+    name, kind, shape = config.data.dataset, config.data.format, config.model.input
+    if kind == "digits" and name != "digits":
+        raise ValueError(f'data.format must be "digits" for dataset "digits" alone, got "{name}"')
+    if kind in ("folder", "zip") and shape[2] not in (1, 3):
+        raise ValueError(
+            f'model.input must have 1 or 3 channels for data.format "{kind}", got {shape[2]}'
+        )
+    if kind == "cifar" and shape != CIFAR:
+        raise ValueError(
+            f'model.input must be {list(CIFAR)} for data.format "cifar", got {list(shape)}'
+        )
+
+
+def _training(config: Any) -> None:
+    weights, stages = config.train.exit_weights, config.model.stages
+    if weights is not None and stages and len(weights) != len(stages):
+        raise ValueError(
+            f"train.exit_weights must have one entry for each of {len(stages)} exits, got "
+            f"{len(weights)}"
+        )
+    side = min(config.model.input[:2])
+    if config.train.shift >= side:
+        raise ValueError(
+            f"train.shift must be below the side of the images, {side}, got {config.train.shift}"
+        )
+
+
+def _compression(config: Any) -> None:
+    passes = config.compress.passes
+    if config.model.kind == "qonnx":
+        raise ValueError(
+            "compress must be absent when model.source is a QONNX file, got one with "
+            f"{len(passes)} passes"
+        )
+    widths = [
+        block.conv for s in config.model.stages for block in s.blocks if hasattr(block, "conv")
+    ]
+    for i in range(len(config.model.stages)):
+        hidden = [y.linear for y in config.model.head(i) if hasattr(y, "linear")][:-1]
+        widths += hidden
+    for i, spec in enumerate(passes):
+        if isinstance(spec, Filters) and widths and not any(_loses(w, spec) for w in widths):
+            raise ValueError(
+                f"compress.passes[{i}].multiple must leave layers something to lose, got "
+                f"{spec.multiple} with floor {spec.floor} where the widest layer has "
+                f"{max(widths)} filters"
+            )
+
+
+def _loses(width: int, spec: Filters) -> bool:
+    """Whether a layer of so many filters can lose a lot of them."""
+    floor = max(1, math.ceil(spec.floor * width))
+    least = max(spec.multiple, math.ceil(floor / spec.multiple) * spec.multiple)
+    return width - (width % spec.multiple or spec.multiple) >= least
