@@ -132,6 +132,18 @@ def run_(config: str, out: str | None, data: str, debug: bool) -> None:
         raise failure
 
 
+@cli.command("config")
+@click.argument("config", default="digits")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def config_(config: str, debug: bool) -> None:
+    """Print a config with every key explained, to start your own from."""
+    del debug
+    from exeunt.config import tree
+    from exeunt.config.manual import manual
+
+    click.echo(manual(tree.load(config)), nl=False)
+
+
 @cli.command()
 @click.argument("dataset", default="mnist")
 @click.option("--data", default="data", show_default=True, help="Folder to put it into.")

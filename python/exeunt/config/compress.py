@@ -25,11 +25,15 @@ Widths = Annotated[tuple[Bits, ...], Field(min_length=1)]
 
 
 class Pass(Section):
-    """What every pass has: its `criterion`, `rounds` of compressing and fine-tuning.
+    """What every pass has: rounds of compressing and fine-tuning.
 
-    Each round is followed by `epochs` of fine-tuning with the loss of the training. Of DeepLIFT
-    and LRP: `objective` is what they explain, `reference` the image that DeepLIFT compares with,
-    `aggregate` how contributions become one score, see `exeunt.quant.attribution.scores`.
+    Attributes:
+        criterion: what says how important a filter or weight is
+        rounds: steps in which it is done
+        epochs: fine-tuning behind each step, with the loss of the training
+        objective: what DeepLIFT and LRP explain
+        reference: image that DeepLIFT compares with
+        aggregate: how contributions become one score, see `exeunt.quant.attribution.scores`
     """
 
     criterion: Criterion = "deeplift"
@@ -43,10 +47,13 @@ class Pass(Section):
 class Filters(Pass):
     """Whole filters go, the network becomes narrower.
 
-    `budget`: multiplies of the full path that may stay, as a fraction. `multiple`: layers lose
-    filters in such lots. `floor`: fraction of every layer's filters that stays.
-    `normalize`: by what the scores of a layer are divided before layers are compared; `per_mac`
-    also divides them by the multiplies that a filter costs.
+    Attributes:
+        kind: of the pass
+        budget: multiplies of the full path that may stay, as a fraction
+        multiple: layers lose filters in such lots
+        floor: fraction of every layer's filters that stays
+        normalize: by what scores of a layer are divided before layers are compared
+        per_mac: whether they are also divided by the multiplies that a filter costs
     """
 
     kind: Literal["filters"]
@@ -64,12 +71,17 @@ class Filters(Pass):
 class Weights(Pass):
     """Single weights go, equally many for every group of outputs that a PE works through.
 
-    `sparsity`: fraction of the weights that goes. `group`: so many outputs (rows) that follow each
-    other keep equally many weights each; 0: all of a layer, which suits any number of PEs.
-    `classifiers`: whether the last layers of the heads lose weights too. `scale`: by what the
-    scores of a layer are divided before layers are compared: their root mean square ("rms"), the
-    root of that ("root") or nothing ("none"). Contributions sum to the same output in every layer,
-    so a weight of a small layer carries more of it; "rms" forgets that.
+    Contributions sum to the same output in every layer, so a weight of a small layer carries
+    more of it.
+
+    Attributes:
+        kind: of the pass
+        sparsity: fraction of the weights that goes
+        group: outputs (rows) that follow each other and keep equally many weights each; 0: all of a
+            layer, which suits any number of PEs
+        scale: by what scores of a layer are divided before layers are compared: their root mean
+            square ("rms"), its root ("root") or nothing ("none")
+        classifiers: whether the last layers of the heads lose weights too
     """
 
     kind: Literal["weights"]
@@ -89,7 +101,16 @@ class Weights(Pass):
 
 
 class Blocks(Pass):
-    """Like `Weights`, with `block` neighbours of a row, in the order of the kernel, at once."""
+    """Like `Weights`, with neighbours of a row, in the order of the kernel, at once.
+
+    Attributes:
+        kind: of the pass
+        sparsity: fraction of the weights that goes
+        group: as of `weights`
+        scale: as of `weights`
+        block: neighbours that go together
+        classifiers: whether the last layers of the heads lose weights too
+    """
 
     kind: Literal["blocks"]
     sparsity: Open = 0.8
@@ -109,11 +130,15 @@ class Blocks(Pass):
 
 
 class Sharing(Pass):
-    """The weights of every layer become `centroids` integers: a codebook and indices into it.
+    """The weights of every layer become a few integers: a codebook and indices into it.
 
-    `criterion` weighs the k-means with scores by the size of the weight, "uniform" is the plain
-    one; `blend` is added to these, relative to their mean. `centroid_bits`: width of the
-    centroids, that of the weights if unset.
+    Attributes:
+        kind: of the pass
+        criterion: weighs the k-means with scores by the size of the weight; "uniform" is the plain
+            one
+        centroids: integers of a layer
+        blend: added to the scores, relative to their mean
+        centroid_bits: width of the integers; unset: that of the weights
     """
 
     kind: Literal["sharing"]
@@ -135,12 +160,18 @@ class Sharing(Pass):
 class Precision(Pass):
     """Bits of weights and activations, layer by layer, of least damage within two budgets.
 
-    `weight_budget`: bits of all weights that may stay, as a fraction of what they are;
-    `lut_budget`: likewise LUT of all kernels, as `exeunt.cost` predicts them with every
-    multiplier in LUTs.
-    `weight_widths`, `activation_widths`: the bits to choose from. DeepLIFT compares networks here,
-    so that `objective`, `reference` and `aggregate` have no part in it, and widens nothing. The
-    criterion "uniform" keeps all widths and fine-tunes: what the others are compared with.
+    DeepLIFT compares networks here, so that `objective`, `reference` and `aggregate` have no
+    part in it, and widens nothing.
+
+    Attributes:
+        kind: of the pass
+        criterion: what says how much damage fewer bits do; "uniform" keeps all widths and
+            fine-tunes: what the others are compared with
+        weight_budget: bits of all weights that may stay, as a fraction of what they are
+        lut_budget: LUT of all kernels that may stay, as a fraction, as `exeunt.cost` predicts them
+            with every multiplier in LUTs
+        weight_widths: bits of weights to choose from
+        activation_widths: bits of activations to choose from
     """
 
     kind: Literal["precision"]
@@ -174,10 +205,16 @@ KINDS = tuple(TABLES)
 class Compare(Section):
     """What `exeunt compress --compare` tries: every pass by itself, with each of these.
 
-    `budgets` stand in place of the pass's own (None: its own), `epochs` is the fine-tuning of all.
-    The criterion "uniform" is for passes of kind "sharing" and "precision", others leave it out.
-    `draws`: so many of the criterion "random" on every seed; what is paired is their mean.
-    `settings` are what single criteria are given beside, such as deeplift = { reference = "mean" }.
+    The criterion "uniform" is for passes of kind "sharing" and "precision", others leave it
+    out.
+
+    Attributes:
+        criteria: put side by side
+        budgets: in place of the pass's own; unset: its own
+        seeds: of the networks
+        epochs: fine-tuning of all
+        draws: so many of the criterion "random" on every seed; what is paired is their mean
+        settings: what single criteria are given beside, such as deeplift = { reference = "mean" }
     """
 
     criteria: Annotated[tuple[Criterion | Uniform, ...], Field(min_length=1)] = CRITERIA  # type: ignore[assignment]
@@ -191,9 +228,14 @@ class Compare(Section):
 
 
 class Compress(Section):
-    """Passes in order; `images` of the training set are scored, class by class equally many.
+    """Passes that make the trained network smaller, in order.
 
-    `learning_rate` is the peak of the fine-tuning; its other settings are those of [train].
+    Attributes:
+        passes: what goes, and by how much
+        images: training images that are scored, class by class equally many
+        learning_rate: peak of the fine-tuning; its other settings are those of [train]
+        seed: of what is drawn at random
+        compare: what `exeunt compress --compare` tries
     """
 
     passes: Annotated[tuple[AnyPass, ...], Field(min_length=1)]

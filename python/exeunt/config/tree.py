@@ -34,7 +34,16 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Conv(_Section):
-    """Convolution to `conv` channels, batch norm, quantized ReLU of `activation_bits`."""
+    """Convolution, batch norm and a quantized ReLU.
+
+    Attributes:
+        conv: channels that it gives
+        kernel: side of its square window, in pixels
+        stride: step of the window, in pixels
+        padding: zeros around the image, in pixels; below `kernel`
+        weight_bits: bits of a weight; unset: model.weight_bits
+        activation_bits: bits of an output; unset: model.activation_bits
+    """
 
     conv: Positive
     kernel: Positive = 3
@@ -45,9 +54,14 @@ class Conv(_Section):
 
 
 class Pool(_Section):
-    """Max or average pool over `size` x `size` (in a head also "global"); stride = size if unset.
+    """Maximum or average of a square window.
 
-    `activation_bits` requantizes the average of an average pool; None keeps the model's width.
+    Attributes:
+        pool: what is taken of the window
+        size: side of the window, in pixels; in a head also "global", the whole image
+        stride: step of the window, in pixels; unset: `size`
+        padding: zeros around the image, in pixels; below `size`
+        activation_bits: bits to which an average is quantized; unset: model.activation_bits
     """
 
     pool: Literal["max", "average"]
@@ -58,7 +72,13 @@ class Pool(_Section):
 
 
 class Linear(_Section):
-    """Fully connected layer to `linear` features; all but the last are followed by a ReLU."""
+    """Fully connected layer; all but the last of a head are followed by a ReLU.
+
+    Attributes:
+        linear: features that it gives; of the last one: model.classes
+        weight_bits: bits of a weight; unset: model.weight_bits
+        activation_bits: bits of an output; unset: model.activation_bits
+    """
 
     linear: Positive
     weight_bits: Bits | None = None
@@ -81,17 +101,27 @@ HeadLayer = Annotated[
 
 
 class Stage(_Section):
-    """The blocks between two exits, and the head that sits behind them."""
+    """The blocks between two exits, and the head that sits behind them.
+
+    Attributes:
+        blocks: convolutions and pools, in order
+        head: pools, then linear layers; the last one, to the classes, is implied
+    """
 
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
     head: tuple[HeadLayer, ...] = ()
 
 
 class Data(_Section):
-    """Which images: `dataset` is a shipped name or a folder or zip under `--data`.
+    """Which images.
 
-    `validation`, `test`: images as an integer, or a fraction; `test` only where the set has no
-    test images of its own.
+    Attributes:
+        dataset: digits (scikit-learn's, no download), or what is below --data: mnist,
+            fashion-mnist, cifar10, a folder or a zip of <class>/<image>
+        format: how it is stored; unset: as it looks
+        validation: training images for all choices: a number, or a fraction
+        test: fraction for reporting, where the set has no test images of its own
+        seed: of the order of images, and of the split of digits
     """
 
     dataset: Annotated[str, Field(min_length=1)]
@@ -102,9 +132,15 @@ class Data(_Section):
 
 
 class Model(_Section):
-    """The network: `source` "config" (the stages), "python:file.py:Class" or "qonnx:model.onnx".
+    """The network.
 
-    `input` is (H, W, C) of the unsigned 8-bit images.
+    Attributes:
+        source: "config" (the stages below), "python:file.py:Class", or "qonnx:model.onnx"
+        input: height, width and channels of the unsigned 8-bit images
+        classes: of the images; a head gives a logit for each
+        weight_bits: bits of a weight, where a layer does not say its own
+        activation_bits: bits of an output, where a layer does not say its own
+        stages: an exit behind each
     """
 
     source: str = "config"
@@ -192,7 +228,19 @@ def _after(layer: Conv | Pool, height: int, width: int, where: str) -> tuple[int
 
 
 class Train(_Section):
-    """Joint training of all exits; `exit_weights` weigh their losses (default: equal)."""
+    """Joint training of all exits.
+
+    Attributes:
+        epochs: passes over the training images
+        batch: images of a step
+        learning_rate: its peak; it rises for a fifth of the steps, then falls
+        weight_decay: of AdamW
+        seed: of weights and batches
+        exit_weights: weight of each exit's loss; unset: equal
+        distill: weight of what an exit learns from the last one, beside the labels
+        shift: pixels by which training images are moved at random
+        device: where it runs; "auto" is a GPU if torch finds one
+    """
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
     batch: Annotated[int, Field(ge=2)] = 64
@@ -206,9 +254,11 @@ class Train(_Section):
 
 
 class Calibrate(_Section):
-    """Exit thresholds: `drop` is the accuracy (fraction) that leaving early may cost.
+    """Exit thresholds, chosen on validation images.
 
-    `criterion` is what the thresholds are about, a name in `exeunt.criteria`.
+    Attributes:
+        criterion: what must be large for an image to leave, a name in `exeunt.criteria`
+        drop: accuracy (fraction) that leaving early may cost
     """
 
     criterion: str = criteria.DEFAULT
@@ -224,10 +274,15 @@ class Calibrate(_Section):
 
 
 class Explain(_Section):
-    """What `exeunt explain` draws and measures, see `exeunt.quant.attribution`.
+    """What `exeunt explain` draws and measures.
 
-    `shown`: test images with heat maps; `measured`: test images for the faithfulness (0: none);
-    `quantus`: whether the package quantus, which must be there then, adds its figures.
+    Attributes:
+        method: what is drawn, and measured first
+        reference: image that others are compared with: black, mean of the validation images,
+            blurred
+        shown: test images with heat maps
+        measured: test images for the faithfulness; 0: none
+        quantus: figures of the package quantus too, which must be there then
     """
 
     method: Method = "deeplift"
@@ -244,15 +299,24 @@ def _power_of_two(value: int) -> int:
 
 
 class Compile(_Section):
-    """From QONNX to RTL: kernels, clock, folding target and the sizes of the controller.
+    """From QONNX to RTL: kernels, clock, folding, sizes of the controller.
 
-    `kernels` "exeunt" are ours, "finn" FINN's RTL; "vitis" makes FINN's own IPs of every segment
-    and head for the device `finn_part` beside ours, with Vitis HLS and Vivado.
+    Attributes:
+        kernels: "exeunt": ours; "finn": FINN's RTL; "vitis": FINN's own IPs beside ours, with Vitis
+            HLS and Vivado
+        clock_mhz: clock for which figures are given
+        target_cycles: cycles of a frame that the first stage may take
+        headroom: how many more frames than measured later stages are folded for
+        folding: FINN folding file (JSON); unset: folded for target_cycles
+        buffer_frames: frames that wait for a decision, behind each exit but the last
+        in_flight: frames in the accelerator at once, a power of two
+        baseline: whether the same network without exits is compiled and simulated too
+        finn_part: device for which kernels = "vitis" makes its IPs
     """
 
     kernels: Literal["exeunt", "finn", "vitis"] = "exeunt"
     clock_mhz: Annotated[float, Field(ge=0.001, le=1000.0)] = 100.0
-    target_cycles: Annotated[int, Field(ge=1, le=1 << 40)] = 1024
+    target_cycles: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1024
     headroom: Annotated[float, Field(ge=1.0, le=1000.0)] = 1.5
     folding: str | None = None
     buffer_frames: Annotated[int, Field(ge=1, le=64)] = 4
@@ -262,14 +326,23 @@ class Compile(_Section):
 
 
 class Simulate(_Section):
-    """Bulk simulation: `images` of the test set (0: all) on `processes` (0: one per core)."""
+    """Bulk simulation of the RTL.
+
+    Attributes:
+        images: test images, over all classes; 0: all
+        processes: simulators side by side; 0: one for each core
+    """
 
     images: Natural = 0
     processes: Annotated[int, Field(ge=0, le=1024)] = 0
 
 
 class Synth(_Section):
-    """Which families `exeunt synth` takes the design to."""
+    """What `exeunt synth` counts for.
+
+    Attributes:
+        targets: families of devices
+    """
 
     targets: Annotated[tuple[Literal["xc7", "xcup", "ecp5"], ...], Field(min_length=1)] = (
         "xc7",
@@ -279,14 +352,33 @@ class Synth(_Section):
 
 
 class Bitstream(_Section):
-    """Which board `exeunt bitstream` builds for, and another clock than the board's own."""
+    """What `exeunt bitstream` builds.
+
+    Attributes:
+        board: a shipped board, or the folder of your own; unset: the first one
+        clock_mhz: of the design; unset: the board's own
+    """
 
     board: str = ""
     clock_mhz: Annotated[float, Field(ge=0.001, le=1000.0)] | None = None
 
 
 class Config(_Section):
-    """A whole config file; see `exeunt/config/shipped/` for complete ones."""
+    """A whole config file; see `exeunt/config/shipped/` for complete ones.
+
+    Attributes:
+        name: of the run; its folder is build/<name>
+        data: which images
+        model: the network
+        train: joint training of all exits
+        compress: passes that make the trained network smaller
+        calibrate: exit thresholds
+        explain: heat maps and their faithfulness
+        compile: from QONNX to RTL
+        simulate: bulk simulation
+        synth: counts of LUT, FF, DSP and BRAM
+        bitstream: the board
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     data: Data

@@ -19,6 +19,7 @@ from exeunt.report import store
 
 STEPS = [
     "run",
+    "config",
     "fetch",
     "train",
     "compress",
