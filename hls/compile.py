@@ -96,21 +96,14 @@ def read_network(
         progress(min(done, total), total, name)
         done += 1
 
-    found = network.read(Path(model_path), exits=expected, images=images, progress=step)
-    height, width, channels = config.model.input
-    if found.shape != (height, width, channels):
-        raise InputError(
-            f"{model_path}: the network takes images of {found.shape} (H, W, C) but the "
-            f"configuration says {(height, width, channels)}; change model.input or the file"
-        )
-    for i, chain in enumerate(found.layers[1::2]):
-        classes = int(np.prod(chain[-1].output))
-        if classes != config.model.classes:
-            raise InputError(
-                f"{model_path}: exit {i} has {classes} logits but the configuration says "
-                f"{config.model.classes} classes; change model.classes or the file"
-            )
-    return found
+    return network.read(
+        Path(model_path),
+        exits=expected,
+        shape=config.model.input,
+        classes=config.model.classes,
+        images=images,
+        progress=step,
+    )
 
 
 def build(network: Network, *, config: Config, reach: Sequence[float] | None = None) -> Compiled:

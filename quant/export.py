@@ -34,7 +34,7 @@ def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Gra
     height, width, channels = config.model.input
     images = read_split(run_dir / SPLITS, "validation").some(_IMAGES).images
     progress(0, 2, "exporting")
-    where = "" if config.model.kind == "config" else config.model.source
+    where = "the network" if config.model.kind == "config" else config.model.source
     graph = to_qonnx(network, shape=(channels, height, width), where=where)
     progress(1, 2, "checking against the network")
     difference = compare(meaning.integers(graph), network, images)

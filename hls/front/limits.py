@@ -18,15 +18,23 @@ SUM_BITS = 32  # of an accumulator
 LOGIT_BITS = 31  # of a logit, so that the difference of two fits into a register
 
 
-def parts(network: IntegerNetwork, *, exits: int | None = None) -> list[Part]:
+def parts(
+    network: IntegerNetwork,
+    *,
+    exits: int | None = None,
+    shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
+) -> list[Part]:
     """The segments and heads of a network that kernels can be made of.
 
     Args:
         network: as `exeunt.qonnx.meaning.integers` gives it.
         exits: how many exits there must be; None takes any number.
+        shape: (H, W, C) that the images must have; None takes any.
+        classes: how many logits every exit must have; None takes any number.
 
     Raises:
-        InputError: another number of exits, or something that no kernel can do.
+        InputError: another network than that, or something that no kernel can do.
     """
     found = len(network.exits)
     if exits is not None and found != exits:
@@ -34,6 +42,17 @@ def parts(network: IntegerNetwork, *, exits: int | None = None) -> list[Part]:
             f"{network.where}: {exits} exits were expected, one output each, but the graph has "
             f"{found}; export one output per exit or change the configuration"
         )
+    if shape is not None and network.image.shape != shape:
+        raise InputError(
+            f"{network.where}: the network takes images of {network.image.shape} (H, W, C) but the "
+            f"configuration says {shape}; change model.input or the file"
+        )
+    for i, e in enumerate(network.exits):
+        if classes is not None and e.logits.elements != classes:
+            raise InputError(
+                f"{network.where}: exit {i} has {e.logits.elements} logits but the configuration "
+                f"says {classes} classes; change model.classes or the file"
+            )
     made = split(network)
     try:
         _check(made)

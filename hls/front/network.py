@@ -55,6 +55,8 @@ def read(
     path: Path,
     *,
     exits: int | None = None,
+    shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
     images: npt.NDArray[np.uint8] | None = None,
     progress: Progress = lambda text: None,
 ) -> Network:
@@ -63,6 +65,8 @@ def read(
     Args:
         path: QONNX file, see `exeunt.qonnx`.
         exits: how many exits there must be; None takes any number.
+        shape: (H, W, C) that the images must have; None takes any.
+        classes: how many logits every exit must have; None takes any number.
         images: uint8 (N, H, W, C) to check the passes on, the first few are used.
         progress: called with the name of the part that begins.
 
@@ -72,7 +76,7 @@ def read(
     """
     graph = file.load(path)
     network = meaning.integers(graph)
-    parts = limits.parts(network, exits=exits)
+    parts = limits.parts(network, exits=exits, shape=shape, classes=classes)
     shape = network.image.shape
     if images is None:
         images = example_images(shape, CHECK_FRAMES)

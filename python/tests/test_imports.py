@@ -73,9 +73,9 @@ ROOMS: Mapping[str, str] = {
     "hls.compile": f"{STEP} cost qonnx reference hls.front hls.back",
     # boards, and what is measured and shown
     "boards": f"{STEP} synth tool yowasp",
-    "bench": f"{STEP} runtime reference simulate boards",
+    "bench": f"{STEP} qonnx runtime reference simulate boards",
     "deploy": f"{STEP} runtime reference boards bench",
-    "command": f"{STEP} cost runtime reference simulate samples quant.exits synth report "
+    "command": f"{STEP} cost qonnx runtime reference simulate samples quant.exits synth report "
     "boards bench deploy quant.data quant.network quant.train quant.attribution quant.compress "
     "quant.calibrate quant.export quant.explain hls hls.front hls.back hls.compile",
 }

@@ -14,6 +14,7 @@ import onnx
 import torch
 from torch import nn
 
+from exeunt.config.tree import Model
 from exeunt.errors import InputError
 from exeunt.qonnx import file, meaning
 from exeunt.qonnx.file import Graph
@@ -51,6 +52,32 @@ def to_qonnx(network: nn.Module, *, shape: tuple[int, int, int], where: str = ""
                 "layers of brevitas.nn and no control flow"
             ) from error
     return file.read(model, name, trained=True)
+
+
+def first_graph(network: nn.Module, model: Model) -> Graph:
+    """The graph of a network that is not trained yet; a QONNX file's as it is.
+
+    One batch of noise goes through first, in training mode: quantizers that take their scales from
+    what they see have none before.
+
+    Raises:
+        InputError: as `to_qonnx`, or the network cannot train on images.
+    """
+    height, width, channels = model.input
+    if not isinstance(network, GraphNetwork):
+        random = torch.Generator().manual_seed(0)
+        images = torch.randint(0, 256, (8, channels, height, width), generator=random)
+        network.train()
+        try:
+            with torch.no_grad():
+                network(images.float())
+        except Exception as error:  # the user's code may raise anything
+            raise InputError(
+                f"network {model.source} must take a batch of images in training mode, got "
+                f"{type(error).__name__} ({error}): correct it"
+            ) from error
+    where = "the network" if model.kind == "config" else model.source
+    return to_qonnx(network, shape=(channels, height, width), where=where)
 
 
 def integers_of(

@@ -50,7 +50,7 @@ def exact(network: nn.Module, config: Config) -> IntegerNetwork:
     from exeunt.quant.network.export import integers_of  # the exporter takes seconds to import
 
     height, width, channels = config.model.input
-    where = "" if config.model.kind == "config" else config.model.source
+    where = "the network" if config.model.kind == "config" else config.model.source
     return integers_of(network, shape=(channels, height, width), where=where)
 
 

@@ -18,11 +18,22 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.errors import InputError
+from exeunt.qonnx import file, quantizer
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
-_ROUNDING = {"ROUND": "Round", "FLOOR": "Floor", "CEIL": "Ceil"}
+# Rounding modes as operators one behind the other; Sign is of what came in, Add and Sub add a half.
+_ROUNDING = {
+    "ROUND": ("Round",),
+    "HALF_EVEN": ("Round",),
+    "FLOOR": ("Floor",),
+    "CEIL": ("Ceil",),
+    "DOWN": ("Abs", "Floor", "Sign"),
+    "UP": ("Abs", "Ceil", "Sign"),
+    "HALF_UP": ("Abs", "Add", "Floor", "Sign"),
+    "HALF_DOWN": ("Abs", "Sub", "Ceil", "Sign"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,34 +43,6 @@ class Piece:
     model: bytes
     input: str
     outputs: tuple[str, ...]
-
-
-def levels(bits: float, *, signed: bool, narrow: bool) -> tuple[float, float]:
-    """Smallest and largest integer of a QONNX quantizer."""
-    if signed:
-        return -(2.0 ** (bits - 1)) + bool(narrow), 2.0 ** (bits - 1) - 1
-    return 0.0, 2.0**bits - 1 - bool(narrow)
-
-
-def quantized(
-    x: npt.NDArray[Any],
-    scale: npt.NDArray[Any],
-    zero: npt.NDArray[Any],
-    bits: float,
-    *,
-    signed: bool,
-    narrow: bool,
-) -> npt.NDArray[np.float32]:
-    """What a QONNX quantizer makes of x: scale * (clip(round(x / scale + zero)) - zero)."""
-    low, high = levels(bits, signed=signed, narrow=narrow)
-    value = np.clip(np.round(x / scale + zero), low, high)
-    return np.asarray(scale * (value - zero), np.float32)
-
-
-def _attributes(node: NodeProto) -> dict[str, Any]:
-    import onnx
-
-    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
 
 
 def plain(model: ModelProto, quantizers: str) -> ModelProto:
@@ -77,12 +60,12 @@ def plain(model: ModelProto, quantizers: str) -> ModelProto:
     }
     nodes: list[NodeProto] = []
     for node in graph.node:
-        if node.op_type == "Quant":
+        if node.op_type in ("Quant", "BipolarQuant"):
             nodes += _quantizer(node, values, quantizers)
         elif node.domain:
             raise InputError(
                 f"operator {node.op_type} of {node.name or 'the model'} must be plain ONNX or "
-                "Quant to run in onnxruntime, got another: the NumPy reference runs it"
+                "a quantizer to run in onnxruntime, got another: the NumPy reference runs it"
             )
         elif node.op_type == "Reshape" and node.input[1] in values:
             shape = values[node.input[1]].astype(np.int64).reshape(-1)
@@ -132,29 +115,17 @@ def _quantizer(
     node: NodeProto, values: dict[str, npt.NDArray[Any]], quantizers: str
 ) -> list[NodeProto]:
     """A constant in `values` for a quantizer of weights; plain operators for one of activations."""
+    import onnx
     from onnx import helper
 
     name, source = node.output[0], node.input[0]
-    parameters = [values.get(k) for k in node.input[1:4]]
-    if any(p is None for p in parameters):
-        raise InputError(
-            f"quantizer {node.name} must have constant scale, zero point and bits, got computed "
-            "ones: the NumPy reference runs it"
-        )
-    scale, zero, width = (np.asarray(p, np.float32) for p in parameters)
-    found = _attributes(node)
-    rounding = bytes(found.get("rounding_mode", b"ROUND")).decode().upper()
-    signed, narrow = bool(found.get("signed", 1)), bool(found.get("narrow", 0))
-    bits = float(width.reshape(-1)[0])
-    if rounding not in _ROUNDING or width.size != 1:
-        raise InputError(
-            f"quantizer {node.name} must round by {', '.join(_ROUNDING)} to one width, got "
-            f"{rounding} and {width.size} widths: the NumPy reference runs it"
-        )
-    if source in values and rounding == "ROUND":
-        values[name] = quantized(values[source], scale, zero, bits, signed=signed, narrow=narrow)
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    parameters = [values.get(k) for k in node.input[1:]]
+    found = quantizer.parse(node.op_type, attributes, parameters, f"quantizer {node.name}")
+    scale, zero = np.asarray(found.scale, np.float32), np.asarray(found.zero, np.float32)
+    if source in values:
+        values[name] = np.asarray(found.constants(values[source]) * scale, np.float32)
         return []
-    low, high = levels(bits, signed=signed, narrow=narrow)
 
     def constant(suffix: str, value: Any) -> str:
         values[f"{name}_{suffix}"] = np.asarray(value, np.float32)
@@ -163,22 +134,38 @@ def _quantizer(
     def step(operator: str, result: str, *inputs: str) -> NodeProto:
         return helper.make_node(operator, list(inputs), [result], name=result)
 
-    if quantizers == "dropped":
-        if scale.size == 1:
-            limits = [constant(k, scale.reshape(()) * (v - zero.reshape(-1)[0]))
-                      for k, v in (("low", low), ("high", high))]  # fmt: skip
-            return [step("Clip", name, source, *limits)]
-        top = step("Min", f"{name}_top", source, constant("high", scale * (high - zero)))
-        return [top, step("Max", name, f"{name}_top", constant("low", scale * (low - zero)))]
+    ends = np.sort([scale * (found.low - zero), scale * (found.high - zero)], axis=0)
+    if quantizers == "dropped" and not found.bipolar:
+        low, high = (constant(k, v) for k, v in zip(("low", "high"), ends, strict=True))
+        if ends[0].ndim == 0:
+            return [step("Clip", name, source, low, high)]
+        top = step("Min", f"{name}_top", source, high)
+        return [top, step("Max", name, f"{name}_top", low)]
     steps = [step("Div", f"{name}_ratio", source, constant("scale", scale))]
     inner = f"{name}_ratio"
     if zero.any():
         steps.append(step("Add", f"{name}_moved", inner, constant("zero", zero)))
         inner = f"{name}_moved"
-    steps.append(step(_ROUNDING[rounding], f"{name}_round", inner))
-    limits = [constant("low", low), constant("high", high)]
-    steps.append(step("Clip", f"{name}_level", f"{name}_round", *limits))
-    inner = f"{name}_level"
+    if found.bipolar:
+        steps.append(step("GreaterOrEqual", f"{name}_above", inner, constant("none", 0.0)))
+        inner = f"{name}_level"
+        choice = (constant("one", 1.0), constant("other", -1.0))
+        steps.append(step("Where", inner, f"{name}_above", *choice))
+    else:
+        limits = [constant("low", found.low), constant("high", found.high)]
+        steps.append(step("Clip", f"{name}_limited", inner, *limits))
+        inner = f"{name}_limited"
+        for operator in _ROUNDING[found.rounding]:
+            result = f"{name}_{operator.lower()}"
+            if operator == "Sign":
+                steps.append(step("Sign", result, f"{name}_limited"))
+                steps.append(step("Mul", f"{name}_level", inner, result))
+                result = f"{name}_level"
+            elif operator in ("Add", "Sub"):
+                steps.append(step(operator, result, inner, constant("half", 0.5)))
+            else:
+                steps.append(step(operator, result, inner))
+            inner = result
     if zero.any():
         steps.append(step("Sub", f"{name}_back", inner, f"{name}_zero"))
         inner = f"{name}_back"
@@ -255,6 +242,4 @@ def read(path: Path, quantizers: str) -> tuple[Piece, ...]:
     Raises:
         InputError: it has operators that onnxruntime does not know, or no one cut at an exit.
     """
-    import onnx
-
-    return pieces(plain(onnx.load(str(path)), quantizers))
+    return pieces(plain(file.to_model(file.load(path)), quantizers))

@@ -47,7 +47,8 @@ class Step:
     `outputs` are the files and folders it leaves there, those in `may` only under some configs;
     `reports` are the dotted keys of report.json that it writes. A step with `variants` is done for
     one value of that option at a time, and each is remembered by itself. `when` is the section
-    without which the step has nothing to do. `expects` says how many seconds the step is likely to
+    without which the step has nothing to do. `before` refuses in a moment what a later step would
+    refuse after minutes. `expects` says how many seconds the step is likely to
     take here, for a step that takes minutes.
     """
 
@@ -63,6 +64,7 @@ class Step:
     data: bool = False  # reads the data folder
     variants: str = ""  # option that chooses one of several outcomes, such as the board
     when: str = ""  # section of the config
+    before: str = ""  # "module:function", which refuses what a later step would refuse
     expects: str = ""  # "module:function"
 
     def wanted(self, config: Config) -> bool:
@@ -88,6 +90,8 @@ class Step:
 
     def __call__(self, context: Context) -> None:
         """Import what the step needs and do it."""
+        if self.before:
+            _imported(self.before)(context.config)
         work = _imported(self.function)
         places = (context.run_dir, context.data_dir) if self.data else (context.run_dir,)
         work(context.config, *places, progress=context.progress, **context.options)
@@ -108,6 +112,7 @@ STEPS: tuple[Step, ...] = (
         outputs=("checkpoint.pt", "splits.npz", "training.json"),
         reports=("training", "data", "accuracy.float"),
         data=True,
+        before="exeunt.command.check:check",
     ),
     Step(
         "compress",

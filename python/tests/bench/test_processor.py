@@ -9,6 +9,7 @@ from exeunt import registers, samples
 from exeunt.bench import floats, processor
 from exeunt.criteria import margin
 from exeunt.errors import InputError
+from exeunt.qonnx.quantizer import ROUNDING, limits
 from exeunt.reference import controller, network
 
 
@@ -72,7 +73,7 @@ def test_figures(accelerator):
 
 
 def quant(x, scale, signed, bits, narrow=0):
-    low, high = floats.levels(bits, signed=signed, narrow=narrow)
+    low, high = limits(bits, signed=signed, narrow=bool(narrow))
     return scale * np.clip(np.round(x / scale), low, high)
 
 
@@ -159,6 +160,29 @@ def test_float_graph_with_quantizers_dropped_still_clips(model):
     assert np.frombuffer(high.raw_data, np.float32) == pytest.approx([15 * 0.25])
 
 
+@pytest.mark.parametrize("mode", [m for m in ROUNDING if m != "ROUND_TO_ZERO"])
+def test_rounding_modes_in_plain_operators(model, mode):
+    import onnx
+    import onnxruntime
+    from onnx import ModelProto
+
+    other = ModelProto()
+    other.CopyFrom(model[0])
+    node = next(n for n in other.graph.node if n.output[0] == "x")
+    attributes = {a.name: a for a in node.attribute}
+    attributes["rounding_mode"].s = mode.encode()
+    attributes["signed"].i = 1
+    node.input[0] = "c"
+    plain = floats.plain(other, "kept")
+    plain.graph.output.append(onnx.ValueInfoProto(name="x"))
+    plain.graph.output.append(onnx.ValueInfoProto(name="c"))
+    session = onnxruntime.InferenceSession(plain.SerializeToString())
+    images = np.random.default_rng(1).integers(0, 8, (4, 1, 6, 6)).astype(np.float32)
+    got, sums = session.run(["x", "c"], {"images": images})
+    want = 0.25 * ROUNDING[mode](np.clip(sums / np.float32(0.25), -8, 7))
+    np.testing.assert_array_equal(got, want)
+
+
 def test_pieces_are_the_same_bytes_each_time(model):
     found, _ = model
     cuts = [[p.model for p in floats.pieces(floats.plain(found, "kept"))] for _ in range(2)]
@@ -189,14 +213,12 @@ def test_operators_that_onnxruntime_does_not_have(model):
 
     other = ModelProto()
     other.CopyFrom(model[0])
-    other.graph.node[0].op_type = "BipolarQuant"
-    with pytest.raises(
-        InputError, match=r"operator BipolarQuant of .* must be plain ONNX or Quant"
-    ):
+    other.graph.node[0].op_type = "Trunc"
+    with pytest.raises(InputError, match=r"operator Trunc of .* must be plain ONNX or a quantizer"):
         floats.plain(other, "kept")
     other.CopyFrom(model[0])
     other.graph.node[5].input[1] = "r"
-    with pytest.raises(InputError, match=r"quantizer .* must have constant scale, .* computed"):
+    with pytest.raises(InputError, match=r"quantizer .* must have a constant scale, .* computes"):
         floats.plain(other, "kept")
 
 
