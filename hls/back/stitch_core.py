@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MODULES = (
     "ex_fifo",
     "ex_fork",
+    "ex_gate",
     "ex_tag",
     "ex_decide",
     "ex_route",
