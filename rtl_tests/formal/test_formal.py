@@ -17,9 +17,10 @@ PROOFS = [
     Proof("fifo", {"WIDTH": 5, "DEPTH": 1}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 2}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 5}),
-    Proof("frame_buffer", {"WIDTH": 6, "FRAME": 1, "DEPTH": 1}),
-    Proof("frame_buffer", {"WIDTH": 6, "FRAME": 2, "DEPTH": 3}),
-    Proof("frame_buffer", {"WIDTH": 6, "FRAME": 3, "DEPTH": 8}),
+    Proof("frame_buffer", {"WIDTH": 4, "FRAME": 1, "DEPTH": 1}),
+    Proof("frame_buffer", {"WIDTH": 4, "FRAME": 2, "DEPTH": 4}),
+    Proof("frame_buffer", {"WIDTH": 5, "FRAME": 3, "DEPTH": 9}),
+    Proof("frame_buffer", {"WIDTH": 4, "FRAME": 1, "DEPTH": 3}),
     Proof("frame_store", {"WIDTH": 3, "FRAME": 2, "STORE": 2}),
     Proof("frame_store", {"WIDTH": 9, "FRAME": 3, "STORE": 1}),
     Proof("frame_store", {"WIDTH": 2, "FRAME": 1, "STORE": 3}),
@@ -53,18 +54,23 @@ BROKEN = [
     ),
     Proof(
         "frame_buffer",
-        {"WIDTH": 6, "FRAME": 2, "DEPTH": 3},
-        fault=("if (far >= SIZE) far = far - SIZE", "if (far > SIZE) far = far - SIZE"),
+        {"WIDTH": 4, "FRAME": 2, "DEPTH": 4},
+        fault=("(put && !skip_q) memory", "(put) memory"),
     ),
     Proof(
         "frame_buffer",
-        {"WIDTH": 6, "FRAME": 2, "DEPTH": 3},
-        fault=("assign s_ready = count_q != FULL", "assign s_ready = 1'b1"),
+        {"WIDTH": 4, "FRAME": 2, "DEPTH": 4},
+        fault=("leave && drop && i + 1 >= 32'(kept_q)", "leave && drop && i >= 32'(kept_q)"),
     ),
     Proof(
         "frame_buffer",
-        {"WIDTH": 6, "FRAME": 2, "DEPTH": 3},
-        fault=("get && left_q == LEFT_BITS'(1)", "get && left_q <= LEFT_BITS'(2)"),
+        {"WIDTH": 4, "FRAME": 2, "DEPTH": 4},
+        fault=("skip_q || begun || !full", "skip_q || !full"),
+    ),
+    Proof(
+        "frame_buffer",
+        {"WIDTH": 4, "FRAME": 2, "DEPTH": 4},
+        fault=("&& (alone ? begun : !undecided)", "&& alone && begun"),
     ),
     Proof(
         "frame_store",
@@ -93,7 +99,7 @@ pytestmark = [
 ]
 
 QUICK = {
-    "frame_buffer_width6_frame2_depth3",
+    "frame_buffer_width4_frame2_depth4",
     "frame_store_width3_frame2_store2",
     "merge_n2_in_flight2",
     "margin_pe2_classes4_bits3",

@@ -25,6 +25,6 @@ def corner(width: int, frame: int, depth: int) -> Corner:
 CORNERS = [
     corner(width, frame, depth)
     for width, frame, depth in (
-        (8, 1, 1), (3, 1, 4), (1, 4, 4), (8, 4, 16), (9, 5, 7), (16, 3, 10), (33, 16, 40),
+        (8, 1, 1), (3, 1, 4), (1, 4, 4), (8, 4, 16), (9, 5, 10), (16, 3, 15), (33, 16, 48),
     )
 ]  # fmt: skip

@@ -64,7 +64,7 @@ def reference_of(corner: Corner) -> tuple[Any, Any]:
     if corner.reference:
         module = importlib.import_module(corner.reference)
         return module.values, module.times
-    return registry.of(corner.node).values, registry.times(corner.node)
+    return registry.of(corner.node).values, registry.times
 
 
 @dataclass

@@ -3,7 +3,7 @@
 A kind's module makes a `Kind` of its functions and hands it to `registry.register`. Every function
 takes a node of the kind first. The nodes of today have one stream in and one out; a kind with more
 keeps the same functions with more arguments: `values` gets one tensor for each input and gives one
-for each output, `times` gets one `offered` for each input and one `ready` for each output.
+for each output, `resume` gets one `offered` for each input and one `ready` for each output.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from exeunt.kernels.parts.size import Size
 
 Arrays: TypeAlias = Mapping[str, IntArray]
 Values: TypeAlias = Callable[[Any, Arrays, Any], IntArray]
-Times: TypeAlias = "Callable[[Any, Cycles, Cycles | None], tuple[Cycles, Cycles]]"
-Product: TypeAlias = "Callable[[IntArray, np.dtype[Any]], Step]"  # a text: as in exeunt.graph
+Resume: TypeAlias = (  # a text, like Product: as in exeunt.graph
+    "Callable[[Any, Cycles | None, Cycles, Cycles | None], tuple[Cycles, Cycles, Cycles]]"
+)
+Product: TypeAlias = "Callable[[IntArray, np.dtype[Any]], Step]"
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,11 @@ class Kind:
         node: class of its nodes; `node.kind` is the kind's name.
         values: (node, arrays, x) -> y, the integers that it computes for frames x (N, ...) of
             integers, or of floats that hold integers; y is (N, *node.output.shape).
-        times: (node, offered, ready) -> (takes, gives): when our RTL takes and gives each word of
-            whole frames; see `exeunt.reference.pipeline`.
+        resume: (node, past, offered, ready) -> (takes, gives, past): when our RTL takes and gives
+            each word of whole frames, behind those that an earlier call returned a past of (None:
+            the first); see `exeunt.reference.pipeline`. A past is an array of cycles, always as
+            long, of which those that lie `pipeline.SETTLED` cycles or more before the next word
+            comes delay nothing any more, however long ago.
         size: (node, dsp) -> what it takes on xc7; `dsp`: multipliers may become DSPs.
         effort: (node) -> cycles and multiplications of a frame.
         parts: (**parameters of a corner in rtl_tests/cost_sizes.jsonl) -> number of each part,
@@ -96,7 +101,7 @@ class Kind:
 
     node: type[Node]
     values: Values
-    times: Times
+    resume: Resume
     size: Callable[[Any, bool], Size]
     effort: Callable[[Any], Effort] = passing
     parts: Callable[..., dict[str, float]] | None = None

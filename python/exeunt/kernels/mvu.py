@@ -17,7 +17,7 @@ from exeunt.kernels.layer import Matrix as MatrixLayer
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fast import Matrix, Step
-from exeunt.kernels.parts.fifo import Cycles, spaced
+from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
 from exeunt.kernels.parts.levels import narrow
 from exeunt.kernels.parts.levels import size as levels_size
 from exeunt.kernels.parts.size import Size, lut, lutrams, ram, rom
@@ -81,91 +81,110 @@ def folds(node: Mvu) -> tuple[int, int]:
     return mh // vectors // node.output.lanes, mw // vectors // node.input.lanes
 
 
-def times(node: Mvu, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
+def resume(
+    node: Mvu, past: Cycles | None, offered: Cycles, ready: Cycles | None = None
+) -> tuple[Cycles, Cycles, Cycles]:
     """Transfer cycles of `ex_mvu`; exact, also under stalls.
 
     Step nf * SF + sf of a vector is started in a cycle of its own: in the first pass (nf = 0) one
     cycle after input word sf was taken or later, then without a gap. An input word is taken when
     its room, that of the word 2 * SF before (2 where NF = 1), was read for the last time at least
     one cycle ago. Output word nf is offered 4 cycles after its last step (5 for SIMD > 9), with
-    thresholds ceil(log2(levels + 1)) + 1 more.
+    thresholds ceil(log2(levels + 1)) + 1 more. Every register closes up behind a result that waits.
 
     Args:
         node: the kernel.
+        past: what an earlier call returned as its past; None: the kernel is empty.
         offered: int64 (n,), first cycle in which input word k can be valid; whole vectors.
         ready: int64 (n / SF * NF,), first cycle in which output word m is accepted; None: always.
 
     Returns:
-        takes: int64 (n,); gives: int64 (n / SF * NF,).
+        takes int64 (n,), gives int64 (n / SF * NF,), and the past for the frames that follow.
     """
     nf, sf = folds(node)
     operands = 3 + (node.input.lanes > GROUP)  # registers before the accumulator
     search = levels.stages(node.levels) + 1 if node.levels else 0  # registers behind it
-    if ready is not None:
-        return _stalled(np.asarray(offered), np.asarray(ready), nf, sf, operands, search)
-    offered = np.asarray(offered, np.int64).reshape(-1, sf)
-    latency = operands + 1 + search
-    # Words that wait for room never delay a step: the steps of the vector before last longer.
-    early = spaced(offered.reshape(-1)).reshape(-1, sf)
-    first_pass = (early + np.arange(sf, 0, -1)).max(axis=1)  # when it ends, were all else idle
+    room = 2 if nf == 1 else 2 * sf
+    offered = np.asarray(offered, np.int64)
+    if past is None:
+        past = np.full(3 + room + operands + max(search, 1), LONG_AGO, np.int64)
+    # last word taken, last step started, last result accumulated; then the cycles in which each
+    # input word was read for the last time, at whose end each step goes into the accumulator, and
+    # in which each result leaves
+    ends, read, enter, left = np.split(past, (3, 3 + room, 3 + room + operands))
+    if ready is None and (past < offered[:1]).all():
+        takes, steps, gives = _free(offered.reshape(-1, sf), nf, operands + 1 + search)
+        last = steps[-1, -1]
+        after = [
+            [takes[-1], last, last + operands + 1],
+            np.concatenate([read, steps.reshape(-1)])[-room:],
+            last + operands - np.arange(operands)[::-1],
+            np.concatenate([left, gives])[-len(left) :],
+        ]
+        return takes, gives, np.concatenate(after)
+    taken, last, leave = ends.tolist()
+    free, entered, gives = read.tolist(), enter.tolist(), left.tolist()
+    old = len(gives)
+    offers = offered.tolist()
+    accepts = (
+        [int(LONG_AGO)] * (len(offers) // sf * nf) if ready is None else np.asarray(ready).tolist()
+    )
+    entries: list[int] = []
+    for vector in range(len(offers) // sf):
+        for fold in range(nf):
+            shortcut = fold > 0 and sf > operands
+            for word in range(operands if shortcut else sf):
+                started = last + 1
+                if fold == 0:
+                    k = vector * sf + word
+                    taken = max(offers[k], taken + 1, free[k] + 1)
+                    entries.append(taken)
+                    started = max(started, taken + 1)
+                last = max(started, entered[-operands])
+                enters = max(last + operands, entered[-1] + 1)
+                if word == 0:
+                    enters = max(enters, leave)
+                entered.append(enters)
+                if fold == nf - 1:
+                    free.append(last)
+            if shortcut:  # the steps that are left follow without a gap
+                count = sf - operands
+                enters = entered[-1]
+                entered.extend(range(enters + max(1, count - operands + 1), enters + count + 1))
+                last = enters + count - operands
+                if fold == nf - 1:
+                    free.extend(range(last - count + 1, last + 1))
+            leave = max(entered[-1] + 1, leave + 1)
+            m = len(gives) - old
+            if search:
+                leave = max(leave, gives[-search])
+                give = max(leave + search, gives[-1] + 1, accepts[m])
+            else:
+                leave = give = max(leave, accepts[m])
+            gives.append(give)
+            del entered[:-operands]
+    after = [taken, last, leave, *free[-room:], *entered, *gives[-old:]]
+    return np.array(entries, np.int64), np.array(gives[old:], np.int64), np.array(after, np.int64)
+
+
+def _free(offered: Cycles, nf: int, latency: int) -> tuple[Cycles, Cycles, Cycles]:
+    """The same from empty and without a stall: takes, steps (vectors, sf) of the last pass, gives.
+
+    Words that wait for room never delay a step: the steps of the vector before last longer.
+    """
+    sf = offered.shape[1]
+    early = spaced(offered.reshape(-1))
+    if nf == 1:
+        steps = spaced(early + 1).reshape(-1, sf)
+        return early, steps, steps[:, -1] + latency
+    first_pass = (early.reshape(-1, sf) + np.arange(sf, 0, -1)).max(axis=1)  # were all else idle
     period = np.arange(len(offered), dtype=np.int64) * nf * sf
     end = np.maximum.accumulate(first_pass + (nf - 1) * sf - period) + period
-    if nf == 1:
-        steps = spaced(early.reshape(-1) + 1).reshape(-1, sf)
-        takes = early.reshape(-1)
-        return takes, steps[:, -1] + latency
     earliest = offered.copy()
     earliest[2:] = np.maximum(earliest[2:], end[:-2, None] - sf + 2 + np.arange(sf))
     passes = end[:, None] - sf * np.arange(nf - 1, -1, -1)
-    return spaced(earliest.reshape(-1)), passes.reshape(-1) + latency
-
-
-def _stalled(
-    offered: Cycles, ready: Cycles, nf: int, sf: int, operands: int, search: int
-) -> tuple[Cycles, Cycles]:
-    """The same, step by step: every register closes up behind a result that must wait."""
-    room = 2 if nf == 1 else 2 * sf
-    takes: list[int] = []
-    free: list[int] = []  # cycle in which each input word was read for the last time
-    entered: list[int] = []  # cycle at whose end each step goes into the accumulator
-    leaves: list[int] = []  # cycle in which each result leaves the accumulator
-    gives: list[int] = []
-    offers, accepts = offered.tolist(), ready.tolist()
-    last = -1  # cycle in which the last step was started
-    for vector in range(len(offers) // sf):
-        for fold in range(nf):
-            for word in range(sf):
-                k = vector * sf + word
-                started = last + 1
-                if fold == 0:
-                    taken = max(offers[k], takes[k - 1] + 1 if k else 0)
-                    if k >= room:
-                        taken = max(taken, free[k - room] + 1)
-                    takes.append(taken)
-                    started = max(started, taken + 1)
-                index = len(entered)
-                if index >= operands:
-                    started = max(started, entered[index - operands])
-                enters = started + operands
-                if index:
-                    enters = max(enters, entered[-1] + 1)
-                if word == 0 and leaves:
-                    enters = max(enters, leaves[-1])
-                entered.append(enters)
-                last = started
-                if fold == nf - 1:
-                    free.append(started)
-            m = len(gives)
-            leave = max(entered[-1] + 1, leaves[-1] + 1 if m else 0)
-            if search:
-                if m >= search:
-                    leave = max(leave, gives[m - search])
-                give = max(leave + search, gives[-1] + 1 if m else 0, accepts[m])
-            else:
-                leave = give = max(leave, accepts[m])
-            leaves.append(leave)
-            gives.append(give)
-    return np.array(takes, np.int64), np.array(gives, np.int64)
+    steps = end[:, None] - np.arange(sf - 1, -1, -1)
+    return spaced(earliest.reshape(-1)), steps, passes.reshape(-1) + latency
 
 
 def extremes(weights: IntArray, dtype: Integer) -> tuple[int, int]:
@@ -403,7 +422,7 @@ register(
     Kind(
         node=Mvu,
         values=values,
-        times=times,
+        resume=resume,
         size=size,
         layer=MatrixLayer,
         foldings=foldings,

@@ -71,19 +71,22 @@ def _completing(node: Pool) -> IntArray:
     return (pixels[..., None] * folds + np.arange(folds)).ravel()
 
 
-def times(node: Pool, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
+def resume(
+    node: Pool, past: Cycles | None, offered: Cycles, ready: Cycles | None = None
+) -> tuple[Cycles, Cycles, Cycles]:
     """Transfer cycles, exact also under stalls: the last pixel of each window produces outputs.
 
     Args:
         node: kernel and shapes.
+        past: what an earlier call returned as its past; None: the kernel is empty.
         offered: int64 (n,), first cycle in which input word k can be valid; whole frames.
         ready: int64 (m,), first cycle in which output word m is accepted; None: always.
 
     Returns:
-        takes int64 (n,), gives int64 (m,).
+        takes int64 (n,), gives int64 (m,), and the past for the frames that follow.
     """
     starts = np.arange(0, len(offered), node.input.words)[:, None]
-    return accumulate.times(offered, (starts + _completing(node)).ravel(), ready)
+    return accumulate.resume(past, offered, (starts + _completing(node)).ravel(), ready)
 
 
 def size(node: Pool, dsp: bool) -> Size:
@@ -140,7 +143,7 @@ register(
     Kind(
         node=Pool,
         values=values,
-        times=times,
+        resume=resume,
         size=size,
         layer=Pooling,
         foldings=foldings,

@@ -54,22 +54,25 @@ def values(node: Reduce, arrays: Arrays, x: IntArray) -> IntArray:
     return np.asarray(y).reshape(-1, *node.output.shape)
 
 
-def times(node: Reduce, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
+def resume(
+    node: Reduce, past: Cycles | None, offered: Cycles, ready: Cycles | None = None
+) -> tuple[Cycles, Cycles, Cycles]:
     """Transfer cycles, exact also under stalls: the beats of each last vector produce outputs.
 
     Args:
         node: count and shapes.
+        past: what an earlier call returned as its past; None: the kernel is empty.
         offered: int64 (n,), first cycle in which input word k can be valid; whole groups.
         ready: int64 (m,), first cycle in which output word m is accepted; None: always.
 
     Returns:
-        takes int64 (n,), gives int64 (m,).
+        takes int64 (n,), gives int64 (m,), and the past for the frames that follow.
     """
     folds = node.output.shape[2] // node.input.lanes
     group = folds * node.count
     starts = np.arange(0, len(offered), group)[:, None]
     completing = (starts + np.arange(group - folds, group)).ravel()
-    return accumulate.times(offered, completing, ready)
+    return accumulate.resume(past, offered, completing, ready)
 
 
 def size(node: Reduce, dsp: bool) -> Size:
@@ -91,4 +94,4 @@ def lower(lowering: Lowering, layer: Reduction, fold: Fold) -> None:
     )
 
 
-register(Kind(node=Reduce, values=values, times=times, size=size, layer=Reduction, lower=lower))
+register(Kind(node=Reduce, values=values, resume=resume, size=size, layer=Reduction, lower=lower))

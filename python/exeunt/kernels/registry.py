@@ -10,12 +10,13 @@ from typing import Any
 
 from exeunt import kernels
 from exeunt.graph import Node
-from exeunt.kernels.kind import Kind, Times
+from exeunt.kernels.kind import Kind, Resume
 from exeunt.kernels.layer import Fold, Layer
+from exeunt.kernels.parts.fifo import Cycles
 
 OURS = "exeunt"
 _kinds: dict[str, Kind] = {}
-_times: dict[tuple[str, str], Times] = {}
+_resume: dict[tuple[str, str], Resume] = {}
 
 
 def register(kind: Kind) -> Kind:
@@ -32,13 +33,13 @@ def register(kind: Kind) -> Kind:
             f"and {known.node.__module__}: rename one"
         )
     _kinds[name] = kind
-    register_times(name, OURS, kind.times)
+    register_resume(name, OURS, kind.resume)
     return kind
 
 
-def register_times(kind: str, backend: str, times: Times) -> None:
-    """Make known when the RTL of another backend takes and gives words, see `Kind.times`."""
-    _times[kind, backend] = times
+def register_resume(kind: str, backend: str, resume: Resume) -> None:
+    """Make known when the RTL of another backend takes and gives words, see `Kind.resume`."""
+    _resume[kind, backend] = resume
 
 
 @cache
@@ -85,7 +86,22 @@ def lower(lowering: Any, layer: Layer, fold: Fold) -> None:
     found(lowering, layer, fold)
 
 
-def times(node: Node) -> Times:
-    """When the RTL of a node takes and gives words, by its kind and backend."""
+def resume(node: Node) -> Resume:
+    """When the RTL of a node takes and gives words, by its kind and backend: see `Kind.resume`."""
     _discover()
-    return _times[node.kind, node.backend]
+    return _resume[node.kind, node.backend]
+
+
+def times(node: Node, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
+    """When the RTL of a node that starts empty takes and gives the words of whole frames.
+
+    Args:
+        node: of any kind and backend.
+        offered: int64 (n,), first cycle in which input word k can be valid.
+        ready: int64 (m,), first cycle in which output word m is accepted; None: always.
+
+    Returns:
+        takes int64 (n,), gives int64 (m,).
+    """
+    takes, gives, _ = resume(node)(node, None, offered, ready)
+    return takes, gives

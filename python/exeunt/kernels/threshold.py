@@ -53,18 +53,21 @@ def values(node: Threshold, arrays: Arrays, x: IntArray) -> IntArray:
     return y.reshape(-1, *node.output.shape)
 
 
-def times(node: Threshold, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
+def resume(
+    node: Threshold, past: Cycles | None, offered: Cycles, ready: Cycles | None = None
+) -> tuple[Cycles, Cycles, Cycles]:
     """Transfer cycles of `ex_threshold`; exact, also under stalls.
 
     Args:
         node: the kernel.
-        offered: int64 (n,), first cycle in which input word k can be valid.
-        ready: int64 (n,), first cycle in which output word k is accepted; None: always.
+        past: what an earlier call returned as its past; None: the kernel is empty.
+        offered: int64 (n,), first cycle in which input word k can be valid; whole frames.
+        ready: int64 (m,), first cycle in which output word m is accepted; None: always.
 
     Returns:
-        takes, gives: int64 (n,).
+        takes int64 (n,), gives int64 (m,), and the past for the frames that follow.
     """
-    return levels.registers(levels.stages(node.levels) + 1, offered, ready)
+    return levels.registers(levels.stages(node.levels) + 1, past, offered, ready)
 
 
 def steps(
@@ -118,7 +121,7 @@ register(
     Kind(
         node=Threshold,
         values=values,
-        times=times,
+        resume=resume,
         size=size,
         layer=Levels,
         foldings=foldings,

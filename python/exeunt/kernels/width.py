@@ -38,34 +38,40 @@ def values(node: Width, arrays: Arrays, x: IntArray) -> IntArray:
     return np.asarray(x).reshape(-1, *node.output.shape)
 
 
-def times(node: Width, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
+def resume(
+    node: Width, past: Cycles | None, offered: Cycles, ready: Cycles | None = None
+) -> tuple[Cycles, Cycles, Cycles]:
     """Transfer cycles, exact also under stalls.
 
-    Up by R: the R-th word of a group produces the output word, see `accumulate.times`. Down by
+    Up by R: the R-th word of a group produces the output word, see `accumulate.resume`. Down by
     R: input word k enters when the last part of word k-1 leaves or has left, and its parts leave
     one by one from the next cycle on.
 
     Args:
         node: the converter.
-        offered: int64 (n,), first cycle in which input word k can be valid.
+        past: what an earlier call returned as its past; None: the kernel is empty.
+        offered: int64 (n,), first cycle in which input word k can be valid; whole frames.
         ready: int64 (m,), first cycle in which output word m is accepted; None: always.
 
     Returns:
-        takes int64 (n,), gives int64 (m,).
+        takes int64 (n,), gives int64 (m,), and the past for the frames that follow.
     """
     offered = np.asarray(offered, np.int64)
     if node.output.lanes >= node.input.lanes:
         ratio = node.output.lanes // node.input.lanes
-        return accumulate.times(offered, np.arange(ratio - 1, offered.size, ratio), ready)
+        return accumulate.resume(past, offered, np.arange(ratio - 1, offered.size, ratio), ready)
     ratio = node.input.lanes // node.output.lanes
     earliest = np.zeros(offered.size * ratio, np.int64)
     if ready is not None:
         earliest[:] = ready
     earliest[::ratio] = np.maximum(earliest[::ratio], offered + 1)
-    gives = spaced(earliest)
     takes = offered.copy()
+    if past is not None:
+        takes[0] = max(takes[0], past[0])
+        earliest[0] = max(earliest[0], past[0] + 1)
+    gives = spaced(earliest)
     takes[1:] = np.maximum(offered[1:], gives[ratio - 1 : -1 : ratio])
-    return takes, gives
+    return takes, gives, gives[-1:]
 
 
 def size(node: Width, dsp: bool) -> Size:
@@ -85,7 +91,7 @@ register(
     Kind(
         node=Width,
         values=values,
-        times=times,
+        resume=resume,
         size=size,
         layer=Lanes,
         lower=lower,

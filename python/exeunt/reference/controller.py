@@ -7,6 +7,7 @@ and the cycles of the block that computes it, says the criterion (`exeunt.criter
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -151,7 +152,7 @@ def buffer_times(
 
     Args:
         frame: words a frame.
-        depth: words of memory.
+        depth: words of memory, whole frames.
         offered: int64 (N * frame,), first cycle in which each word can be valid.
         verdicts: int64 (N,), first cycle in which each frame's verdict can be valid.
         keep: bool (N,).
@@ -160,23 +161,48 @@ def buffer_times(
     Returns:
         takes int64 (N * frame,), decided int64 (N,), gives int64 (K * frame,).
     """
-    takes, freed = np.empty(len(offered), np.int64), np.empty(len(offered), np.int64)
+    takes = np.empty(len(offered), np.int64)
     decided = np.empty(len(keep), np.int64)
     gives: list[int] = []
-    put = get = given = verdict = free = -(1 << 40)
+    places = Places(depth // frame)
+    put = get = given = verdict = -(1 << 40)
     for n, kept in enumerate(keep):
-        verdict = decided[n] = max(int(verdicts[n]), verdict + 1, free)
-        for k in range(n * frame, (n + 1) * frame):
-            room = int(freed[k - depth]) + 1 if k >= depth else put
-            put = takes[k] = max(int(offered[k]), put + 1, room)
+        words = range(n * frame, (n + 1) * frame)
+        begins = max(int(offered[words[0]]), put + 1, places.free)
+        early = max(int(verdicts[n]), verdict + 1, put + 1)
+        place = kept or early >= places.free
+        if place:
+            verdict = max(int(verdicts[n]), verdict + 1, begins + 1)
+        else:  # dropped before it came; its words need no place
+            verdict = early
+            begins = max(int(offered[words[0]]), verdict + 1)
+        decided[n] = verdict
+        for k in words:
+            put = takes[k] = max(int(offered[k]), put + 1, begins)
             if kept:
-                get = freed[k] = max(verdict + 1, put + 1, get + 1, given)
+                get = max(verdict + 1, put + 1, get + 1, given)
                 given = max(get + 1, get if ready is None else int(ready[len(gives)]))
                 gives.append(given)
-            else:
-                freed[k] = verdict
-        free = get if kept else put + 1
+        if place:
+            places.take(get if kept else verdict)
     return takes, decided, np.array(gives, np.int64)
+
+
+class Places:
+    """When a frame buffer has a free place: of frames in order, those that leave it in any order.
+
+    `free` is the first cycle in which the next frame can begin.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._left = [-(1 << 40)] * count  # when the frames that use the places leave, ascending
+        self.free = self._left[0] + 1
+
+    def take(self, leaves: int) -> None:
+        """The next frame takes a place, and leaves it in cycle `leaves`."""
+        del self._left[0]
+        bisect.insort(self._left, leaves)
+        self.free = self._left[0] + 1
 
 
 def merge_times(

@@ -1,6 +1,7 @@
 """Cycle reference of a chain: kernels with FIFOs between them, without simulating a clock.
 
-Each kernel says when it takes and when it gives (`times` of its kind). A FIFO of depth
+Each kernel says when it takes and when it gives, and what it remembers for the frames that follow
+(`resume` of its kind). A FIFO of depth
 D lets word k in from the cycle after word k - D left it, and shows it from the cycle after it came
 in. Back-pressure runs against the data, so the chain is solved by repeating forward passes with
 the `ready` cycles of the pass before until nothing moves; all terms only ever grow, so the first
@@ -17,12 +18,29 @@ import numpy as np
 
 from exeunt.graph import Chain, Node
 from exeunt.kernels import registry
-from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.parts.fifo import LONG_AGO, Cycles
 
 MAX_PASSES = 4096
 MIN_DEPTH = 2
+SETTLED = 4  # cycles after which what happened delays nothing any more
 TRIM_FRAMES = 6
-_FAR_PAST = np.int64(-(1 << 40))
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a chain remembers of its frames: cycles, of which none that is long ago matters.
+
+    `cycles`: int64, one behind the other for each stage what the kernel remembers (`resume`) and
+    when the last words left the FIFO behind it; then when both readers had the fork's last word
+    and when the chain's last word left. `splits`: where each part ends.
+    """
+
+    cycles: Cycles
+    splits: tuple[int, ...]
+
+    def seen_from(self, start: int) -> Past:
+        """The same, counted from cycle `start`, for words that come then or later."""
+        return Past(np.maximum(self.cycles - start, -SETTLED), self.splits)
 
 
 @dataclass(frozen=True)
@@ -33,6 +51,7 @@ class Flow:
     `enters`: int64, when the input words come in (before the entry FIFO, if there is one).
     `shows[k]`: first cycle in which word k is on offer at the fork (empty without a fork).
     `leaves`: int64, when the chain's output words leave its last FIFO.
+    `past`: what the chain remembers for the frames that follow.
     """
 
     takes: tuple[Cycles, ...]
@@ -40,6 +59,7 @@ class Flow:
     enters: Cycles
     shows: Cycles
     leaves: Cycles
+    past: Past
 
 
 def in_order(earliest: Cycles) -> Cycles:
@@ -49,13 +69,6 @@ def in_order(earliest: Cycles) -> Cycles:
     return accumulated
 
 
-def space(leaves: Cycles, depth: int) -> Cycles:
-    """First cycle in which a FIFO of `depth` words, left at `leaves`, accepts each word."""
-    ready = np.full(len(leaves), _FAR_PAST, np.int64)
-    ready[depth:] = leaves[: max(0, len(leaves) - depth)] + 1
-    return ready
-
-
 def occupancy(enters: Cycles, leaves: Cycles) -> int:
     """Places a FIFO needs so that no word waits to enter: a place is free a cycle after it left."""
     gone = np.searchsorted(leaves, enters, side="left")
@@ -63,7 +76,7 @@ def occupancy(enters: Cycles, leaves: Cycles) -> int:
 
 
 def flow(
-    nodes: Sequence[Node],
+    nodes: Sequence[Node | None],
     fifos: Sequence[int],
     offered: Cycles,
     *,
@@ -71,22 +84,26 @@ def flow(
     entry: int = 0,
     fork: int | None = None,
     hold: Cycles | None = None,
+    past: Past | None = None,
 ) -> Flow:
     """When every word of whole frames moves through kernels and the FIFOs behind them.
 
     Args:
-        nodes: kernels, one behind the other; may be empty.
+        nodes: kernels, one behind the other; None stands for a FIFO without a kernel; may be empty.
         fifos: words of the FIFO behind each kernel; 0 stands for a FIFO that never fills.
         offered: int64, first cycle in which each input word can be valid, whole frames.
         ready: int64, first cycle in which the sink accepts each output word; None: always.
         entry: words of a FIFO before the first kernel; 0: none.
         fork: index of the kernel before which the stream is copied to a second reader.
         hold: int64, first cycle in which that reader accepts each word; None: always.
+        past: what an earlier flow through this chain left; None: the chain is empty.
     """
     stages: list[Node | None] = [None, *nodes] if entry else list(nodes)
     depths = [entry, *fifos] if entry else list(fifos)
     at_fork = None if fork is None else fork + bool(entry)
     count = len(stages)
+    kernels, left, (both, last) = _unpacked(past, depths)
+    after = list(kernels)
     blocked: list[Cycles | None] = [None] * count
     offers: list[Cycles] = [offered] * count
     takes: list[Cycles] = [offered] * count
@@ -98,55 +115,84 @@ def flow(
         settled = True
         for i, node in enumerate(stages):
             if i == at_fork:
-                arriving = _forked(arriving, takes[i] if step else None, hold)
+                arriving = _forked(arriving, takes[i] if step else None, hold, both)
             if stale[i] or not np.array_equal(arriving, offers[i]):
                 offers[i] = arriving
-                if node is None:
-                    takes[i] = gives[i] = _pass(arriving, blocked[i])
-                else:
-                    takes[i], gives[i] = _run(node, arriving, blocked[i])
+                takes[i], gives[i], after[i] = _run(node, kernels[i], arriving, blocked[i])
                 stale[i] = False
             arriving = gives[i] + 1
-        leaves = _pass(arriving, ready)
+        leaves = _pass(arriving, ready, last)
         if at_fork is not None:
             come = gives[at_fork - 1] + 1 if at_fork else offered
-            shows = _forked(come, takes[at_fork], hold)
+            shows = _forked(come, takes[at_fork], hold, both)
             settled = np.array_equal(shows, offers[at_fork])
+        gone = [*takes[1:], leaves][:count]
+        reader = shows if hold is None else np.maximum(shows, hold)
+        if at_fork:
+            gone[at_fork - 1] = np.maximum(gone[at_fork - 1], reader)
         for i in range(count):
+            gone[i] = np.concatenate([left[i], gone[i]])
             if not depths[i]:
                 continue
-            gone = takes[i + 1] if i + 1 < count else leaves
-            if i + 1 == at_fork:
-                gone = np.maximum(gone, shows if hold is None else np.maximum(shows, hold))
-            room = space(gone, depths[i])
+            room = gone[i][: len(gives[i])] + 1
             seen = blocked[i]
             if (gives[i] < room).any() or (seen is not None and not np.array_equal(seen, room)):
                 blocked[i] = room
                 stale[i] = True
                 settled = False
         if settled:
-            first = takes[0] if count else leaves
-            drop = bool(entry)
-            return Flow(tuple(takes[drop:]), tuple(gives[drop:]), first, shows, leaves)
+            if at_fork is not None:
+                both = max(takes[at_fork][-1], reader[-1])
+            gone = [g[len(g) - d :] for g, d in zip(gone, depths, strict=True)]
+            return Flow(
+                tuple(takes[bool(entry) :]), tuple(gives[bool(entry) :]),
+                takes[0] if count else leaves, shows, leaves,
+                _packed(after, gone, np.array([both, leaves[-1]], np.int64)),
+            )  # fmt: skip
     raise AssertionError(f"no fixed point after {MAX_PASSES} passes over {len(offered)} words")
 
 
-def _run(node: Node, offered: Cycles, ready: Cycles | None) -> tuple[Cycles, Cycles]:
-    """The kernel's times; where its sink is never late, the faster ones of a free sink."""
-    times = registry.times(node)
-    takes, gives = times(node, offered, None)
-    if ready is None or bool((gives >= ready).all()):
-        return takes, gives
-    return times(node, offered, ready)
+def _packed(kernels: Sequence[Cycles | None], gone: Sequence[Cycles], ends: Cycles) -> Past:
+    pairs = zip(kernels, gone, strict=True)
+    parts = [part for pair in pairs for part in pair if part is not None]
+    splits = np.cumsum([len(p) for p in parts])
+    return Past(np.concatenate([*parts, ends]), tuple(splits.tolist()))
 
 
-def _pass(offered: Cycles, ready: Cycles | None) -> Cycles:
-    return in_order(offered if ready is None else np.maximum(offered, ready))
+def _unpacked(
+    past: Past | None, depths: Sequence[int]
+) -> tuple[list[Cycles | None], list[Cycles], Cycles]:
+    if past is None:
+        gone = [np.full(d, LONG_AGO, np.int64) for d in depths]
+        return [None] * len(depths), gone, np.full(2, LONG_AGO, np.int64)
+    *parts, ends = np.split(past.cycles, past.splits)
+    return list(parts[::2]), parts[1::2], ends
 
 
-def _forked(arriving: Cycles, taken: Cycles | None, hold: Cycles | None) -> Cycles:
+def _run(
+    node: Node | None, past: Cycles | None, offered: Cycles, ready: Cycles | None
+) -> tuple[Cycles, Cycles, Cycles]:
+    """The kernel's cycles; where its sink is never late, the faster ones of a free sink."""
+    if node is None:
+        takes = _pass(offered, ready, LONG_AGO if past is None else past[0])
+        return takes, takes, takes[-1:]
+    resume = registry.resume(node)
+    found = resume(node, past, offered, None)
+    if ready is None or bool((found[1] >= ready).all()):
+        return found
+    return resume(node, past, offered, ready)
+
+
+def _pass(offered: Cycles, ready: Cycles | None, last: np.int64) -> Cycles:
+    earliest = np.array(offered) if ready is None else np.maximum(offered, ready)
+    earliest[:1] = np.maximum(earliest[:1], last + 1)
+    return in_order(earliest)
+
+
+def _forked(arriving: Cycles, taken: Cycles | None, hold: Cycles | None, both: np.int64) -> Cycles:
     """When each word is on offer at a fork: behind the one before, which both readers must have."""
     earliest = arriving.copy()
+    earliest[:1] = np.maximum(earliest[:1], both + 1)
     if taken is not None and len(earliest):
         gone = taken if hold is None else np.maximum(taken, hold)
         earliest[1:] = np.maximum(earliest[1:], gone[:-1] + 1)

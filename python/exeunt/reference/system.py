@@ -1,35 +1,35 @@
 """Cycle reference of the whole core for a given sequence of exits, without simulating a clock.
 
 Segments and heads come from `pipeline.flow`; this module adds what the controller does between
-them: admission, fork, score, verdict, frame buffer, results. Every rule is the one that the block's
-header states (hls/rtl/ex_tag.sv, ex_decide.sv, ex_route.sv, ex_frame_buffer.sv, ex_merge.sv; the
-score's latency is the criterion's).
+them: admission, fork, verdict, frame buffer, results. Every rule is the one that the block's header
+states (hls/rtl/ex_tag.sv, ex_decide.sv, ex_route.sv, ex_frame_buffer.sv, ex_merge.sv).
 
-Nothing that happens to a frame depends on a later one, so the frames are taken in turn. A chain
-forgets: some of the last frames, given to an empty chain, bring it into the state it is in. So it
-is solved for a short window of frames, which must do again what they did, word for word; and a
-window that was seen before (all cycles counted from its own start) need not be solved again.
+Nothing that happens to a frame depends on a later one, so the frames are taken in turn, each to its
+exit. What a chain remembers of the frames before is carried along (`pipeline.Past`), so the result
+is exact. A frame that a chain meets in a state in which it met one before, all cycles counted from
+the frame's own start, moves as that one did and is not solved again.
 """
 
 from __future__ import annotations
 
-import bisect
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from exeunt import criteria
-from exeunt.graph import Accelerator, Chain, IntArray
+from exeunt.graph import Accelerator, Chain, IntArray, Node
+from exeunt.kernels.parts.fifo import LONG_AGO
 from exeunt.reference import pipeline
+from exeunt.reference.controller import Places
 from exeunt.reference.pipeline import Cycles
 
-ENTRY_DEPTH = 2
-SHORTEST, LONGEST = 2, 8  # frames of a window
-BLOCKED = 3  # frames of a window behind a frame that waited for its buffer
-_NEVER_BINDS = np.int64(-(1 << 40))
+ENTRY_DEPTH = 2  # words before segment 0
+STEM_DEPTH = 2  # words behind a segment without kernels
+RESULT_DEPTH = 2  # results that wait for the merge, at each exit
+_AGO = int(LONG_AGO)
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,6 @@ class Prediction:
     `results`: int64 (N,), transfer of each frame's result on m_*, by frame.
     `reported`: int64 (N,), the latency field of each result.
     `gives[node]`: int64, transfers of the node's output words.
-    `guesses`: frames met by a chain whose state no window explained in full; the cycles from
-    there on may be off by a little.
     """
 
     accepts: Cycles
@@ -74,7 +72,6 @@ class Prediction:
     results: Cycles
     reported: Cycles
     gives: dict[str, Cycles]
-    guesses: int = 0
 
     @property
     def cycles(self) -> int:
@@ -84,266 +81,243 @@ class Prediction:
 
 @dataclass(frozen=True)
 class _Frame:
-    """One frame in a chain: when its words come in, are on offer at the fork, leave each node.
+    """One frame in a chain, all cycles counted from `start`.
 
-    `offered`: when its words could come in. `hold`: when the frame buffer had room for each word,
-    where that came too late; else far past. `last`: when the last beat of its logits is taken.
-    `taken`: when the first kernel takes its words. `fresh`: the chain was empty before.
+    `enters`: when its words come in; `taken`: when the first kernel takes them; `shows`: when they
+    are on offer at the fork; `gives`: when they leave each kernel; `first`, `last`: when the first
+    and the last beat of its logits are taken. `past`: what the chain remembers then.
     """
 
-    offered: Cycles
-    hold: Cycles
+    start: int
     enters: Cycles
+    taken: Cycles
     shows: Cycles
     gives: tuple[Cycles, ...]
+    first: int
     last: int
-    taken: Cycles
-    fresh: bool = False
-
-    @property
-    def end(self) -> int:
-        """The last cycle in which the frame does anything in the chain."""
-        return max(self.last, int(self.shows[-1]), int(self.hold[-1]))
-
-    def does_as(self, other: _Frame, later: int) -> bool:
-        """Whether every word moves as in `other`, `later` cycles later."""
-        mine = (self.enters, self.shows, *self.gives)
-        theirs = (other.enters, other.shows, *other.gives)
-        return all(np.array_equal(a, b + later) for a, b in zip(mine, theirs, strict=True))
-
-
-def _moved(hold: Cycles, cycles: int) -> Cycles:
-    return np.where(hold == _NEVER_BINDS, hold, hold + cycles)
+    past: pipeline.Past
 
 
 class _Line:
     """A segment and its head, which take frames in turn.
 
-    `guesses` counts the frames for which no window explained what the frames before did; they are
-    predicted from a window that comes close.
+    `entry`: words of a FIFO before the first kernel; `queue`: the same, for whole frames.
     """
 
-    def __init__(self, segment: Chain, head: Chain, *, entry: int = 0, queue: int = 0) -> None:
-        self._nodes = segment.nodes + head.nodes
-        self._fifos = segment.fifos + head.fifos
-        self._fork = len(segment.nodes)
+    def __init__(self, segment: Chain, head: Chain, *, entry: int, queue: int, gives: bool) -> None:
+        stem: tuple[Node | None, ...] = segment.nodes or (None,)
+        self._nodes = stem + head.nodes
+        self._fifos = (segment.fifos or (STEM_DEPTH,)) + head.fifos
+        self._fork = len(stem)
+        self._words, self._beats = segment.output.words, head.output.words
         self._entry = entry
         self._queue = queue
-        self._past: list[_Frame] = []
+        self._gives = gives
+        self._before: _Frame | None = None
         self._taken: list[Cycles] = []
-        self._known: dict[bytes, list[_Frame]] = {}
-        self.guesses = 0
+        self._kept: list[tuple[int, tuple[Cycles, ...]]] = []
+        self._known: dict[bytes, _Frame] = {}
 
-    def take(self, offered: Cycles, room: Cycles) -> _Frame:
-        """The next frame.
+    def next(self, offered: Cycles, place: int, accept: int) -> _Frame:
+        """How the next frame moves; `take` makes it so.
 
         Args:
             offered: int64 (input words,), first cycle in which each can be valid.
-            room: int64 (segment's output words,), first cycle in which the frame buffer has room.
+            place: first cycle in which the frame buffer has a place for it.
+            accept: first cycle in which the first beat of its logits is accepted.
         """
-        enters = None
+        enters = self._enqueue(offered) if self._queue else None
+        words = (offered if enters is None else enters + 1).copy()
+        before, past = self._before, None
+        if before is not None:
+            ahead = before.enters if self._entry else before.taken
+            words[0] = max(int(words[0]), before.start + int(ahead[-1]) + 1)
+        words = pipeline.in_order(words)
+        start = int(words[0])
+        words -= start
+        if (
+            before is not None
+            and before.past.cycles.max() > start - before.start - pipeline.SETTLED
+        ):
+            past = before.past.seen_from(start - before.start)
+        found = self._flow(words, past, _AGO, _AGO)
+        if start + found.shows[0] < place or start + found.first < accept:
+            found = self._flow(words, past, place - start, accept - start)
+        found = dataclasses.replace(found, start=start)
+        return found if enters is None else dataclasses.replace(found, enters=enters - start)
+
+    def take(self, frame: _Frame) -> None:
+        """Let the next frame move so."""
+        self._before = frame
         if self._queue:
-            enters = self._enqueue(offered)
-            offered = enters + 1
-        if self._past:
-            if self._past[-1].end + 1 < offered[0]:
-                self._past.clear()
-            elif not self._entry:
-                offered = np.maximum(offered, int(self._past[-1].taken[-1]) + 1)
-        free = np.full(len(room), _NEVER_BINDS, np.int64)
-        window, later = self._window()
-        found = self._solve(window, later, offered, free)
-        if (found.shows < room).any():
-            found = self._solve(window, later, offered, np.where(found.shows < room, room, free))
-        self._past.append(found)
-        del self._past[:-LONGEST]
-        if enters is not None:
-            self._taken.append(found.taken)
-            del self._taken[: -(self._queue // len(offered) + 1)]
-            return dataclasses.replace(found, enters=enters)
+            self._taken.append(frame.start + frame.taken)
+            del self._taken[: -(self._queue // len(frame.taken) + 1)]
+        if self._gives:
+            self._kept.append((frame.start, frame.gives))
+
+    def given(self) -> dict[str, Cycles]:
+        """When each kernel gave its words, by name."""
+        found = {}
+        for k, node in enumerate(self._nodes):
+            if node is not None:
+                parts = [start + gives[k] for start, gives in self._kept]
+                found[node.name] = np.concatenate([np.zeros(0, np.int64), *parts])
         return found
+
+    def _flow(self, offered: Cycles, past: pipeline.Past | None, place: int, accept: int) -> _Frame:
+        """The frame with these words behind this past; as before, if it came before."""
+        late = np.maximum([place, accept], -1)
+        parts = [offered, late] if past is None else [offered, late, past.cycles]
+        key = np.concatenate(parts).tobytes()
+        if key not in self._known:
+            flow = pipeline.flow(
+                self._nodes, self._fifos, offered, entry=self._entry, fork=self._fork, past=past,
+                hold=_first(place, self._words), ready=_first(accept, self._beats),
+            )  # fmt: skip
+            self._known[key] = _Frame(
+                0, flow.enters, flow.takes[0], flow.shows, flow.gives if self._gives else (),
+                int(flow.leaves[0]), int(flow.leaves[-1]), flow.past,
+            )  # fmt: skip
+        return self._known[key]
 
     def _enqueue(self, offered: Cycles) -> Cycles:
         """When each word of the next frame enters the FIFO before the first kernel."""
         if not self._taken:
             return pipeline.in_order(offered)
         gone = np.concatenate(self._taken)
-        first = len(gone) - self._queue
-        room = np.full(len(offered), _NEVER_BINDS, np.int64)
+        first = len(gone) - self._queue  # word of `gone` whose room the next word takes
+        room = np.full(len(offered), LONG_AGO, np.int64)
         skip = max(0, -first)
         if skip < len(offered):
             room[skip:] = gone[first + skip : first + len(offered)] + 1
         return pipeline.in_order(np.maximum(offered, room))
 
-    def _solve(
-        self, window: list[tuple[Cycles, Cycles]], later: int, offered: Cycles, hold: Cycles
-    ) -> _Frame:
-        """The frame behind a window, all of whose cycles are `later` in truth."""
-        start = int(window[0][0][0] if window else offered[0] - later)
-        arriving = np.maximum(offered - later, start)
-        frames = [*window, (arriving, _moved(hold, -later))]
-        found = self._flow(frames, start)[-1]
-        shift = start + later
-        return _Frame(
-            offered, hold, found.enters + shift, found.shows + shift,
-            tuple(g + shift for g in found.gives), found.last + shift, found.taken + shift,
-            not window,
-        )  # fmt: skip
 
-    def _flow(self, frames: list[tuple[Cycles, Cycles]], start: int) -> list[_Frame]:
-        """Frames (offered, hold) that an empty chain takes in turn, counted from `start`."""
-        offered = np.concatenate([o for o, _ in frames]) - start
-        hold = _moved(np.concatenate([h for _, h in frames]), -start)
-        key = offered.tobytes() + hold.tobytes()
-        known = self._known.get(key)
-        if known is not None:
-            return known
-        binds = bool((hold != _NEVER_BINDS).any())
-        flow = pipeline.flow(
-            self._nodes, self._fifos, offered, entry=self._entry, fork=self._fork,
-            hold=hold if binds else None,
-        )  # fmt: skip
-        count = len(frames)
-        opened, held, enters, shows, taken = (
-            a.reshape(count, -1) for a in (offered, hold, flow.enters, flow.shows, flow.takes[0])
-        )
-        gives = [g.reshape(count, -1) for g in flow.gives]
-        last = flow.leaves.reshape(count, -1)[:, -1]
-        known = [
-            _Frame(
-                opened[n], held[n], enters[n], shows[n], tuple(g[n] for g in gives),
-                int(last[n]), taken[n],
-            )
-            for n in range(count)
-        ]  # fmt: skip
-        self._known[key] = known
-        return known
+def _first(cycle: int, words: int) -> Cycles | None:
+    """The first word is accepted from `cycle` on, the others always; None: all are."""
+    if cycle < 0:
+        return None
+    ready = np.full(words, LONG_AGO, np.int64)
+    ready[0] = cycle
+    return ready
 
-    def _window(self) -> tuple[list[tuple[Cycles, Cycles]], int]:
-        """Frames that bring an empty chain into the state it is in now, but for a delay.
 
-        Returns:
-            (offered, hold) of some of the last frames, and the delay.
-        """
-        if not self._past:
-            return [], 0
-        last = self._past[-1]
-        if last.fresh:
-            return [(last.offered, last.hold)], 0
-        blocked = any((f.hold != _NEVER_BINDS).any() for f in self._past[-LONGEST:])
-        depth = SHORTEST
-        while self._entry and not blocked and depth <= len(self._past):
-            past = self._past[-depth:]
-            if past[0].fresh:
-                return [(f.offered, f.hold) for f in past], 0
-            begin = int(past[0].enters[0])
-            window = [(np.maximum(f.offered, begin), f.hold) for f in past]
-            found = self._flow(window, begin)
-            delay = last.last - found[-1].last
-            pairs = list(zip(past, found, strict=True))[-SHORTEST:]
-            if all(f.does_as(g, delay) for f, g in pairs):
-                return window, delay - begin
-            depth *= 2
-        self.guesses += 1
-        if (last.hold != _NEVER_BINDS).any():  # the hold says when; what came before matters little
-            past = self._past[-BLOCKED:]
-            begin = int(past[0].enters[0] if self._entry else past[0].offered[0])
-            return [(np.maximum(f.offered, begin), f.hold) for f in past], 0
-        asap = np.zeros(len(last.offered), np.int64)
-        free = np.full(len(last.hold), _NEVER_BINDS, np.int64)
-        window = [(asap, free)] * SHORTEST
-        return window, last.last - self._flow(window, 0)[-1].last
+class _Merge:
+    """When results leave on m_*: each cycle the highest exit whose FIFO shows one.
+
+    `entered[e]`: when results entered the FIFO of exit e. Those that wait are looked at anew each
+    time, since the result of a later frame may overtake them.
+    """
+
+    def __init__(self, exits: int) -> None:
+        self.entered: list[list[int]] = [[] for _ in range(exits)]
+        self._read: list[list[int]] = [[] for _ in range(exits)]  # left their FIFO for certain
+        self._total = 0
+        self._cycle = -1  # of the last one that did
+
+    def _waiting(self) -> list[tuple[int, int]]:
+        """(cycle in which it leaves its FIFO, exit) of every result that waits, in order."""
+        waits = [c[len(r) :] for c, r in zip(self.entered, self._read, strict=True)]
+        heads = [0] * len(waits)
+        cycle, found = self._cycle, []
+        for _ in range(sum(map(len, waits))):
+            shown = [(c[heads[e]] + 1, e) for e, c in enumerate(waits) if heads[e] < len(c)]
+            cycle = max(cycle + 1, min(shown)[0])
+            exit_ = max(e for at, e in shown if at <= cycle)
+            heads[exit_] += 1
+            found.append((cycle, exit_))
+        return found
+
+    def left(self, count: int) -> int:
+        """When the `count`-th result leaves on m_*; later frames' results come after that."""
+        for cycle, exit_ in self._waiting()[: count - self._total]:
+            self._read[exit_].append(cycle)
+            self._cycle = cycle
+            self._total += 1
+        return self._cycle + 1
+
+    def enter(self, exit_: int, shown: int) -> int:
+        """A token shows a result from cycle `shown` on: when the FIFO of its exit takes it."""
+        before = len(self.entered[exit_]) - RESULT_DEPTH  # the one whose room it takes
+        entered = shown
+        if before >= 0:
+            read = self._read[exit_]
+            if before >= len(read):
+                read = read + [cycle for cycle, e in self._waiting() if e == exit_]
+            entered = max(shown, read[before] + 1)
+        self.entered[exit_].append(entered)
+        return entered
+
+    def results(self) -> list[Cycles]:
+        """When each result leaves on m_*, by exit."""
+        self.left(sum(map(len, self.entered)))
+        return [np.array(r, np.int64) + 1 for r in self._read]
 
 
 @dataclass
 class _Exit:
     """What is behind a head: the decision, and the frame buffer that obeys it.
 
-    `scoring`: cycles from the last beat of a frame's logits to its score.
+    `accept`: first cycle in which the first beat of the next frame's logits is taken.
     """
 
-    scoring: int
-    words: int
-    places: int  # words of the frame buffer; 0 at the last exit, which has none
+    places: Places | None  # None at the last exit, which has no frame buffer
     verdicts: int
-    token: int = -1
-    free_from: int = -1
-    last_read: int = -1
-    last_taken: int = -1
-    popped: list[int] = field(default_factory=list)
-    freed: list[Cycles] = field(default_factory=list)  # of the frames that fill the buffer
+    accept: int = _AGO
     decides: list[int] = field(default_factory=list)
-    results: list[int] = field(default_factory=list)
+    _token: int = _AGO  # when the last token left
+    _popped: list[int] = field(default_factory=list)  # when the last verdicts were taken
+    _put: int = _AGO  # when the last word came
+    _read: int = _AGO  # when the last word of a kept frame was read, and left
+    _given: int = _AGO
 
-    def room(self) -> Cycles:
-        """When the frame buffer has room for each word of the next frame."""
-        room = np.full(self.words, _NEVER_BINDS, np.int64)
-        if not self.places or not self.freed:
-            return room
-        freed = np.concatenate(self.freed)
-        first = len(freed) - self.places  # word of `freed` whose place the next word takes
-        skip = max(0, -first)
-        if skip < self.words:
-            room[skip:] = freed[first + skip : first + self.words] + 1
-        return room
+    def decide(self, last: int, meta: int, result: Callable[[int], int] | None) -> tuple[int, int]:
+        """The decision on a frame.
 
-    def decide(self, frame: _Frame, keep: bool) -> int:
-        """The verdict; the cycle in which the frame buffer takes it."""
-        shown = max(frame.last + self.scoring, self.token) + 1
-        self.token = shown
-        if not keep:
-            self.results.append(shown)
-        cycle = shown
-        if self.places:
-            if len(self.popped) >= self.verdicts:
-                self.token = max(shown, self.popped[-self.verdicts] + 1)
-            cycle = max(self.token + 1, self.free_from)
-            self.popped.append(cycle)
-        self.decides.append(self.token)
-        return cycle
+        Args:
+            last: cycle in which the last beat of its logits is taken.
+            meta: first cycle in which its metadata is there.
+            result: of a frame that leaves: cycle of the token -> when its result is taken.
 
-    def drop(self, frame: _Frame, cycle: int) -> None:
-        """The frame buffer moves its read pointer over the frame."""
-        written = max(int(frame.shows[-1]), int(frame.hold[-1]))
-        self.free_from = max(cycle, written) + 1
-        self._release(np.full(self.words, cycle, np.int64))
+        Returns:
+            when the token shows, and the first cycle in which the frame buffer sees its verdict.
+        """
+        self.accept = max(last + 1, self._token, meta)
+        shown = queued = self.accept + 1
+        if self.places is not None and len(self._popped) >= self.verdicts:
+            queued = max(shown, self._popped[-self.verdicts] + 1)
+        self._token = max(queued, result(shown) if result else shown)
+        self.decides.append(self._token)
+        return shown, queued + 1
 
-    def offers(self, frame: _Frame, cycle: int) -> Cycles:
+    def early(self, verdict: int) -> int | None:
+        """When a frame that is dropped goes before it has come, since no place is free."""
+        assert self.places is not None, "only before the last exit"
+        cycle = max([verdict, self._put + 1, *(c + 1 for c in self._popped[-1:])])
+        return cycle if cycle < self.places.free else None
+
+    def judge(self, verdict: int, puts: Cycles, early: int | None) -> int:
+        """When the frame buffer takes the verdict on the frame whose words come at `puts`."""
+        cycle = max([verdict, int(puts[0]) + 1, *(c + 1 for c in self._popped[-1:])])
+        self._popped.append(cycle if early is None else early)
+        del self._popped[: -self.verdicts]
+        self._put = int(puts[-1])
+        return self._popped[-1]
+
+    def offers(self, puts: Cycles, cycle: int) -> Cycles:
         """First cycle in which each word of a kept frame is on offer to the next segment."""
-        earliest = np.maximum(np.maximum(frame.shows, frame.hold), cycle) + 1
-        earliest[0] = max(int(earliest[0]), self.last_read + 1, self.last_taken)
+        earliest = np.maximum(puts, cycle) + 1
+        earliest[0] = max(int(earliest[0]), self._read + 1, self._given)
         return pipeline.in_order(earliest) + 1
 
     def forward(self, offers: Cycles, enters: Cycles) -> None:
         """The kept frame was taken at `enters`: a word is read when the one before it is taken."""
+        assert self.places is not None, "only before the last exit"
         earliest = offers - 1
         earliest[1:] = np.maximum(earliest[1:], enters[:-1])
-        read = pipeline.in_order(earliest)
-        self.free_from = self.last_read = int(read[-1])
-        self.last_taken = int(enters[-1])
-        self._release(read)
-
-    def _release(self, freed: Cycles) -> None:
-        self.freed.append(freed)
-        del self.freed[: -(-(-self.places // self.words) + 1)]
-
-
-def _merge(entered: Sequence[Sequence[int]]) -> list[Cycles]:
-    """When each result leaves on m_*, by exit, for results that enter their FIFOs at `entered`.
-
-    A FIFO shows a result from the cycle after it entered; each cycle the highest exit that shows
-    one puts it into the output register, from which it leaves a cycle later.
-    """
-    left = [np.empty(len(c), np.int64) for c in entered]
-    heads = [0] * len(entered)
-    cycle = -1
-    for _ in range(sum(len(c) for c in entered)):
-        waiting = [(entered[e][k] + 1, e) for e, k in enumerate(heads) if k < len(entered[e])]
-        cycle = max(cycle + 1, min(waiting)[0])
-        exit_ = max(e for at, e in waiting if at <= cycle)
-        left[exit_][heads[exit_]] = cycle + 1
-        heads[exit_] += 1
-    return left
+        self._read = int(pipeline.in_order(earliest)[-1])
+        self._given = int(enters[-1])
+        self.places.take(self._read)
 
 
 def predict(
@@ -357,56 +331,74 @@ def predict(
         sizes: what the core was built with.
         gives: also keep the transfers of every node, for every frame.
     """
-    count = len(accelerator.segments)
-    words = accelerator.segments[0].input.words
-    lines = [
-        _Line(segment, head, queue=sizes.entries[i])
-        if i
-        else _Line(segment, head, entry=ENTRY_DEPTH)
-        for i, (segment, head) in enumerate(
-            zip(accelerator.segments, accelerator.heads, strict=True)
-        )
-    ]
-    criterion = criteria.get(accelerator.criterion)
-    behind = [
-        _Exit(
-            criterion.latency(accelerator.logits(i)),
-            s.output.words,
-            sizes.buffers[i] if i + 1 < count else 0,
-            sizes.verdicts,
-        )
-        for i, s in enumerate(accelerator.segments)
-    ]
-    accepts = np.empty(len(exits), np.int64)
-    left: list[int] = []  # cycles in which results leave, ascending
-    kept: list[list[tuple[Cycles, ...]]] = [[] for _ in lines]
-    gate = 0  # from which on a frame may come in; the source has always had it on offer
-    for n, exit_ in enumerate(exits.tolist()):
-        if n >= sizes.in_flight:
-            gate = max(gate, left[n - sizes.in_flight] + 1)
-        offered = np.full(words, gate, np.int64)
-        for i in range(exit_ + 1):
-            frame = lines[i].take(offered, behind[i].room())
-            if gives:
-                kept[i].append(frame.gives)
-            if i == 0:
-                accepts[n] = frame.enters[0]
-            else:
-                behind[i - 1].forward(offered, frame.enters)
-            cycle = behind[i].decide(frame, i < exit_)
-            if i < exit_:
-                offered = behind[i].offers(frame, cycle)
-            elif behind[i].places:
-                behind[i].drop(frame, cycle)
-        bisect.insort(left, behind[exit_].results[-1] + 2)
+    core = _Core(accelerator, sizes, gives=gives)
+    accepts = np.array([core.take(exit_) for exit_ in exits.tolist()], np.int64)
     results = np.empty(len(exits), np.int64)
-    for i, cycles in enumerate(_merge([b.results for b in behind])):
+    for i, cycles in enumerate(core.merge.results()):
         results[exits == i] = cycles
     given: dict[str, Cycles] = {}
-    for segment, head, found in zip(accelerator.segments, accelerator.heads, kept, strict=True):
-        for k, node in enumerate(segment.nodes + head.nodes):
-            parts = [frame[k] for frame in found]
-            given[node.name] = np.concatenate(parts) if parts else np.zeros(0, np.int64)
-    decides = tuple(np.array(b.decides, np.int64) for b in behind)
-    guesses = sum(line.guesses for line in lines)
-    return Prediction(accepts, decides, results, results - 1 - accepts, given, guesses)
+    for line in core.lines:
+        given |= line.given()
+    decides = tuple(np.array(b.decides, np.int64) for b in core.exits)
+    return Prediction(accepts, decides, results, results - 1 - accepts, given)
+
+
+class _Core:
+    """The whole core, which takes frames in turn."""
+
+    def __init__(self, accelerator: Accelerator, sizes: Sizes, *, gives: bool) -> None:
+        pairs = list(zip(accelerator.segments, accelerator.heads, strict=True))
+        self.lines = [
+            _Line(
+                segment, head, gives=gives,
+                entry=0 if i else ENTRY_DEPTH, queue=sizes.entries[i] if i else 0,
+            )
+            for i, (segment, head) in enumerate(pairs)
+        ]  # fmt: skip
+        self.exits = [
+            _Exit(
+                Places(sizes.buffers[i] // segment.output.words) if i + 1 < len(pairs) else None,
+                sizes.verdicts,
+            )
+            for i, (segment, _) in enumerate(pairs)
+        ]
+        self.merge = _Merge(len(pairs))
+        self._sizes = sizes
+        self._words = accelerator.segments[0].input.words
+        self._frames = 0
+
+    def take(self, exit_: int) -> int:
+        """The next frame, which leaves at `exit_`; when its first beat is taken."""
+        inside = self._sizes.in_flight
+        self._frames += 1
+        gate = self.merge.left(self._frames - inside) + 1 if self._frames > inside else 0
+        offered = np.full(self._words, gate, np.int64)
+        accepted = meta = 0
+        for i in range(exit_ + 1):
+            line, here, keep = self.lines[i], self.exits[i], i < exit_
+            place = here.places.free if here.places else _AGO
+            accept = here.accept
+            frame = line.next(offered, place, accept)
+            enters = frame.start + frame.enters
+            if i == 0:
+                accepted, meta = int(enters[0]), int(enters[-1]) + 2
+            else:
+                self.exits[i - 1].forward(offered, enters)
+            shown, verdict = here.decide(
+                frame.start + frame.last, meta, None if keep else partial(self.merge.enter, i)
+            )
+            meta = shown + 1
+            if here.places:
+                early = None if keep else here.early(verdict)
+                if early is not None:
+                    place = early + 1
+                    frame = line.next(offered, place, accept)
+                puts = frame.start + frame.shows
+                puts[0] = max(int(puts[0]), place)
+                cycle = here.judge(verdict, puts, early)
+                if keep:
+                    offered = here.offers(puts, cycle)
+                elif early is None:
+                    here.places.take(cycle)
+            line.take(frame)
+        return accepted

@@ -54,7 +54,7 @@ def a_width(lanes_in=8, lanes_out=2, bits=4):
 
 def times(node, offered, ready=None):
     node = replace(node, backend="finn")
-    return registry.times(node)(node, offered, ready)
+    return registry.times(node, offered, ready)
 
 
 NODES = {"mvu": a_mvu(), "threshold": a_threshold(), "swg": a_swg(), "width": a_width()}

@@ -7,7 +7,7 @@ import pytest
 
 from exeunt.graph import Integer, Stream
 from exeunt.hls.back.kernels import pool as kernel
-from exeunt.kernels import pool
+from exeunt.kernels import pool, registry
 from exeunt.kernels.parts.accumulate import Function
 from exeunt.kernels.pool import Pool
 
@@ -59,7 +59,7 @@ def test_values_equal_torch(function: Function, signed: bool) -> None:
 
 def test_a_window_is_given_one_cycle_after_its_last_word() -> None:
     p = node((3, 5), (2, 2), channels=4, lanes=2)
-    takes, gives = pool.times(p, np.zeros(2 * p.input.words, np.int64))
+    takes, gives = registry.times(p, np.zeros(2 * p.input.words, np.int64))
     assert np.array_equal(takes, np.arange(2 * 30))
     first = [10 + 2, 10 + 3, 10 + 6, 10 + 7]  # row 1, columns 1 and 3, two beats each
     assert gives.tolist() == [k + 1 for k in first] + [30 + k + 1 for k in first]
@@ -67,7 +67,7 @@ def test_a_window_is_given_one_cycle_after_its_last_word() -> None:
 
 def test_a_held_output_stops_only_words_that_complete_a_window() -> None:
     p = node((2, 4), (2, 2))
-    takes, gives = pool.times(p, np.zeros(8, np.int64), np.array([50, 0]))
+    takes, gives = registry.times(p, np.zeros(8, np.int64), np.array([50, 0]))
     assert takes.tolist() == [0, 1, 2, 3, 4, 5, 6, 50]
     assert gives.tolist() == [50, 51]
 

@@ -5,7 +5,7 @@ import pytest
 
 from exeunt.graph import Integer, Stream
 from exeunt.hls.back.kernels import reduce as kernel
-from exeunt.kernels import reduce
+from exeunt.kernels import reduce, registry
 from exeunt.kernels.parts.accumulate import Function
 from exeunt.kernels.reduce import Reduce
 from exeunt.kernels.swg import Swg
@@ -71,7 +71,7 @@ def test_behind_a_window_it_is_an_overlapped_pool() -> None:
 
 def test_the_last_vector_gives_beat_by_beat() -> None:
     r = node(3, (1, 2, 4), lanes=2)
-    takes, gives = reduce.times(r, np.arange(12) * 2)
+    takes, gives = registry.times(r, np.arange(12) * 2)
     assert np.array_equal(takes, np.arange(12) * 2)
     assert gives.tolist() == [9, 11, 21, 23]
 

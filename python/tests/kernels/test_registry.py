@@ -29,8 +29,8 @@ def test_a_node_leads_to_its_kind_and_backend():
     mvus = [n for c in samples.accelerator(sized=False).chains for n in c.nodes if n.kind == "mvu"]
     assert all(registry.of(n) is registry.kinds()["mvu"] for n in mvus)
     finn = dataclasses.replace(mvus[0], backend="finn")
-    assert registry.times(mvus[0]) is registry.of(finn).times
-    assert registry.times(finn) is not registry.of(finn).times
+    assert registry.resume(mvus[0]) is registry.of(finn).resume
+    assert registry.resume(finn) is not registry.of(finn).resume
 
 
 def test_a_graph_survives_json():

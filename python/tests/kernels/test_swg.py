@@ -7,6 +7,7 @@ import pytest
 
 from exeunt.graph import Integer, Stream
 from exeunt.hls.back.kernels import swg as kernel
+from exeunt.kernels import registry
 from exeunt.kernels.swg import Swg
 from exeunt.kernels.swg import kind as swg
 
@@ -78,7 +79,7 @@ def test_period_without_waiting(parallel: bool) -> None:
         if not fits(size, kernel_, pad) or (parallel and (over or pad[3] > size[1])):
             continue
         node = window(size, kernel_, stride, pad, channels=2, simd=1, parallel=parallel)
-        _takes, gives = swg.times(node, np.zeros(5 * node.input.words, np.int64))
+        _takes, gives = registry.times(node, np.zeros(5 * node.input.words, np.int64))
         frames = gives.reshape(5, -1)[:, -1]
         assert frames[-1] - frames[-2] == swg.period(node), f"{node}"
         if not over:
@@ -92,7 +93,7 @@ def test_last_window_does_not_wait_for_the_next_frame(parallel: bool) -> None:
     offered = np.zeros(3 * words, np.int64)
     offered[words:] = 5000
     offered[2 * words + 1 :] = 9000
-    _, gives = swg.times(node, offered)
+    _, gives = registry.times(node, offered)
     frames = gives.reshape(3, -1)
     assert frames[0, -1] < 1000
     assert 5000 < frames[1, -1] < 6000
@@ -105,9 +106,9 @@ def test_a_sink_that_always_accepts_changes_nothing(parallel: bool) -> None:
     for pad, stride in itertools.product(((1, 1, 1, 1), (0, 0, 0, 0)), ((1, 1), (2, 2))):
         node = window((7, 6), (3, 3), stride, pad, channels=2, parallel=parallel)
         offered = np.cumsum(rng.random(3 * node.input.words) < 0.2) * 7
-        alone = swg.times(node, offered)
+        alone = registry.times(node, offered)
         ready = np.zeros(3 * node.output.words, np.int64)
-        for a, b in zip(alone, swg.times(node, offered, ready), strict=True):
+        for a, b in zip(alone, registry.times(node, offered, ready), strict=True):
             assert np.array_equal(a, b)
 
 
@@ -117,8 +118,8 @@ def test_stalls_delay_but_never_reorder() -> None:
         node = window((5, 6), (3, 3), (1, 1), (1, 1, 1, 1), parallel=parallel)
         offered = np.zeros(2 * node.input.words, np.int64)
         ready = np.cumsum(rng.integers(0, 9, 2 * node.output.words))
-        takes, gives = swg.times(node, offered, ready)
-        free_takes, free_gives = swg.times(node, offered)
+        takes, gives = registry.times(node, offered, ready)
+        free_takes, free_gives = registry.times(node, offered)
         assert (gives >= np.maximum(ready, free_gives)).all()
         assert (takes >= free_takes).all()
         assert (np.diff(gives) > 0).all()

@@ -47,6 +47,18 @@ def test_raw_beats_are_zero_padded_per_frame() -> None:
     assert words == [[1, 0xFFFFFFFF, 2, 3], [4, 0, 0, 0], [5, 6, 7, 8], [9, 0, 0, 0]]
 
 
+def test_a_drop_frees_the_place_of_a_frame_behind_one_that_waits() -> None:
+    """Two places: frame 0 is kept and cannot leave; the others come and go through the second."""
+    keep = np.array([True, False, False, True])
+    late = np.full(4, 100)
+    takes, decided, gives = controller.buffer_times(
+        2, 4, np.zeros(8, np.int64), np.array([0, 5, 9, 9]), keep, ready=late
+    )
+    assert takes.tolist() == [0, 1, 2, 3, 6, 7, 10, 11]
+    assert decided.tolist() == [1, 5, 9, 11]
+    assert gives.tolist() == [100, 101, 102, 103]
+
+
 def test_times_without_stalls() -> None:
     takes, gives = controller.decide_times(np.array([2, 4, 5]))
     assert takes.tolist() == [2, 4, 5]
@@ -54,8 +66,8 @@ def test_times_without_stalls() -> None:
     keep = np.array([False, True])
     takes, decided, gives = controller.buffer_times(3, 6, np.arange(6), np.array([0, 0]), keep)
     assert takes.tolist() == [0, 1, 2, 3, 4, 5]
-    assert decided.tolist() == [0, 3]
-    assert gives.tolist() == [5, 6, 7]
+    assert decided.tolist() == [1, 4]
+    assert gives.tolist() == [6, 7, 8]
     order, loads, gives = controller.merge_times([np.array([5, 6]), np.array([6])])
     assert order == [(0, 0), (1, 0), (0, 1)]
     assert loads.tolist() == [5, 6, 7]

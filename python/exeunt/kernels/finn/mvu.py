@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
 from exeunt.kernels.mvu import Mvu
 from exeunt.kernels.parts.fifo import Cycles, spaced
-from exeunt.kernels.registry import register_times
+from exeunt.kernels.registry import register_resume
 
-LONG_AGO = -(1 << 30)
+LONG_AGO = -(1 << 40)
+LOCKS = 4  # locks that may be ahead of the next step, beside one a stage of the pipeline
 
 
 def stages(node: Mvu) -> int:
@@ -20,24 +19,76 @@ def stages(node: Mvu) -> int:
 
 
 def _transfers(
-    node: Mvu, offered: Cycles, ready: Cycles | None
-) -> tuple[Cycles | list[int], Cycles | list[int]]:
-    takes, gives = _free(node, offered)
-    if ready is None or (gives >= ready).all():
-        return takes, gives
-    return _stalled(node, offered.tolist(), ready.tolist())
-
-
-def _free(node: Mvu, offered: Cycles) -> tuple[Cycles, Cycles]:
+    node: Mvu, past: Cycles | None, offered: Cycles, ready: Cycles | None
+) -> tuple[Cycles | list[int], ...]:
+    # The past: when the last word was taken, the last step read from the replay buffer and issued,
+    # the last result moved from the queue and left; when the last `room` words were read for the
+    # last repetition; the last locks, from and to.
     columns = node.input.shape[2] // node.input.lanes
     rows = node.output.shape[2] // node.output.lanes
-    latency = stages(node) + 2
+    depth = stages(node)
+    room = 0 if rows == 1 else max(2, 1 << (columns - 1).bit_length())
+    before = [LONG_AGO] * (5 + room + 2 * (depth + LOCKS)) if past is None else past.tolist()
+    if ready is None and max(before) < offered[0]:
+        takes, freed, gives = _free(offered, rows, columns, room, depth)
+        end = int(gives[-1]) - depth - 2  # the last step is issued
+        freed = [*before[5 : 5 + room], *freed][-room:] if room else []
+        return takes, gives, [int(takes[-1]), end - 1, end, *(gives[-1:] - 1), *gives[-1:], *freed,
+                              *before[5 + room :]]  # fmt: skip
+    last, read, issue, moved, give = before[:5]
+    freed = before[5 : 5 + room]
+    locks = [(before[k], before[k + 1]) for k in range(5 + room, len(before), 2)]
+    offers = offered.tolist()
+    accepts = [LONG_AGO] * (len(offers) // columns * rows) if ready is None else ready.tolist()
+    taken: list[int] = []
+    given: list[int] = []
+    for start in range(0, len(offers), columns):
+        for row in range(rows):
+            for k in range(start, start + columns):
+                if rows > 1:
+                    if row == 0:
+                        last = max(offers[k], last + 1, freed[k] + 1)
+                        taken.append(last)
+                    read = max(read + 1, taken[k] + 1, issue)
+                    if row == rows - 1:
+                        freed.append(read)
+                    issue = read + 1
+                else:
+                    issue = max(offers[k], last + 1)
+                for begin, end in locks:
+                    if begin <= issue <= end:
+                        issue = end + 1
+                if rows == 1:
+                    last = issue
+                    taken.append(last)
+            # The result comes into the queue and from there into the output register. While one is
+            # in the queue and the register cannot give its word, a lock stops further steps; it
+            # falls when the queue is empty.
+            come = issue + depth + 1
+            blocked = max(come, moved + 1)
+            held = blocked < give
+            moved = max(come, give)
+            if locks[-1][1] >= come:
+                locks[-1] = (locks[-1][0], moved + 1)
+            elif held:
+                del locks[0]
+                locks.append((blocked + 1, moved + 1))
+            give = max(moved + 1, accepts[len(given)])
+            given.append(give)
+    return taken, given, [last, read, issue, moved, give, *freed[len(freed) - room :],
+                          *(c for lock in locks for c in lock)]  # fmt: skip
+
+
+def _free(
+    offered: Cycles, rows: int, columns: int, room: int, depth: int
+) -> tuple[Cycles | list[int], list[int], Cycles]:
+    """The same from empty and without a stall: takes, when words were read last, gives."""
+    latency = depth + 2
     if rows == 1:
         takes = spaced(offered)
-        return takes, takes[columns - 1 :: columns] + latency
-    room = max(2, 1 << (columns - 1).bit_length())
+        return takes, [], takes[columns - 1 :: columns] + latency
     taken: list[int] = []
-    freed: list[int] = []  # when each word was read for the last repetition
+    freed: list[int] = []
     ends: list[int] = []  # when each vector was read through for the first time
     last = read = LONG_AGO
     offers = offered.tolist()
@@ -50,83 +101,17 @@ def _free(node: Mvu, offered: Cycles) -> tuple[Cycles, Cycles]:
         read += (rows - 1) * columns
         freed.extend(range(read - columns + 1, read + 1))
     first = np.asarray(ends, np.int64)[:, None] + np.arange(rows) * columns
-    return np.asarray(taken, np.int64), (first + 1 + latency).reshape(-1)
+    return taken, freed, (first + 1 + latency).reshape(-1)
 
 
-def _stalled(node: Mvu, offers: list[int], ready: list[int]) -> tuple[list[int], list[int]]:
-    # Cycle by cycle, as the registers of replay_buffer.sv and mvu_vvu_axi.sv go.
-    columns = node.input.shape[2] // node.input.lanes
-    rows = node.output.shape[2] // node.output.lanes
-    depth = stages(node)
-    room = max(2, 1 << (columns - 1).bit_length())
-    steps = rows * columns
-    total_in, total_out = len(offers), len(ready)
-    total_steps = total_in * rows
-    taken: list[int] = []
-    given: list[int] = []
-    ending: deque[int] = deque()  # cycles in which the pipeline gives a result
-    reads = freed = issued = 0  # reads of the replay buffer, words freed in it, steps issued
-    queue = 0  # results in the queue behind the output register
-    shown = locked = waiting = False  # output register, lock, a step waits behind the buffer
-    cycle = offers[0]
-    while len(given) < total_out:
-        n = len(taken)
-        offers_now = n < total_in and offers[n] <= cycle
-        pushed = bool(ending) and ending[0] == cycle
-        accepted = cycle >= ready[len(given)] if shown else True
-        moved = False
-        take = issue = read = False
-        if rows == 1:
-            take = issue = offers_now and not locked
-        else:
-            issue = waiting and not locked
-            if not waiting or not locked:
-                vector, step = divmod(reads, steps)
-                read = reads < total_steps and vector * columns + step % columns < n
-            take = offers_now and n - freed < room
-        popped = accepted and queue > 0
-        lock = locked if queue else False
-        if queue and shown and not accepted:
-            lock = True
-        if shown and accepted:
-            given.append(cycle)
-            moved = True
-        if accepted:
-            shown = queue > 0
-        if pushed:
-            ending.popleft()
-        if rows > 1 and (not waiting or not locked):
-            waiting = read
-            if read:
-                freed += reads % steps >= steps - columns
-                reads += 1
-        if issue:
-            issued += 1
-            if issued % columns == 0:
-                ending.append(cycle + depth)
-        if take:
-            taken.append(cycle)
-        moved = moved or take or issue or read or pushed or popped or lock != locked
-        queue += pushed - popped
-        locked = lock
-        cycle += 1
-        if not moved:
-            later = [e for e in ending][:1]
-            if len(taken) < total_in and offers[len(taken)] >= cycle:
-                later.append(offers[len(taken)])
-            if shown and ready[len(given)] >= cycle:
-                later.append(ready[len(given)])
-            if later:
-                cycle = max(cycle, min(later))
-    return taken, given
-
-
-def times(node: Mvu, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
-    """Transfer cycles of whole frames, see `exeunt.kernels.kind.Kind.times`."""
+def resume(
+    node: Mvu, past: Cycles | None, offered: Cycles, ready: Cycles | None = None
+) -> tuple[Cycles, Cycles, Cycles]:
+    """Transfer cycles of further frames, see `exeunt.kernels.kind.Kind.resume`."""
     offers = np.asarray(offered).astype(np.int64)
     accepts = None if ready is None else np.asarray(ready).astype(np.int64)
-    takes, gives = _transfers(node, offers, accepts)
-    return np.asarray(takes, np.int64), np.asarray(gives, np.int64)
+    takes, gives, after = _transfers(node, past, offers, accepts)
+    return np.asarray(takes, np.int64), np.asarray(gives, np.int64), np.asarray(after, np.int64)
 
 
-register_times("mvu", "finn", times)
+register_resume("mvu", "finn", resume)

@@ -6,10 +6,10 @@ import numpy as np
 
 from exeunt.graph import IntArray
 from exeunt.kernels.parts.fifo import Cycles
-from exeunt.kernels.registry import register_times
+from exeunt.kernels.registry import register_resume
 from exeunt.kernels.swg import Swg
 
-LONG_AGO = -(1 << 30)
+LONG_AGO = -(1 << 40)
 
 
 def window_words(node: Swg) -> IntArray:
@@ -55,10 +55,13 @@ def _fetches_before(node: Swg) -> Cycles:
     return result
 
 
-def _transfers(node: Swg, offered: Cycles, ready: Cycles | None) -> tuple[list[int], list[int]]:
+def _transfers(
+    node: Swg, past: Cycles | None, offered: Cycles, ready: Cycles | None
+) -> tuple[list[int], ...]:
     # The padding shows word p from the cycle after `sent` on, a frame's first one not before the
     # frame is offered; the window reads it into the line buffer (`stored`), fetches what windows
-    # need and shows it a cycle later. Frames do not overlap in the line buffer.
+    # need and shows it a cycle later. Frames do not overlap in the line buffer. The past: the last
+    # of each of these.
     top, left, bottom, right = node.pad
     padding = bool(top or left or bottom or right)
     height, width, channels = node.input.shape
@@ -73,7 +76,9 @@ def _transfers(node: Swg, offered: Cycles, ready: Cycles | None) -> tuple[list[i
     offers = offered.tolist()
     taken: list[int] = []
     given: list[int] = []
-    restart = sent = took = read = fetched = give = sent_real = LONG_AGO
+    restart, sent, took, read, fetched, give, sent_real = (
+        [LONG_AGO] * 7 if past is None else past.tolist()
+    )
     for _ in range(frames):
         stored: list[int] = []
         fetches: list[int] = []
@@ -102,15 +107,17 @@ def _transfers(node: Swg, offered: Cycles, ready: Cycles | None) -> tuple[list[i
             give = max(fetched + 1, give + 1, accepts[len(given)])
             given.append(give)
         restart = max(give, read) + 1
-    return taken, given
+    return taken, given, [restart, sent, took, read, fetched, give, sent_real]
 
 
-def times(node: Swg, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
-    """Transfer cycles of whole frames, see `exeunt.kernels.kind.Kind.times`."""
+def resume(
+    node: Swg, past: Cycles | None, offered: Cycles, ready: Cycles | None = None
+) -> tuple[Cycles, Cycles, Cycles]:
+    """Transfer cycles of further frames, see `exeunt.kernels.kind.Kind.resume`."""
     offers = np.asarray(offered).astype(np.int64)
     accepts = None if ready is None else np.asarray(ready).astype(np.int64)
-    takes, gives = _transfers(node, offers, accepts)
-    return np.asarray(takes, np.int64), np.asarray(gives, np.int64)
+    takes, gives, after = _transfers(node, past, offers, accepts)
+    return np.asarray(takes, np.int64), np.asarray(gives, np.int64), np.asarray(after, np.int64)
 
 
-register_times("swg", "finn", times)
+register_resume("swg", "finn", resume)

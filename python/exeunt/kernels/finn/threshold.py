@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from exeunt.kernels.parts.fifo import Cycles, spaced
-from exeunt.kernels.registry import register_times
+from exeunt.kernels.registry import register_resume
 from exeunt.kernels.threshold import Threshold
 
-LONG_AGO = -(1 << 30)
+LONG_AGO = -(1 << 40)
 
 
 def stages(node: Threshold) -> int:
@@ -17,31 +17,39 @@ def stages(node: Threshold) -> int:
 
 
 def _transfers(
-    node: Threshold, offered: Cycles, ready: Cycles | None
-) -> tuple[Cycles | list[int], Cycles | list[int]]:
-    # The pipeline runs freely; a word more enters while fewer than `room` are inside.
+    node: Threshold, past: Cycles | None, offered: Cycles, ready: Cycles | None
+) -> tuple[Cycles | list[int], ...]:
+    # The pipeline runs freely; a word more enters while fewer than `room` are inside. The past:
+    # when the last word entered, and when the last `room` left.
     latency = stages(node) + 2
     room = stages(node) + 3
-    takes = spaced(offered)
-    if ready is None or (takes + latency >= ready).all():
-        return takes, takes + latency
+    before = [LONG_AGO] * (room + 1) if past is None else past.tolist()
+    if max(before) < offered[0]:
+        takes = spaced(offered)
+        if ready is None or (takes + latency >= ready).all():
+            gives = takes + latency
+            left = np.concatenate([np.array(before[1:], np.int64), gives])
+            return takes, gives, np.append(takes[-1:], left[-room:])
+    last, *given = before
     taken: list[int] = []
-    given: list[int] = []
-    last = give = LONG_AGO
-    for k, (offer, accept) in enumerate(zip(offered.tolist(), ready.tolist(), strict=True)):
-        last = max(offer, last + 1, given[k - room] + 1 if k >= room else LONG_AGO)
+    give = given[-1]
+    accepts = [LONG_AGO] * len(offered) if ready is None else ready.tolist()
+    for k, (offer, accept) in enumerate(zip(offered.tolist(), accepts, strict=True)):
+        last = max(offer, last + 1, given[k] + 1)
         give = max(last + latency, give + 1, accept)
         taken.append(last)
         given.append(give)
-    return taken, given
+    return taken, given[room:], [last, *given[-room:]]
 
 
-def times(node: Threshold, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
-    """Transfer cycles of whole frames, see `exeunt.kernels.kind.Kind.times`."""
+def resume(
+    node: Threshold, past: Cycles | None, offered: Cycles, ready: Cycles | None = None
+) -> tuple[Cycles, Cycles, Cycles]:
+    """Transfer cycles of further frames, see `exeunt.kernels.kind.Kind.resume`."""
     offers = np.asarray(offered).astype(np.int64)
     accepts = None if ready is None else np.asarray(ready).astype(np.int64)
-    takes, gives = _transfers(node, offers, accepts)
-    return np.asarray(takes, np.int64), np.asarray(gives, np.int64)
+    takes, gives, after = _transfers(node, past, offers, accepts)
+    return np.asarray(takes, np.int64), np.asarray(gives, np.int64), np.asarray(after, np.int64)
 
 
-register_times("threshold", "finn", times)
+register_resume("threshold", "finn", resume)

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 Cycles = npt.NDArray[np.int64]
 
+LONG_AGO = np.int64(-(1 << 40))  # a cycle that delays nothing
+
 
 def spaced(cycles: Cycles) -> Cycles:
     """Earliest cycles >= `cycles` of which no two are the same, in order: int64 (n,)."""

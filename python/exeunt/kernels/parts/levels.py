@@ -10,7 +10,7 @@ import numpy.typing as npt
 from exeunt.errors import InputError
 from exeunt.graph import IntArray, Integer
 from exeunt.kernels.parts.fast import Floats, Scratch, Step
-from exeunt.kernels.parts.fifo import Cycles, spaced
+from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
 from exeunt.kernels.parts.size import Size, lut, rom
 
 SMALL_TABLE = 4  # words of a table that the comparison behind it absorbs
@@ -81,7 +81,9 @@ def count(
     return y
 
 
-def registers(depth: int, offered: Cycles, ready: Cycles | None) -> tuple[Cycles, Cycles]:
+def registers(
+    depth: int, past: Cycles | None, offered: Cycles, ready: Cycles | None
+) -> tuple[Cycles, Cycles, Cycles]:
     """Transfer cycles of `depth` registers in a row that close up on stall; exact.
 
     takes[k] = max(offered[k], takes[k-1] + 1, gives[k-depth]),
@@ -89,30 +91,34 @@ def registers(depth: int, offered: Cycles, ready: Cycles | None) -> tuple[Cycles
 
     Args:
         depth: registers, at least 1.
+        past: int64 (depth + 1,), when the last `depth` words left and the last one entered.
         offered: int64 (n,), first cycle in which word k can be valid.
         ready: int64 (n,), first cycle in which word k is accepted; None: always.
 
     Returns:
-        takes, gives: int64 (n,).
+        takes, gives: int64 (n,), and the past for what follows.
     """
-    if ready is None:
-        takes = spaced(np.asarray(offered, np.int64))
-        return takes, takes + depth
-    takes = np.empty(len(offered), np.int64)
-    gives = np.empty(len(offered), np.int64)
-    last_take = last_give = np.int64(-1)
-    for start in range(0, len(offered), depth):  # within `depth` words no word waits for another
-        part = slice(start, min(start + depth, len(offered)))
-        earliest = np.array(offered[part], np.int64)
+    past = np.full(depth + 1, LONG_AGO, np.int64) if past is None else past
+    earliest = np.array(offered, np.int64)
+    earliest[:1] = np.maximum(earliest[:1], past[-1:] + 1)
+    first = earliest[:depth]
+    np.maximum(first, past[: len(first)], out=first)
+    takes = spaced(earliest)
+    gives = np.concatenate([past[:-1], takes + depth])
+    free = ready is None and not (takes[:1] + depth <= past[-2]).any()
+    accepts = np.full(len(earliest), LONG_AGO) if ready is None else np.asarray(ready, np.int64)
+    # within `depth` words none waits for another
+    for start in range(0, 0 if free else len(earliest), depth):
+        part = slice(start, min(start + depth, len(earliest)))
+        behind = slice(part.start + depth, part.stop + depth)
+        enters = np.maximum(earliest[part], gives[part])
         if start:
-            earliest = np.maximum(earliest, gives[start - depth : start][: earliest.size])
-        earliest[0] = max(earliest[0], last_take + 1)
-        takes[part] = spaced(earliest)
-        earliest = np.maximum(takes[part] + depth, np.asarray(ready[part], np.int64))
-        earliest[0] = max(earliest[0], last_give + 1)
-        gives[part] = spaced(earliest)
-        last_take, last_give = takes[part][-1], gives[part][-1]
-    return takes, gives
+            enters[0] = max(enters[0], takes[start - 1] + 1)
+        takes[part] = spaced(enters)
+        leaves = np.maximum(takes[part] + depth, accepts[part])
+        leaves[0] = max(leaves[0], gives[behind.start - 1] + 1)
+        gives[behind] = spaced(leaves)
+    return takes, gives[depth:], np.append(gives[len(earliest) :], takes[-1:])
 
 
 class _Table:

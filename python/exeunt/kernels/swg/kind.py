@@ -43,19 +43,33 @@ def values(node: Swg, arrays: Arrays, x: IntArray) -> IntArray:
     return y.reshape(len(x), oh, ow, kh * kw * channels)
 
 
-def times(node: Swg, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
+def resume(
+    node: Swg, past: Cycles | None, offered: Cycles, ready: Cycles | None = None
+) -> tuple[Cycles, Cycles, Cycles]:
     """Transfer cycles, exact also under stalls; see `serial` and `parallel`.
 
     Args:
         node: kernel, stride, padding and shapes.
+        past: what an earlier call returned as its past; None: the kernel is empty.
         offered: int64 (n,), first cycle in which input word k can be valid; whole frames.
         ready: int64 (m,), first cycle in which output word m is accepted; None: always.
 
     Returns:
-        takes int64 (n,), gives int64 (m,).
+        takes int64 (n,), gives int64 (m,), and the past for the frames that follow.
     """
     timing = parallel if node.parallel else serial
-    return timing.times(node, np.asarray(offered, np.int64), ready)
+    offered = np.asarray(offered, np.int64).reshape(-1, node.input.words)
+    accepts = None if ready is None else np.asarray(ready, np.int64).reshape(len(offered), -1)
+    takes, gives = [], []
+    after = np.zeros(0, np.int64)
+    for frame, words in enumerate(offered):
+        taken, given, after = timing.frame(
+            node, past, words.tolist(), None if accepts is None else accepts[frame].tolist()
+        )
+        takes.append(taken)
+        gives.append(given)
+        past = after
+    return np.concatenate(takes), np.concatenate(gives), after
 
 
 def period(node: Swg) -> int:
@@ -116,7 +130,7 @@ register(
     Kind(
         node=Swg,
         values=values,
-        times=times,
+        resume=resume,
         size=size,
         layer=Windows,
         foldings=foldings,

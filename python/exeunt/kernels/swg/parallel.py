@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.parts.fifo import LONG_AGO, Cycles
 from exeunt.kernels.swg.node import Swg
 
 
@@ -66,64 +66,82 @@ def plan(node: Swg) -> Plan:
 class _Pipeline:
     """Column steps in, windows out: when each step happens and each window leaves."""
 
-    def __init__(self, ready: list[int] | None) -> None:
-        self.ready = ready
+    def __init__(self, follows: int, held: tuple[int, int], accepts: list[int]) -> None:
+        self.accepts = accepts
         self.gives: list[int] = []
-        self.next = 0  # first cycle in which the next step can happen
-        self._held = (0, 0)  # cycles in which a waiting window stops everything: from, before
+        self.next = follows  # first cycle in which the next step can happen
+        self.held = held  # cycles in which a waiting window stops everything: from, before
 
     def step(self, earliest: int, ends: bool) -> int:
         """A step from cycle `earliest` on: its cycle; `ends` when it completes a window."""
         cycle = max(self.next, earliest)
-        if self._held[0] <= cycle < self._held[1]:
-            cycle = self._held[1]
+        if self.held[0] <= cycle < self.held[1]:
+            cycle = self.held[1]
         follow = cycle + 1  # the column moves into the window in the next cycle that moves
-        if self._held[0] <= follow < self._held[1]:
-            follow = self._held[1]
+        if self.held[0] <= follow < self.held[1]:
+            follow = self.held[1]
         if ends:
             shown = follow + 1
-            give = shown if self.ready is None else max(shown, self.ready[len(self.gives)])
+            give = max(shown, self.accepts[len(self.gives)])
             self.gives.append(give)
-            self._held = (shown, give)
+            self.held = (shown, give)
         self.next = follow
         return cycle
 
 
-def times(node: Swg, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
-    """Transfer cycles of whole frames, see `kind.times`."""
+def frame(
+    node: Swg, past: Cycles | None, offers: list[int], accepts: list[int] | None
+) -> tuple[Cycles, Cycles, Cycles]:
+    """Transfer cycles of a further frame, see `kind.resume`.
+
+    The past holds when the last word was taken; when the next step can come and from when to when
+    a window stops it, were none, one, .. all steps of the tail done; when the tail's windows leave;
+    and when there is room for each of the next `depth` words.
+    """
     p = plan(node)
     words, w = node.input.words, node.input.shape[1]
     depth = (node.kernel[0] + (w <= p.tail or w == 1)) * w
-    offers = offered.tolist()
+    windows = sum(p.tail_ends)
+    ago = int(LONG_AGO)
+    before = [ago] * (1 + 3 * (p.tail + 1) + windows + depth) if past is None else past.tolist()
+    last, before = before[0], before[1:]
+    states = [before[k : k + 3] for k in range(0, 3 * (p.tail + 1), 3)]
+    leaving = before[3 * len(states) : len(before) - depth]
+    room = before[len(before) - depth :]
     takes: list[int] = []
-    pipeline = _Pipeline(None if ready is None else np.asarray(ready, np.int64).tolist())
 
-    def write(limit: int, earliest: int) -> None:
-        cycle = max(earliest, takes[-1] + 1) if takes else earliest
-        for offer in offers[len(takes) : limit]:
-            if offer > cycle:
-                cycle = offer
-            takes.append(cycle)
-            cycle += 1
+    def write() -> None:
+        nonlocal last
+        for k in range(len(takes), min(len(room), words)):
+            last = max(offers[k], last + 1, room[k])
+            takes.append(last)
 
-    write(depth, 0)
-    tail = 0  # steps that the row before still needs
-    for start in range(0, offered.size, words):
-        while tail and takes[start + p.rows[0][0] + tail - 1] >= pipeline.next:
-            tail -= 1
-            pipeline.step(0, p.tail_ends[tail])
-        for bottom, free in p.rows:
-            for x, freed in enumerate(free):
-                earliest = takes[start + bottom + x] + 1 if x < w else 0
-                ends = p.ends[x]
-                if tail:
-                    tail -= 1
-                    ends |= p.tail_ends[tail]
-                cycle = pipeline.step(earliest, ends)
-                if start + freed + depth > len(takes):
-                    write(start + freed + depth, cycle + 1)
-            tail = p.tail
+    write()
+    tail = p.tail if past is not None else 0  # steps that the row before still needs
+    while tail and takes[p.rows[0][0] + tail - 1] >= states[p.tail - tail][0]:
+        tail -= 1
+    older = leaving[windows - sum(p.tail_ends[:tail]) :]
+    follows, begin, end = states[p.tail - tail]
+    if accepts is None:
+        accepts = [ago] * node.output.words
+    pipeline = _Pipeline(follows, (begin, end), older + accepts)
+    for bottom, free in p.rows:
+        for x, freed in enumerate(free):
+            earliest = takes[bottom + x] + 1 if x < w else ago
+            ends = p.ends[x]
+            if tail:
+                tail -= 1
+                ends |= p.tail_ends[tail]
+            cycle = pipeline.step(earliest, ends)
+            if freed + depth > len(room):
+                room.extend([cycle + 1] * (freed + depth - len(room)))
+                write()
+        tail = p.tail
+    after = [last, pipeline.next, *pipeline.held]
     while tail:
         tail -= 1
-        pipeline.step(0, p.tail_ends[tail])
-    return np.asarray(takes, np.int64), np.asarray(pipeline.gives, np.int64)
+        pipeline.step(ago, p.tail_ends[tail])
+        after += [pipeline.next, *pipeline.held]
+    gives = np.asarray(pipeline.gives[len(older) :], np.int64)
+    after += gives[len(gives) - windows :].tolist() + room[words:]
+    return np.asarray(takes, np.int64), gives, np.asarray(after, np.int64)

@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 
 from exeunt.graph import IntArray
-from exeunt.kernels.parts.fifo import Cycles, spaced
+from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
 from exeunt.kernels.swg.node import Swg
 
 
@@ -84,61 +84,54 @@ def plan(node: Swg) -> Plan:
     return Plan(depth(node), np.append(base, h * w * folds), word, last)
 
 
-def times(node: Swg, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
-    """Transfer cycles of whole frames, see `kind.times`."""
+def frame(
+    node: Swg, past: Cycles | None, offers: list[int], accepts: list[int] | None
+) -> tuple[Cycles, Cycles, Cycles]:
+    """Transfer cycles of a further frame, see `kind.resume`.
+
+    The past holds when the last word was taken, when the next read can come, and when there is
+    room in the ring for each of the next `depth` words.
+    """
     p = plan(node)
-    frames = offered.size // node.input.words
-    if ready is not None:
-        return _stalled(node, p, offered, ready)
+    words = node.input.words
+    before = [int(LONG_AGO)] * (p.depth + 2) if past is None else past.tolist()
+    last, free = before[:2]
+    room = before[2:]
     takes: list[int] = []
-    _write(takes, offered.tolist(), p.depth, 0)
-    reads, free, bases, offers = p.word.shape[1], 0, p.base.tolist(), offered.tolist()
-    for frame in range(frames):
-        start = frame * node.input.words
-        for i, runs in enumerate(p.last):
-            end = free + reads  # reads of the window fill the cycles `free`..end-1
-            first = takes[start + bases[i]] + 1 + reads
-            if first > end:
-                end = first
+
+    def write(limit: int) -> None:
+        nonlocal last
+        for k in range(len(takes), limit if limit < words else words):
+            last = max(offers[k], last + 1, room[k])
+            takes.append(last)
+
+    write(p.depth)
+    reads, bases = p.word.shape[1], p.base.tolist()
+    gives: list[int] = []
+    table = p.word.tolist() if accepts is not None else [[]] * len(p.last)
+    for i, runs in enumerate(p.last):
+        if accepts is None:
+            # reads of the window fill the cycles `free`..end-1
+            end = max(free, takes[bases[i]] + 1) + reads
             for word, rest in runs:
-                late = takes[start + word] + 2 + rest
+                late = takes[word] + 2 + rest
                 if late > end:
                     end = late
             free = end
-            limit = start + bases[i + 1] + p.depth
-            if limit > len(takes):
-                _write(takes, offers, limit, free)
-    done = np.asarray(takes, np.int64)
-    starts = np.arange(frames)[:, None] * node.input.words
-    return done, spaced(done[(starts + p.word.ravel()).ravel()] + 1) + 1
-
-
-def _write(takes: list[int], offered: list[int], limit: int, earliest: int) -> None:
-    """Takes the words up to `limit`, none before cycle `earliest`."""
-    cycle = max(earliest, takes[-1] + 1) if takes else earliest
-    for offer in offered[len(takes) : limit]:
-        if offer > cycle:
-            cycle = offer
-        takes.append(cycle)
-        cycle += 1
-
-
-def _stalled(node: Swg, p: Plan, offered: Cycles, ready: Cycles) -> tuple[Cycles, Cycles]:
-    """Transfer cycles read by read."""
-    offers, accepts = offered.tolist(), np.asarray(ready, np.int64).tolist()
-    takes: list[int] = []
-    gives: list[int] = []
-    _write(takes, offers, p.depth, 0)
-    free = 0  # first cycle in which a read can follow the one before
-    words, bases = p.word.tolist(), p.base.tolist()
-    for start in range(0, offered.size, node.input.words):
-        for i, row in enumerate(words):
-            for word in row:
-                read = max(free, takes[start + word] + 1)
+        else:
+            for word in table[i]:
+                read = max(free, takes[word] + 1)
                 give = max(read + 1, accepts[len(gives)])
                 gives.append(give)
-                free = max(read + 1, give)
-            limit = start + bases[i + 1] + p.depth
-            if limit > len(takes):
-                _write(takes, offers, limit, read + 1)
-    return np.asarray(takes, np.int64), np.asarray(gives, np.int64)
+                free = give
+            end = read + 1
+        room.extend([end] * (bases[i + 1] - bases[i]))
+        write(len(room))
+    done = np.asarray(takes, np.int64)
+    if accepts is None:
+        reading = done[p.word.ravel()] + 1
+        reading[0] = max(reading[0], before[1])
+        given = spaced(reading) + 1
+    else:
+        given = np.asarray(gives, np.int64)
+    return done, given, np.array([last, free, *room[words:]], np.int64)

@@ -28,9 +28,11 @@ def values(node: Negate, arrays: Arrays, x: IntArray) -> IntArray:
     return (node.offset - np.asarray(x).astype(np.int64)).reshape(-1, *node.output.shape)
 
 
-def times(node: Negate, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
+def resume(
+    node: Negate, past: Cycles | None, offered: Cycles, ready: Cycles | None = None
+) -> tuple[Cycles, Cycles, Cycles]:
     """One register: a word a cycle, given one cycle after it was taken."""
-    return levels.registers(1, offered, ready)
+    return levels.registers(1, past, offered, ready)
 
 
 def size(node: Negate, dsp: bool) -> Size:
@@ -38,4 +40,4 @@ def size(node: Negate, dsp: bool) -> Size:
     return Size(node.output.width)
 
 
-register(Kind(node=Negate, values=values, times=times, size=size))
+register(Kind(node=Negate, values=values, resume=resume, size=size))
