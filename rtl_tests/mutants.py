@@ -48,8 +48,8 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_frame_buffer.sv",
-        "(skip ? COUNT_BITS'(FRAME) : '0)",
-        "(skip ? COUNT_BITS'(FRAME - 1) : '0)",
+        "else if (verdict && !decide_keep && (alone ? begun : !undecided))",
+        "else if (verdict && !decide_keep && alone && begun)",
         "rtl_tests/frame_buffer/test_frame_buffer.py::test_frame_buffer",
     ),
     Mutant(

@@ -22,7 +22,7 @@ ILLEGAL = [
     ("ex_route", {"EXIT": 256}, "ex_route: EXIT must be 0 to 255, is 256"),
     ("ex_frame_buffer", {"WIDTH": 0}, "ex_frame_buffer: WIDTH must be at least 1, is 0"),
     ("ex_frame_buffer", {"FRAME": 0}, "ex_frame_buffer: FRAME must be at least 1, is 0"),
-    ("ex_frame_buffer", {"DEPTH": 15}, "ex_frame_buffer: DEPTH 15 must be at least FRAME 16"),
+    ("ex_frame_buffer", {"DEPTH": 24}, "ex_frame_buffer: DEPTH 24 must be a multiple of FRAME 16"),
     ("ex_merge", {"N": 0}, "ex_merge: N must be at least 1, is 0"),
     ("ex_merge", {"IN_FLIGHT": 12}, "ex_merge: IN_FLIGHT must be a power of two from 2, is 12"),
     ("ex_raw", {"N": 0}, "ex_raw: N must be at least 1, is 0"),

@@ -20,7 +20,7 @@ ONE = ExitDescription(
     segment_width=16, segment_words=9, logits_lanes=1, logits_bits=14, buffer_depth=36
 )
 WIDE = ExitDescription(
-    segment_width=70, segment_words=300, logits_lanes=5, logits_bits=20, buffer_depth=1201
+    segment_width=70, segment_words=300, logits_lanes=5, logits_bits=20, buffer_depth=1200
 )
 TINY = ExitDescription(
     segment_width=1, segment_words=1, logits_lanes=16, logits_bits=31, buffer_depth=1,

@@ -1,8 +1,9 @@
 """Cycle reference of the whole core for a given sequence of exits, without simulating a clock.
 
 Segments and heads come from `pipeline.flow`; this module adds what the controller does between
-them: admission, fork, verdict, frame buffer, results. Every rule is the one that the block's header
-states (hls/rtl/ex_tag.sv, ex_decide.sv, ex_route.sv, ex_frame_buffer.sv, ex_merge.sv).
+them: admission, fork, score, verdict, frame buffer, results. Every rule is the one that the block's
+header states (hls/rtl/ex_tag.sv, ex_decide.sv, ex_route.sv, ex_frame_buffer.sv, ex_merge.sv; what
+the score block does, `exeunt.criteria.Criterion` promises).
 
 Nothing that happens to a frame depends on a later one, so the frames are taken in turn, each to its
 exit. What a chain remembers of the frames before is carried along (`pipeline.Past`), so the result
@@ -13,13 +14,14 @@ the frame's own start, moves as that one did and is not solved again.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from exeunt import criteria
 from exeunt.graph import Accelerator, Chain, IntArray, Node
 from exeunt.kernels.parts.fifo import LONG_AGO
 from exeunt.reference import pipeline
@@ -84,8 +86,8 @@ class _Frame:
     """One frame in a chain, all cycles counted from `start`.
 
     `enters`: when its words come in; `taken`: when the first kernel takes them; `shows`: when they
-    are on offer at the fork; `gives`: when they leave each kernel; `first`, `last`: when the first
-    and the last beat of its logits are taken. `past`: what the chain remembers then.
+    are on offer at the fork; `gives`: when they leave each kernel; `leaves`: when the beats of its
+    logits are taken. `past`: what the chain remembers then.
     """
 
     start: int
@@ -93,8 +95,7 @@ class _Frame:
     taken: Cycles
     shows: Cycles
     gives: tuple[Cycles, ...]
-    first: int
-    last: int
+    leaves: Cycles
     past: pipeline.Past
 
 
@@ -118,13 +119,13 @@ class _Line:
         self._kept: list[tuple[int, tuple[Cycles, ...]]] = []
         self._known: dict[bytes, _Frame] = {}
 
-    def next(self, offered: Cycles, place: int, accept: int) -> _Frame:
+    def next(self, offered: Cycles, place: int, waits: Sequence[tuple[int, int]]) -> _Frame:
         """How the next frame moves; `take` makes it so.
 
         Args:
             offered: int64 (input words,), first cycle in which each can be valid.
             place: first cycle in which the frame buffer has a place for it.
-            accept: first cycle in which the first beat of its logits is accepted.
+            waits: (from, before) which cycles a score waits, so that no beat of logits is taken.
         """
         enters = self._enqueue(offered) if self._queue else None
         words = (offered if enters is None else enters + 1).copy()
@@ -140,9 +141,18 @@ class _Line:
             and before.past.cycles.max() > start - before.start - pipeline.SETTLED
         ):
             past = before.past.seen_from(start - before.start)
-        found = self._flow(words, past, _AGO, _AGO)
-        if start + found.shows[0] < place or start + found.first < accept:
-            found = self._flow(words, past, place - start, accept - start)
+        found = self._flow(words, past, None, None)
+        hold = ready = None
+        if start + found.shows[0] < place:
+            hold = np.full(self._words, LONG_AGO, np.int64)
+            hold[0] = place - start
+            found = self._flow(words, past, hold, None)
+        for begin, end in waits:
+            (beats,) = ((found.leaves >= begin - start) & (found.leaves < end - start)).nonzero()
+            if len(beats):
+                ready = np.full(self._beats, LONG_AGO, np.int64) if ready is None else ready.copy()
+                ready[beats[0]] = end - start
+                found = self._flow(words, past, hold, ready)
         found = dataclasses.replace(found, start=start)
         return found if enters is None else dataclasses.replace(found, enters=enters - start)
 
@@ -164,19 +174,24 @@ class _Line:
                 found[node.name] = np.concatenate([np.zeros(0, np.int64), *parts])
         return found
 
-    def _flow(self, offered: Cycles, past: pipeline.Past | None, place: int, accept: int) -> _Frame:
+    def _flow(
+        self,
+        offered: Cycles,
+        past: pipeline.Past | None,
+        hold: Cycles | None,
+        ready: Cycles | None,
+    ) -> _Frame:
         """The frame with these words behind this past; as before, if it came before."""
-        late = np.maximum([place, accept], -1)
-        parts = [offered, late] if past is None else [offered, late, past.cycles]
-        key = np.concatenate(parts).tobytes()
+        parts = (offered, None if past is None else past.cycles, hold, ready)
+        key = b"|".join(b"" if p is None else p.tobytes() for p in parts)
         if key not in self._known:
             flow = pipeline.flow(
                 self._nodes, self._fifos, offered, entry=self._entry, fork=self._fork, past=past,
-                hold=_first(place, self._words), ready=_first(accept, self._beats),
+                hold=hold, ready=ready,
             )  # fmt: skip
             self._known[key] = _Frame(
                 0, flow.enters, flow.takes[0], flow.shows, flow.gives if self._gives else (),
-                int(flow.leaves[0]), int(flow.leaves[-1]), flow.past,
+                flow.leaves, flow.past,
             )  # fmt: skip
         return self._known[key]
 
@@ -191,15 +206,6 @@ class _Line:
         if skip < len(offered):
             room[skip:] = gone[first + skip : first + len(offered)] + 1
         return pipeline.in_order(np.maximum(offered, room))
-
-
-def _first(cycle: int, words: int) -> Cycles | None:
-    """The first word is accepted from `cycle` on, the others always; None: all are."""
-    if cycle < 0:
-        return None
-    ready = np.full(words, LONG_AGO, np.int64)
-    ready[0] = cycle
-    return ready
 
 
 class _Merge:
@@ -258,13 +264,16 @@ class _Merge:
 class _Exit:
     """What is behind a head: the decision, and the frame buffer that obeys it.
 
-    `accept`: first cycle in which the first beat of the next frame's logits is taken.
+    `scoring`: cycles from the last beat of a frame's logits to its score. `waits`: from which cycle
+    and before which the last scores had to wait; the score block stands still meanwhile.
     """
 
+    scoring: int
     places: Places | None  # None at the last exit, which has no frame buffer
     verdicts: int
-    accept: int = _AGO
+    waits: list[tuple[int, int]] = field(default_factory=list)
     decides: list[int] = field(default_factory=list)
+    _scored: int = _AGO  # when the last score was taken
     _token: int = _AGO  # when the last token left
     _popped: list[int] = field(default_factory=list)  # when the last verdicts were taken
     _put: int = _AGO  # when the last word came
@@ -282,8 +291,15 @@ class _Exit:
         Returns:
             when the token shows, and the first cycle in which the frame buffer sees its verdict.
         """
-        self.accept = max(last + 1, self._token, meta)
-        shown = queued = self.accept + 1
+        score = last + self.scoring
+        for begin, end in self.waits:
+            if begin <= score and last < end:
+                score += end - max(begin, last + 1)
+        self._scored = max(score, self._scored + 1, self._token, meta)
+        self.waits = [w for w in self.waits if w[1] > last]
+        if self._scored > score:
+            self.waits.append((score, self._scored))
+        shown = queued = self._scored + 1
         if self.places is not None and len(self._popped) >= self.verdicts:
             queued = max(shown, self._popped[-self.verdicts] + 1)
         self._token = max(queued, result(shown) if result else shown)
@@ -348,6 +364,7 @@ class _Core:
 
     def __init__(self, accelerator: Accelerator, sizes: Sizes, *, gives: bool) -> None:
         pairs = list(zip(accelerator.segments, accelerator.heads, strict=True))
+        criterion = criteria.get(accelerator.criterion)
         self.lines = [
             _Line(
                 segment, head, gives=gives,
@@ -357,6 +374,7 @@ class _Core:
         ]  # fmt: skip
         self.exits = [
             _Exit(
+                criterion.latency(accelerator.logits(i)),
                 Places(sizes.buffers[i] // segment.output.words) if i + 1 < len(pairs) else None,
                 sizes.verdicts,
             )
@@ -377,22 +395,24 @@ class _Core:
         for i in range(exit_ + 1):
             line, here, keep = self.lines[i], self.exits[i], i < exit_
             place = here.places.free if here.places else _AGO
-            accept = here.accept
-            frame = line.next(offered, place, accept)
+            waits = here.waits
+            frame = line.next(offered, place, waits)
             enters = frame.start + frame.enters
             if i == 0:
                 accepted, meta = int(enters[0]), int(enters[-1]) + 2
             else:
                 self.exits[i - 1].forward(offered, enters)
             shown, verdict = here.decide(
-                frame.start + frame.last, meta, None if keep else partial(self.merge.enter, i)
+                frame.start + int(frame.leaves[-1]),
+                meta,
+                None if keep else partial(self.merge.enter, i),
             )
             meta = shown + 1
             if here.places:
                 early = None if keep else here.early(verdict)
                 if early is not None:
                     place = early + 1
-                    frame = line.next(offered, place, accept)
+                    frame = line.next(offered, place, waits)
                 puts = frame.start + frame.shows
                 puts[0] = max(int(puts[0]), place)
                 cycle = here.judge(verdict, puts, early)

@@ -192,6 +192,25 @@ def config(run_dir: Path) -> Part | None:
     )
 
 
+def _cycle_reference(reference: Mapping[str, Any]) -> list[str]:
+    """Whether the predicted cycles can be relied on."""
+    exact, total = reference.get("frames_exact"), reference.get("frames_total")
+    if exact is None or total is None:
+        return []
+    if exact == total:
+        return [
+            "The cycle reference, which needs no simulation, predicts the cycles of all "
+            f"{total:,} images exactly."
+        ]
+    return [
+        f"The cycle reference is off on this network: {exact:,} of {total:,} images are exact, "
+        "total cycles and mean latency are wrong by up to "
+        f"{percent(reference.get('max_relative_error'), 2)}. The figures here are the "
+        "simulation's; where cycles are only predicted (the modelled transport), they are "
+        "estimates."
+    ]
+
+
 def notes(report: Mapping[str, Any]) -> Part:
     """What was not run, and how far the figures carry."""
     said = []
@@ -202,12 +221,7 @@ def notes(report: Mapping[str, Any]) -> Part:
             + (f" ({simulation['engine']})" if simulation.get("engine") else "")
             + ", not from a board."
         )
-        reference = report.get("cycle_reference", {})
-        if reference.get("max_relative_error") is not None:
-            said.append(
-                "The cycles that the cycle reference predicts without a simulation were off by at "
-                f"most {percent(reference['max_relative_error'], 3)}."
-            )
+        said += _cycle_reference(report.get("cycle_reference", {}))
     else:
         said.append("The RTL has not been simulated: exeunt simulate.")
     routed = [e for e in report.get("synthesis", []) if e.get("board") and e.get("fmax_mhz")]

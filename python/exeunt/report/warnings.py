@@ -26,6 +26,8 @@ def warnings(report: Report, step: str = "run") -> list[str]:
     if step in ("run", "calibrate"):
         guessing = _guessing(report)
         found += guessing or _early(report)  # exits of a network that guesses say nothing
+    if step in ("run", "simulate"):
+        found += _cycles(report)
     return found
 
 
@@ -88,6 +90,19 @@ def _early(report: Report) -> list[str]:
             "work with"
         )
     return found
+
+
+def _cycles(report: Report) -> list[str]:
+    """Cycles that were predicted otherwise than the RTL took them."""
+    found = report.get("cycle_reference") or {}
+    exact, total = found.get("frames_exact", 0), found.get("frames_total", 0)
+    if exact == total:
+        return []
+    return [
+        f"the cycle reference is off by {_percent(found['max_relative_error'])} on this network "
+        f"({exact:,} of {total:,} images exact), which never should be: all figures are the "
+        "simulation's, please report the config"
+    ]
 
 
 def _compressed(report: Report) -> list[str]:

@@ -132,3 +132,14 @@ def test_two_kinds_of_entry_share_a_list(tmp_path):
     assert names() == ["b"]
     store.discard(tmp_path, ("s[board]",))
     assert "s" not in store.read(tmp_path)
+
+
+def test_page_says_whether_predicted_cycles_can_be_relied_on(finished):
+    reference = {"max_relative_error": 0.1129, "frames_exact": 1004, "frames_total": 1052}
+    store.update(finished, {"cycle_reference": reference})
+    page = document.write(finished).read_text()
+    assert "The cycle reference is off on this network: 1,004 of 1,052 images are exact" in page
+    assert "wrong by up to 11.29%." in page
+    store.update(finished, {"cycle_reference": reference | {"frames_exact": 1052}})
+    page = document.write(finished).read_text()
+    assert "predicts the cycles of all 1,052 images exactly" in page

@@ -104,3 +104,18 @@ def test_compression_that_misses_its_budget_or_loses_too_much():
         "compression lost 4.00 points of validation accuracy with early exit: raise the epochs of "
         "its passes",
     ]
+
+
+def test_predicted_cycles_that_are_off():
+    exact = {"max_relative_error": 0.0, "frames_exact": 1052, "frames_total": 1052}
+    assert warnings(FINE | {"cycle_reference": exact}) == []
+    off = FINE | {"cycle_reference": exact | {"max_relative_error": 0.1129, "frames_exact": 4}}
+    assert (
+        warnings(off)
+        == warnings(off, "simulate")
+        == [
+            "the cycle reference is off by 11.3% on this network (4 of 1,052 images exact), which "
+            "never should be: all figures are the simulation's, please report the config"
+        ]
+    )
+    assert warnings(off, "calibrate") == []
