@@ -3,7 +3,7 @@
 // One access at a time, writes first. A write is done in one cycle once address and data are there
 // and is answered OKAY; one without all four strobes is not done and answered SLVERR. A read
 // takes what reg_rdata shows in the cycle after reg_address. Responses hold until taken.
-// Reset: no access under way.
+// Reset: no access under way, and none begins (ready is low).
 `default_nettype none
 
 module ex_axil #(
@@ -45,9 +45,9 @@ module ex_axil #(
   wire write = aw_q && w_q && !b_q;
   wire read = ar_q && !write;
 
-  assign awready = !aw_q;
-  assign wready = !w_q;
-  assign arready = !ar_q && !fetch_q && !r_q;
+  assign awready = !aw_q && !rst;
+  assign wready = !w_q && !rst;
+  assign arready = !ar_q && !fetch_q && !r_q && !rst;
   assign bvalid = b_q;
   assign bresp = {error_q, 1'b0};
   assign rvalid = r_q;

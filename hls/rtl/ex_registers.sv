@@ -88,7 +88,7 @@ module ex_registers #(
   logic [31:0] in_s_q, out_s_q, bad_s_q, stall_s_q, cycles_s_q;
   logic [EXITS-1:0][31:0] taken_s_q;
 
-  wire [11:0] group = {address[11:5], 5'd0};
+  wire [11:0] group = address & ~12'(28);  // of a register per exit: its address but for the index
   wire [2:0]  index = address[4:2];
   wire control = write && address == A_CONTROL;
   wire empty0 = flight0 == '0;
@@ -132,7 +132,8 @@ module ex_registers #(
       bank_q   <= !bank_q;
       commit_q <= 1'b0;
     end
-    if (write && group == A_THRESHOLD && commit_q) refused_q <= 1'b1;
+    if (commit_q && ((write && group == A_THRESHOLD && 32'(index) < EXITS - 1)
+        || (control && wdata[1]))) refused_q <= 1'b1;
     if (control && wdata[0]) begin
       reset_q <= '1;
       epoch_q <= &epoch_q ? 8'd1 : epoch_q + 1'b1;
@@ -215,7 +216,7 @@ module ex_registers #(
     if (address == A_STALL) read = stall_s_q;
     if (address == A_CYCLES) read = cycles_s_q;
     for (int i = 0; i < EXITS; i++) begin
-      if (32'(index) == i && address[1:0] == '0) begin
+      if (32'(index) == i) begin
         if (group == A_TAKEN) read = taken_s_q[i];
         if (group == A_THRESHOLD) read = shadow_q[i];
         if (group == A_ACTIVE) read = bank_q ? threshold1_q[i] : threshold0_q[i];

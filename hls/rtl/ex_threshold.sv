@@ -45,6 +45,10 @@ module ex_threshold #(
   if (OUT_BITS < STAGES) begin : g_bad_out_bits
     $error("ex_threshold: OUT_BITS must be >= %0d, is %0d", STAGES, OUT_BITS);
   end
+  if (BIAS + LEVELS >= 1 << (OUT_BITS - 32'(BIAS < 0))
+      || BIAS < -(1 << (OUT_BITS - 1))) begin : g_bad_bias
+    $error("ex_threshold: %0d to %0d must fit into %0d bits", BIAS, BIAS + LEVELS, OUT_BITS);
+  end
   if (FOLDS < 1) begin : g_bad_folds
     $error("ex_threshold: FOLDS must be at least 1, is %0d", FOLDS);
   end

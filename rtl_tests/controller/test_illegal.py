@@ -20,6 +20,11 @@ ILLEGAL = [
     ("ex_decide", {"SCORE_BITS": 33}, "ex_decide: SCORE_BITS must be 1 to 32, is 33"),
     ("ex_decide", {"SCORE_BITS": 0}, "ex_decide: SCORE_BITS must be 1 to 32, is 0"),
     ("ex_route", {"EXIT": 256}, "ex_route: EXIT must be 0 to 255, is 256"),
+    (
+        "ex_threshold",
+        {"LEVELS": 4, "BIAS": 5, "OUT_BITS": 3},
+        "ex_threshold: 5 to 9 must fit into 3 bits",
+    ),
     ("ex_frame_buffer", {"WIDTH": 0}, "ex_frame_buffer: WIDTH must be at least 1, is 0"),
     ("ex_frame_buffer", {"FRAME": 0}, "ex_frame_buffer: FRAME must be at least 1, is 0"),
     ("ex_frame_buffer", {"DEPTH": 24}, "ex_frame_buffer: DEPTH 24 must be a multiple of FRAME 16"),

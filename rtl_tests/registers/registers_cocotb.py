@@ -42,6 +42,14 @@ class Device:
         await self.cycles.wait()
         self.port("write").value = 0
 
+    async def put(self, where: int, value: int) -> None:
+        """Write an address."""
+        self.port("write").value = 1
+        self.port("address").value = where
+        self.port("wdata").value = value
+        await self.cycles.wait()
+        self.port("write").value = 0
+
     async def read(self, name: str, exit_index: int = 0) -> int:
         """Read a register."""
         return await self.at(address(name, exit_index))
@@ -98,6 +106,14 @@ async def reset_values(dut: Any) -> None:
         rng = random.Random(0)
         for where in [a for a in rng.sample(range(1 << 12), 300) if a not in known]:
             assert await device.at(where) == 0, f"{device.name}: address {where:#x} is not zero"
+            await device.put(where, 1234)  # and ignores writes
+        for where, value in known.items():
+            for low in (1, 2, 3):
+                await device.put(where + low, 1234)
+            got = await device.at(where)
+            assert got == value & 0xFFFFFFFF, (
+                f"{device.name}: {where:#x} reads {got:#x} after writes beside it"
+            )
         await device.write("threshold", 5, device.exits - 1)  # the last exit's is fixed
         await device.expect("threshold", ALWAYS, device.exits - 1)
 
@@ -115,6 +131,10 @@ async def banks(dut: Any) -> None:
         await device.cycles.wait(20)
         assert await device.status("commit_pending") == 1, f"{device.name}: the commit did not wait"
         assert device.get("bank") == 0, f"{device.name}: the bank changed before its frames left"
+        await device.write("threshold", 7, device.exits - 1)  # ignored as always
+        assert await device.status("refused") == 0, f"{device.name}: nothing was refused"
+        await device.control("commit")  # a second one
+        assert await device.status("refused") == 1, f"{device.name}: a refused commit is not told"
         if many:
             await device.write("threshold", 7)
             assert await device.status("refused") == 1, f"{device.name}: refused is not set"

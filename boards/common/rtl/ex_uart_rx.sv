@@ -33,7 +33,7 @@ module ex_uart_rx #(
   logic [2:0]      bit_q;
   logic [7:0]      shift_q;
   logic            valid_q, error_q;
-  logic            meta_q, line_q;
+  (* ASYNC_REG = "TRUE" *) logic meta_q, line_q;
   logic [1:0]      past_q;
   logic            vote_q;
 

@@ -26,7 +26,7 @@ module ex_uart_tx #(
   logic [BITS-1:0] timer_q;
   logic [3:0]      left_q;   // bits still to send, the one on the line among them
   logic [8:0]      shift_q;
-  logic            tx_q;
+  logic            tx_q = 1'b1;  // idle from power-up on
 
   wire now = timer_q == '0;
 
