@@ -20,6 +20,18 @@ FLOWS = {"vivado": "exeunt.boards.vivado", "nextpnr": "exeunt.boards.ecp5"}
 KEYS = ("tool", "bitstream", "sha256", "fmax_mhz", "clock_mhz", "resources", "timing", "power")
 
 
+def expected(config: Config, run_dir: Path, *, board: str | Path = "") -> float | None:
+    """Seconds that `bitstream` is likely to take, None where nobody knows.
+
+    Raises:
+        InputError: no such board, or the RTL is not what the manifest recorded.
+    """
+    target = targets.load(board or config.bitstream.board)
+    flow = importlib.import_module(FLOWS[target.flow])
+    found = flow.expected(manifest.read(Path(run_dir)), Path(run_dir) / FOLDER / target.name)
+    return None if found is None else float(found)
+
+
 def bitstream(
     config: Config, run_dir: Path, *, board: str | Path = "", progress: Progress = silent
 ) -> dict[str, Any]:

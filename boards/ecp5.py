@@ -41,7 +41,10 @@ STAMPS = "stamps.json"
 NETLIST = yosys.NETLIST
 PINS = "pins.lpf"
 PLACED = "placed.config"
-SYNTHESIS = 0.35  # of the time, before the first placement
+# Processor seconds of Yosys, one placement and ecppack: a fixed part and one for each LUT that the
+# cost model predicts, fitted to digits and MNIST.
+SECONDS = (50.0, 0.027)
+SYNTHESIS = 0.2  # of the time, before the first placement
 TRIES = 3  # seeds, from the board's on, until one reaches the clock
 KINDS = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "bram18": "DP16KD"}
 NOTES = {"$scopeinfo"}  # cells of a mapped netlist that are no hardware
@@ -95,6 +98,21 @@ class Folder:
     def _save(self) -> None:
         text = json.dumps(self.stamps, indent=2, sort_keys=True)
         store.write_text(self.path / STAMPS, text + "\n")
+
+
+def expected(design: Manifest, out: Path) -> float:
+    """Seconds that `build` is likely to take: as long as last time, else by the design's size.
+
+    One placement is counted; a design that misses its clock is placed up to TRIES times.
+    """
+    from exeunt import cost
+
+    folder = Folder(Path(out))
+    folder.read()
+    if set(PROGRAMS) <= set(folder.stamps):
+        return sum(float(stamp["seconds"]) for stamp in folder.stamps.values())
+    size = cost.network(design.accelerator(), dsp=False)
+    return SECONDS[0] + SECONDS[1] * (size.lut + size.control)
 
 
 def build(

@@ -387,6 +387,11 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     if config.compile.kernels == "vitis":
         section["finn"] = _finn_ips(network, compiled, run_dir, config=config, progress=progress)
     store.update(run_dir, {"compile": section, "hardware": hardware})
+    kernels = sum(len(chain.nodes) for chain in accelerator.chains)
+    text = f"{kernels} kernels, {compiled.multipliers:,} multipliers"
+    if "baseline" in section:
+        text += f"; without exits {section['baseline']['multipliers']:,} multipliers"
+    progress(1, 1, text)
 
 
 def _backend(config: Config) -> str:

@@ -76,7 +76,14 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     figures["accuracy"]["chance"] = chance(test.labels)
     figures["calibration"]["drop"] = section.drop
     store.update(run_dir, figures)
-    progress(2, 2, f"validation accuracy {100 * chosen.accuracy:.2f}%")
+    thresholds = ", ".join(map(str, chosen.thresholds)) or "none"
+    progress(
+        2,
+        2,
+        f"thresholds {thresholds}; of {len(validation.labels):,} validation images "
+        f"{100 * chosen.accuracy:.2f}% right with {100 * chosen.macs / macs[-1]:.1f}% of the "
+        "multiplications",
+    )
     return result
 
 

@@ -143,7 +143,7 @@ def _test_images(config: Config, run_dir: Path, network: nn.Module, progress: Pr
             },
         },
     )
-    progress(total, total, f"{len(rows)} images by {section.method}")
+    progress(total, total, f"{len(rows)} test images by {section.method}, at {count} exits")
 
 
 def _answers(
@@ -312,7 +312,7 @@ def _own_images(
         rows.append({"name": name, "picture": _embedded(folder / original), "exits": exits})
     page = _page(config.name, section.method, section.reference, rows)
     store.write_text(folder / "index.html", page)
-    progress(2, 2, f"{len(paths)} images by {section.method}")
+    progress(2, 2, f"{len(paths)} images of your own by {section.method}")
 
 
 def _distinct(names: Sequence[str], exits: int) -> list[str]:

@@ -44,7 +44,7 @@ def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Gra
     write_extras(subject, run_dir)
     figures = {"images": len(images), "max_difference_steps": difference, "nodes": len(graph.nodes)}
     store.update(run_dir, {"export": figures})
-    progress(2, 2, f"{len(graph.outputs)} exits, {len(graph.nodes)} nodes")
+    progress(2, 2, f"{MODEL}: {len(graph.outputs)} exits, {len(graph.nodes)} nodes")
     return graph
 
 

@@ -221,7 +221,13 @@ class _Training:
                 }
             )
             self._keep(resume)
-        progress(total, total, self._text())
+        right = ", ".join(f"{100 * a:.1f}" for a in self.history[-1]["accuracy"])
+        progress(
+            total,
+            total,
+            f"{epochs} epochs; of {len(self.splits.validation.labels):,} validation images the "
+            f"exits answer {right}% right",
+        )
         return self.history
 
     def _step(self, index: Tensor) -> float:

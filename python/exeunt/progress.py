@@ -16,6 +16,15 @@ def silent(done: int, total: int, text: str = "") -> None:
     """The progress that nobody sees: the default of every step."""
 
 
+def part(progress: Progress, begin: int, end: int) -> Progress:
+    """The progress of a part of the work, which goes from `begin` to `end` of a hundred."""
+
+    def tell(done: int, total: int, text: str = "") -> None:
+        progress(begin + (end - begin) * done // max(1, total), 100, text)
+
+    return tell
+
+
 def about(seconds: float) -> str:
     """A time that is expected, in words as rough as the estimate: `about 4 minutes`."""
     minutes = round(seconds / 60)

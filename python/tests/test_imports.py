@@ -72,7 +72,7 @@ ROOMS: Mapping[str, str] = {
     "hls.back": f"{RESULT} config cost reference hls hls.front hls.back.kernels",
     "hls.compile": f"{STEP} cost qonnx reference hls.front hls.back",
     # boards, and what is measured and shown
-    "boards": f"{STEP} synth tool yowasp",
+    "boards": f"{STEP} cost synth tool yowasp",
     "bench": f"{STEP} qonnx runtime reference simulate boards",
     "deploy": f"{STEP} runtime reference boards bench",
     "command": f"{STEP} cost qonnx runtime reference simulate samples quant.exits synth report "

@@ -19,6 +19,7 @@ from exeunt.quant.data.datasets import load
 from exeunt.quant.train import load_checkpoint, one_thread
 from exeunt.report import store
 
+_LEFT = {"macs": "multiplications", "weight_bits": "weight bits"}
 COMPRESSION = "compression.json"
 SCHEMA = 1
 
@@ -80,8 +81,10 @@ def compress(
     chosen["scored_images"] = len(work.scored.labels)  # of the training set, by the criteria
     store.update(run_dir, {"compression": {"chosen": chosen}})
     shutil.rmtree(folder, ignore_errors=True)
-    early = after["accuracy"]["early_exit"]
-    progress(total, total, f"validation accuracy {100 * early:.2f}%")
+    left = [f"{after[k] / whole[k]:.0%} of the {name} left" for k, name in _LEFT.items()]
+    accuracy = [f"{100 * part['accuracy']['early_exit']:.2f}%" for part in (whole, after)]
+    right = f"{' before and '.join(accuracy)} after of the validation images right"
+    progress(total, total, f"{', '.join(left)}, {right}")
     return subject.network
 
 

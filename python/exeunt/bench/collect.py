@@ -21,7 +21,7 @@ from exeunt.bench import energy as energies
 from exeunt.bench import measure, processor
 from exeunt.bench.network import Network
 from exeunt.errors import InputError
-from exeunt.progress import Progress, silent
+from exeunt.progress import Progress, part, silent
 from exeunt.reference import network as reference
 from exeunt.runtime import Accelerator, golden
 
@@ -129,7 +129,7 @@ def collect(
         options, unit=device.unit, sensors=board.get("sensors", {}), board=board["name"]
     )
     clock = float(board["clock_mhz"])
-    progress(0, 1, "self-test")
+    progress(0, 100, "self-test")
     tested = None
     if vectors is not None:
         tested = int(device.selftest(vectors).images)
@@ -144,9 +144,9 @@ def collect(
         curve=network.curve if options.sweep else (),
         seconds=options.seconds,
     )
-    found = measure.measure(device, subject, plan, now=now, meter=power, progress=progress)
+    passes = part(progress, 5, 70)
+    found = measure.measure(device, subject, plan, now=now, meter=power, progress=passes)
     measure.check(found)
-    progress(0, 1, "the processor")
     data = measure.summary(found)
     return {
         "schema": SCHEMA,
@@ -162,7 +162,7 @@ def collect(
         "selftest_images": tested,
         **data,
         "energy": data["energy"] or {"source": None, "why": why},
-        "cpu_baseline": _processor(network, subject, data, options),
+        "cpu_baseline": _processor(network, subject, data, options, part(progress, 70, 100)),
     }
 
 
@@ -171,6 +171,7 @@ def _processor(
     subject: measure.Subject,
     device: Mapping[str, Any],
     options: Options,
+    progress: Progress,
 ) -> dict[str, Any]:
     """The same network here: the fastest engine, all of them, and the device against it."""
     found, why = processor.engines(
@@ -180,12 +181,13 @@ def _processor(
         threads=options.threads,
     )
     classes, _ = found[0].classify(subject.images, subject.thresholds)
-    rows = [
-        processor.measure(
+    rows = []
+    for number, engine in enumerate(found):
+        progress(number, len(found), f"the processor, {engine.name}")
+        measured = processor.measure(
             engine, subject.images, subject.thresholds, expected=classes, labels=subject.labels
-        ).to_json()
-        for engine in found
-    ]
+        )
+        rows.append(measured.to_json())
     best = max(rows, key=lambda row: row["images_per_second"])
     quick = min(rows, key=lambda row: row["latency"]["p50"])
     seconds = 1.0 if device["unit"] == "seconds" else 1e-6 / subject.clock_mhz

@@ -122,7 +122,12 @@ def bench(
             )
     collect.write(run_dir / FOLDER, data["board"], data)
     store.update(run_dir, {"bench": summary(data)})
-    progress(1, 1, f"{data['images']} images, {data['mismatches']} mismatches")
+    progress(
+        100,
+        100,
+        f"{data['images']:,} images, {data['mismatches']} mismatches, "
+        f"{data['images_per_second']:,.0f} images a second",
+    )
 
 
 def summary(data: Mapping[str, Any]) -> dict[str, Any]:

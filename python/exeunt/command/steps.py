@@ -216,6 +216,7 @@ STEPS: tuple[Step, ...] = (
         reports=("synthesis[board={variant}]",),
         always=False,
         variants="board",
+        expects="exeunt.boards.bitstream:expected",
     ),
     Step(
         "deploy",

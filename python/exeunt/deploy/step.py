@@ -90,7 +90,7 @@ def deploy(
     }
     store.put(run_dir, "deploy", "board", [said])
     told = "" if said["bitstream"] else ", without a bitstream"
-    progress(3, 3, f"{len(data) / 1e6:.1f} MB{told}")
+    progress(3, 3, f"{path.name}, {len(data) / 1e6:.1f} MB{told}")
 
 
 def _texts(config: Config, facts: Mapping[str, Any], bits: Mapping[str, bytes]) -> dict[str, bytes]:

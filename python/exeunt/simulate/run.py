@@ -110,7 +110,9 @@ def simulate(
     store.write_text(run_dir / OUTPUT, timeline(answers, predictions, chosen))
     store.update(run_dir, reported)
     equal.settle(run_dir)
-    progress(whole, whole, f"{len(images)} images, 0 mismatches")
+    cycles_each = answers.cycles / len(images)
+    text = f"{len(images):,} images through the RTL, 0 mismatches, {cycles_each:,.0f} cycles"
+    progress(whole, whole, f"{text} per image")
 
 
 def _prepare(

@@ -22,6 +22,7 @@ from exeunt.report import store
 from exeunt.synth.counts import Target
 
 LADDER = "baseline/ladder"
+EFFORT = 1.8  # of mapping multipliers to LUT, beside mapping them to DSP
 IMAGES = 2000  # at most, through the network without exits
 
 
@@ -37,7 +38,10 @@ class Rung:
 def of_luts(target: Target) -> Target:
     """The same family with all multipliers made of LUT."""
     return dataclasses.replace(
-        target, name=f"{target.name}_luts", command=f"{target.command} -nodsp"
+        target,
+        name=f"{target.name}_luts",
+        command=f"{target.command} -nodsp",
+        effort=EFFORT * target.effort,
     )
 
 

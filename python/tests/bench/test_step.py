@@ -51,9 +51,19 @@ def folder(compiled, tmp_path_factory):
 def data(folder):
     patch = pytest.MonkeyPatch()
     patch.setattr(processor, "SECONDS", 0.002)
-    step.bench(CONFIG, folder, board="modelled", alone=9)
+    told = []
+    step.bench(
+        CONFIG, folder, board="modelled", alone=9, progress=lambda *given: told.append(given)
+    )
     patch.undo()
-    return json.loads((folder / "bench" / "modelled.json").read_text())
+    found = json.loads((folder / "bench" / "modelled.json").read_text())
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+    assert {total for _, total, _ in told} == {100}
+    assert told[0] == (0, 100, "self-test")
+    assert (70, 100, "the processor, numpy") in told
+    images = f"{found['images_per_second']:,.0f}"
+    assert told[-1] == (100, 100, f"60 images, 0 mismatches, {images} images a second")
+    return found
 
 
 class Seconds(Modelled):

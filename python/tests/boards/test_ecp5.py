@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -14,6 +15,8 @@ from exeunt import manifest, samples
 from exeunt.boards import ecp5, pll, targets, uart
 from exeunt.boards.routing import Routing
 from exeunt.boards.targets import Board
+from exeunt.command import run, steps
+from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError, ToolError
 from exeunt.hls.back import stitch
 from exeunt.manifest import Manifest
@@ -248,8 +251,8 @@ def test_build(tools: Fakes, design: Manifest, board: Board) -> None:
     assert len(made["sha256"]) == 64
     assert seen[0] == (0, 100, "yosys: starts")
     assert seen[-1] == (100, 100, "61.5 MHz, 0 LUT, 2 DSP")
-    assert (35, 100, "nextpnr, seed 3: starts") in seen
-    assert (83, 100, "nextpnr, seed 3: routing, round 1, 70 wires in conflict") in seen
+    assert (20, 100, "nextpnr, seed 3: starts") in seen
+    assert (80, 100, "nextpnr, seed 3: routing, round 1, 70 wires in conflict") in seen
     assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
     assert (out(design) / "yosys.log").read_text().startswith("mapping")
     assert (out(design) / "nextpnr.log").is_file()
@@ -278,6 +281,23 @@ def test_progress_of_nextpnr() -> None:
         (0.97, "routing, round 2, 1,432 wires in conflict"),
         (1.0, "routing, round 3, 0 wires in conflict"),
     ]
+
+
+def test_expected_time_is_that_of_last_time_or_of_the_size(
+    tools: Fakes, design: Manifest, board: Board, tmp_path: Path
+) -> None:
+    run_dir = tmp_path / "small"
+    stitch.write(samples.pooling(), run_dir)
+    config = tree.load("digits")
+    context = run.Context(config, run_dir, tmp_path, options={"board": "ulx3s-85f"})
+    first = steps.step_of("bitstream:ulx3s-85f").expected(context)
+    assert first is not None
+    assert 60 < first < 300
+    small = manifest.read(run_dir)
+    ecp5.build(design, board, out(design))
+    assert ecp5.expected(small, out(design)) < 10  # what it took, whatever the design is
+    other = dataclasses.replace(context, options={"board": "pynq-z2"})
+    assert steps.step_of("bitstream:pynq-z2").expected(other) is None
 
 
 def test_nothing_is_done_twice(tools: Fakes, design: Manifest, board: Board) -> None:

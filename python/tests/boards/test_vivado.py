@@ -112,7 +112,7 @@ def test_good_run(design, fake):
     assert Path(build["folder"]) == out / "project"
     assert list(dict.fromkeys(told)) == [
         (0, 100, "the project"),
-        (0, 100, "Vivado 2023.2: starts"),
+        (0, 100, f"Vivado 2023.2: {vivado.STARTS}"),
         (10, 100, "Vivado 2023.2: synthesis"),
         (95, 100, "the reports"),
         (100, 100, "105.26 MHz, 10,321 LUT, 24 DSP"),

@@ -71,6 +71,12 @@ def test_the_step_writes_everything_and_the_same_twice(model: Path, tmp_path: Pa
     for folder in folders:
         compiler.compile(settings(), folder, progress=progress)
     assert seen[:4] == ["seg0", "head0", "seg1", "head1"]
+    report = json.loads((folders[0] / "report.json").read_text())["compile"]
+    kernels = json.loads((folders[0] / "manifest.json").read_text())["kernels"]
+    assert seen[-1] == (
+        f"{len(kernels)} kernels, {report['multipliers']} multipliers; without exits "
+        f"{report['baseline']['multipliers']} multipliers"
+    )
     data = json.loads((folders[0] / "manifest.json").read_text())
     assert data["class_names"] == ["ant", "bee", "cat"]
     first = {

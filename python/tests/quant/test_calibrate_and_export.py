@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -30,8 +31,15 @@ from exeunt.splits import read_split
 def exported(trained, tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported") / "run"
     shutil.copytree(trained, folder)
-    calibrate(tiny, folder)
-    export(tiny, folder)
+    told: list[str] = []
+    calibrate(tiny, folder, progress=lambda d, n, text="": told.append(text))
+    assert re.fullmatch(
+        r"thresholds -?\d+; of [\d,]+ validation images [\d.]+% right with [\d.]+% of the "
+        r"multiplications",
+        told[-1],
+    )
+    export(tiny, folder, progress=lambda d, n, text="": told.append(text))
+    assert re.fullmatch(r"model\.onnx: 2 exits, \d+ nodes", told[-1])
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -501,7 +502,15 @@ def test_a_network_of_ones_own_gets_narrower(tiny, tmp_path):
     whole = tiny.model_copy(update={"model": model, "train": training})
     whole = with_passes(whole, {**FILTERS, "criterion": "l1", "epochs": 0, "budget": 0.7})
     train(whole, tmp_path / "run", tmp_path)
-    network = step.compress(whole, tmp_path / "run", tmp_path)
+    told: list[str] = []
+    network = step.compress(
+        whole, tmp_path / "run", tmp_path, progress=lambda d, n, text="": told.append(text)
+    )
+    assert re.fullmatch(
+        r"\d\d% of the multiplications left, \d\d% of the weight bits left, [\d.]+% before and "
+        r"[\d.]+% after of the validation images right",
+        told[-1],
+    )
     loaded = compression.load(tmp_path / "run" / "compressed.pt")
     shapes = {k: tuple(v.shape) for k, v in loaded.state_dict().items() if k.endswith("weight")}
     kept = shapes["norm.weight"][0], shapes["second.weight"][0]

@@ -33,7 +33,9 @@ def quick(whole: tree.Config, **explain: object) -> tree.Config:
 
 def test_test_images(tiny, run, monkeypatch):
     monkeypatch.setattr("exeunt.quant.explain.METHODS", ("saliency", "deeplift", "lrp-epsilon"))
-    explain(quick(tiny, measured=8), run)
+    told: list[str] = []
+    explain(quick(tiny, measured=8), run, progress=lambda d, n, text="": told.append(text))
+    assert told[-1] == "5 test images by deeplift, at 2 exits"
     found = json.loads((run / "explain.json").read_text())
     assert len(found["images"]) == 5
     files = sorted(p.name for p in (run / "explain").glob("*.png"))
@@ -98,7 +100,15 @@ def test_own_images(tiny, run, tmp_path):
     big = tmp_path / "a.jpg"
     Image.fromarray(np.full((20, 30, 3), 99, np.uint8)).save(big)
     before = (run / store.JSON).read_bytes()
-    explain(quick(tiny, method="saliency"), run, images=[*names, str(big)], resize=True)
+    told: list[str] = []
+    explain(
+        quick(tiny, method="saliency"),
+        run,
+        images=[*names, str(big)],
+        resize=True,
+        progress=lambda d, n, text="": told.append(text),
+    )
+    assert told[-1] == "5 images of your own by saliency"
     assert (run / store.JSON).read_bytes() == before
     files = sorted(p.name for p in (run / "explained").iterdir())
     pictures = [f"{n}{e}.png" for n in NAMES for e in ("-exit0", "-exit1", "")]

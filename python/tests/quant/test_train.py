@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -223,8 +224,11 @@ def test_progress_counts_batches_and_tells_the_figures(tiny, tmp_path):
         progress=lambda done, total, text="": seen.append((done, total, text)),
     )
     assert seen[-1][0] == seen[-1][1]
-    assert seen[-1][2].startswith("loss ")
-    assert seen[-1][2].endswith("%")
+    assert seen[-2][2].startswith("loss ")
+    assert seen[-2][2].endswith("%")
+    assert re.fullmatch(
+        r"2 epochs; of [\d,]+ validation images the exits answer [\d.]+, [\d.]+% right", seen[-1][2]
+    )
     assert [s[0] for s in seen] == sorted(s[0] for s in seen)
 
 
