@@ -59,6 +59,30 @@ MUTANTS = (
         "rtl_tests/decide/test_decide.py::test_decide",
     ),
     Mutant(
+        "hls/rtl/ex_axil.sv",
+        "assign reg_write = write && &wstrb_q;",
+        "assign reg_write = write && wstrb_q[3];",
+        "rtl_tests/axil/test_axil.py::test_axil",
+    ),
+    Mutant(
+        "hls/rtl/ex_registers.sv",
+        "address & ~12'(28);",
+        "{address[11:5], 5'd0};",
+        "rtl_tests/registers/test_registers.py::test_registers",
+    ),
+    Mutant(
+        "hls/rtl/ex_registers.sv",
+        "(write && group == A_THRESHOLD && 32'(index) < EXITS - 1)",
+        "(write && group == A_THRESHOLD)",
+        "rtl_tests/registers/test_registers.py::test_registers",
+    ),
+    Mutant(
+        "hls/templates/top.sv.j2",
+        "assign m_axis_tkeep = 16'hffff;",
+        "assign m_axis_tkeep = 16'h00ff;",
+        "rtl_tests/system/test_system.py::test_system",
+    ),
+    Mutant(
         "hls/rtl/ex_margin.sv",
         "$signed(tree_max[2*k+2]) > $signed(tree_max[2*k+1])) begin",
         "$signed(tree_max[2*k+2]) >= $signed(tree_max[2*k+1])) begin",

@@ -63,6 +63,7 @@ async def answers(dut: Any) -> None:
         began, cycle = time.process_time(), device.cycles.now
         send(device, case, frames)
         got = await device.results(len(frames), LIMIT, f"idle {idle}, stall {stall}")
+        assert int(dut.m_axis_tkeep.value) == 0xFFFF, "a result is sixteen bytes"
         if idle is None and stall is None:
             speed = (device.cycles.now - cycle) / (time.process_time() - began)
             Path(SPEED).write_text(json.dumps({"cycles_per_second": speed}))
