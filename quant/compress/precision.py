@@ -277,7 +277,7 @@ def damage(
         whole = of(base)
         damages: dict[Item, dict[int, float]] = {}
         for item, old in now.items():
-            widths = _choices(spec, item)
+            widths = choices(spec, item)
             damages[item] = {
                 b: of({**base, item: b}) - whole if b != base[item] else 0.0
                 for b in [w for w in widths if w <= old] or [min(widths)]
@@ -286,7 +286,7 @@ def damage(
     if spec.criterion == "random":
         random = np.random.default_rng([work.seed, 17])
         return {
-            item: {b: float(weight) * 4.0**-b for b in _choices(spec, item)}
+            item: {b: float(weight) * 4.0**-b for b in choices(spec, item)}
             for (item, _), weight in zip(
                 items(model), random.uniform(0.05, 1.0, len(list(items(model)))), strict=True
             )
@@ -305,17 +305,18 @@ def damage(
             module = modules[name]
             assert isinstance(module, QuantConv2d | QuantLinear)
             found[item] = {
-                b: float((score * relative_error(module, b)).sum()) for b in _choices(spec, item)
+                b: float((score * relative_error(module, b)).sum()) for b in choices(spec, item)
             }
         else:
             score = scores.filters[owner].double()
             if spec.criterion == "l1":
                 score = score / score.sum().clamp_min(1e-300)
-            found[item] = {b: float((score * errors[name, b]).sum()) for b in _choices(spec, item)}
+            found[item] = {b: float((score * errors[name, b]).sum()) for b in choices(spec, item)}
     return found
 
 
-def _choices(spec: Precision, item: Item) -> tuple[int, ...]:
+def choices(spec: Precision, item: Item) -> tuple[int, ...]:
+    """The widths that an item may have."""
     return spec.weight_widths if item.what == "weight_bits" else spec.activation_widths
 
 

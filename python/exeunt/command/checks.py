@@ -36,6 +36,16 @@ def before(steps: Collection[str], config: Config) -> None:
         targets.load(config.bitstream.board)
 
 
+def before_training(config: Config) -> None:
+    """Refuse compression passes that the layers of the network do not allow.
+
+    Raises:
+        InputError: as the pass would raise behind the training.
+    """
+    if config.compress is not None:
+        importlib.import_module("exeunt.quant.compress.rehearsal").rehearse(config)
+
+
 def _folding(path: Path) -> None:
     """Refuse a folding file that is no table; what is in it the compiler judges."""
     try:

@@ -278,6 +278,8 @@ def _put_aside(step: Step, run_dir: Path) -> list[str]:
 
 
 def _execute(step: Step, context: Context, state: State) -> None:
+    if step.name == "train":
+        checks.before_training(context.config)
     started = time.monotonic()
     inputs = state.parts(step, context.config)
     before, told = state.steps.get(step.name), store.read(context.run_dir)

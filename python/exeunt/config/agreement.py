@@ -57,6 +57,19 @@ def _compression(config: Any) -> None:
             "compress must be absent when model.source is a QONNX file, got one with "
             f"{len(passes)} passes"
         )
+    for i, spec in enumerate(passes[1:], start=1):
+        if any(earlier.kind == "sharing" for earlier in passes[:i]):
+            raise ValueError(
+                'compress.passes must end with the one of kind "sharing", got one of kind '
+                f'"{spec.kind}" behind it'
+            )
+    for i, spec in enumerate(passes):
+        needs = spec.kind == "precision" or getattr(spec, "centroid_bits", None) is not None
+        if needs and config.model.kind != "config":
+            raise ValueError(
+                f"compress.passes[{i}] must have a network of stages for its bits, got "
+                f'model.source = "{config.model.source}"'
+            )
     widths = [
         block.conv for s in config.model.stages for block in s.blocks if hasattr(block, "conv")
     ]

@@ -240,6 +240,6 @@ class Compress(Section):
 
     passes: Annotated[tuple[AnyPass, ...], Field(min_length=1)]
     images: Positive = 512
-    learning_rate: Annotated[float, Field(gt=0.0)] = 0.003
+    learning_rate: Annotated[float, Field(gt=0.0, le=1000.0)] = 0.003
     seed: Seed = 0
     compare: Compare = Compare()

@@ -244,11 +244,11 @@ class Train(_Section):
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
     batch: Annotated[int, Field(ge=2)] = 64
-    learning_rate: Annotated[float, Field(gt=0.0)] = 0.005
-    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0001
+    learning_rate: Annotated[float, Field(gt=0.0, le=1000.0)] = 0.005
+    weight_decay: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.0001
     seed: Seed = 0
-    exit_weights: tuple[Annotated[float, Field(gt=0.0)], ...] | None = None
-    distill: Annotated[float, Field(ge=0.0)] = 0.5
+    exit_weights: tuple[Annotated[float, Field(gt=0.0, le=1e6)], ...] | None = None
+    distill: Annotated[float, Field(ge=0.0, le=1e6)] = 0.5
     shift: Natural = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

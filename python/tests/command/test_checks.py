@@ -80,5 +80,61 @@ def test_tools_of_amd(nothing, tmp_path, monkeypatch):
     refused("[compile]\nkernels = 'vitis'\n", sentence, tmp_path, ToolError)
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "{ kind = 'filters', budget = 0.001, multiple = 1, floor = 0.5 }",
+            "budget of a filters pass must leave every layer its floor of filters, got 2 ",
+        ),
+        (
+            "{ kind = 'weights', sparsity = 0.999 }",
+            "sparsity of a weights pass must leave every row one block, got 1 of 1,476 weights",
+        ),
+        (
+            "{ kind = 'weights', group = 3 }",
+            "group of a weights pass must divide the 4 outputs of segments.0.0, got 3: choose a ",
+        ),
+        (
+            "{ kind = 'blocks', block = 10 }",
+            "block of a blocks pass must fit the 9 inputs of segments.0.0, got 10: lower it",
+        ),
+        (
+            "{ kind = 'sharing', centroids = 37, centroid_bits = 8 }",
+            "a codebook must not be larger than its layer, got 37 centroids for the 36 weights of ",
+        ),
+        (
+            "{ kind = 'precision', weight_budget = 0.4 }",
+            "weight_budget of a precision pass must be reachable, got 2,362 weight bits where the "
+            "narrowest widths have 2,952: raise it or allow narrower widths",
+        ),
+    ],
+)
+def test_passes_that_the_layers_do_not_allow(monkeypatch, tmp_path, text, sentence):
+    """They are seen before the training, though the pass would be the one to refuse."""
+    begun = []
+    monkeypatch.setattr(run.Step, "__call__", lambda step, context: begun.append(step.name))
+    passes = f"[compress]\npasses = [{text}]\n"
+    context = run.Context(config(passes), tmp_path / "run", tmp_path)
+    with pytest.raises(InputError, match=f"^{re.escape(sentence)}"):
+        run.run_all(context)
+    with pytest.raises(InputError, match=f"^{re.escape(sentence)}"):
+        run.run_step("train", context)
+    assert begun == []
+
+
+def test_passes_that_the_layers_allow():
+    passes = (
+        "{ kind = 'weights' }",
+        "{ kind = 'blocks', block = 2 }",
+        "{ kind = 'precision', criterion = 'uniform', weight_budget = 0.01 }",
+        "{ kind = 'precision' }",
+        "{ kind = 'filters', multiple = 1 }",
+        "{ kind = 'weights', group = 99 }",  # the layers are others behind the filters
+        "{ kind = 'sharing' }",
+    )
+    checks.before_training(config(f"[compress]\npasses = [{', '.join(passes)}]"))
+
+
 def test_what_a_step_does_not_need_is_not_asked_of_it(tmp_path):
     checks.before(["train", "simulate"], config("[compile]\nfolding = 'none.json'\n"))

@@ -367,6 +367,15 @@ def test_frozen():
             "key 'compress.compare.sedes' must be a known one, got 'sedes': did you mean 'seeds'?",
         ),
         (
+            'passes = [{ kind = "sharing" }, { kind = "filters" }]',
+            'compress.passes must end with the one of kind "sharing", got one of kind "filters" '
+            "behind it: change it",
+        ),
+        (
+            "learning_rate = 1e300\npasses = [{ kind = 'filters' }]",
+            "compress.learning_rate must be at most 1000, got 1e+300: change it",
+        ),
+        (
             "passes = []",
             "compress.passes must be longer: at least 1 item, got []: change it",
         ),
@@ -376,6 +385,26 @@ def test_compression_that_cannot_be(section, sentence):
     with pytest.raises(InputError) as caught:
         tree.parse(f"{BASE}\n[compress]\n{section}\n", where="tiny.toml")
     assert str(caught.value) == f"config tiny.toml: {sentence}"
+
+
+def test_bits_of_a_network_without_stages():
+    text = """
+    name = "theirs"
+    [data]
+    dataset = "digits"
+    [model]
+    source = "python:net.py:Net"
+    input = [8, 8, 1]
+    classes = 10
+    [compress]
+    passes = [{ kind = "filters" }, { kind = "precision" }]
+    """
+    sentence = (
+        r"compress\.passes\[1\] must have a network of stages for its bits, got model.source = "
+        r'"python:net.py:Net": change it$'
+    )
+    with pytest.raises(InputError, match=sentence):
+        tree.parse(text)
 
 
 def test_a_qonnx_file_is_not_compressed():

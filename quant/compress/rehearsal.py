@@ -1,0 +1,73 @@
+"""What the passes of [compress] would refuse, seen on the untrained network."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from exeunt import cost
+from exeunt.config.compress import Blocks, Filters, Precision, Sharing, Weights
+from exeunt.config.tree import Config
+from exeunt.errors import InputError
+from exeunt.quant.compress import codebook, filters, precision, sharing, weights
+from exeunt.quant.compress.structure import structure_of
+from exeunt.quant.network.source import build
+from exeunt.quant.train import one_thread
+
+
+def rehearse(config: Config) -> None:
+    """Refuse passes whose lots, groups, blocks, codebooks or budgets the layers do not have.
+
+    Passes behind one that removes filters are left to it: their layers are not known yet.
+
+    Raises:
+        InputError: as the pass itself would raise.
+    """
+    assert config.compress is not None
+    with one_thread(config.compress.seed):
+        network = build(config.model)
+        structure = structure_of(network, config.model)
+        for spec in config.compress.passes:
+            if isinstance(spec, Filters):
+                scores = {
+                    g: torch.ones(structure.groups[g].size, dtype=torch.float64)
+                    for g in structure.free()
+                }
+                floors = [max(1, math.ceil(spec.floor * g.size)) for g in structure.groups]
+                budget = int(spec.budget * structure.macs())
+                filters.choose(
+                    structure, scores, budget=budget, multiple=spec.multiple, floors=floors
+                )
+                return
+            if isinstance(spec, Weights | Blocks):
+                parameters = dict(network.named_parameters())
+                found = {y.name: parameters[f"{y.name}.weight"].detach() for y in structure.layers}
+                share = 1 - spec.sparsity
+                weights.choose(structure, found, spec, share=share, before={})
+            if isinstance(spec, Sharing):
+                for name, module in sharing.matrices(network).items():
+                    bits = spec.centroid_bits or sharing.width(module)
+                    count = module.weight.numel()
+                    codebook.check(spec.centroids, weights=count, bits=bits, layer=name)
+            if isinstance(spec, Precision) and spec.criterion != "uniform":
+                _precision(spec, config)
+
+
+def _precision(spec: Precision, config: Config) -> None:
+    """Refuse a budget of weight bits that the narrowest widths do not meet."""
+    model, target = config.model, config.compile.target_cycles
+    now = precision.present(model)
+
+    def weight_bits(bits: precision.Bits) -> int:
+        changed = precision.with_bits(model, bits)
+        reach = [1.0] * len(model.stages)
+        return cost.network(changed, target_cycles=target, reach=reach, dsp=False).weight_bits
+
+    limit = spec.weight_budget * weight_bits(now)
+    least = weight_bits({item: min(precision.choices(spec, item)) for item in now})
+    if least > limit:
+        raise InputError(
+            f"weight_budget of a precision pass must be reachable, got {limit:,.0f} weight bits "
+            f"where the narrowest widths have {least:,}: raise it or allow narrower widths"
+        )
