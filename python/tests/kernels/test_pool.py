@@ -7,6 +7,7 @@ import pytest
 
 from exeunt.graph import Integer, Stream
 from exeunt.hls.back.kernels import pool as kernel
+from exeunt.hls.back.kernels import registry as backends
 from exeunt.kernels import pool, registry
 from exeunt.kernels.parts.accumulate import Function
 from exeunt.kernels.pool import Pool
@@ -75,7 +76,7 @@ def test_a_held_output_stops_only_words_that_complete_a_window() -> None:
 def test_kernel_parameters() -> None:
     p = node((7, 5), (2, 3), channels=4, lanes=2, function="sum", signed=True)
     assert kernel.module(p) == "ex_pool"
-    assert kernel.memories(p, {}) == {}
+    assert backends.of(p).memories(p, {}) == {}
     assert kernel.parameters(p) == {
         "FUNCTION": 1, "LANES": 2, "IN_BITS": 4, "IN_SIGNED": 1, "OUT_BITS": 7, "C": 4,
         "H": 7, "W": 5, "KH": 2, "KW": 3,

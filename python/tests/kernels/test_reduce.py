@@ -5,6 +5,7 @@ import pytest
 
 from exeunt.graph import Integer, Stream
 from exeunt.hls.back.kernels import reduce as kernel
+from exeunt.hls.back.kernels import registry as backends
 from exeunt.kernels import reduce, registry
 from exeunt.kernels.parts.accumulate import Function
 from exeunt.kernels.reduce import Reduce
@@ -79,7 +80,7 @@ def test_the_last_vector_gives_beat_by_beat() -> None:
 def test_kernel_parameters() -> None:
     r = node(9, (4, 4, 6), lanes=3, function="sum", dtype=Integer(5, signed=True))
     assert kernel.module(r) == "ex_reduce"
-    assert kernel.memories(r, {}) == {}
+    assert backends.of(r).memories(r, {}) == {}
     assert kernel.parameters(r) == {
         "FUNCTION": 1, "LANES": 3, "IN_BITS": 5, "IN_SIGNED": 1, "OUT_BITS": 9, "C": 6, "COUNT": 9,
     }  # fmt: skip

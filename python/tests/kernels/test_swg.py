@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from exeunt.graph import Integer, Stream
+from exeunt.hls.back.kernels import registry as backends
 from exeunt.hls.back.kernels import swg as kernel
 from exeunt.kernels import registry
 from exeunt.kernels.swg import Swg
@@ -136,4 +137,4 @@ def test_kernel_parameters() -> None:
     parallel = window((4, 6), (2, 3), (1, 2), (0, 1, 1, 2), channels=6, parallel=True)
     assert kernel.module(parallel) == "ex_swg_parallel"
     assert "SIMD" not in kernel.parameters(parallel)
-    assert kernel.memories(serial, {}) == {}
+    assert backends.of(serial).memories(serial, {}) == {}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from exeunt.graph import Integer, Stream
+from exeunt.hls.back.kernels import registry as backends
 from exeunt.hls.back.kernels import width as kernel
 from exeunt.kernels import registry, width
 from exeunt.kernels.parts import accumulate
@@ -69,4 +70,4 @@ def test_kernel_parameters() -> None:
     w = node(2, 6)
     assert kernel.module(w) == "ex_width"
     assert kernel.parameters(w) == {"IN_WIDTH": 8, "OUT_WIDTH": 24}
-    assert kernel.memories(w, {}) == {}
+    assert backends.of(w).memories(w, {}) == {}
