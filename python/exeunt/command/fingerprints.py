@@ -56,7 +56,7 @@ class Digests:
         """
         path = Path(path)
         files = list(walk(path)) if path.is_dir() else [("", path)]
-        key = str(path.resolve())
+        key = os.path.realpath(path)
         try:
             stamp, newest = _stamp(files)
         except FileNotFoundError:

@@ -106,6 +106,13 @@ def test_a_file_that_cannot_be_read(tmp_path):
         Digests().of(tmp_path / "a")
 
 
+def test_a_link_to_itself(tmp_path):
+    (tmp_path / "a").symlink_to(tmp_path / "a")
+    sentence = r"^.*/a must be readable, got too many levels of symbolic links: change its perm"
+    with pytest.raises(InputError, match=sentence):
+        Digests().of(tmp_path / "a")
+
+
 def parts(config: tree.Config, data: Path, step: str = "train") -> dict[str, str]:
     return fingerprints.parts(step_of(step), config, data / "run", data, Digests())
 
