@@ -12,10 +12,10 @@ from exeunt.errors import CheckFailed
 from exeunt.progress import Progress, silent
 from exeunt.qonnx import file, meaning
 from exeunt.qonnx.file import Graph
-from exeunt.qonnx.integers import IntegerNetwork
 from exeunt.quant.compress.subject import load_subject, write_extras
 from exeunt.quant.network.export import MODEL, to_qonnx
 from exeunt.quant.network.logits import logits
+from exeunt.quant.network.qonnx_graph import GraphNetwork
 from exeunt.report import store
 from exeunt.splits import SPLITS, read_split
 
@@ -37,7 +37,7 @@ def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Gra
     where = "the network" if config.model.kind == "config" else config.model.source
     graph = to_qonnx(network, shape=(channels, height, width), where=where)
     progress(1, 2, "checking against the network")
-    difference = compare(meaning.integers(graph), network, images)
+    difference = compare(graph, network, images)
     partial = run_dir / f".{MODEL}.part"
     partial.write_bytes(file.to_model(graph).SerializeToString(deterministic=True))
     partial.replace(run_dir / MODEL)
@@ -48,20 +48,22 @@ def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Gra
     return graph
 
 
-def compare(integers: IntegerNetwork, network: nn.Module, images: np.ndarray) -> float:
-    """Largest difference, in integer steps, between the file's logits and the network's.
+def compare(graph: Graph, network: nn.Module, images: np.ndarray) -> float:
+    """Largest difference, in integer steps, between the graph's logits and the network's.
 
-    Images uint8 (N, H, W, C). The network computes in float32, so an activation within its noise
-    of a rounding tie may fall on either side: one image in fifty (at least one) may differ.
+    Images uint8 (N, H, W, C). Both compute in float32, but may sum in another order, so an
+    activation within its noise of a rounding tie may fall on either side: one image in fifty (at
+    least one) may differ.
 
     Raises:
         CheckFailed: more images than that have an integer logit that differs.
     """
     worst = 0.0
-    expected, found = logits(network, images), integers.logits(images)
-    for index, (scale, a, b) in enumerate(zip(integers.scales, expected, found, strict=True)):
-        steps = np.abs(a.astype(np.float64) / scale - b)
-        noise = 0.5 + 1e-5 * float(np.abs(b).max(initial=0))
+    scales = meaning.integers(graph).scales
+    expected, found = logits(network, images), logits(GraphNetwork(graph), images)
+    for index, (scale, a, b) in enumerate(zip(scales, expected, found, strict=True)):
+        steps = np.abs(a.astype(np.float64) - b) / scale
+        noise = 0.5 + 1e-5 * float(np.abs(b).max(initial=0)) / scale
         wrong = np.flatnonzero(steps.max(axis=1) > noise)
         if len(wrong) > max(1, len(images) // 50):
             frame = int(wrong[0])

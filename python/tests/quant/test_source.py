@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 
 from exeunt.config import tree
 from exeunt.errors import InputError
-from exeunt.qonnx import file, meaning, operators, quantizer
+from exeunt.qonnx import file, meaning, operators, quantizer, seen
 from exeunt.quant.calibrate import calibrate
 from exeunt.quant.export import export
 from exeunt.quant.network.qonnx_graph import OPERATORS, ROUNDING, GraphNetwork, load_graph
@@ -304,3 +304,30 @@ def test_quantizers_round_alike_in_torch(mode):
     given = [torch.from_numpy(x), torch.tensor(0.25), torch.tensor(0.0), torch.tensor(4.0)]
     attributes = {"signed": 1, "narrow": 0, "rounding_mode": mode}
     assert np.array_equal(OPERATORS["Quant"](given, attributes), found.constants(x) * 0.25)
+
+
+def test_a_file_full_of_ties_goes_all_the_way(builder, tmp_path):
+    """Scales in the ratio 1 to 20: float32 falls to either side of a half, integers do not."""
+    b = builder((8, 8, 1))
+    x = b.quant("image", 8, scale=1.0)
+    for _ in range(2):
+        w = b.integers(b.random.integers(-7, 8, (4, b.shapes[x][1], 3, 3)), 4, scale=0.05)
+        y = b.node("Conv", x, w, shape=(1, 4, 8, 8), pads=[1] * 4)
+        x = b.quant(b.node("Relu", y, shape=(1, 4, 8, 8)), 4, scale=0.73)
+        w = b.integers(b.random.integers(-7, 8, (256, 10)), 4, scale=0.05)
+        logits = b.node("MatMul", b.flatten(x), w, shape=(1, 10))
+        b.exit(b.quant(logits, 8, signed=True, scale=0.1))
+    b.save(tmp_path / "net.onnx")
+    text = (
+        'name = "n"\n[data]\ndataset = "digits"\n[model]\n'
+        f'source = "qonnx:{tmp_path}/net.onnx"\ninput = [8, 8, 1]\nclasses = 10\n'
+    )
+    whole = tree.parse(text)
+    run_dir = tmp_path / "run"
+    train(whole, run_dir, tmp_path)
+    calibrate(whole, run_dir)
+    export(whole, run_dir)
+    kept = seen.read(run_dir / seen.NAME)
+    again = meaning.integers(file.load(run_dir / "model.onnx")).logits(kept.images)
+    for got, want in zip(again, kept.logits, strict=True):
+        assert np.array_equal(got, want)
