@@ -127,13 +127,13 @@ module ex_registers #(
       if (write && group == A_THRESHOLD && 32'(index) == i && !commit_q) shadow_q[i] <= wdata;
       if (commit && bank_q) threshold0_q[i] <= shadow_q[i];
       if (commit && !bank_q) threshold1_q[i] <= shadow_q[i];
+      if (write && group == A_THRESHOLD && 32'(index) == i && commit_q) refused_q <= 1'b1;
     end
     if (commit) begin
       bank_q   <= !bank_q;
       commit_q <= 1'b0;
     end
-    if (commit_q && ((write && group == A_THRESHOLD && 32'(index) < EXITS - 1)
-        || (control && wdata[1]))) refused_q <= 1'b1;
+    if (commit_q && control && wdata[1]) refused_q <= 1'b1;
     if (control && wdata[0]) begin
       reset_q <= '1;
       epoch_q <= &epoch_q ? 8'd1 : epoch_q + 1'b1;

@@ -127,17 +127,23 @@ def quantus_figures(
             model = _Exit(network, found.exit).eval()
             for name, metric in metrics.items():
                 np.random.seed(seed)
-                scores = metric(
-                    model=model,
-                    x_batch=planes,
-                    y_batch=found.target,
-                    a_batch=given,
-                    channel_first=True,
-                    explain_func=maps,
-                    softmax=True,
-                    device=str(next(network.parameters()).device),
-                    batch_size=len(planes),
-                )
+                try:
+                    scores = metric(
+                        model=model,
+                        x_batch=planes,
+                        y_batch=found.target,
+                        a_batch=given,
+                        channel_first=True,
+                        explain_func=maps,
+                        softmax=True,
+                        device=str(next(network.parameters()).device),
+                        batch_size=len(planes),
+                    )
+                except AssertionError as error:
+                    if "equal to zero" not in str(error):
+                        raise
+                    figures[name] = None  # every map of a network that it randomised is 0
+                    continue
                 values = np.asarray(scores, np.float64)
                 defined = values[np.isfinite(values)]
                 figures[name] = float(defined.mean()) if defined.size else None

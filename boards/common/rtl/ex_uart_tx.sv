@@ -26,29 +26,29 @@ module ex_uart_tx #(
   logic [BITS-1:0] timer_q;
   logic [3:0]      left_q;   // bits still to send, the one on the line among them
   logic [8:0]      shift_q;
-  logic            tx_q = 1'b1;  // idle from power-up on
+  logic            low_q;    // the line, inverted: idle from power-up on, where registers are 0
 
   wire now = timer_q == '0;
 
   assign s_ready = left_q == '0 || (left_q == 4'd1 && now);
-  assign tx = tx_q;
+  assign tx = !low_q;
 
   always_ff @(posedge clk) begin
     timer_q <= now ? WHOLE : timer_q - 1'b1;
     if (now && left_q != '0) begin
-      tx_q    <= shift_q[0];
+      low_q   <= !shift_q[0];
       shift_q <= {1'b1, shift_q[8:1]};
       left_q  <= left_q - 1'b1;
     end
     if (s_valid && s_ready) begin
       timer_q <= WHOLE;
-      tx_q    <= 1'b0;
+      low_q   <= 1'b1;
       shift_q <= {1'b1, s_data};
       left_q  <= 4'd10;
     end
     if (rst) begin
       left_q <= '0;
-      tx_q   <= 1'b1;
+      low_q  <= 1'b0;
     end
   end
 endmodule

@@ -6,12 +6,14 @@ import json
 import shutil
 import zipfile
 
+import numpy as np
 import pytest
 
 from exeunt.bench import processor
 from exeunt.command import cli, run
 from exeunt.report import store
 
+QONNX = "qonnx.custom_op.general"
 CONFIG = """
 name = "small"
 [data]
@@ -38,20 +40,35 @@ def answer(capsys) -> list[str]:
 @pytest.fixture
 def folder(compiled, tmp_path):
     """The run folder and the config of a network whose steps before were done by hand."""
-    from onnx import TensorProto, helper
+    from onnx import TensorProto, helper, numpy_helper
 
     copy = tmp_path / "run"
     shutil.copytree(compiled, copy)
     run.State(copy).save()
     value = helper.make_tensor_value_info
-    identity = helper.make_node("Flatten", ["images"], ["exit0"])
+    random = np.random.default_rng(0)
+    constants = {
+        "weights": 0.1 * random.integers(-7, 8, (64, 10)),
+        "scale": np.array(0.1),
+        "zero": np.array(0),
+        "bits": np.array(4),
+    }
+    settings = {"signed": 1, "narrow": 1, "rounding_mode": "ROUND"}
     graph = helper.make_graph(
-        [identity],
-        "none",
+        [
+            helper.make_node(
+                "Quant", list(constants), ["integers"], domain=QONNX, name="quant", **settings
+            ),
+            helper.make_node("Flatten", ["images"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "integers"], ["exit0"]),
+        ],
+        "one_layer",
         [value("images", TensorProto.FLOAT, [1, 1, 8, 8])],
-        [value("exit0", TensorProto.FLOAT, [1, 64])],
+        [value("exit0", TensorProto.FLOAT, [1, 10])],
+        [numpy_helper.from_array(v.astype(np.float32), k) for k, v in constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    versions = [helper.make_opsetid("", 20), helper.make_opsetid(QONNX, 1)]
+    model = helper.make_model(graph, opset_imports=versions, ir_version=10)
     (copy / "model.onnx").write_bytes(model.SerializeToString())
     (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
     (tmp_path / "small.toml").write_text(CONFIG)

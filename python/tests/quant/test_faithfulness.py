@@ -105,7 +105,8 @@ def test_quantus_measures_the_same_maps(net, data):
             out = net(torch.from_numpy(now.reshape(-1, 1, 8, 8)))[-1].softmax(1).numpy()
         told.append(out[np.arange(len(data)), maps.target])
     assert found["pixel_flipping"] == pytest.approx(np.mean(told), abs=1e-3)
-    assert -1 <= found["mprt"] <= 1
+    # None: after two epochs at three bits a network with random last weights has maps of zeros
+    assert found["mprt"] is None or -1 <= found["mprt"] <= 1
     assert -1 <= found["faithfulness_correlation"] <= 1
     assert found["max_sensitivity"] > 0
     assert 0 < found["sparseness"] < 1
