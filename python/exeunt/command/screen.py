@@ -199,13 +199,13 @@ def summary(report: Mapping[str, Any], seconds: Mapping[str, float]) -> list[Tab
         ("images through RTL", _count(simulation.get("images"))),
         ("mismatches with the reference", _count(simulation.get("mismatches"))),
         ("cycles per image", _count(simulation.get("cycles_per_image"))),
-        ("simulated images a second", _count(simulation.get("images_per_second"))),
-        ("simulated cycles a second", _count(simulation.get("cycles_per_second"))),
+        ("simulated images per second", _count(simulation.get("images_per_second"))),
+        ("simulated cycles per second", _count(simulation.get("cycles_per_second"))),
         ("cycle reference, largest error", _percent(reference.get("max_relative_error"))),
     ]
     clock = hardware.get("clock_mhz")
     if clock:
-        text = f"images a second at {clock:g} MHz"
+        text = f"images per second at {clock:g} MHz"
         rows.append((text, _count(hardware.get("throughput_fps"))))
     rows += [
         ("multiplications saved", _percent(hardware.get("multiplies_saved"))),
