@@ -72,8 +72,8 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_registers.sv",
-        "(write && group == A_THRESHOLD && 32'(index) < EXITS - 1)",
-        "(write && group == A_THRESHOLD)",
+        "32'(index) == i && commit_q) refused_q",
+        "commit_q) refused_q",
         "rtl_tests/registers/test_registers.py::test_registers",
     ),
     Mutant(
@@ -84,8 +84,8 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_margin.sv",
-        "$signed(tree_max[2*k+2]) > $signed(tree_max[2*k+1])) begin",
-        "$signed(tree_max[2*k+2]) >= $signed(tree_max[2*k+1])) begin",
+        "wins[k] = $signed(tree_max[2*k+2]) > $signed(tree_max[2*k+1]);",
+        "wins[k] = $signed(tree_max[2*k+2]) >= $signed(tree_max[2*k+1]);",
         "rtl_tests/margin/test_margin.py::test_margin",
     ),
     Mutant(
@@ -209,7 +209,7 @@ MUTANTS = (
         "python/tests/quant/test_losses.py::test_joint_loss_by_hand",
     ),
     Mutant(
-        "hls/back/folding.py",
+        "python/exeunt/kernels/layer.py",
         "if value % d == 0",
         "if value % d < 2",
         "python/tests/hls/test_folding.py",
