@@ -152,6 +152,36 @@ async def ids_wrap_and_skips(dut: Any) -> None:
 
 
 @cocotb.test()
+async def batch_changes(dut: Any) -> None:
+    """The batch length in force when a result moves out counts, also below what has left."""
+    cycles = Cycles(dut.clk, dut.rst)
+    lines = [Line(dut, i, c, cycles) for i, c in enumerate(bench_corners())]
+    await cycles.reset()
+    sent = 0
+    lasts: list[int] = []
+    for batch, count, ends in (
+        (10, 6, []),
+        (3, 5, [0, 3]),  # six have left already: the next one ends the batch
+        (0, 4, []),  # never
+        (4, 6, [0, 4]),
+        (1, 3, [0, 1, 2]),
+        (2, 4, [1, 3]),
+    ):
+        lasts += [int(k in ends) for k in range(count)]
+        for line in lines:
+            line.port("batch").value = batch
+            line.queues[-1].extend((0, sent + k) for k in range(count))
+        sent += count
+        await cycles.until(
+            lambda: all(len(x.sink.words) == sent for x in lines),  # noqa: B023 - awaited at once
+            60,
+            f"results in batches of {batch}",
+        )
+    for line in lines:
+        compare(f"{line.name}: last", line.sink.lasts, lasts)
+
+
+@cocotb.test()
 async def reset_empties(dut: Any) -> None:
     """Results that wait for their turn are gone after a reset, and the next id is 0."""
     cycles = Cycles(dut.clk, dut.rst)

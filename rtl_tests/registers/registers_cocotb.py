@@ -165,6 +165,19 @@ async def banks(dut: Any) -> None:
 
 
 @cocotb.test()
+async def commit_in_the_commit_cycle(dut: Any) -> None:
+    """A commit is pending until it has happened: one written in that cycle is refused."""
+    for device in await start(dut):
+        for bank in (1, 0):
+            await device.control("commit")  # nothing is inside: it happens in the next cycle
+            await device.control("commit")
+            await device.cycles.wait(5)
+            assert device.get("bank") == bank, f"{device.name}: two commits changed the bank twice"
+            assert await device.status("refused") == 1, f"{device.name}: refused is not set"
+            assert await device.status("commit_pending") == 0
+
+
+@cocotb.test()
 async def modes(dut: Any) -> None:
     """Order and raw wait for an empty pipeline and hold new frames out until then."""
     for device in await start(dut):
@@ -190,6 +203,33 @@ async def modes(dut: Any) -> None:
         await device.write("batch", 0x12345678)
         await device.cycles.wait(1)
         assert device.get("batch") == 0x12345678
+
+
+@cocotb.test()
+async def another_raw_exit(dut: Any) -> None:
+    """While raw logits of one exit are streamed, another one waits and holds as the modes do."""
+    for device in await start(dut):
+        last = device.exits - 1
+        await device.write("raw", RAW["enable"].put(1))
+        await device.cycles.wait(3)
+        device.port("flight1").value = 1
+        await device.write("raw", RAW["enable"].put(1) | RAW["exit"].put(last))
+        await device.cycles.wait(5)
+        state = [device.get(n) for n in ("raw_enable", "raw_exit", "hold")]
+        wanted = [1, 0, int(last > 0)]
+        assert state == wanted, f"{device.name}: raw, exit, hold are {state}, not {wanted}"
+        assert await device.status("mode_pending") == int(last > 0)
+        device.port("flight1").value = 0
+        await device.cycles.wait(3)
+        state = [device.get(n) for n in ("raw_enable", "raw_exit", "hold")]
+        assert state == [1, last, 0], f"{device.name}: raw, exit, hold are {state}"
+        await device.write("raw", 0)
+        await device.cycles.wait(3)
+        device.port("flight0").value = 1
+        await device.write("raw", RAW["exit"].put(last))  # nobody sees the exit: nothing to hold
+        await device.cycles.wait(3)
+        assert device.get("hold") == 0, f"{device.name}: held for an exit that is not streamed"
+        device.port("flight0").value = 0
 
 
 @cocotb.test()
@@ -227,6 +267,30 @@ async def counters(dut: Any) -> None:
         assert 0 <= cycles - now <= 2, f"{device.name}: cycles {cycles} at the snapshot, now {now}"
         for name in ("ev_accept", "ev_leave", "ev_bad", "ev_stall", "ev_take"):
             device.port(name).value = 0
+
+
+@cocotb.test()
+async def counters_of_more_than_16_bits(dut: Any) -> None:
+    """Every counter goes on beyond 65,535."""
+    devices = await start(dut)
+    events = ("ev_accept", "ev_leave", "ev_bad", "ev_stall", "ev_take")
+    count = (1 << 16) + 9
+    for device in devices:
+        for name in events:
+            device.port(name).value = (1 << device.exits) - 1 if name == "ev_take" else 1
+    await devices[0].cycles.wait(count)
+    for device in devices:
+        for name in events:
+            device.port(name).value = 0
+    await devices[0].cycles.wait()
+    for device in devices:
+        await device.control("snapshot")
+        for name in ("frames_in", "frames_out", "bad", "stall"):
+            await device.expect(name, count)
+        for i in range(device.exits):
+            await device.expect("taken", count, i)
+        cycles = await device.read("cycles")
+        assert cycles > count, f"{device.name}: {cycles} cycles after {count}"
 
 
 @cocotb.test()

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import cocotb
+from cocotb.triggers import ClockCycles
 from lib.bench import Corner, bench_corners
 from lib.patterns import always, bernoulli, bursts
-from lib.streams import Cycles, StreamSink, StreamSource, compare
+from lib.streams import Cycles, StreamSink, StreamSource, compare, start_clock
 
 NOW = 0xFFFFFF00  # the time base wraps during the test
 
@@ -206,6 +207,70 @@ async def hold_keeps_new_frames_out(dut: Any) -> None:
     await cycles.wait(3 * max(x.frame for x in lines) + 20)
     for line in lines:
         assert line.source.done(), f"{line.name}: frames did not enter after hold"
+
+
+@cocotb.test()
+async def hold_while_a_beat_waits(dut: Any) -> None:
+    """Hold comes and goes under idles and stalls: what is shown stays, nothing new is shown."""
+    cycles, lines = start(dut)
+    count = len(lines)
+    sent, waited, crossed = [0] * count, [0] * count, [0] * count
+    holds = [bernoulli(0.5, 7 + k) for k in range(count)]
+
+    def step(_: int) -> None:
+        for k, line in enumerate(lines):
+            valid, ready, hold = (int(line.port(n).value) for n in ("m_valid", "m_ready", "hold"))
+            begins = int(valid and sent[k] % line.frame == 0)
+            assert waited[k] or not (begins and hold), f"{line.name}: a frame began under hold"
+            crossed[k] += waited[k] and hold
+            waited[k] = begins and not ready
+            sent[k] += valid and ready
+            line.hold = int(next(holds[k]))
+
+    await cycles.reset()
+    cycles.add(step)
+    for k, line in enumerate(lines):
+        line.source.idle = bernoulli(0.7, k)
+        line.sink.stall = bernoulli(0.3, 20 + k)
+        line.leave = bernoulli(0.5, 40 + k)
+        line.source.send((n & 1, 0) for n in range(30 * line.frame))
+    await cycles.until(lambda: all(x.source.done() for x in lines), 20000, "frames under hold")
+    for line, times in zip(lines, crossed, strict=True):
+        compare(line.name, line.sink.words, [n & 1 for n in range(30 * line.frame)])
+        assert times > 5, f"{line.name}: hold met a waiting beat {times} times only"
+
+
+@cocotb.test()
+async def ids_of_more_than_16_bits(dut: Any) -> None:
+    """Frames are numbered beyond 65,535 (one-beat frames, so that it takes as many cycles)."""
+    frames = (1 << 16) + 5
+    corners = list(enumerate(bench_corners()))
+    (index,) = [i for i, c in corners if c.parameters["FRAME"] == 1]
+    edge = start_clock(dut.clk)
+    for i, _ in corners:
+        for name in ("s_valid", "hold", "leave", "leave_bank", "bank"):
+            getattr(dut, f"u{i}_{name}").value = 0
+    dut.rst.value = 1
+    for _ in range(2):
+        await edge
+    dut.rst.value = 0
+
+    def port(name: str) -> Any:
+        return getattr(dut, f"u{index}_{name}")
+
+    for name in ("s_valid", "m_ready", "meta_ready"):
+        port(name).value = 1
+    await edge
+    port("leave").value = 1  # from now on one frame enters and one leaves in every cycle
+    await ClockCycles(dut.clk, frames - 10)
+    found = []
+    for _ in range(12):
+        await edge
+        assert int(port("meta_valid").value)
+        found.append(int(port("meta_data").value) & 0xFFFFFFFF)
+    wanted = list(range(found[0], found[0] + len(found)))
+    compare("ids", found, wanted)
+    assert found[0] < 1 << 16 < found[-1], f"ids {found[0]} to {found[-1]} do not cross 65,536"
 
 
 @cocotb.test()
