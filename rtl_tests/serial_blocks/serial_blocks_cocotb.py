@@ -10,46 +10,15 @@ from typing import Any
 
 import cocotb
 from cocotb.triggers import Timer
-from lib.bench import Corner, bench_corners
 from lib.handles import Joined, stream
 from lib.patterns import always, bernoulli, bursts
 from lib.streams import PERIOD_NS, Cycles, StreamSink, StreamSource, compare
 from serial_blocks.corners import IDLE
+from serial_blocks.drivers import Block, Link, Quiet, Recorder, begin
 
 from exeunt.reference.serial_shell import SerialShell
 from exeunt.runtime import framing
 from exeunt.runtime.framing import Packet, Parser, register
-
-
-class Block:
-    """One corner's ports."""
-
-    def __init__(self, dut: Any, index: int, corner: Corner) -> None:
-        self._dut, self._index, self.corner = dut, index, corner
-        self.name = corner.name
-        for port in corner.ports:
-            if not port.output:
-                self[port.name].value = 0
-
-    def __getitem__(self, port: str) -> Any:
-        return getattr(self._dut, f"u{self._index}_{port}")
-
-    def get(self, port: str) -> int:
-        return int(self[port].value)
-
-    def parameter(self, name: str) -> int:
-        return int(self.corner.parameters[name])
-
-
-async def begin(dut: Any, module: str) -> tuple[Cycles, list[Block]]:
-    """The clock, and the blocks of this module out of reset."""
-    cycles = Cycles(dut.clk, dut.rst)
-    blocks = [Block(dut, i, c) for i, c in enumerate(bench_corners())]
-    for block in blocks:
-        if block.corner.module == "ex_uart_rx":
-            block["rx"].value = 1
-    await cycles.reset(3)
-    return cycles, [b for b in blocks if b.corner.module == module]
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
@@ -98,6 +67,39 @@ async def uart_rx(dut: Any) -> None:
         compare(f"{block.name}: bytes", got, [*sent, 0x5A])
 
 
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def uart_rx_spikes(dut: Any) -> None:
+    """A spike of one cycle in every bit of a byte, at each of its cycles, changes nothing."""
+    cycles, blocks = await begin(dut, "ex_uart_rx")
+    for block in blocks:
+        divisor = block.parameter("DIVISOR")
+        got: list[int] = []
+        faults: list[int] = []
+
+        def step(
+            cycle: int, block: Block = block, got: list[int] = got, faults: list[int] = faults
+        ) -> None:
+            if block.get("m_valid"):
+                got.append(block.get("m_data"))
+            if block.get("m_error"):
+                faults.append(cycle)
+
+        cycles.add(step)
+        sent = []
+        for at in range(divisor):
+            for byte in (0x00, 0xFF, 0x55, 0xA6):
+                for level in (0, *(byte >> k & 1 for k in range(8)), 1):
+                    for k in range(divisor):
+                        block["rx"].value = level ^ int(k == at)
+                        await cycles.wait(1)
+                block["rx"].value = 1
+                await cycles.wait(2 * divisor)
+                sent.append(byte)
+                what = f"{block.name}: bytes with spikes in cycle {at} of every bit"
+                compare(what, got, sent)
+        assert not faults, f"{block.name}: framing errors of spikes in cycles {faults}"
+
+
 @cocotb.test(timeout_time=5, timeout_unit="ms")
 async def uart_tx(dut: Any) -> None:
     """Every bit lasts DIVISOR cycles, bytes follow without a gap, and the line idles high."""
@@ -132,39 +134,23 @@ async def uart_tx(dut: Any) -> None:
 @cocotb.test(timeout_time=2, timeout_unit="ms")
 async def crc32(dut: Any) -> None:
     """zlib's value after every byte; good behind data with its own CRC only."""
-    cycles, (block,) = await begin(dut, "ex_crc32")
-    rng = random.Random(5)
-    for count in (0, 1, 5, 40):
-        await cycles.reset(1)
-        data = rng.randbytes(count)
-        seen = b""
-        for byte in data + zlib.crc32(data).to_bytes(4, "little"):
-            block["s_valid"].value, block["s_data"].value = 1, byte
-            await cycles.wait(1)
-            block["s_valid"].value, block["s_data"].value = 0, rng.getrandbits(8)
-            seen += bytes((byte,))
-            await cycles.wait(rng.randrange(1, 3))
-            assert block.get("crc") == zlib.crc32(seen), f"after {seen.hex()}"
-            whole = len(seen) >= 4 and zlib.crc32(seen[:-4]).to_bytes(4, "little") == seen[-4:]
-            assert block.get("good") == whole, f"after {seen.hex()}"
-        assert block.get("good") == 1
-
-
-class Recorder(SerialShell):
-    """What the model's parser makes of bytes: (reason, packet)."""
-
-    def __init__(self, image_bytes: int) -> None:
-        self.found: list[tuple[int, int, int, bytes]] = []
-        super().__init__(None, image_bytes)  # type: ignore[arg-type]
-
-    def _packet(self, kind: int, seq: int, payload: bytes) -> None:
-        self.found.append((0, kind, seq, payload))
-
-    def _refuse(self, reason: int) -> None:
-        self.found.append((reason, 0, 0, b""))
-
-    def flush(self) -> bytes:
-        return b""
+    cycles, blocks = await begin(dut, "ex_crc32")
+    for block in blocks:
+        rng = random.Random(5)
+        for count in (0, 1, 5, 40):
+            await cycles.reset(1)
+            data = rng.randbytes(count)
+            seen = b""
+            for byte in data + zlib.crc32(data).to_bytes(4, "little"):
+                block["s_valid"].value, block["s_data"].value = 1, byte
+                await cycles.wait(1)
+                block["s_valid"].value, block["s_data"].value = 0, rng.getrandbits(8)
+                seen += bytes((byte,))
+                await cycles.wait(rng.randrange(1, 3))
+                assert block.get("crc") == zlib.crc32(seen), f"after {seen.hex()}"
+                whole = len(seen) >= 4 and zlib.crc32(seen[:-4]).to_bytes(4, "little") == seen[-4:]
+                assert block.get("good") == whole, f"after {seen.hex()}"
+            assert block.get("good") == 1
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
@@ -316,120 +302,102 @@ async def frame_store(dut: Any) -> None:
         assert block.get("whole") == 0
 
 
-class Quiet:
-    """A core that notes what is done to it."""
-
-    def __init__(self) -> None:
-        self.done: list[tuple[int, int]] = []
-
-    def frame(self, data: bytes) -> None:
-        self.done.append((-1, 0))
-
-    def results(self) -> list[bytes]:
-        return []
-
-    def read(self, where: int) -> int:
-        return where * 0x10001 & 0xFFFFFFFF
-
-    def write(self, where: int, value: int) -> None:
-        self.done.append((where, value))
-
-
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def link(dut: Any) -> None:
     """Random packets: answers, commits, writes and reads are the model's; busy means lost."""
     cycles, blocks = await begin(dut, "ex_link")
-    block = blocks[0]
-    assert block.parameter("ADDRESS_BITS") == 12
-    core = Quiet()
-    whole = [True]
-    model = SerialShell(core, 4, room=lambda: whole[0])
-    done: list[tuple[int, int]] = []
-    nexts = 0x5A
-
-    def step(_: int) -> None:
-        if block.get("store_commit"):
-            done.append((-1, 0))
-        if block.get("reg_write"):
-            done.append((block.get("reg_address"), block.get("reg_wdata")))
-
-    cycles.add(step)
-    lag = [0, 0]
-
-    def bus(_: int) -> None:
-        block["reg_rdata"].value = lag[0] * 0x10001 & 0xFFFFFFFF
-        lag[0] = block.get("reg_address")
-
-    cycles.add(bus)
-    parts = Joined((block["a_kind"], 2), (block["a_seq"], 8), (block["a_body"], 48))
-    sink = StreamSink(stream(block["a_valid"], block["a_ready"], parts), "x", cycles)
-    block["next"].value = nexts
-    rng = random.Random(2)
-    kinds = {framing.NAK: 0, framing.ACK: 1, framing.DATA: 2, framing.HI: 3}
-    seq = 0
-    for n in range(600):
-        kind = rng.choice((1, 1, 1, 2, 2, 3, 4, 5) if n > 20 else (1, 2, 3))
-        tag = (seq + rng.choice((0, 0, 0, 1, 127, 128, 255))) % 256
-        if kind == framing.HELLO and rng.random() < 0.8:
-            tag = (seq - 1) % 256
-        where, value = rng.choice((8, 12, 0x1008, 0xFFF, 0x8000)), rng.getrandbits(32)
-        reason = rng.choice((0, 0, 0, 0, 0, 1, 2, 3, 6, 7))
-        whole[0] = rng.random() < 0.8
-        block["store_whole"].value = int(whole[0])
-        for port, given in (("p_kind", kind), ("p_seq", tag), ("p_address", where),
-                            ("p_wdata", value), ("p_reason", reason)):  # fmt: skip
-            block[port].value = given
-        block["p_valid"].value = 1
-        before = model._expected
-        if reason:
-            model._refuse(reason)
-        else:
-            payload = {1: bytes(4), 2: register(where, value), 3: where.to_bytes(2, "little")}
-            model._packet(kind, tag, payload.get(kind, b""))
-        seq = model._expected
-        await cycles.wait(1)
-        block["p_valid"].value = 0
-        await cycles.wait(1)
-        assert block.get("again") == int(kind == framing.AGAIN and not reason)
-        if kind == framing.AGAIN and not reason:
-            assert block.get("again_seq") == tag
+    for block in blocks:
+        link = Link(block, cycles)
+        sink, bits = link.sink, block.parameter("ADDRESS_BITS")
+        core = Quiet()
+        whole = [True]
+        model = SerialShell(core, 4, room=lambda whole=whole: whole[0], address_bits=bits)
+        nexts = 0x5A
+        block["next"].value = nexts
+        rng = random.Random(2)
+        kinds = {framing.NAK: 0, framing.ACK: 1, framing.DATA: 2, framing.HI: 3}
+        places = [8, 12, 0x1008, 0xFFF, 0x8000, (1 << bits) - 1, (1 << bits) % (1 << 16), 4]
+        seq = 0
+        for n in range(600):
+            kind = rng.choice((1, 1, 1, 2, 2, 3, 4, 5) if n > 20 else (1, 2, 3))
+            tag = (seq + rng.choice((0, 0, 0, 1, 127, 128, 255))) % 256
+            if kind == framing.HELLO and rng.random() < 0.8:
+                tag = (seq - 1) % 256
+            where, value = rng.choice(places), rng.getrandbits(32)
+            reason = rng.choice((0, 0, 0, 0, 0, 1, 2, 3, 6, 7))
+            whole[0] = rng.random() < 0.8
+            block["store_whole"].value = int(whole[0])
+            before = model._expected
+            if reason:
+                model._refuse(reason)
+            else:
+                payload = {1: bytes(4), 2: register(where, value), 3: where.to_bytes(2, "little")}
+                model._packet(kind, tag, payload.get(kind, b""))
+            seq = model._expected
+            await link.packet(kind, tag, where, value, reason)
+            assert block.get("again") == int(kind == framing.AGAIN and not reason)
+            if kind == framing.AGAIN and not reason:
+                assert block.get("again_seq") == tag
+            await cycles.wait(8)
+            want = list(model._answers)
+            model._answers.clear()
+            what = f"{block.name}, packet {n}: kind {kind}, seq {tag} for {before}, reason {reason}"
+            assert len(sink.words) == len(want), f"{what}: {len(sink.words)} answers for {want}"
+            for word, packet in zip(sink.words, want, strict=True):
+                body = int.from_bytes(packet.payload, "little")
+                if packet.kind == framing.HI:
+                    body = nexts
+                got = (word & 3, word >> 2 & 255, word >> 10)
+                assert got == (kinds[packet.kind], packet.seq, body), f"{what}: {got} for {packet}"
+            assert link.done == core.done, f"{what}: {link.done[-2:]} for {core.done[-2:]}"
+            sink.clear()
+        counts = [sum((a < 0) == image for a, _ in core.done) for image in (True, False)]
+        assert min(counts) > 5, f"{block.name}: images and writes accepted: {counts}"
+        # while an answer waits, a packet is as good as lost
+        sink.stall = bernoulli(0.0, 0)
+        await cycles.wait(2)
+        for tag in (seq, seq + 1):
+            await link.packet(framing.WRITE, tag, 0, 0)
+            await cycles.wait(7)
+        sink.stall = always()
         await cycles.wait(8)
-        want = list(model._answers)
-        model._answers.clear()
-        what = f"packet {n}: kind {kind}, seq {tag} for {before}, reason {reason}"
-        assert len(sink.words) == len(want), f"{what}: {len(sink.words)} answers for {want}"
-        for word, packet in zip(sink.words, want, strict=True):
-            body = int.from_bytes(packet.payload, "little")
-            if packet.kind == framing.HI:
-                body = nexts
-            got = (word & 3, word >> 2 & 255, word >> 10)
-            assert got == (kinds[packet.kind], packet.seq, body), f"{what}: {got} for {packet}"
-        assert done == core.done, f"{what}: {done[-2:]} for {core.done[-2:]}"
-        flushed = bool(core.done) and core.done[-1][0] == 12 and core.done[-1][1] & 1
-        if flushed and not reason and kind == framing.WRITE and tag == before and where == 12:
-            assert block.get("flush") == 1, f"{what}: no flush"
-            await cycles.wait(40)
-        assert block.get("flush") == 0 or flushed
-        sink.clear()
-    # while an answer waits, a packet is as good as lost
-    sink.stall = bernoulli(0.0, 0)
-    await cycles.wait(2)
-    for tag, kind in ((seq, framing.WRITE), (seq + 1, framing.WRITE)):
-        for port, given in (("p_kind", kind), ("p_seq", tag % 256), ("p_reason", 0)):
-            block[port].value = given
-        block["p_valid"].value = 1
-        await cycles.wait(1)
-        block["p_valid"].value = 0
+        tags = [w >> 2 & 255 for w in sink.words]
+        assert tags == [seq % 256], f"{block.name}: a packet was taken while busy"
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def link_flush(dut: Any) -> None:
+    """A soft reset, and nothing else, sets flush, for FLUSH cycles behind its write; twice too."""
+    cycles, blocks = await begin(dut, "ex_link")
+    for block in blocks:
+        link = Link(block, cycles)
+        control, flush = block.parameter("A_CONTROL"), block.parameter("FLUSH")
+        await link.packet(framing.HELLO, 0, 0, 0)
         await cycles.wait(8)
-    sink.stall = always()
-    await cycles.wait(8)
-    assert [w >> 2 & 255 for w in sink.words] == [seq % 256], "a packet was taken while busy"
+        # the bit of another action, another register, a refused packet, a write that comes again
+        seq = 1
+        others = ((control, 6, seq, 0), (control ^ 4, 1, seq + 1, 0), (control, 1, seq + 1, 1),
+                  (control, 1, seq + 1, 4), (control, 1, seq, 0))  # fmt: skip
+        for where, value, tag, reason in others:
+            await link.packet(framing.WRITE, tag, where, value, reason)
+            await cycles.wait(8)
+        assert not link.flushed, f"{block.name}: flush without a soft reset"
+        seq += 2
+        for again in (flush + 20, 10):  # the second time before the first one's flush may be over
+            link.flushed.clear()
+            link.written.clear()
+            for _ in range(2):
+                await link.packet(framing.WRITE, seq, control, 0xFFFF_FFFF)
+                seq += 1
+                await cycles.wait(again)
+            await cycles.wait(flush + 20)
+            assert len(link.written) == 2
+            want = sorted({w + 1 + k for w in link.written for k in range(flush)})
+            compare(f"{block.name}: cycles of flush", link.flushed, want)
 
 
-@cocotb.test(timeout_time=20, timeout_unit="ms")
-async def result_ring(dut: Any) -> None:
-    """Results in and out, again from any of the last 256 on, a full ring, a flush."""
-    cycles, (block,) = await begin(dut, "ex_result_ring")
+async def ring(cycles: Cycles, block: Block) -> None:
+    """The test of one ring."""
     source = StreamSource(stream(block["s_valid"], block["s_ready"], block["s_data"]), "x", cycles)
     rng = random.Random(8)
     stored: list[int] = []
@@ -485,6 +453,14 @@ async def result_ring(dut: Any) -> None:
     assert (block.get("m_valid"), block.get("next")) == (0, 280 % 256), "flush"
     offer(1)
     assert await take() == (280 % 256, stored[280])
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def result_ring(dut: Any) -> None:
+    """Results in and out, again from any of the last 256 on, a full ring, a flush."""
+    cycles, blocks = await begin(dut, "ex_result_ring")
+    for block in blocks:
+        await ring(cycles, block)
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")

@@ -58,6 +58,7 @@ class SerialShell:
         beat_bytes: bytes a beat.
         store: frames stored at once, as HELLO tells it.
         room: whether a frame that comes now finds a place; always unless given.
+        address_bits: of the core's registers; addresses beyond read zero and ignore writes.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class SerialShell:
         beat_bytes: int = 1,
         store: int = 2,
         room: Callable[[], bool] | None = None,
+        address_bits: int = registers.ADDRESS_BITS,
     ) -> None:
         self._core = core
         self._lengths = framing.to_device(image_bytes)
@@ -75,6 +77,7 @@ class SerialShell:
         self._beat_bytes = beat_bytes
         self._store = store
         self._room = room or (lambda: True)
+        self._beyond = 1 << address_bits
         self.reset()
 
     def reset(self) -> None:
@@ -197,7 +200,7 @@ class SerialShell:
                 self._refuse(framing.ORDER)
         elif kind == framing.READ:
             address = int.from_bytes(payload, "little")
-            ours = address < 1 << registers.ADDRESS_BITS
+            ours = address < self._beyond
             value = self._core.read(address) if ours else 0
             self._answer(framing.DATA, seq, framing.register(address, value))
         elif kind == framing.HELLO:
@@ -215,7 +218,7 @@ class SerialShell:
             self._core.frame(payload)
             return
         address, value = framing.split_register(payload)
-        if address >= 1 << registers.ADDRESS_BITS:
+        if address >= self._beyond:
             return
         self._core.write(address, value)
         if address == registers.address("control") and value & 1:
