@@ -8,7 +8,8 @@
 // their id, until it is their turn; a result is always accepted, since no more than IN_FLIGHT
 // frames are inside. order may only change while none is inside. skip: a frame left by another way.
 // Latency 1 (arrival) or 2 (input order), one result a cycle. On stall m holds.
-// Reset: empty, the next id is 0, a batch starts.
+// Reset: empty, the next id is 0, a batch starts. clear is a reset that leaves the word on m: it
+// stays, unchanged, until it is taken.
 `default_nettype none
 
 module ex_merge #(
@@ -17,6 +18,7 @@ module ex_merge #(
 ) (
     input  wire             clk,
     input  wire             rst,
+    input  wire             clear,
     input  wire [31:0]      now,
     input  wire             order,
     input  wire [31:0]      batch,
@@ -83,18 +85,18 @@ module ex_merge #(
   end
 
   always_ff @(posedge clk) begin
-    if (load) valid_q <= 1'b1;
+    if (load && !clear) valid_q <= 1'b1;
     else if (m_ready) valid_q <= 1'b0;
     if (load) count_q <= ends ? '0 : count_q + 1'b1;
     if (load || skip) turn_q <= turn_q + 1'b1;
     if (load && order) full_q[turn_q] <= 1'b0;
     if (store) full_q[slot] <= 1'b1;
-    if (rst) begin
-      valid_q <= 1'b0;
+    if (rst || clear) begin
       count_q <= '0;
       turn_q  <= '0;
       full_q  <= '0;
     end
+    if (rst) valid_q <= 1'b0;
   end
 endmodule
 

@@ -3,6 +3,7 @@
 // At most one of the N inputs is active. m_data = 4 logits of 32 bits, the earlier in the lower
 // bits; a frame's last beat (m_last, with the frame's bank) is filled up with zeros.
 // One logit a cycle; latency 1 from the logit that fills a beat. On stall m holds. Reset: empty.
+// clear is a reset that leaves the beat on m: it stays, unchanged, until it is taken.
 `default_nettype none
 
 module ex_raw #(
@@ -10,6 +11,7 @@ module ex_raw #(
 ) (
     input  wire            clk,
     input  wire            rst,
+    input  wire            clear,
     input  wire [N-1:0]    s_valid,
     output wire [N-1:0]    s_ready,
     input  wire [N*32-1:0] s_data,
@@ -56,7 +58,7 @@ module ex_raw #(
     if (m_ready) valid_q <= 1'b0;
     if (put) begin
       fill_q  <= last ? 2'd0 : fill_q + 1'b1;
-      valid_q <= last || fill_q == 2'd3;
+      valid_q <= (last || fill_q == 2'd3) && !clear;
       last_q  <= last;
       bank_q  <= bank;
       unique case (fill_q)
@@ -66,10 +68,8 @@ module ex_raw #(
         default: data_q[127:96] <= logit;
       endcase
     end
-    if (rst) begin
-      fill_q  <= 2'd0;
-      valid_q <= 1'b0;
-    end
+    if (rst || clear) fill_q <= 2'd0;
+    if (rst) valid_q <= 1'b0;
   end
 endmodule
 

@@ -8,8 +8,9 @@
 // once no frame is inside; hold keeps new frames out until then. A snapshot copies all counters in
 // one cycle. A soft reset holds core_rst for 15 cycles: counters and everything inside are cleared,
 // thresholds, order, raw and batch stay, and the epoch counts 0 (since rst), 1, .. 255, 1, .., so
-// that a host sees a reset that was not its own. Reset: thresholds never, arrival order, batches of
-// one.
+// that a host sees a reset that was not its own. A word on the output (offer) stays there, as AXI
+// demands: core_rst is held, and order and raw stay, until it has been taken.
+// Reset: thresholds never, arrival order, batches of one.
 `default_nettype none
 
 module ex_registers #(
@@ -44,6 +45,7 @@ module ex_registers #(
     input  wire [11:0]           address,
     input  wire [31:0]           wdata,
     output wire [31:0]           rdata,
+    input  wire                  offer,      // a word is on the output
     input  wire                  ev_accept,
     input  wire                  ev_leave,
     input  wire                  ev_bad,
@@ -96,6 +98,7 @@ module ex_registers #(
   wire mode = order_q != order_next_q || raw_q != raw_next_q || (raw_q && exit_q != exit_next_q);
   wire commit = commit_q && (bank_q ? empty0 : empty1);
   wire resetting = reset_q != '0;
+  wire last_cycle = reset_q == 4'd1;
   wire [COUNT_BITS:0] occupied = {1'b0, flight0} + {1'b0, flight1};
 
   assign threshold0 = threshold0_q;
@@ -111,14 +114,14 @@ module ex_registers #(
   assign rdata = rdata_q;
 
   always_ff @(posedge clk) begin
-    if (resetting) reset_q <= reset_q - 1'b1;
+    if (resetting && !(last_cycle && offer)) reset_q <= reset_q - 1'b1;
     if (write && address == A_ORDER) order_next_q <= wdata[0];
     if (write && address == A_BATCH) batch_q <= wdata;
     if (write && address == A_RAW) begin
       raw_next_q  <= wdata[31];
       exit_next_q <= wdata[7:0] > LAST ? LAST : wdata[7:0];
     end
-    if (empty0 && empty1) begin
+    if (empty0 && empty1 && !offer) begin
       order_q <= order_next_q;
       raw_q   <= raw_next_q;
       exit_q  <= exit_next_q;

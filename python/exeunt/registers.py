@@ -79,7 +79,8 @@ MAP: tuple[Register, ...] = (
         "r",
         "commit_pending: the other bank still has frames in flight; mode_pending: order or raw "
         "wait for an empty pipeline and new frames are held back; resetting: a soft reset is under "
-        "way; bank: threshold bank of the next frame; refused: a threshold or a commit was written "
+        "way, which with a word on the output lasts until that is taken; bank: threshold bank of "
+        "the next frame; refused: a threshold or a commit was written "
         "while a commit was pending and ignored, cleared by the next commit; epoch: soft resets "
         "since rst, 1 follows 255; in_flight: frames inside",
         fields={

@@ -47,6 +47,7 @@ class Device:
         s = stream(dut.s_axis_tvalid, dut.s_axis_tready, dut.s_axis_tdata, dut.s_axis_tlast)
         m = stream(dut.m_axis_tvalid, dut.m_axis_tready, dut.m_axis_tdata, dut.m_axis_tlast)
         self.source = StreamSource(s, "x", self.cycles)
+        self.m = m
         self.sink = StreamSink(m, "x", self.cycles)
         bus = AxiLiteBus.from_prefix(dut, "s_axil")
         self.axil = AxiLiteMaster(bus, dut.clk, dut.rst)
@@ -76,15 +77,26 @@ class Device:
                 return
         raise AssertionError("a commit or a change of mode is still pending")
 
-    async def soft_reset(self) -> None:
-        """Stop both streams, as a host stops its DMA, and reset; what was on offer may vanish."""
+    async def soft_reset(self) -> bool:
+        """Stop both streams, as a host stops its DMA, and reset; then take what is on offer.
+
+        Whether a word was on offer: then it stays, and the sink sees to it that it does not change.
+        """
         self.source.flush()
-        self.cycles.in_reset = True
-        await self.cycles.wait(2)
+        stall, self.sink.stall = self.sink.stall, iter([False] * 10**6)
+        await self.cycles.wait(2)  # a word may still be taken in the first
+        self.sink.clear()
         await self.control("reset")
         await self.cycles.wait(20)
-        self.cycles.in_reset = False
+        offered = int(self.m.x_valid.value)
+        assert await self.status("resetting") == offered, "resetting lasts while a word is on offer"
+        self.sink.stall = always()
+        await self.cycles.wait(25)
+        assert await self.status("resetting") == 0, "a soft reset does not end"
+        assert len(self.sink.words) == offered, f"{len(self.sink.words)} words came from a reset"
         self.sink.clear()
+        self.sink.stall = stall
+        return bool(offered)
 
     async def snapshot(self) -> dict[str, int]:
         await self.control("snapshot")
@@ -403,18 +415,33 @@ async def in_flight_limit(dut: Any) -> None:
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")
 async def soft_reset(dut: Any) -> None:
-    """A soft reset at any moment leaves an empty core: ids from 0, counters 0, right answers."""
+    """A soft reset at any moment leaves an empty core: ids from 0, counters 0, right answers.
+
+    A word on offer stays until it is taken, also in raw mode and when that begins or ends.
+    """
     rng = np.random.default_rng(9)
     device = await start(dut, 100, 100)
-    for k in range(12):
-        order = k % 2
+    offered: dict[int, int] = {}
+    for k in range(24):
+        order, raw = k % 2, RAW["enable"].put(1) | RAW["exit"].put(k % EXITS)
         await device.write("order", order)
+        await device.write("raw", raw if k % 4 > 1 else 0)
+        await device.settle()
         logits = frames_for(schedule("random", 30, rng), rng)
         device.source.idle = PATTERNS[("always", "half")[k // 2 % 2]](k)
-        device.sink.stall = PATTERNS[("always", "half", "rare")[k % 3]](k)
+        device.sink.stall = PATTERNS[("always", "rare", "rare")[k % 3]](k)
         device.send(logits)
         await device.cycles.wait(int(rng.integers(5, 500)))
-        await device.soft_reset()
+        if k % 3:  # the receiver stops with a word on offer
+            device.sink.stall = iter([False] * 10**6)
+            await device.cycles.wait(2)
+            await device.cycles.until(lambda: bool(int(dut.m_axis_tvalid.value)), 4000, "a word")
+        await device.write("order", k // 2 % 2)
+        await device.write("raw", raw if k % 4 < 2 else 0)
+        offered[k % 4] = offered.get(k % 4, 0) + await device.soft_reset()
+        await device.write("order", order)
+        await device.write("raw", 0)
+        await device.settle()
         assert await device.status("in_flight") == 0, "frames are inside after a soft reset"
         assert await device.status("resetting") == 0
         counts = await device.snapshot()
@@ -428,7 +455,8 @@ async def soft_reset(dut: Any) -> None:
         device.send(logits)
         got = await device.results(12, 4000, f"after soft reset {k}")
         check(f"after soft reset {k}", got, expect(logits, (100, 100)), ordered=bool(order))
-        await device.soft_reset()
+        assert not await device.soft_reset(), "a word is on offer of an empty core"
+    assert min(offered.values()) >= 4, f"words on offer when the reset came: {offered}"
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")

@@ -26,6 +26,7 @@ PROOFS = [
     Proof("frame_store", {"WIDTH": 2, "FRAME": 1, "STORE": 3}),
     Proof("merge", {"N": 2, "IN_FLIGHT": 2}),
     Proof("merge", {"N": 3, "IN_FLIGHT": 4}),
+    Proof("raw", {"N": 2}),
 ]
 
 BROKEN = [
@@ -88,6 +89,17 @@ BROKEN = [
         {"N": 2, "IN_FLIGHT": 2},
         fault=("wire out_free = !valid_q || m_ready", "wire out_free = 1'b1"),
     ),
+    Proof(
+        "merge",
+        {"N": 2, "IN_FLIGHT": 2},
+        fault=("if (rst) valid_q <= 1'b0;", "if (rst || clear) valid_q <= 1'b0;"),
+    ),
+    Proof("merge", {"N": 2, "IN_FLIGHT": 2}, fault=("if (load && !clear)", "if (load)")),
+    Proof("merge", {"N": 2, "IN_FLIGHT": 2}, fault=("1'b1 >= batch", "1'b1 == batch")),
+    Proof("merge", {"N": 2, "IN_FLIGHT": 2}, fault=("if (load || skip)", "if (load)")),
+    Proof("raw", {"N": 2}, fault=("if (rst) valid_q", "if (rst || clear) valid_q")),
+    Proof("raw", {"N": 2}, fault=("2'd3) && !clear;", "2'd3);")),
+    Proof("raw", {"N": 2}, fault=("{96'd0, logit}", "{data_q[127:32], logit}")),
 ]
 
 pytestmark = [

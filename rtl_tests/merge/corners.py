@@ -13,6 +13,7 @@ def corner(n: int, in_flight: int) -> Corner:
             Port("order"),
             Port("batch", 32),
             Port("skip"),
+            Port("clear"),
             Port("s_valid", n),
             Port("s_ready", n, output=True),
             Port("s_data", n * 128),

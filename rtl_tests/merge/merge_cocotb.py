@@ -33,6 +33,7 @@ class Line:
         self._valid = 0
         port("s_valid").value = 0
         port("skip").value = 0
+        port("clear").value = 0
         port("order").value = 0
         port("batch").value = 0
         cycles.add(self._step)
@@ -199,3 +200,48 @@ async def reset_empties(dut: Any) -> None:
     await cycles.wait(8)
     for line in lines:
         compare(line.name, [w & 0xFFFFFFFF for w in line.sink.words], [0])
+
+
+@cocotb.test()
+async def clear_keeps_the_word_on_offer(dut: Any) -> None:
+    """With TREADY low the result on m stays as it is through a clear, and is the last of its time.
+
+    What waits behind it is gone, the batch begins anew, and nothing enters while clear is high.
+    """
+    cycles = Cycles(dut.clk, dut.rst)
+    lines = [Line(dut, i, c, cycles) for i, c in enumerate(bench_corners())]
+    await cycles.reset()
+    for order, behind in ((0, 1), (1, 1), (0, 0), (1, 0)):
+        for line in lines:
+            line.port("order").value = order
+            line.port("batch").value = 2
+            line.sink.clear()
+            line.sink.stall = iter([False] * 1000)
+            line.queues[0] += [(0, 7 << 64 | k) for k in range(1 + behind)]
+        await cycles.wait(6)
+        words = [int(line.port("m_data").value) for line in lines]
+        for line in lines:
+            line.port("clear").value = 1
+            line.queues[0].clear()
+            line.queues[0] += [(0, 5 << 64 | 5)] * 3  # not before the end of the clear
+        await cycles.wait(3)
+        for line in lines:
+            assert int(line.port("m_valid").value), f"{line.name}: the word on offer is gone"
+            line.sink.stall = iter([True] * 1000)
+        await cycles.wait(4)
+        for line, word in zip(lines, words, strict=True):
+            line.queues[0].clear()
+            compare(f"{line.name}, order {order}: through a clear", line.sink.words, [word])
+            line.sink.clear()
+        await cycles.wait(2)
+        for line in lines:
+            line.port("clear").value = 0
+        await cycles.wait(2)
+        for line in lines:
+            line.queues[0] += [(0, 0), (0, 1)]
+        await cycles.wait(8)
+        for line in lines:
+            ids = [w & 0xFFFFFFFF for w in line.sink.words]
+            compare(f"{line.name}, order {order}: after a clear", ids, [0, 1])
+            compare(f"{line.name}, order {order}: last", line.sink.lasts, [0, 1])
+        await cycles.reset()

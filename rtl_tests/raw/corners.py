@@ -4,7 +4,7 @@ from lib.bench import Corner, Port
 
 
 def corner(n: int) -> Corner:
-    inputs = {"s_valid": n, "s_data": 32 * n, "s_last": n, "s_bank": n, "m_ready": 1}
+    inputs = {"clear": 1, "s_valid": n, "s_data": 32 * n, "s_last": n, "s_bank": n, "m_ready": 1}
     outputs = {"s_ready": n, "m_valid": 1, "m_data": 128, "m_last": 1, "m_bank": 1}
     return Corner(
         name=f"n{n}",

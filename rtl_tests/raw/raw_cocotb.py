@@ -35,6 +35,7 @@ class Line:
         self.idle: Iterator[bool] = always()
         self._valid = False
         port("s_valid").value = 0
+        port("clear").value = 0
         cycles.add(self._step)
 
     def _step(self, _cycle: int) -> None:
@@ -103,3 +104,40 @@ async def beats(dut: Any) -> None:
     await cycles.wait(8)
     for line in lines:
         compare(f"{line.name} after reset", line.sink.words, [1 << 128 | 8 << 32 | 7])
+
+
+@cocotb.test()
+async def clear_keeps_the_beat_on_offer(dut: Any) -> None:
+    """With TREADY low the beat on m stays as it is through a clear; half a beat is forgotten."""
+    cycles = Cycles(dut.clk, dut.rst)
+    lines = [Line(dut, i, c, cycles) for i, c in enumerate(bench_corners())]
+    await cycles.reset()
+    for whole in (True, False):
+        beat = [(k, int(k == 3), 1) for k in range(4)] if whole else []
+        for line in lines:
+            line.active = line.n - 1
+            line.sink.clear()
+            line.sink.stall = iter([False] * 1000)
+            line.queue += [*beat, (9, 0, 0)]
+        await cycles.wait(10)
+        for line in lines:
+            assert int(line.port("m_valid").value) == whole, f"{line.name}: what is on offer"
+            line.port("clear").value = 1
+            line.queue.clear()
+            line.queue += [(5, 1, 0)] * 2  # neither enters
+        await cycles.wait(3)
+        for line in lines:
+            line.sink.stall = always()
+        await cycles.wait(4)
+        for line in lines:
+            line.queue.clear()
+            want = [1 << 128 | sum(k << 32 * k for k in range(4))] * whole
+            compare(f"{line.name}: through a clear", line.sink.words, want)
+            line.sink.clear()
+        await cycles.wait(2)
+        for line in lines:
+            line.port("clear").value = 0
+            line.queue += [(7, 0, 0), (8, 1, 1)]
+        await cycles.wait(8)
+        for line in lines:
+            compare(f"{line.name}: after a clear", line.sink.words, [1 << 128 | 8 << 32 | 7])

@@ -10,8 +10,8 @@ CRITERION = 0xA5
 
 def corner(exits: int, count_bits: int) -> Corner:
     inputs = {
-        "write": 1, "address": 12, "wdata": 32, "ev_accept": 1, "ev_leave": 1, "ev_bad": 1,
-        "ev_stall": 1, "ev_take": exits, "flight0": count_bits, "flight1": count_bits,
+        "write": 1, "address": 12, "wdata": 32, "offer": 1, "ev_accept": 1, "ev_leave": 1,
+        "ev_bad": 1, "ev_stall": 1, "ev_take": exits, "flight0": count_bits, "flight1": count_bits,
     }  # fmt: skip
     outputs = {
         "rdata": 32, "threshold0": 32 * exits, "threshold1": 32 * exits, "bank": 1, "hold": 1,

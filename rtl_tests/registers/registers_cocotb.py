@@ -26,8 +26,8 @@ class Device:
         self.exits = int(corner.parameters["EXITS"])
         self.cycles = cycles
         self.port = lambda name: getattr(dut, f"u{index}_{name}")
-        for name in ("write", "address", "wdata", "ev_accept", "ev_leave", "ev_bad", "ev_stall",
-                     "ev_take", "flight0", "flight1"):  # fmt: skip
+        for name in ("write", "address", "wdata", "offer", "ev_accept", "ev_leave", "ev_bad",
+                     "ev_stall", "ev_take", "flight0", "flight1"):  # fmt: skip
             self.port(name).value = 0
 
     def get(self, name: str) -> int:
@@ -322,6 +322,36 @@ async def soft_reset(dut: Any) -> None:
         if device.exits > 1:
             await device.expect("active", 9)
         assert await device.status("resetting") == 0
+
+
+@cocotb.test()
+async def soft_reset_waits_for_the_output(dut: Any) -> None:
+    """core_rst is held while a word is on the output, and order and raw do not change under it."""
+    for device in await start(dut):
+        for taken in (3, 14, 15, 16, 40):
+            await device.write("order", 0)
+            await device.write("raw", 0)
+            await device.cycles.wait(2)
+            device.port("flight1").value = 1
+            device.port("offer").value = 1
+            await device.write("order", 1)
+            await device.write("raw", RAW["enable"].put(1))
+            await device.control("reset")
+            device.port("flight1").value = 0  # what was inside is gone
+            length = 0
+            for cycle in range(1, 60):
+                await device.cycles.wait()
+                if cycle == taken:
+                    device.port("offer").value = 0
+                length += device.get("core_rst")
+                state = [device.get(n) for n in ("order", "raw_enable")]
+                want = [0, 0] if cycle <= taken else state
+                assert state == want, f"{device.name}: order, raw {state} under a word on offer"
+            what = f"{device.name}: with a word on offer for {taken} cycles core_rst was held for"
+            assert length == max(15, taken + 1), f"{what} {length} cycles"
+            state = [device.get(n) for n in ("order", "raw_enable", "hold")]
+            assert state == [1, 1, 0], f"{device.name}: order, raw, hold are {state} after it"
+        await device.cycles.reset()
 
 
 @cocotb.test()

@@ -444,12 +444,14 @@ async def ring(cycles: Cycles, block: Block) -> None:
         assert await take() == (k % 256, stored[k]), f"result {k}"
     await cycles.until(source.done, 9999, "all stored")
     await cycles.wait(3)
-    cycles.in_reset = True
+    source.idle = always()
+    source.send([0x11])
+    await cycles.wait(9)  # half of it is stored
     block["flush"].value = 1
-    await cycles.wait(2)
+    await cycles.wait(3)
+    assert source.done(), "a flush must take what is on offer"
     block["flush"].value = 0
-    cycles.in_reset = False
-    await cycles.wait(1)
+    await cycles.wait(20)
     assert (block.get("m_valid"), block.get("next")) == (0, 280 % 256), "flush"
     offer(1)
     assert await take() == (280 % 256, stored[280])

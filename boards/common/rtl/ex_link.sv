@@ -13,7 +13,8 @@
 // an answer is waiting for room has no effect and no answer, as if it had been lost.
 //
 // A WRITE with bit 0 of address A_CONTROL, the soft reset, also sets flush for FLUSH cycles, from
-// the one behind reg_write on. Addresses from 2**ADDRESS_BITS on read zero and ignore writes.
+// the one behind reg_write on; the ring takes what the core has on offer meanwhile.
+// Addresses from 2**ADDRESS_BITS on read zero and ignore writes.
 // Reset: no HELLO yet, no answer waiting.
 `default_nettype none
 

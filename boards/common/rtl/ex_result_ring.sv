@@ -5,7 +5,8 @@
 // take it becomes the current one and m_seq moves on. m_data is byte m_index of the current one, in
 // the cycle after m_index. again makes the number again_seq the next to be sent. A result stays
 // until 255 newer ones are stored; with 255 results still to be sent s_ready stays low.
-// flush forgets what is still to be sent; next and the current one stay. Reset: number 0.
+// flush forgets what is still to be sent, and what comes meanwhile is taken and forgotten; next and
+// the current one stay. Reset: number 0.
 `default_nettype none
 
 module ex_result_ring (
@@ -32,7 +33,7 @@ module ex_result_ring (
   wire full = &unsent;
   wire put = s_valid && !full && !flush;
 
-  assign s_ready = &byte_q && !full && !flush;
+  assign s_ready = flush || (&byte_q && !full);
   assign next = write_q;
   assign m_valid = unsent != '0;
   assign m_seq = send_q;

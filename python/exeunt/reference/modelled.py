@@ -198,6 +198,9 @@ class Modelled:
         """Drop what was not collected."""
         self._job = None
 
+    def drain(self) -> None:
+        """Nothing is on offer."""
+
     def start(self) -> None:
         """Ready again."""
 

@@ -38,6 +38,8 @@ from exeunt.runtime.transport import (
 from exeunt.runtime.turns import Turns
 
 RESET_CYCLES = 100
+RESET_LOOKS = 16
+"""Looks at the status, of a cycle or more each, in which a soft reset ends by itself."""
 
 
 class Device:
@@ -362,11 +364,20 @@ class Device:
     # ------------------------------------------------------------------ what went wrong
 
     def _soft_reset(self) -> None:
+        """Empty the accelerator; a result on offer stays, as AXI demands, until it is taken."""
         self.registers["control.reset"] = 1
-        end = self.transport.now() + self.transport.patience(0, RESET_CYCLES)
+        limit = self.transport.patience(0, RESET_CYCLES)
+        end = self.transport.now() + limit
+        looks = 0
         while self.registers["status.resetting"]:
+            looks += 1
+            if looks == RESET_LOOKS:
+                self.transport.drain()
             if self.transport.now() > end:
-                raise DeviceFault("its soft reset does not end")
+                raise DeviceFault(
+                    f"its soft reset must end within {limit:g} {self.transport.unit} and does not, "
+                    "as it does while nobody takes the result that is on its output"
+                )
 
     def recover(self) -> None:
         """Known empty state with the driver's thresholds and order, or an error."""

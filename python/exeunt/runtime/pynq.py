@@ -38,6 +38,7 @@ DMA = "dma_0"
 LENGTH_LIMIT = (1 << 26) - 1
 CAPACITY = 16 << 20
 DEPTH = 2
+DRAIN_BYTES = 4096
 LEAST_BITS = 13
 """Of a buffer's size: up to 4 kB would be put above 4 GB on 64-bit boards (PYNQ issue 1500)."""
 
@@ -209,9 +210,16 @@ class Pynq:
             if time.monotonic() > end:
                 raise TransferFault(f"the DMA does not come out of its reset in {RESET_SECONDS} s")
 
-    def start(self) -> None:
-        """Start both channels."""
+    def drain(self) -> None:
+        """Take what the accelerator has on offer."""
         self._usable()
+        self._dma.recvchannel.start()
+        self._transfer(self._dma.recvchannel, self._buffer(self._receive_buffers, 0, DRAIN_BYTES))
+
+    def start(self) -> None:
+        """Start both channels; what the DMA took meanwhile is forgotten."""
+        self._usable()
+        self.stop()
         self._dma.sendchannel.start()
         self._dma.recvchannel.start()
 

@@ -197,6 +197,9 @@ class Serial:
         self._running = False
         self._hello()
 
+    def drain(self) -> None:
+        """Nothing is needed: the shell takes what its core has on offer."""
+
     def start(self) -> None:
         """Be ready for transfers; the accelerator is empty."""
         self._result = self._hello().next_result

@@ -116,6 +116,10 @@ class Transport(Protocol):
         """Abort everything under way and forget what comes late; register accesses still work."""
         ...
 
+    def drain(self) -> None:
+        """Take what the accelerator still has on offer, and forget it, until `start`."""
+        ...
+
     def start(self) -> None:
         """Be ready for transfers again; the accelerator is empty."""
         ...

@@ -141,8 +141,15 @@ class Simulated:
         self._cut = None
         self.device.hold()
 
+    def drain(self) -> None:
+        """Take what the core has on offer."""
+        self._usable()
+        self.device.receive(1)
+
     def start(self) -> None:
-        """Nothing is needed."""
+        """Forget what `drain` took."""
+        self._usable()
+        self.device.stop()
 
     def patience(self, frames: int, cycles: int) -> float:
         """Three times the cycles of all frames one after another, and some to spare."""

@@ -34,6 +34,7 @@ class Board:
         self.base = MEMORY_BASE  # where the next buffer is, of the memory's front
         self.small: int | None = None  # where buffers of up to 4 kB are instead
         self.stuck_in_reset = False
+        self.deaf = False  # no reset of the DMA makes it take a result
         self.cut: int | None = None
         self.dirty = 0  # receives that a cache may write over
         self.transfers: list[tuple[str, int]] = []
@@ -41,6 +42,8 @@ class Board:
 
     def _reset(self) -> None:
         self.device.stop()
+        if not self.deaf:
+            self.device.hold()
         self.control = {0x00: 0, 0x30: 0}
         self.status = {0x00: HALTED, 0x30: HALTED}
         self.address = {0x00: 0, 0x30: 0}

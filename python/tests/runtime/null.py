@@ -109,6 +109,9 @@ class Null:
     def stop(self) -> None:
         self.pending.clear()
 
+    def drain(self) -> None:
+        assert not self.pending
+
     def start(self) -> None:
         assert not self.pending
 

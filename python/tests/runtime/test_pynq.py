@@ -77,6 +77,22 @@ def test_a_stuck_output_ends_in_a_sentence(small, board, device):
     small.agree(device.classify(small.images))
 
 
+def test_a_result_that_nobody_takes(small, board, device):
+    """It stays on offer, as AXI demands, so the reset cannot end; once it is taken it can."""
+    board.board.deaf = True
+    board.board.device.hold(output=10**9)
+    with pytest.raises(DeviceTimeout) as caught:
+        device.classify(small.images[:9], timeout=0.2)
+    assert str(caught.value).endswith(
+        "; a reset did not help (The accelerator sample must come back from a reset and does not: "
+        "its soft reset must end within 1.00001 s and does not, as it does while nobody takes the "
+        "result that is on its output; power-cycle the board or load the bitstream again), 0 "
+        "answers are in the error's `answered`."
+    )
+    board.board.deaf = False
+    small.agree(device.classify(small.images))  # the next call tries again
+
+
 def test_what_arrived_is_kept(small, board, device):
     board.board.device.disturb(0, 0, after=0)  # nothing
     board.board.cut = 64 * 30 + 20

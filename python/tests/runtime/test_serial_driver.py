@@ -60,6 +60,7 @@ class RtlCore:
             self.stuck = False
         self.device.write(address, value)
         if address == CONTROL and value & 1:
+            self.device.receive(1)  # the shell takes what was on offer, and forgets it
             self.device.go(40, until=0)
             self._out.clear()
             self.device.receive(1)

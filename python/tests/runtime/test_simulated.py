@@ -8,8 +8,9 @@ import pytest
 from exeunt.errors import CheckFailed, InputError
 from exeunt.reference.golden import make
 from exeunt.registers import ALWAYS, NEVER
-from exeunt.runtime import Accelerator, golden
+from exeunt.runtime import Accelerator, DeviceFault, golden
 from exeunt.simulate import bulk, verilator
+from exeunt.simulate.dma import RECEIVED, SENT
 from exeunt.simulate.library import decode
 from exeunt.simulate.simulated import Simulated
 
@@ -145,6 +146,43 @@ def test_selftest(small, device, tmp_path):
     vectors.logits[1, 2, 3] += 1
     with pytest.raises(CheckFailed, match=r"differs at exit 1 for image 2: expected \["):
         device.selftest(vectors)
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_a_reset_with_a_result_on_offer(small, simulated, device, raw):
+    """The reset waits until it is taken, and it is no answer of the next call."""
+    if raw:
+        device.registers["raw"] = 1 << 31
+    simulated.submit(np.zeros((3, 64), np.uint8), 12, 0)
+    simulated.hold(output=1 << 40)
+    simulated.device.go(3000, until=SENT)
+    simulated.device.go(3000, until=RECEIVED)
+    assert simulated.device.received.size == 0
+    before = simulated.device.progress
+    device.reset()
+    assert device.registers["status.resetting"] == 0
+    assert simulated.device.progress == (0, 0) != before
+    got = device.classify(small.images)
+    small.agree(got)
+    assert got.ids.tolist() == list(range(len(small.images)))
+
+
+def test_a_result_that_nobody_takes(small, simulated, device, monkeypatch):
+    monkeypatch.setattr(simulated, "drain", lambda: None)
+    simulated.submit(np.zeros((3, 64), np.uint8), 3, 0)
+    simulated.hold(output=1 << 40)
+    simulated.device.go(3000, until=RECEIVED)
+    start = simulated.now()
+    with pytest.raises(DeviceFault) as caught:
+        device.reset()
+    assert str(caught.value) == (
+        "The accelerator sample must come back from a reset and does not: its soft reset must end "
+        "within 20300 cycles and does not, as it does while nobody takes the result that is on its "
+        "output; power-cycle the board or load the bitstream again."
+    )
+    assert simulated.now() - start < 25_000
+    monkeypatch.undo()
+    small.agree(device.classify(small.images))
 
 
 def test_idle_and_stalled_cycles(small, simulated, device):
