@@ -82,12 +82,16 @@ def read_network(
     images: npt.NDArray[np.uint8] | None = None,
     progress: Progress = silent,
 ) -> Network:
-    """The layers of a QONNX file; the exits it must have are those of the config's stages."""
+    """The layers of a QONNX file; the exits it must have are those of the config's stages.
+
+    `exeunt export` leaves a file with the preprocessing in it; the user's own has none.
+    """
     finn_env.prepare()
     with finn_env.quiet():
         from exeunt.hls.front import network
 
     expected = len(config.model.stages) or None
+    theirs = config.model.kind == "qonnx" and Path(model_path) == config.model.file
     total = 2 * (expected or 1)
     done = 0
 
@@ -102,6 +106,8 @@ def read_network(
         shape=config.model.input,
         classes=config.model.classes,
         images=images,
+        preprocess=config.model.preprocess if theirs else None,
+        outputs=config.model.exits if theirs else (),
         progress=step,
     )
 

@@ -63,11 +63,6 @@ def parts(
 
 def _check(found: Sequence[Part]) -> None:
     for part in found:
-        if not any(isinstance(operation, Matrix) for operation in part.operations):
-            raise InputError(
-                f"{part.name} must have at least one linear or convolution layer but has none; "
-                "move the exit or add a layer"
-            )
         for operation in part.operations:
             if isinstance(operation, Matrix):
                 _matrix(operation)

@@ -18,6 +18,7 @@ from exeunt.kernels.layer import Layer
 from exeunt.qonnx import file, meaning
 from exeunt.qonnx.exits import Part
 from exeunt.qonnx.integers import IntArray, IntegerNetwork, Threshold
+from exeunt.qonnx.preprocess import Preprocess
 
 Progress = Callable[[str], None]
 CHECK_FRAMES = 2  # on which every pass is checked
@@ -58,6 +59,8 @@ def read(
     shape: tuple[int, int, int] | None = None,
     classes: int | None = None,
     images: npt.NDArray[np.uint8] | None = None,
+    preprocess: Preprocess | None = None,
+    outputs: tuple[str, ...] = (),
     progress: Progress = lambda text: None,
 ) -> Network:
     """Read `path` and take every part to FINN hardware layers, values checked on the way.
@@ -68,13 +71,15 @@ def read(
         shape: (H, W, C) that the images must have; None takes any.
         classes: how many logits every exit must have; None takes any number.
         images: uint8 (N, H, W, C) to check the passes on, the first few are used.
+        preprocess: what is done to an image before the network in the file.
+        outputs: those of the file that are exits, in order; none: all.
         progress: called with the name of the part that begins.
 
     Raises:
         InputError: the file or the network is not supported.
         CheckFailed: a pass changed a value.
     """
-    graph = file.load(path)
+    graph = file.load(path, preprocess=preprocess, exits=outputs)
     network = meaning.integers(graph)
     parts = limits.parts(network, exits=exits, shape=shape, classes=classes)
     shape = network.image.shape

@@ -17,16 +17,19 @@ from torch import Tensor, nn
 
 from exeunt.qonnx import file, meaning
 from exeunt.qonnx.file import Graph
+from exeunt.qonnx.preprocess import Preprocess
 from exeunt.qonnx.quantizer import limits
 
 
-def load_graph(path: Path) -> Graph:
-    """Read and check a QONNX file; its exits are ordered by depth.
+def load_graph(
+    path: Path, *, preprocess: Preprocess | None = None, exits: tuple[str, ...] = ()
+) -> Graph:
+    """Read and check a QONNX file; its exits are ordered by depth. Arguments as of `file.load`.
 
     Raises:
         InputError: the file is missing or no ONNX, or holds a network that cannot be used.
     """
-    graph = file.load(path)
+    graph = file.load(path, preprocess=preprocess, exits=exits)
     network = meaning.integers(graph)
     return graph.with_outputs(tuple(e.output for e in network.exits))
 

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
 
 from exeunt.config.tree import MAX_EXITS, Model
 from exeunt.errors import InputError
+from exeunt.qonnx.preprocess import Preprocess, column
 from exeunt.quant.network.model import MultiExitNetwork
 from exeunt.quant.network.qonnx_graph import GraphNetwork, load_graph
 
@@ -32,7 +34,7 @@ def build(model: Model) -> nn.Module:
         return MultiExitNetwork(model)
     assert model.file is not None
     if model.kind == "qonnx":
-        graph = load_graph(model.file)
+        graph = load_graph(model.file, preprocess=model.preprocess, exits=model.exits)
         _, channels, height, width = graph.shapes[graph.image]
         if (height, width, channels) != model.input:
             raise InputError(
@@ -42,8 +44,27 @@ def build(model: Model) -> nn.Module:
         network: nn.Module = GraphNetwork(graph)
     else:
         network = _from_class(model.file, model.source.rpartition(":")[2])
+        if model.preprocess is not None:
+            network = Preprocessed(network, model.preprocess, channels=model.input[2])
     _check_outputs(network, model)
     return network
+
+
+class Preprocessed(nn.Module):
+    """A network behind its preprocessing: float (N, C, H, W) of integers 0..255 in."""
+
+    def __init__(self, network: nn.Module, preprocess: Preprocess, *, channels: int) -> None:
+        """Keep the constants as buffers."""
+        super().__init__()
+        self.network = network
+        self.scale = preprocess.scale
+        for key, values, default in (("mean", preprocess.mean, 0.0), ("std", preprocess.std, 1.0)):
+            found = column(values, channels, default=default)
+            self.register_buffer(key, torch.from_numpy(found.copy()))
+
+    def forward(self, images: torch.Tensor) -> Any:
+        """What the network makes of (images * scale - mean) / std."""
+        return self.network((images * self.scale - self.mean) / self.std)
 
 
 def _from_class(path: Path, name: str) -> nn.Module:

@@ -17,6 +17,7 @@ def check(config: Any) -> None:
         ValueError: with the key, the rule and the value seen.
     """
     _data(config)
+    _network(config.model)
     _training(config)
     if config.compress is not None:
         _compression(config)
@@ -34,6 +35,29 @@ def _data(config: Any) -> None:
         raise ValueError(
             f'model.input must be {list(CIFAR)} for data.format "cifar", got {list(shape)}'
         )
+
+
+def _network(model: Any) -> None:
+    if model.exits and model.kind != "qonnx":
+        raise ValueError(
+            f'model.exits must be absent unless source is "qonnx:...", got {len(model.exits)} names'
+        )
+    if len(set(model.exits)) < len(model.exits):
+        raise ValueError(f"model.exits must name each output once, got {list(model.exits)}")
+    if model.preprocess is None:
+        return
+    if model.kind == "config":
+        raise ValueError(
+            'model.preprocess must be absent when source is "config", whose network takes 0..255, '
+            "got one"
+        )
+    for key in ("mean", "std"):
+        entries, channels = len(getattr(model.preprocess, key)), model.input[2]
+        if entries not in (0, 1, channels):
+            raise ValueError(
+                f"model.preprocess.{key} must have one entry or one for each of {channels} "
+                f"channels, got {entries}"
+            )
 
 
 def _training(config: Any) -> None:

@@ -19,6 +19,7 @@ from exeunt import criteria
 from exeunt.config import agreement
 from exeunt.config.compress import Compress
 from exeunt.config.methods import Method
+from exeunt.config.preprocess import Preprocess
 from exeunt.config.section import Section as _Section
 from exeunt.config.sentences import LAYERS, did_you_mean, sentence
 from exeunt.config.toml import to_toml as to_toml
@@ -140,6 +141,8 @@ class Model(_Section):
         classes: of the images; a head gives a logit for each
         weight_bits: bits of a weight, where a layer does not say its own
         activation_bits: bits of an output, where a layer does not say its own
+        exits: outputs of a QONNX file that are exits, in order; unset: all, by depth
+        preprocess: what a file or class expects to be done to an image before
         stages: an exit behind each
     """
 
@@ -148,6 +151,8 @@ class Model(_Section):
     classes: Annotated[int, Field(ge=2, le=65535)]
     weight_bits: Bits = 4
     activation_bits: Bits = 4
+    exits: Annotated[tuple[str, ...], Field(max_length=MAX_EXITS)] = ()
+    preprocess: Preprocess | None = None
     stages: Annotated[tuple[Stage, ...], Field(max_length=MAX_EXITS)] = ()
 
     @property

@@ -222,8 +222,8 @@ class Activations:
         if most > _SATURATED:
             raise InputError(
                 f"{node.label} quantizes the image, integers from 0 to 255, but gives {most} of "
-                "these 256 values one and the same result; feed the network raw 8-bit images, or "
-                "scale them in front of it in the network"
+                "these 256 values one and the same result; say in model.preprocess what is done to "
+                "an image before the network"
             )
 
     def pooled(self, node: Node, value: Value, *, name: str = "") -> Value:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exeunt.errors import InputError
-from exeunt.qonnx import layers, operators, quantizer
+from exeunt.qonnx import layers, operators, preprocess, quantizer
 from exeunt.qonnx.layers import QUANTIZERS, Array, Node, Tensors
+from exeunt.qonnx.preprocess import Preprocess
 from exeunt.qonnx.shapes import Shape
 
 if TYPE_CHECKING:
@@ -56,8 +57,13 @@ class Graph:
         return replace(self, outputs=outputs, numbered=True)
 
 
-def load(path: Path) -> Graph:
+def load(path: Path, *, preprocess: Preprocess | None = None, exits: tuple[str, ...] = ()) -> Graph:
     """The network in `path`, its weights beside it if need be.
+
+    Args:
+        path: the file.
+        preprocess: what makes the network's input of integers from 0 to 255; None: nothing.
+        exits: names of its outputs that are exits, in order; none: all of them.
 
     Raises:
         InputError: no such file, not ONNX, or a network that nothing here can take.
@@ -79,10 +85,17 @@ def load(path: Path) -> Graph:
         raise InputError(
             f"{path}: an ONNX model was expected but the file holds no graph; export it again"
         )
-    return read(model, str(path))
+    return read(model, str(path), preprocess=preprocess, exits=exits)
 
 
-def read(model: ModelProto, where: str, *, trained: bool = False) -> Graph:
+def read(
+    model: ModelProto,
+    where: str,
+    *,
+    trained: bool = False,
+    preprocess: Preprocess | None = None,
+    exits: tuple[str, ...] = (),
+) -> Graph:
     """A model in the plain form.
 
     Args:
@@ -90,6 +103,8 @@ def read(model: ModelProto, where: str, *, trained: bool = False) -> Graph:
         where: its name in messages.
         trained: it is trained here, so the order of its outputs is meant, and a Softmax behind
             the logits is refused; in a file that somebody else trained it is taken away.
+        preprocess: as for `load`.
+        exits: as for `load`.
 
     Raises:
         InputError: a network that nothing here can take, `where` first.
@@ -99,7 +114,7 @@ def read(model: ModelProto, where: str, *, trained: bool = False) -> Graph:
 
         model = inliner.inline_local_functions(model)
     try:
-        return _Reader(model, where, trained).graph()
+        return _Reader(model, where, trained, exits).graph(preprocess)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
 
@@ -107,10 +122,12 @@ def read(model: ModelProto, where: str, *, trained: bool = False) -> Graph:
 class _Reader:
     """Walks the nodes of a model once and keeps what is left of them."""
 
-    def __init__(self, model: ModelProto, where: str, trained: bool) -> None:
+    def __init__(
+        self, model: ModelProto, where: str, trained: bool, exits: tuple[str, ...]
+    ) -> None:
         from onnx import numpy_helper
 
-        self.model, self.where, self.trained = model, where, trained
+        self.model, self.where, self.trained, self.exits = model, where, trained, exits
         self.found = Tensors()
         for tensor in model.graph.initializer:
             self.found.constants[tensor.name] = np.array(numpy_helper.to_array(tensor))
@@ -118,11 +135,13 @@ class _Reader:
             (o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), _OPSET
         )
 
-    def graph(self) -> Graph:
+    def graph(self, preprocessed: Preprocess | None) -> Graph:
         """Everything read."""
         found = self.found
         image, shape = self._image()
         found.shapes[image] = shape
+        if preprocessed is not None:
+            image = preprocess.put(found, image, preprocessed)
         outputs = self._outputs()
         nodes = _ordered(self._nodes(), outputs)
         for node in nodes:
@@ -141,7 +160,8 @@ class _Reader:
         kept = _used(found.nodes, logits)
         names = {name for node in kept for name in node.inputs}
         constants = {k: v for k, v in found.constants.items() if k in names}
-        numbered = self.trained or all(_NUMBERED.fullmatch(name) for name in outputs)
+        numbered = bool(self.exits) or self.trained
+        numbered = numbered or all(_NUMBERED.fullmatch(name) for name in outputs)
         return Graph(self.where, image, kept, constants, logits, found.shapes, numbered)
 
     def _nodes(self) -> list[Node]:
@@ -164,8 +184,16 @@ class _Reader:
         return nodes
 
     def _outputs(self) -> list[str]:
-        """Names of the logits; exit0, exit1, ... are in that order."""
+        """Names of the logits; exit0, exit1, ... are in that order, those asked for in theirs."""
         outputs = [o.name for o in self.model.graph.output]
+        for name in self.exits:
+            if name not in outputs:
+                raise InputError(
+                    f"model.exits must name outputs of the file, {', '.join(outputs)}, got {name}: "
+                    "change it"
+                )
+        if self.exits:
+            return list(self.exits)
         if not 1 <= len(outputs) <= MAX_EXITS:
             raise InputError(
                 f"1 to {MAX_EXITS} exits are supported, one output each, but the graph has "

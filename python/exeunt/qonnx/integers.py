@@ -109,11 +109,12 @@ class View:
 
 @dataclass(frozen=True)
 class Exit:
-    """One exit: its logits and what the integer 1 in them stands for."""
+    """One exit: its logits stand for scale * integer + offset."""
 
     logits: Tensor
     scale: float
     output: str  # the file's tensor
+    offset: float = 0.0  # the same for all classes, so it changes no answer and no margin
 
 
 @dataclass(frozen=True)

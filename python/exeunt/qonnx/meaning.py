@@ -259,7 +259,7 @@ class _Reader(Activations):
             affine = value.function.affine
             assert affine is not None
         a, b = affine
-        if b.any():
+        if b.ndim:
             raise InputError(
                 f"exit {index} must end on the grid of its integer logits but "
                 f"{self.origin(value)} has a bias or shift behind it; give the last layer no bias"
@@ -276,7 +276,7 @@ class _Reader(Activations):
                 f"{node.label} rearranges them; end in a linear layer"
             )
         base = self.made.signed(node, value.base, -PLAIN if a < 0 else PLAIN)
-        return Exit(self.made.tensors[base], abs(float(a)), name)
+        return Exit(self.made.tensors[base], abs(float(a)), name, float(b))
 
 
 def _window(node: Node) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:

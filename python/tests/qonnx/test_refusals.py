@@ -217,8 +217,8 @@ REFUSALS: dict[Callable[[Any], Any], str] = {
     ),
     real_image: (
         "FILE: Quant (node Quant_#) quantizes the image, integers from 0 to 255, but gives 255 of "
-        "these 256 values one and the same result; feed the network raw 8-bit images, or scale "
-        "them in front of it in the network"
+        "these 256 values one and the same result; say in model.preprocess what is done to an "
+        "image before the network"
     ),
     logits_with_bias: (
         "FILE: exit 0 must end on the grid of its integer logits but Gemm (node Gemm_#) has a bias "
