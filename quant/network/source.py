@@ -53,6 +53,9 @@ def build(model: Model) -> nn.Module:
 class Preprocessed(nn.Module):
     """A network behind its preprocessing: float (N, C, H, W) of integers 0..255 in."""
 
+    mean: torch.Tensor
+    std: torch.Tensor
+
     def __init__(self, network: nn.Module, preprocess: Preprocess, *, channels: int) -> None:
         """Keep the constants as buffers."""
         super().__init__()
