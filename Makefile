@@ -6,16 +6,18 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 DATA ?= data
 BOARD ?= ulx3s-85f
+CORNERS ?= fast
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
 	--no-input
 
-.PHONY: help demo bitstream test test-all lint formal bench mutants venv tools clean
+.PHONY: help demo bitstream test test-all block lint formal bench mutants venv tools clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      train, compile and simulate the digits network (build/digits/report.html)"
 	@echo "make bitstream digits and MNIST (DATA=folder with mnist/) for the board BOARD=ulx3s-85f"
 	@echo "make test      the tests; make test-all: the slow ones too"
+	@echo "make block     one block's tests: BLOCK=mvu, fast corners; CORNERS=all: every one"
 	@echo "make lint      ruff and mypy"
 	@echo "make formal    proofs of the stream contract, buffer and merge"
 	@echo "make bench     the measured ratios"
@@ -39,6 +41,12 @@ test: $(VENV)/.dev.stamp
 
 test-all: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not board and not bench"
+
+block: $(VENV)/.dev.stamp
+	@test -n "$(BLOCK)" -a -d "rtl_tests/$(BLOCK)" || { \
+	  echo "make: BLOCK must be a folder of rtl_tests, got '$(BLOCK)': make block BLOCK=mvu" >&2; \
+	  exit 2; }
+	CORNERS=$(CORNERS) $(BIN)/python -m pytest -q -m "not slow and not bench" rtl_tests/$(BLOCK)
 
 # mypy sees the package as Python does after the install: four folders under one name
 lint: $(VENV)/.dev.stamp

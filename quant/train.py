@@ -113,9 +113,10 @@ def fingerprint(config: Config) -> str:
 
 
 def stamp(config: Config, data: str) -> str:
-    """What an unfinished training goes on for: config, fingerprint of the splits, user's code."""
+    """What an unfinished training goes on for: config, fingerprint of the splits, user's files."""
     total = hashlib.sha256(f"{fingerprint(config)} {data}".encode())
-    for path in code_files(config.model.file) if config.model.kind == "python" else ():  # type: ignore[arg-type]
+    own = code_files(config.model.file) if config.model.kind == "python" else []  # type: ignore[arg-type]
+    for path in [*own, *map(Path, config.model.files)]:
         total.update(path.read_bytes() if path.is_file() else b"")
     return total.hexdigest()
 

@@ -115,7 +115,8 @@ MAP: tuple[Register, ...] = (
         "taken",
         0x080,
         "r",
-        "frames decided to leave, at the last snapshot",
+        "frames decided to leave, at the last snapshot; in raw mode a frame leaves with its last "
+        "logit and counts here some cycles later, so that the sum may be one below frames_out",
         per_exit=True,
         counter=True,
     ),
@@ -145,6 +146,11 @@ def address(name: str, exit_index: int = 0) -> int:
 def parameters() -> dict[str, int]:
     """Verilog parameters of ex_registers: `A_<NAME>` is the byte address of each register."""
     return {f"A_{r.name.upper()}": r.address for r in MAP}
+
+
+def criteria_codes() -> dict[str, int]:
+    """What the register `criterion` reads, by the name of the criterion."""
+    return {name: criteria.get(name).code for name in criteria.names()}
 
 
 def threshold_word(threshold: int | None) -> int:

@@ -15,6 +15,9 @@ from exeunt.quant.compress.structure import structure_of
 from exeunt.quant.network.source import build
 from exeunt.quant.train import one_thread
 
+_REACH = (1.0, 0.5, 0.2, 0.05, 0.01)  # shares of the images of a stage that reach the next
+_SLACK = 0.9  # the LUT that are predicted before the training are not those of behind it
+
 
 def rehearse(config: Config) -> None:
     """Refuse passes whose lots, groups, blocks, codebooks or budgets the layers do not have.
@@ -55,19 +58,33 @@ def rehearse(config: Config) -> None:
 
 
 def _precision(spec: Precision, config: Config) -> None:
-    """Refuse a budget of weight bits that the narrowest widths do not meet."""
-    model, target = config.model, config.compile.target_cycles
+    """Refuse budgets that the narrowest widths do not meet.
+
+    LUT depend on how many images reach a stage, which nobody knows yet, and a narrower memory can
+    cost more of them. So several shares are tried, and a budget that is missed by little passes.
+    """
+    model = config.model
     now = precision.present(model)
+    least = {item: min(precision.choices(spec, item)) for item in now}
 
-    def weight_bits(bits: precision.Bits) -> int:
-        changed = precision.with_bits(model, bits)
-        reach = [1.0] * len(model.stages)
-        return cost.network(changed, target_cycles=target, reach=reach, dsp=False).weight_bits
+    def price(bits: precision.Bits, leave: float) -> cost.Cost:
+        reach = [leave**i for i in range(len(model.stages))]
+        return cost.network(
+            precision.with_bits(model, bits), target_cycles=config.compile.target_cycles,
+            headroom=config.compile.headroom, reach=reach, dsp=False,
+        )  # fmt: skip
 
-    limit = spec.weight_budget * weight_bits(now)
-    least = weight_bits({item: min(precision.choices(spec, item)) for item in now})
-    if least > limit:
+    limit = spec.weight_budget * price(now, 1.0).weight_bits
+    bits = price(least, 1.0).weight_bits
+    if bits > limit:
         raise InputError(
             f"weight_budget of a precision pass must be reachable, got {limit:,.0f} weight bits "
-            f"where the narrowest widths have {least:,}: raise it or allow narrower widths"
+            f"where the narrowest widths have {bits:,}: raise it or allow narrower widths"
+        )
+    shares = [price(least, leave).lut / price(now, leave).lut for leave in _REACH]
+    if spec.lut_budget < _SLACK * min(shares):
+        raise InputError(
+            f"lut_budget of a precision pass must be reachable, got {spec.lut_budget} where the "
+            f"narrowest widths leave {min(shares):.2f} of the LUT: raise it or allow narrower "
+            "widths"
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from exeunt.config.compress import AnyPass, Blocks, Filters, Weights
 from exeunt.config.tree import Config
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
@@ -77,7 +78,7 @@ def compress(
         "original": whole,
         "compressed": after,
     }
-    chosen["budgets"] = [b for b in map(_budget, entries) if b]
+    chosen["budgets"] = [b for b in map(_budget, section.passes, entries) if b]
     chosen["scored_images"] = len(work.scored.labels)  # of the training set, by the criteria
     store.update(run_dir, {"compression": {"chosen": chosen}})
     shutil.rmtree(folder, ignore_errors=True)
@@ -88,16 +89,30 @@ def compress(
     return subject.network
 
 
-def _budget(entry: dict[str, Any]) -> dict[str, Any] | None:
-    """What a pass left beside its budget, as fractions, and what to lower to come nearer."""
-    kind = entry["kind"]
-    if kind == "filters":
+def _budget(spec: AnyPass, entry: dict[str, Any]) -> dict[str, Any] | None:
+    """What a pass left beside its budget, as fractions, and what to change to come nearer."""
+    if isinstance(spec, Filters):
         share = entry["macs"] / entry["macs_before"]
-        found = {"of": "multiplies", "lower": "multiple", "budget": entry["budget"]}
-    elif kind in ("weights", "blocks"):
+        found = {"of": "multiplies", "budget": spec.budget}
+    elif isinstance(spec, Weights | Blocks):
         layers = entry["layers"]
         share = sum(y["nonzero"] for y in layers) / sum(y["weights"] for y in layers)
-        found = {"of": "weights", "lower": "group", "budget": 1 - entry["sparsity"]}
+        found = {"of": "weights", "budget": spec.budget}
     else:
         return None
-    return {"kind": kind, "left": share, **found}
+    return {"kind": spec.kind, "left": share, "advice": advice(spec), **found}
+
+
+def advice(spec: Filters | Weights | Blocks) -> str:
+    """What makes the steps of a pass smaller, which it takes towards its budget."""
+    if isinstance(spec, Filters):
+        if spec.multiple > 1:
+            return f"lower its multiple, {spec.multiple}"
+        return f"lower its floor, {spec.floor}" if spec.floor else "change its budget"
+    if spec.group == 0:
+        return "give it a group that divides the outputs of every layer; 1 always does"
+    if spec.group > 1:
+        return f"lower its group, {spec.group}"
+    if isinstance(spec, Blocks) and spec.block > 1:
+        return f"lower its block, {spec.block}"
+    return "change its sparsity"

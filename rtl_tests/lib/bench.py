@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lib import choice
+
 from exeunt.graph import IntArray, Node
 from exeunt.hls.back.kernels import registry
 
@@ -27,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RTL = ROOT / "hls" / "rtl"
 SHELL = ROOT / "boards" / "common" / "rtl"
 BUILD = ROOT / "build" / "rtl_tests"
+OBJECTS = BUILD / "objects"  # of the Verilator runtime, the same in every bench
 TOP = "bench"
 
 # Compile time counts for more than simulation speed in benches of a few thousand cycles.
@@ -237,6 +240,8 @@ def build_and_test(
     build_args: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     waves: bool = False,
+    title: str = "",
+    corners: Sequence[Corner] = (),
 ) -> None:
     """Builds `top` with Verilator in `build/rtl_tests/<block>` and runs the cocotb module there.
 
@@ -251,10 +256,14 @@ def build_and_test(
         build_args: further Verilator options (for instance "-Wno-WIDTH" for foreign RTL).
         env: further environment variables of the simulation.
         waves: write dump.vcd (also with the environment variable WAVES=1).
+        title: the bench's name in messages (default: `block`).
+        corners: what stands side by side in `top`, smallest first.
 
     Raises:
-        AssertionError: when a cocotb test fails; its message is the failure's.
+        AssertionError: when a cocotb test fails; its message is the failure's, of the smallest
+            corner where there are corners.
     """
+    __tracebackhide__ = True
     from cocotb_tools.runner import get_runner
 
     tools()
@@ -272,7 +281,7 @@ def build_and_test(
             key.update(str(source).encode() + source.read_bytes())
         stamp = folder / "stamp"
         os.environ["OBJCACHE"] = str(Path(__file__).with_name("objcache.sh"))
-        os.environ["OBJCACHE_DIR"] = str(BUILD / "objects")
+        os.environ["OBJCACHE_DIR"] = str(OBJECTS)
         # The wheel's verilated.mk leaves this empty, and split builds need it.
         if "CFG_CXXFLAGS_PCH_I" not in os.environ.get("MAKEFLAGS", ""):
             given = os.environ.get("MAKEFLAGS", "")
@@ -318,26 +327,32 @@ def build_and_test(
                 timescale=("1ns", "1ps"),
                 log_file=folder / "simulation.log",
             )
-        _raise_failures(block, results, folder / "simulation.log")
+        _raise_failures(title or block, results, folder / "simulation.log", corners)
 
 
 def _stale(stamp: Path, key: str) -> bool:
     return stamp.read_text() != key
 
 
-def _raise_failures(block: str, results: Path, log: Path) -> None:
+def _raise_failures(block: str, results: Path, log: Path, corners: Sequence[Corner]) -> None:
+    __tracebackhide__ = True
     cases = list(ET.parse(results).iter("testcase")) if results.exists() else []
     bad = [
         (case, fault) for case in cases for tag in ("failure", "error") for fault in case.iter(tag)
     ]
-    texts = []
-    for case, fault in bad:
-        message = fault.get("message") or fault.get("error_msg") or fault.text or "failed"
-        texts.append(f"{block}.{case.get('name')}: {message}")
     if not cases:
-        texts = [f"{block}: the simulation ran no test, see {log}: {log.read_text()[-2000:]}"]
-    if texts:
-        raise AssertionError("\n".join(texts))
+        raise AssertionError(
+            f"{block}: the simulation ran no test, see {log}: {log.read_text()[-2000:]}"
+        )
+    failures = [
+        (
+            str(case.get("name")),
+            fault.get("message") or fault.get("error_msg") or fault.text or "failed",
+        )
+        for case, fault in bad
+    ]
+    if failures:
+        raise AssertionError(choice.digest(block, failures, corners, BUILD))
 
 
 def run_bench(
@@ -351,12 +366,16 @@ def run_bench(
     build_args: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> None:
-    """Builds all corners side by side in one wrapper and runs a cocotb module in it.
+    """Builds the corners side by side in one wrapper and runs a cocotb module in it.
 
-    The cocotb side gets the corners with `bench_corners()`; the ports of corner i are
+    Which corners, the environment says (see `lib.choice`), and they stand smallest first. The
+    cocotb side gets the corners with `bench_corners()`; the ports of corner i are
     u<i>_<port> (or, with `streams`, the vectors of `stream_wrapper`).
     """
+    __tracebackhide__ = True
     assert len({c.name for c in corners}) == len(corners), "corner names must differ"
+    title = block
+    block, corners = choice.chosen(title, corners)
     folder = BUILD / block
     wrapper = folder / "bench.sv"
     with _locked(folder):
@@ -374,6 +393,8 @@ def run_bench(
         data=(tuple(corners), data),
         build_args=build_args,
         env=env,
+        title=title,
+        corners=corners,
     )
 
 
@@ -412,5 +433,6 @@ def check_stream_block(
         leads: the block may offer words of a frame of which it has seen nothing (padding).
         seed: of inputs and patterns.
     """
+    __tracebackhide__ = True
     options = {"frames": frames, "stalled_slack": stalled_slack, "leads": leads, "seed": seed}
     run_bench(block, corners, "lib.stream_block", streams=True, data=options)

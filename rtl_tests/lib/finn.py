@@ -44,6 +44,7 @@ def check_finn_block(
     block: str, corners: Sequence[Corner], *, frames: int = 3, leads: bool = False, seed: int = 1
 ) -> None:
     """What `lib.bench.check_stream_block` does, for FINN's kernels; cycles exact under stalls."""
+    __tracebackhide__ = True
     options = {"frames": frames, "stalled_slack": 0, "leads": leads, "seed": seed}
     sources = finn_sources(corners, BUILD / f"{block}_sources")
     run_bench(block, corners, "lib.stream_block", streams=True, sources=sources, data=options)

@@ -7,6 +7,7 @@ read of all handshakes, and data are read and written for all corners together.
 from __future__ import annotations
 
 import importlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -58,6 +59,11 @@ def random_input(node: Node, frames: int, seed: int) -> npt.NDArray[np.int64]:
     return x.astype(np.int64)
 
 
+def salt(corner: Corner) -> int:
+    """A part of every seed: a corner gets the same images and stalls alone and with others."""
+    return zlib.crc32(corner.name.encode()) % 10_000
+
+
 def reference_of(corner: Corner) -> tuple[Any, Any]:
     """What the corner computes and when: `values` and `times` of its kind, or of its reference."""
     assert corner.node is not None, f"corner {corner.name} carries no node"
@@ -96,13 +102,13 @@ class Bench:
         self.dut, self.options = dut, options
         self.frames: int = options["frames"]
         self.tracks: list[Track] = []
-        for i, corner in enumerate(corners):
+        for corner in corners:
             node = corner.node
             assert node is not None, f"corner {corner.name} carries no node"
             values, _ = reference_of(corner)
             own = corner.reference and importlib.import_module(corner.reference)
             inputs = getattr(own, "inputs", random_input)
-            x = inputs(node, self.frames, options["seed"] + i)
+            x = inputs(node, self.frames, options["seed"] + salt(corner))
             y = values(node, corner.arrays, x)
             sent, expected = bit_strings(node.input, x), bit_strings(node.output, y)
             self.tracks.append(Track(corner, node, sent, expected, [], [], []))
@@ -307,11 +313,11 @@ def _open(dut: Any) -> Bench:
 
 def _gaps(bench: Bench, seed: int, output: bool) -> list[Cycle]:
     result = []
-    for i, t in enumerate(bench.tracks):
+    for t in bench.tracks:
         count = len(t.expected if output else t.sent)
         per = len(t.expected) / len(t.sent)
         longest = max(3, min(12, round(2 / per))) if output else 4
-        result.append(gaps(count, 0.35, longest, seed + i))
+        result.append(gaps(count, 0.35, longest, seed + salt(t.corner)))
     return result
 
 
@@ -348,7 +354,7 @@ async def stalled_sink(dut: Any) -> None:
 async def stalls_and_idles(dut: Any) -> None:
     """Random stalls crossed with random idles: values and the stream contract."""
     bench = _open(dut)
-    n = range(bench.count)
+    n = [salt(t.corner) for t in bench.tracks]
     kinds = {
         "none": lambda s: masks([always() for _ in n], LENGTH),
         "half": lambda s: masks([bernoulli(0.5, s + i) for i in n]),
@@ -383,7 +389,7 @@ async def asleep(dut: Any) -> None:
         bench.check_values("asleep")
         if ready is None or bench.options["stalled_slack"] is not None:
             bench.check_times("asleep", 0 if ready is None else bench.options["stalled_slack"])
-    stall = masks([bursts(9, 200 + i) for i in range(bench.count)])
+    stall = masks([bursts(9, 200 + salt(t.corner)) for t in bench.tracks])
     await bench.run(stall=stall, frames=min(2, bench.frames))
     bench.check_values("asleep x stall")
 
@@ -392,7 +398,7 @@ async def asleep(dut: Any) -> None:
 async def reset_in_mid_frame(dut: Any) -> None:
     """A reset somewhere in a frame, then clean frames with exact cycles."""
     bench = _open(dut)
-    stall = masks([bernoulli(0.7, i) for i in range(bench.count)])
+    stall = masks([bernoulli(0.7, salt(t.corner)) for t in bench.tracks])
     for part in (0.3, 0.8):
         at = [max(1, int(part * t.node.input.words)) for t in bench.tracks]
         await bench.run(stall=stall, reset_at=at)

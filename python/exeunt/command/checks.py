@@ -20,9 +20,17 @@ def before(steps: Collection[str], config: Config) -> None:
     """Refuse to begin these steps where one of them cannot be done.
 
     Raises:
-        InputError: the folding file, the board or the cache folder that is named cannot be used.
+        InputError: a file of the network, the folding file, the board or the cache folder that is
+            named cannot be used.
         ToolError: compile.kernels = "vitis" without AMD's tools.
     """
+    if "train" in steps:
+        for name in config.model.files:
+            if not Path(name).is_file():
+                raise InputError(
+                    f"model.files must name files that the network opens, got no file {name}: "
+                    "correct the path"
+                )
     if "compile" in steps:
         if config.compile.folding is not None:
             _folding(Path(config.compile.folding))

@@ -123,7 +123,7 @@ def parts(
     """Everything that the outcome of `step` depends on, as a digest by what it is.
 
     That is the release of Exeunt, its config sections, the files in the run folder that it reads,
-    a user's own network with all its files, folding file and data set.
+    a user's own network with all its files, the folding file and the data set.
     """
     from exeunt import __version__
     from exeunt.config import tree
@@ -133,6 +133,9 @@ def parts(
         found[name] = digests.of(run_dir / name) or ABSENT
     if "model" in step.sections and config.model.file is not None:
         for name, path in _network_files(config.model.kind, config.model.file, digests):
+            found[name] = digests.of(path) or ABSENT
+        for path in map(Path, config.model.files):
+            name = f"model.files {os.path.relpath(path, config.model.file.parent)}"
             found[name] = digests.of(path) or ABSENT
     if "compile" in step.sections and config.compile.folding:
         path = Path(config.compile.folding)

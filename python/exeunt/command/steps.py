@@ -112,7 +112,7 @@ STEPS: tuple[Step, ...] = (
         outputs=("checkpoint.pt", "splits.npz", "training.json"),
         reports=("training", "data", "accuracy.float"),
         data=True,
-        before="exeunt.command.check:check",
+        before="exeunt.command.untrained:check",
     ),
     Step(
         "compress",

@@ -137,6 +137,7 @@ class Model(_Section):
 
     Attributes:
         source: "config" (the stages below), "python:file.py:Class", or "qonnx:model.onnx"
+        files: what else a Python class opens, such as weights; a change in one trains again
         input: height, width and channels of the unsigned 8-bit images
         classes: of the images; a head gives a logit for each
         weight_bits: bits of a weight, where a layer does not say its own
@@ -147,6 +148,7 @@ class Model(_Section):
     """
 
     source: str = "config"
+    files: tuple[str, ...] = ()
     input: tuple[Positive, Positive, Positive]
     classes: Annotated[int, Field(ge=2, le=65535)]
     weight_bits: Bits = 4
@@ -188,6 +190,11 @@ class Model(_Section):
         if self.kind == "python" and (self.source.count(":") < 2 or not self.source[-1].strip(":")):
             raise ValueError(
                 f'source must read "python:file.py:Class", got {json.dumps(self.source)}'
+            )
+        if self.files and self.kind != "python":
+            raise ValueError(
+                "files must be absent unless source is a Python class, got "
+                f"{len(self.files)} of them with {json.dumps(self.source)}"
             )
         if self.kind == "qonnx" and str(self.file) in ("", "."):
             raise ValueError(f'source must read "qonnx:model.onnx", got {json.dumps(self.source)}')
@@ -412,8 +419,8 @@ def shipped() -> tuple[str, ...]:
 def load(name_or_path: str | Path) -> Config:
     """The config of that shipped name, or in that TOML file.
 
-    Relative paths to a user's files (`model.source`, `compile.folding`) count from the folder of
-    the config and are made absolute.
+    Relative paths to a user's files (`model.source`, `model.files`, `compile.folding`) count from
+    the folder of the config and are made absolute.
 
     Raises:
         InputError: no such config, not TOML, an unknown key or an impossible value.
@@ -478,6 +485,9 @@ def _anchor(raw: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         kind, colon, rest = model["source"].partition(":")
         if rest and kind in ("python", "qonnx"):
             model["source"] = f"{kind}{colon}{folder / rest}"
+    if isinstance(model, dict) and isinstance(model.get("files"), list | tuple):
+        files = (str(folder / f) if isinstance(f, str) else f for f in model["files"])
+        model["files"] = tuple(files)
     if isinstance(compile_, dict) and isinstance(compile_.get("folding"), str):
         compile_["folding"] = str(folder / compile_["folding"])
     return raw
@@ -491,6 +501,7 @@ def hash_of(config: Config, *sections: str) -> str:
     """
     names = sections or tuple(k for k in Config.model_fields if k != "name")
     whole = config.model_dump(mode="json")
+    del whole["model"]["files"]
     if config.model.file is not None:
         whole["model"]["source"] = config.model.source.replace(
             str(config.model.file), config.model.file.name

@@ -114,7 +114,7 @@ def _compressed(report: Report) -> list[str]:
         if abs(left - budget) > MISSED * budget:
             found.append(
                 f"the {entry['kind']} pass left {_percent(left)} of the {entry['of']} where its "
-                f"budget is {_percent(budget)}: lower its {entry['lower']}"
+                f"budget is {_percent(budget)}: {entry.get('advice', 'compress again')}"
             )
     try:
         lost = chosen["original"]["accuracy"]["early_exit"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exeunt import registers as codes
 from exeunt.errors import InputError
 
 SCHEMA = 1
@@ -20,8 +21,8 @@ class Description:
     """An accelerator as its manifest describes it; `folder` is None for a dictionary.
 
     `input`: shape (H, W, C), bits, signed, lanes, words, width of the image stream.
-    `thresholds`: one signed 32-bit value per exit. `cycles`: cycles that one frame may take at most
-    when it passes all parts one after another.
+    `criterion`: code of what the exits go by. `thresholds`: one signed 32-bit value per exit.
+    `cycles`: cycles that one frame may take at most when it passes all parts one after another.
     """
 
     folder: Path | None
@@ -30,6 +31,7 @@ class Description:
     input: Mapping[str, Any]
     classes: int
     exits: int
+    criterion: int
     thresholds: tuple[int, ...]
     cycles: int
     in_flight: int
@@ -81,8 +83,22 @@ def load(manifest: str | Path | Mapping[str, Any]) -> Description:
         input=data["input"],
         classes=int(data["classes"]),
         exits=len(data["exits"]),
+        criterion=_criterion(data["exits"], said),
         thresholds=tuple(int(e["threshold"]) for e in data["exits"]),
         cycles=sum(int(c["interval"]) + int(c["last_word"]) for c in data["cycles"].values()),
         in_flight=int(data["in_flight"]),
         registers=data["registers"],
     )
+
+
+def _criterion(exits: Sequence[Mapping[str, Any]], said: str) -> int:
+    """The code of the criterion that the exits go by."""
+    name = exits[0].get("criterion")
+    known = codes.criteria_codes()
+    if name not in known:
+        names = " or ".join(f'"{one}"' for one in known)
+        raise InputError(
+            f"{said} must have an exit criterion that this driver knows, {names}, and has "
+            f"{name!r}; use the driver of the release that compiled it."
+        )
+    return known[name]

@@ -97,7 +97,7 @@ class Device:
                 self.transport.close()
 
     def _identify(self) -> None:
-        """Read id, version and hash."""
+        """Read id, version, hash and criterion."""
         for name in ("id", "version"):
             want = int(self.description.registers[name]["reset"])
             seen = self.registers[name]
@@ -113,6 +113,13 @@ class Device:
                 f"The bitstream must be the one of this manifest, hash "
                 f"{self.description.design_hash:#010x}, and its hash register reads {seen:#010x}; "
                 "load the bitstream that was made from the same run folder."
+            )
+        seen = self.registers["criterion"]
+        if seen != self.description.criterion:
+            raise InputError(
+                "The device must decide by the exit criterion of the manifest, code "
+                f"{self.description.criterion}, and its criterion register reads {seen}; run "
+                "`exeunt compile` again and load the bitstream that is made from it."
             )
 
     # ------------------------------------------------------------------ transfers

@@ -67,6 +67,17 @@ def test_board(nothing, tmp_path):
     refused("[bitstream]\nboard = 'pynq'\n", "board must be one of ", tmp_path)
 
 
+def test_files_of_the_network(nothing, tmp_path):
+    context = run.Context(config(""), tmp_path / "run", tmp_path)
+    files = {"source": "python:net.py:Net", "files": ("weights.pt",), "stages": ()}
+    model = context.config.model.model_copy(update=files)
+    found = context.config.model_copy(update={"model": model})
+    sentence = "model.files must name files that the network opens, got no file weights.pt: correct"
+    with pytest.raises(InputError, match=f"^{re.escape(sentence)}"):
+        checks.before(["train"], found)
+    checks.before(["simulate"], found)
+
+
 def test_cache(nothing, tmp_path, monkeypatch):
     monkeypatch.setenv("EXEUNT_CACHE", "/proc/x")
     sentence = "EXEUNT_CACHE must be a folder that can be written, got /proc/x (no such file or"
@@ -107,6 +118,11 @@ def test_tools_of_amd(nothing, tmp_path, monkeypatch):
             "{ kind = 'precision', weight_budget = 0.4 }",
             "weight_budget of a precision pass must be reachable, got 2,362 weight bits where the "
             "narrowest widths have 2,952: raise it or allow narrower widths",
+        ),
+        (
+            "{ kind = 'precision', weight_budget = 0.9, lut_budget = 0.01 }",
+            "lut_budget of a precision pass must be reachable, got 0.01 where the narrowest widths "
+            "leave 0.",
         ),
     ],
 )

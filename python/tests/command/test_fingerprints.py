@@ -171,3 +171,23 @@ def test_folding_file(tmp_path):
     (tmp_path / "fold.json").write_text("{}")
     now = parts(config, tmp_path, "compile")
     assert fingerprints.difference(before, now) == "folding file fold.json"
+
+
+def test_files_that_a_class_opens(tmp_path):
+    (tmp_path / "net.py").write_text("class Net: ...\n")
+    (tmp_path / "weights.pt").write_bytes(b"1")
+    text = TEXT.format(source="python:net.py:Net").replace(
+        "input =", 'files = ["weights.pt"]\ninput ='
+    )
+    config = tree.parse(text, folder=tmp_path)
+    assert config.model.files == (str(tmp_path / "weights.pt"),)
+    assert tree.parse(tree.to_toml(config)) == config
+    train, digests = step_of("train"), Digests()
+    before = fingerprints.parts(train, config, tmp_path, tmp_path, digests)
+    (tmp_path / "weights.pt").write_bytes(b"2")
+    after = fingerprints.parts(train, config, tmp_path, tmp_path, digests)
+    assert fingerprints.difference(before, after) == "model.files weights.pt"
+    unnamed = tree.parse(TEXT.format(source="python:net.py:Net"), folder=tmp_path)
+    assert tree.hash_of(unnamed) == tree.hash_of(config)
+    with pytest.raises(InputError, match=r"files must be absent unless source is a Python class"):
+        tree.parse(text.replace("python:net.py:Net", "qonnx:net.onnx"), folder=tmp_path)

@@ -92,7 +92,8 @@ def test_notes_on_the_data():
 
 def test_compression_that_misses_its_budget_or_loses_too_much():
     def chosen(left, after):
-        entry = {"kind": "filters", "of": "multiplies", "lower": "multiple", "budget": 0.5}
+        entry = {"kind": "filters", "of": "multiplies", "budget": 0.5}
+        entry["advice"] = "lower its multiple, 4"
         accuracy = {"original": 0.97, "compressed": after}
         found = {k: {"accuracy": {"early_exit": v}} for k, v in accuracy.items()}
         return {"compression": {"chosen": {"budgets": [{**entry, "left": left}], **found}}}
@@ -100,7 +101,7 @@ def test_compression_that_misses_its_budget_or_loses_too_much():
     assert warnings(chosen(0.46, 0.965), "compress") == []
     assert warnings(chosen(0.33, 0.93)) == [
         "the filters pass left 33.0% of the multiplies where its budget is 50.0%: lower its "
-        "multiple",
+        "multiple, 4",
         "compression lost 4.00 points of validation accuracy with early exit: raise the epochs of "
         "its passes",
     ]

@@ -28,7 +28,7 @@ def manifest(shape=(4, 4, 1), *, bits: int = 8, lanes: int = 1, exits: int = 3) 
         "input": {"shape": list(shape), "bits": bits, "signed": False, "lanes": lanes,
                   "words": words, "width": bits * lanes},
         "classes": 10,
-        "exits": [{"threshold": t} for t in limits],
+        "exits": [{"criterion": "margin", "threshold": t} for t in limits],
         "cycles": {"seg0": {"interval": 16, "last_word": 40}},
         "in_flight": 16,
         "registers": registers.to_json(),

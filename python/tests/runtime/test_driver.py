@@ -171,6 +171,17 @@ def test_range_of_narrow_images(null):
     )
 
 
+@pytest.mark.parametrize("name", ["entropy", None])
+def test_a_criterion_that_the_driver_does_not_know(null, data, name):
+    exits = [{**one, "criterion": name} for one in data["exits"]]
+    with pytest.raises(InputError) as caught:
+        Accelerator({**data, "exits": exits}, null.Null(data))
+    assert str(caught.value) == (
+        'The manifest must have an exit criterion that this driver knows, "margin", and has '
+        f"{name!r}; use the driver of the release that compiled it."
+    )
+
+
 def test_another_bitstream_or_none(null, data):
     transport = null.Null(data)
     transport.words[null.HASH] = 1

@@ -129,3 +129,16 @@ def test_parameters_changed_by_hand_are_refused(compiled, tmp_path):
     (copy / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"must hold a manifest\.json and has none"):
         Modelled(copy)
+
+
+def test_another_criterion_than_the_manifest_names(compiled):
+    class Other(Modelled):
+        def read(self, address):
+            return 7 if address == registers.address("criterion") else super().read(address)
+
+    with pytest.raises(InputError) as caught:
+        Accelerator(compiled, Other(compiled))
+    assert str(caught.value) == (
+        "The device must decide by the exit criterion of the manifest, code 0, and its criterion "
+        "register reads 7; run `exeunt compile` again and load the bitstream that is made from it."
+    )

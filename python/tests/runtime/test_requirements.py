@@ -11,6 +11,7 @@ from pathlib import Path
 import exeunt
 
 ROOT = Path(exeunt.__file__).parent
+FOLDERS = ("runtime", "criteria")
 FILES = ("__init__.py", "errors.py", "registers.py")
 TRY = """
 import sys
@@ -37,6 +38,8 @@ with Accelerator(data, null.Null(data)) as device:
     found = device.classify(images)
     assert (found.classes == images[:, 0, 0, 0] % 10).all()
     assert [a.class_ for a in device.stream(images)] == found.classes.tolist()
+loaded = [m.__file__ for n, m in sys.modules.items() if n.startswith("exeunt.")]
+assert all(f.startswith(sys.argv[1]) for f in loaded), loaded
 print(len(found), sorted(m for m in sys.modules if m.startswith("exeunt.")))
 """
 
@@ -46,9 +49,8 @@ def test_numpy_alone(tmp_path):
     copy.mkdir()
     for name in FILES:
         shutil.copy(ROOT / name, copy)
-    shutil.copytree(
-        ROOT / "runtime", copy / "runtime", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     tests = Path(__file__).parent
     done = subprocess.run(
         [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, sys.argv[1])\n{TRY}",
@@ -62,5 +64,6 @@ def test_numpy_alone(tmp_path):
 
 
 def test_python_3_10():
-    for path in [*(ROOT / "runtime").glob("*.py"), *(ROOT / name for name in FILES)]:
+    parts = [path for name in FOLDERS for path in (ROOT / name).glob("*.py")]
+    for path in [*parts, *(ROOT / name for name in FILES)]:
         ast.parse(path.read_text(), feature_version=(3, 10))

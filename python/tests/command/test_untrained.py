@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exeunt.command import run
-from exeunt.command.check import check
+from exeunt.command.untrained import check
 from exeunt.config import tree
 from exeunt.errors import InputError
 
@@ -87,6 +87,16 @@ def test_classes_that_cannot(name: str, tmp_path: Path) -> None:
         check(config(tmp_path, **changes))
     said = re.sub(r"\(node [^)]*\)", "(node *)", str(error.value))
     assert said == f"python:{tmp_path}/net.py:Net: {sentence}"
+
+
+def test_exit_weights_of_a_class(tmp_path: Path) -> None:
+    found = config(tmp_path)
+    weights = found.train.model_copy(update={"exit_weights": (1.0, 1.0)})
+    with pytest.raises(InputError) as error:
+        check(found.model_copy(update={"train": weights}))
+    assert str(error.value) == (
+        "train.exit_weights must have one entry for each of 3 exits, got 2: change it"
+    )
 
 
 def test_a_class_that_cannot_train(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Whether a network can become hardware, asked before it is trained.
 
 Everything that decides is known from the network with its first weights: it is exported and read
-like the trained one, and its parts are held against what the kernels can do.
+like the trained one, and its parts are held against what the kernels can do. That takes two to
+three seconds, nearly all of it in torch's exporter.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exeunt.errors import InputError
+
 if TYPE_CHECKING:
     from exeunt.config.tree import Config
 
 
 def check(config: Config) -> None:
-    """Refuse a network or a folding that a later step would refuse.
+    """Refuse a network, its exit weights or a folding that a later step would refuse.
 
     Raises:
-        InputError: the network cannot be built, exported, read or folded.
+        InputError: the network cannot be built, exported, read or folded, or has another number of
+            exits than `train.exit_weights`.
     """
     from exeunt.hls import compile as compiler
     from exeunt.hls.front import limits
@@ -26,7 +30,14 @@ def check(config: Config) -> None:
     from exeunt.quant.network import export, source
 
     folding = compiler.read_folding(config.compile.folding)
-    graph = export.first_graph(source.build(config.model), config.model)
+    network = source.build(config.model)
+    graph = export.first_graph(network, config.model)
+    weights, exits = config.train.exit_weights, len(graph.outputs)
+    if config.model.kind == "python" and weights is not None and len(weights) != exits:
+        raise InputError(
+            f"train.exit_weights must have one entry for each of {exits} exits, got "
+            f"{len(weights)}: change it"
+        )
     limits.parts(
         meaning.integers(graph),
         exits=len(config.model.stages) or None,
