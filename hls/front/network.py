@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,14 +98,25 @@ def read(
         lowered = []
         for part in parts:
             progress(part.name)
-            inputs, expected = (values[t.name].astype(np.int64) for t in (part.source, part.result))
+            inputs = values[part.source.name].astype(np.int64)
+            expected = values.get(part.result.name, inputs).astype(np.int64)
             lowered.append(frontend.lower(part, inputs=inputs, expected=expected))
         with registered():
             found = tuple(
-                layers(done.model, done.name, _tables(part))
+                _ending(layers(done.model, done.name, _tables(part)), part)
                 for done, part in zip(lowered, parts, strict=True)
             )
     return Network(Path(path).stem, shape, tuple(lowered), found, network)
+
+
+def _ending(found: tuple[Layer, ...], part: Part) -> tuple[Layer, ...]:
+    """The layers with the part's own type at its end.
+
+    FINN gives a pool of unsigned integers no result that is signed, as logits must be.
+    """
+    return (*found[:-1], dataclasses.replace(found[-1], result=part.result.dtype)) if (
+        part.result.dtype.signed and not found[-1].result.signed
+    ) else found  # fmt: skip
 
 
 def _tables(part: Part) -> list[IntArray]:

@@ -55,7 +55,7 @@ class Activations:
         self.made = Operations(self.image)
         self.values = {graph.image: Value(graph.image, (h, w, c), standard((h, w, c)))}
         self.weights: dict[str, Node] = {}
-        self.cuts: set[str] = set()  # tensors of integers with one scale
+        self.cuts = {graph.image}  # tensors of integers with one scale
         self.quantized: set[str] = set()  # those that a quantizer gives
 
     def constant(self, name: str) -> Array:

@@ -1,8 +1,9 @@
 """Where the exits leave: their order, and the parts between them.
 
-Every exit's path from the image to its logits is a chain. Two exits in a row share the beginning
-of it; the last tensor that they share feeds both the head of the earlier one and the next segment,
-so there is the cut. It must hold a quantizer's integers (pooled, possibly).
+Every exit's path from the image to its logits is a chain. An exit and all later ones share the
+beginning of it. The cut is the last tensor in there that is the image or holds a quantizer's
+integers (pooled, possibly); what lies between it and the fork is done twice, in the head of the
+earlier exit and in the next segment. A segment without operations passes its integers on.
 
 The last exit has no fork: its head begins behind the last quantizer in front of the flattening,
 global average or first linear layer (or simply behind the last quantizer).
@@ -10,12 +11,12 @@ global average or first linear layer (or simply behind the last quantizer).
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from exeunt.errors import InputError
-from exeunt.qonnx.integers import IntegerNetwork, Matrix, Operation, Pool, Tensor, Threshold
+from exeunt.kernels.layer import Window
+from exeunt.qonnx.integers import IntegerNetwork, Matrix, Operation, Pool, Tensor
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,12 @@ def ordered(network: IntegerNetwork, *, numbered: bool) -> IntegerNetwork:
     totals = [_alone(network, i) for i in range(len(network.exits))]
     by_cost = sorted(range(len(totals)), key=lambda i: totals[i])
     found = replace(network, exits=tuple(network.exits[i] for i in by_cost))
-    if by_cost == list(range(len(totals))) or not _legal(found):
-        parts(network)
-        return network
+    empty, least = (sum(not p.operations for p in _parts(n)) for n in (network, found))
+    if empty < least or by_cost == list(range(len(totals))):
+        return network  # in the other order segments would have nothing to do
     if not numbered:
         return found
-    if _legal(network):
+    if empty == least:
         return network
     first = next(i for i, k in enumerate(by_cost) if i != k)
     raise InputError(
@@ -61,31 +62,19 @@ def _alone(network: IntegerNetwork, index: int) -> int:
     return replace(network, exits=(network.exits[index],)).multiplies()[0]
 
 
-def _legal(network: IntegerNetwork) -> bool:
-    try:
-        parts(network)
-    except InputError:
-        return False
-    return True
-
-
 def parts(network: IntegerNetwork) -> list[Part]:
-    """Segments and heads in pipeline order seg0, head0, seg1, head1, ...
+    """Segments and heads in pipeline order seg0, head0, seg1, head1, ..., none of them empty."""
+    return [_passing(part) for part in _parts(network)]
 
-    Raises:
-        InputError: exits out of order, or a cut that is not at a quantizer with one scale.
-    """
+
+def _parts(network: IntegerNetwork) -> list[Part]:
     paths = [network.path(e.logits.name) for e in network.exits]
     cuts: list[int] = []
-    for i, (here, after) in enumerate(itertools.pairwise(paths)):
-        cut = _shared(here, after)
-        if cuts and cut <= cuts[-1]:
-            raise InputError(
-                f"exit {i} must leave the backbone behind exit {i - 1} but leaves it at or before "
-                f"the same tensor ({here[cut]}); order the exits by depth"
-            )
-        _check_cut(network, here[cut], i)
-        cuts.append(cut)
+    for i, here in enumerate(paths[:-1]):
+        shared = min(len(here) - 2, *(_shared(here, after) for after in paths[i + 1 :]))
+        start = cuts[-1] if cuts else 0  # which all that follow share
+        legal = (k for k in range(start, shared + 1) if k == start or here[k] in network.cuts)
+        cuts.append(max(legal, default=start))
     cuts.append(_last_cut(network, paths[-1], cuts[-1] if cuts else 0))
     found = []
     for i, e in enumerate(network.exits):
@@ -95,28 +84,21 @@ def parts(network: IntegerNetwork) -> list[Part]:
     return found
 
 
+def _passing(part: Part) -> Part:
+    """The part with a pool of single pixels where it has nothing to do."""
+    if part.operations:
+        return part
+    result = replace(part.source, name=f"{part.source.name}.{part.name}")
+    single = Window((1, 1), (1, 1), (0, 0, 0, 0))
+    return replace(part, operations=(Pool(part.name, part.source, result, single),), result=result)
+
+
 def _shared(a: Sequence[str], b: Sequence[str]) -> int:
     """Index of the last tensor that two paths share."""
     index = 0
     while index + 1 < min(len(a), len(b)) and a[index + 1] == b[index + 1]:
         index += 1
     return index
-
-
-def _check_cut(network: IntegerNetwork, tensor: str, index: int) -> None:
-    if tensor in network.cuts:
-        return
-    made = network.makers.get(tensor)
-    if isinstance(made, Threshold):
-        raise InputError(
-            f"exit {index} leaves the backbone at {made.label} with one scale per channel but a "
-            "cut needs one scale; use per-tensor scaling there"
-        )
-    what = "the image" if made is None else made.label
-    raise InputError(
-        f"exit {index} must leave the backbone at the output of an activation quantizer but "
-        f"leaves it behind {what}; quantize the tensor there first"
-    )
 
 
 def _last_cut(network: IntegerNetwork, path: Sequence[str], start: int) -> int:
@@ -129,13 +111,7 @@ def _last_cut(network: IntegerNetwork, path: Sequence[str], start: int) -> int:
         flattened = flattened or whole or (isinstance(made, Matrix) and made.window is None)
         if path[index] in network.quantized and (best is None or not flattened):
             best = index
-    if best is None:
-        where = "behind the exit before it" if start else "of its own"
-        raise InputError(
-            f"the last exit needs a quantized layer before its head but has none {where}; "
-            "add a layer or drop the exit"
-        )
-    return best
+    return start if best is None else best
 
 
 def _part(network: IntegerNetwork, name: str, path: Sequence[str], scale: float) -> Part:

@@ -117,7 +117,8 @@ class _Reader(Activations):
             pooled = replace(
                 value, shape=shape, index=standard(shape), pools=(*value.pools, (node, window))
             )
-            quantized = value.function.affine is not None and value.base in self.cuts
+            affine = value.function.affine
+            quantized = affine is not None and (affine[0] > 0).all() and value.base in self.cuts
             return self.pooled(node, pooled, name=node.output) if quantized else pooled
         return self._average(node, value, window, shape)
 
@@ -276,7 +277,8 @@ class _Reader(Activations):
                 f"{node.label} rearranges them; end in a linear layer"
             )
         base = self.made.signed(node, value.base, -PLAIN if a < 0 else PLAIN)
-        return Exit(self.made.tensors[base], abs(float(a)), name, float(b))
+        logits = self.made.two_signs(base)
+        return Exit(logits, abs(float(a)), name, float(b))
 
 
 def _window(node: Node) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:

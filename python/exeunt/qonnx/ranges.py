@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from exeunt.kernels.layer import Window
-from exeunt.qonnx.integers import IntArray, Matrix, Operation, Shape, Tensor
+from exeunt.qonnx.integers import IntArray, Matrix, Operation, Pool, Shape, Tensor
 from exeunt.qonnx.layers import Node
 
 PLAIN = np.ones(1, np.int64)  # no channel negated
@@ -73,6 +73,21 @@ class Operations:
         result = summed(name, source.shape, weights, source, padding=False)
         self.add(Matrix(node.label, source, result, weights, window))
         return name
+
+    def two_signs(self, base: str) -> Tensor:
+        """The tensor, in a type that also holds a negative number: a logit is signed."""
+        tensor, made = self.tensors[base], self.found.get(base)
+        if tensor.low < 0:
+            return tensor
+        wider = replace(tensor, low=-1)
+        read = any(operation.source.name == base for operation in self.found.values())
+        if isinstance(made, Pool) and not read:
+            self.add(replace(made, result=wider))
+        else:
+            single = Window((1, 1), (1, 1), (0, 0, 0, 0))
+            wider = replace(wider, name=f"{base}.logits")
+            self.add(Pool(f"the logits {base}", tensor, wider, single))
+        return wider
 
     def add(self, operation: Operation) -> None:
         """Append an operation, whose source is then taken as it is."""

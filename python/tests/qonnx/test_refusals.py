@@ -82,24 +82,6 @@ def scale_per_channel_at_a_cut(b: Any) -> Any:
     return two(b, x, b.conv(x, 4))
 
 
-def cut_without_quantizer(b: Any) -> Any:
-    x = b.conv("image", 4, act=False)
-    return two(b, b.quant(x), b.conv(b.quant(x), 4))
-
-
-def same_cut(b: Any) -> Any:
-    x = b.conv("image", 4)
-    b.exit(b.linear(x, 5))
-    b.exit(b.linear(x, 5))
-    b.exit(b.linear(b.conv(x, 4), 5))
-    return b
-
-
-def no_last_segment(b: Any) -> Any:
-    x = b.conv("image", 4)
-    return two(b, x, x)
-
-
 def residual(b: Any) -> Any:
     x = b.conv("image", 4, pad=1)
     y = b.conv(x, 4, pad=1)
@@ -160,11 +142,6 @@ def wide_weights(b: Any) -> Any:
     return two(b, x, b.conv(x, 4))
 
 
-def image_alone(b: Any) -> Any:
-    x = b.conv("image", 4)
-    return two(b, "image", x)
-
-
 REFUSALS: dict[Callable[[Any], Any], str] = {
     no_quantizers: (
         "FILE: the network has no quantizers (no Quant node); train it with Brevitas and export "
@@ -194,18 +171,6 @@ REFUSALS: dict[Callable[[Any], Any], str] = {
     scale_per_channel_at_a_cut: (
         "FILE: Gemm (node Gemm_#) must take integers with one scale but Quant (node Quant_#) gives "
         "4 scales from 0.1 to 0.2; use per-tensor scaling there"
-    ),
-    cut_without_quantizer: (
-        "FILE: exit 0 must leave the backbone at the output of an activation quantizer but leaves "
-        "it behind Conv (node Conv_#); quantize the tensor there first"
-    ),
-    same_cut: (
-        "FILE: exit 1 must leave the backbone behind exit 0 but leaves it at or before the same "
-        "tensor (t16); order the exits by depth"
-    ),
-    no_last_segment: (
-        "FILE: the last exit needs a quantized layer before its head but has none behind the exit "
-        "before it; add a layer or drop the exit"
     ),
     residual: (
         "FILE: Add (node Add_#) joins 2 streams, which is not supported yet; residual connections "
@@ -247,10 +212,6 @@ REFUSALS: dict[Callable[[Any], Any], str] = {
     wide_weights: (
         "FILE: the weights of Conv (node Conv_#) must have 1 to 8 bits but Quant (node Quant_#) "
         "gives 9; use fewer"
-    ),
-    image_alone: (
-        "FILE: exit 0 must leave the backbone at the output of an activation quantizer but leaves "
-        "it behind the image; quantize the tensor there first"
     ),
 }
 

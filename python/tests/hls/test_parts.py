@@ -1,0 +1,169 @@
+"""Networks of unusual parts through the compiler: the file, its integers and the kernels agree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exeunt.config import tree
+from exeunt.graph import Accelerator
+from exeunt.hls import compile as compiler
+from exeunt.hls.back import stitch
+from exeunt.hls.front import finn_env
+from exeunt.qonnx import file, meaning
+from exeunt.reference import network as reference
+
+SHAPE = (8, 8, 1)
+Made = Callable[[Any], Any]
+
+
+def executed(path: Path, images: np.ndarray) -> dict[str, np.ndarray]:
+    """What QONNX gives for images (N, H, W, C), by output."""
+    with finn_env.quiet():
+        from qonnx.core.modelwrapper import ModelWrapper
+        from qonnx.core.onnx_exec import execute_onnx
+        from qonnx.transformation.infer_shapes import InferShapes
+
+        model = ModelWrapper(str(path)).transform(InferShapes())
+        name = model.graph.input[0].name
+        shape = model.get_tensor_shape(name)
+        runs = [
+            execute_onnx(model, {name: x.transpose(2, 0, 1).reshape(shape).astype(np.float32)})
+            for x in images
+        ]
+    outputs = [o.name for o in model.graph.output]
+    return {o: np.concatenate([r[o].reshape(1, -1) for r in runs]) for o in outputs}
+
+
+def compiled(
+    path: Path, shape: tuple[int, int, int], *, cycles: int = 200, frames: int = 12
+) -> tuple[Accelerator, np.ndarray, tree.Config]:
+    """The accelerator, whose logits are those of the file, and the images that say so."""
+    found = meaning.integers(file.load(path))
+    config = tree.parse(
+        f'name = "n"\n[data]\ndataset = "digits"\n[model]\nsource = "qonnx:{path}"\n'
+        f"input = {list(shape)}\nclasses = {found.exits[0].logits.elements}\n"
+        f"[compile]\ntarget_cycles = {cycles}\nbaseline = false\n"
+    )
+    random = np.random.default_rng(1)
+    images = random.integers(0, 256, (frames, *shape)).astype(np.uint8)
+    images //= random.choice([1, 2, 6], (frames, 1, 1, 1)).astype(np.uint8)
+    wanted = executed(path, images)
+    accelerator = compiler.with_fifos(compiler.compile_network(path, config=config))
+    logits = reference.run(accelerator, images).logits
+    for e, got in zip(found.exits, logits, strict=True):
+        want = (wanted[e.output] - e.offset) / e.scale
+        assert np.abs(got - want).max() <= 0.01 + 1e-5 * np.abs(want).max(), e.output
+        assert np.ptp(got, axis=0).any(), "the test network answers always the same"
+    return accelerator, images, config
+
+
+def simulated(
+    accelerator: Accelerator, images: np.ndarray, config: tree.Config, folder: Path
+) -> None:
+    """Every image through the RTL: answers, scores and cycles as the references say."""
+    from exeunt.simulate import simulate
+
+    stitch.write(accelerator, folder, extra={"clock_mhz": 100.0})
+    labels = np.zeros(len(images), np.int64)
+    np.savez(folder / "splits.npz", test_images=images, test_labels=labels)
+    simulate(config, folder)
+    report = json.loads((folder / "report.json").read_text())
+    assert report["simulation"]["mismatches"] == 0
+    assert report["simulation"]["images"] == len(images)
+    assert report["cycle_reference"]["max_relative_error"] == 0
+
+
+def exit_at_the_image(b: Any) -> Any:
+    b.exit(b.linear("image", 5))
+    b.exit(b.linear(b.conv("image", 4), 5))
+    return b
+
+
+def two_exits_at_one_tensor(b: Any) -> Any:
+    x = b.conv("image", 4)
+    b.exit(b.linear(x, 5))
+    b.exit(b.linear(x, 5))
+    b.exit(b.linear(b.conv(x, 4), 5))
+    return b
+
+
+def nothing_behind_the_first_exit(b: Any) -> Any:
+    x = b.conv("image", 4)
+    b.exit(b.linear(x, 5))
+    b.exit(b.linear(x, 5))
+    return b
+
+
+def fork_in_front_of_its_quantizers(b: Any) -> Any:
+    x = b.conv("image", 4, act=False)
+    b.exit(b.linear(b.quant(x), 5))
+    b.exit(b.linear(b.conv(b.quant(x, 3, scale=0.5), 4), 5))
+    return b
+
+
+def one_linear_layer(b: Any) -> Any:
+    b.exit(b.linear("image", 5))
+    return b
+
+
+def one_pixel(b: Any) -> Any:
+    b.exit(b.quant(b.linear("image", 5), 4, signed=True, scale=20.0))
+    return b
+
+
+def heads_of_a_pool(b: Any) -> Any:
+    x = b.conv("image", 5)
+    y = b.conv(x, 5, pad=1)
+    b.exit(b.flatten(b.pool(x, "AveragePool", 6)))
+    b.exit(b.flatten(b.pool(y, "MaxPool", 6)))
+    return b
+
+
+def logits_that_others_read(b: Any) -> Any:
+    first = b.exit(b.quant(b.linear(b.conv("image", 4), 5), 5, signed=True, scale=1.0))
+    b.shapes[first], b.variance[first] = (1, 5), 1.0
+    b.exit(b.linear(first, 5))
+    return b
+
+
+def pools_first(b: Any) -> Any:
+    x = b.pool("image", size=2)
+    b.exit(b.flatten(b.pool(b.conv(x, 4), "AveragePool", 2)))
+    return b
+
+
+NETWORKS: dict[Made, tuple[int, int, int]] = {
+    exit_at_the_image: SHAPE,
+    two_exits_at_one_tensor: SHAPE,
+    nothing_behind_the_first_exit: SHAPE,
+    fork_in_front_of_its_quantizers: SHAPE,
+    one_linear_layer: (3, 5, 2),
+    one_pixel: (1, 1, 5),
+    heads_of_a_pool: SHAPE,
+    logits_that_others_read: SHAPE,
+    pools_first: SHAPE,
+}
+SIMULATED = (two_exits_at_one_tensor, heads_of_a_pool)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda f: f.__name__)
+def test_parts(network: Made, builder: type, tmp_path: Path) -> None:
+    shape = NETWORKS[network]
+    path = network(builder(shape)).save(tmp_path / "model.onnx")
+    accelerator, _, _ = compiled(path, shape)
+    for chain in accelerator.chains:
+        assert chain.nodes, chain.name
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("network", SIMULATED, ids=lambda f: f.__name__)
+def test_parts_in_rtl(network: Made, builder: type, tmp_path: Path) -> None:
+    shape = NETWORKS[network]
+    path = network(builder(shape)).save(tmp_path / "model.onnx")
+    simulated(*compiled(path, shape, frames=24), tmp_path)
