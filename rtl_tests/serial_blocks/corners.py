@@ -68,12 +68,13 @@ def link(bits: int, control: int, flush: int) -> Corner:
         _ports(
             {
                 "p_valid": 1, "p_kind": 3, "p_seq": 8, "p_address": 16, "p_wdata": 32,
-                "p_reason": 4, "store_whole": 1, "reg_rdata": 32, "next": 8, "a_ready": 1,
+                "p_reason": 4, "store_whole": 1, "reg_rdata": 32, "known": 1, "next": 8,
+                "a_ready": 1,
             },
             {
                 "store_commit": 1, "flush": 1, "reg_write": 1, "reg_address": bits,
-                "reg_wdata": 32, "again": 1, "again_seq": 8, "a_valid": 1, "a_kind": 2,
-                "a_seq": 8, "a_body": 48, "ev_nak": 1,
+                "reg_wdata": 32, "hello": 1, "again": 1, "again_seq": 8, "a_valid": 1,
+                "a_kind": 2, "a_seq": 8, "a_body": 48, "ev_nak": 1,
             },
         ),
     )  # fmt: skip
@@ -86,10 +87,10 @@ def result_ring() -> Corner:
         {},
         _ports(
             {
-                "flush": 1, "s_valid": 1, "s_data": 128, "again": 1, "again_seq": 8, "take": 1,
-                "m_index": 4,
+                "flush": 1, "s_valid": 1, "s_data": 128, "hello": 1, "again": 1, "again_seq": 8,
+                "take": 1, "m_index": 4,
             },
-            {"s_ready": 1, "next": 8, "m_valid": 1, "m_seq": 8, "m_data": 8},
+            {"s_ready": 1, "known": 1, "next": 8, "m_valid": 1, "m_seq": 8, "m_data": 8},
         ),
     )  # fmt: skip
 

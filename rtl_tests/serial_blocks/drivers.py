@@ -86,6 +86,7 @@ class Link:
         self.done: list[tuple[int, int]] = []
         self.written: list[int] = []  # cycles of writes
         self.flushed: list[int] = []  # cycles of flush
+        self.told: list[tuple[str, int]] = []  # what the ring was told, with the number asked for
         self._asked = 0
         parts = Joined((block["a_kind"], 2), (block["a_seq"], 8), (block["a_body"], 48))
         self.sink = StreamSink(stream(block["a_valid"], block["a_ready"], parts), "x", cycles)
@@ -98,13 +99,17 @@ class Link:
         if block.get("reg_write"):
             self.done.append((block.get("reg_address"), block.get("reg_wdata")))
             self.written.append(cycle)
+        if block.get("hello"):
+            self.told.append(("hello", 0))
+        if block.get("again"):
+            self.told.append(("again", block.get("again_seq")))
         if block.get("flush"):
             self.flushed.append(cycle)
         block["reg_rdata"].value = self._asked * 0x10001 & 0xFFFFFFFF
         self._asked = block.get("reg_address")
 
     async def packet(self, kind: int, tag: int, where: int, value: int, reason: int = 0) -> None:
-        """A packet from the line; returns in the cycle in which a write or AGAIN shows."""
+        """A packet from the line; returns in the cycle in which a write shows."""
         for port, given in (("p_kind", kind), ("p_seq", tag % 256), ("p_address", where),
                             ("p_wdata", value), ("p_reason", reason)):  # fmt: skip
             self.block[port].value = given

@@ -317,9 +317,9 @@ async def link(dut: Any) -> None:
         rng = random.Random(2)
         kinds = {framing.NAK: 0, framing.ACK: 1, framing.DATA: 2, framing.HI: 3}
         places = [8, 12, 0x1008, 0xFFF, 0x8000, (1 << bits) - 1, (1 << bits) % (1 << 16), 4]
-        seq = 0
-        for n in range(600):
-            kind = rng.choice((1, 1, 1, 2, 2, 3, 4, 5) if n > 20 else (1, 2, 3))
+        seq, asked = 0, [0, 0]
+        for n in range(900):
+            kind = rng.choice((1, 1, 1, 2, 2, 3, 4, 5) if n > 20 else (1, 2, 3, 5))
             tag = (seq + rng.choice((0, 0, 0, 1, 127, 128, 255))) % 256
             if kind == framing.HELLO and rng.random() < 0.8:
                 tag = (seq - 1) % 256
@@ -327,7 +327,14 @@ async def link(dut: Any) -> None:
             reason = rng.choice((0, 0, 0, 0, 0, 1, 2, 3, 6, 7))
             whole[0] = rng.random() < 0.8
             block["store_whole"].value = int(whole[0])
-            before = model._expected
+            before, told = model._expected, []
+            model._kept, model._written = rng.randrange(256), rng.randrange(256)
+            known = (model._written - tag) % 256 <= model._kept
+            block["known"].value = int(known)
+            if kind == framing.HELLO and not reason:
+                told = [("hello", 0)]
+            if kind == framing.AGAIN and not reason and model._open:
+                told = [("again", tag)]
             if reason:
                 model._refuse(reason)
             else:
@@ -335,10 +342,10 @@ async def link(dut: Any) -> None:
                 model._packet(kind, tag, payload.get(kind, b""))
             seq = model._expected
             await link.packet(kind, tag, where, value, reason)
-            assert block.get("again") == int(kind == framing.AGAIN and not reason)
-            if kind == framing.AGAIN and not reason:
-                assert block.get("again_seq") == tag
             await cycles.wait(8)
+            assert link.told == told, f"{block.name}, packet {n}: the ring was told {link.told}"
+            link.told.clear()
+            asked[known] += kind == framing.AGAIN and not reason
             want = list(model._answers)
             model._answers.clear()
             what = f"{block.name}, packet {n}: kind {kind}, seq {tag} for {before}, reason {reason}"
@@ -351,6 +358,7 @@ async def link(dut: Any) -> None:
                 assert got == (kinds[packet.kind], packet.seq, body), f"{what}: {got} for {packet}"
             assert link.done == core.done, f"{what}: {link.done[-2:]} for {core.done[-2:]}"
             sink.clear()
+        assert min(asked) > 5, f"{block.name}: AGAIN for results unknown and known: {asked}"
         counts = [sum((a < 0) == image for a, _ in core.done) for image in (True, False)]
         assert min(counts) > 5, f"{block.name}: images and writes accepted: {counts}"
         # while an answer waits, a packet is as good as lost
@@ -415,11 +423,26 @@ async def ring(cycles: Cycles, block: Block) -> None:
             value |= block.get("m_data") << 8 * k
         return seq, value
 
-    async def again(seq: int) -> None:
+    async def again(seq: int, known: int = 1) -> None:
         block["again"].value, block["again_seq"].value = 1, seq % 256
         await cycles.wait(1)
         block["again"].value = 0
         await cycles.wait(1)
+        assert block.get("known") == known, f"again {seq} of {block.get('next')}"
+
+    async def nothing_before(first: int) -> None:
+        """Of the numbers only those from `first` to the next are known; the others do nothing."""
+        number = block.get("next")
+        ours = {(first + k) % 256 for k in range((number - first) % 256 + 1)}
+        for seq in range(256):
+            block["again_seq"].value = seq
+            await cycles.wait(2)
+            assert block.get("known") == int(seq in ours), f"again {seq} from {first} to {number}"
+        for seq in {first - 1, number + 1} - ours:
+            await again(seq, known=0)
+            assert block.get("m_valid") == 0, f"again {seq} from {first} to {number}"
+
+    await nothing_before(0)
 
     def offer(count: int) -> None:
         words = [rng.getrandbits(128) for _ in range(count)]
@@ -453,8 +476,29 @@ async def ring(cycles: Cycles, block: Block) -> None:
     block["flush"].value = 0
     await cycles.wait(20)
     assert (block.get("m_valid"), block.get("next")) == (0, 280 % 256), "flush"
-    offer(1)
-    assert await take() == (280 % 256, stored[280])
+    await nothing_before(280 % 256)
+    offer(3)
+    for k in range(280, 283):
+        assert await take() == (k % 256, stored[k])
+    await nothing_before(280 % 256)
+    for after in range(-1, 18):  # a HELLO before, with and after the last byte of a result
+        offer(1)
+        await cycles.until(lambda: bool(block.get("s_valid")), 9, "a result")
+        await cycles.wait(max(0, after))
+        first = block.get("next")
+        block["hello"].value = 1
+        await cycles.wait(1)
+        first = block.get("next")  # as the answer to the HELLO says
+        block["hello"].value = 0
+        await cycles.until(source.done, 40, "stored")
+        await cycles.wait(2)
+        while block.get("m_valid"):
+            await take()
+        await nothing_before(first)
+    offer(2)
+    for _ in range(2):
+        await take()
+    await nothing_before(first)
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")

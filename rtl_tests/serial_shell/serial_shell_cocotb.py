@@ -49,6 +49,12 @@ async def refused(host: Host, data: bytes, seq: int, reason: int) -> None:
     assert got == Packet(framing.NAK, seq % 256, bytes((reason,))), got
 
 
+async def refused_again(host: Host, number: int, seq: int) -> None:
+    """AGAIN for a result that is not kept, once refusals are told again."""
+    await read(host, address("id"))
+    await refused(host, Packet(framing.AGAIN, number).encode(), seq, framing.NO_RESULT)
+
+
 async def read(host: Host, where: int) -> int:
     await host.packet(framing.READ, 99, where.to_bytes(2, "little"))
     got = await host.answer("DATA")
@@ -88,6 +94,8 @@ async def registers_from_the_pins(dut: Any) -> None:
     """Nothing is accepted before HELLO; then registers are read and written."""
     host = Host(dut)
     await host.reset()
+    await refused(host, Packet(framing.AGAIN, 7).encode(), 0, framing.NO_HELLO)
+    await read(host, address("id"))  # an answer: refusals are told again
     write = Packet(framing.WRITE, 1, register(address("batch"), 7)).encode()
     await refused(host, write, 0, framing.NO_HELLO)
     assert await read(host, address("batch")) == 1
@@ -226,7 +234,21 @@ async def results_again(dut: Any) -> None:
     await accepted(host, 4, framing.IMAGE, image(logits[3]))
     await host.until(lambda: len(host.results) == len(before) + 1, "the next result")
     assert host.results[-1].seq == 3
+    await refused(host, Packet(framing.AGAIN, 5).encode(), 5, framing.NO_RESULT)
+    await refused_again(host, 255, 5)
     assert (await host.hello(9)).next_result == 4
+    await refused(host, Packet(framing.AGAIN, 3).encode(), 10, framing.NO_RESULT)
+    await accepted(host, 10, framing.IMAGE, image(logits[0]))
+    await host.until(lambda: host.results[-1].seq == 4, "the result after HELLO")
+    await refused(host, Packet(framing.AGAIN, 3).encode(), 11, framing.NO_RESULT)
+    count = len(host.results)
+    await host.packet(framing.AGAIN, 4)
+    await host.until(lambda: len(host.results) == count + 1, "the result again")
+    assert host.results[-1] == host.results[-2]
+    await accepted(host, 11, framing.WRITE, register(CONTROL, RESET))
+    await refused(host, Packet(framing.AGAIN, 4).encode(), 12, framing.NO_RESULT)
+    await host.nothing()
+    assert len(host.results) == count + 1, "a result from before a reset was sent again"
 
 
 @cocotb.test(timeout_time=40, timeout_unit="ms")
@@ -409,6 +431,8 @@ class Script:
         if kind == framing.READ:
             return Packet(kind, rng.randrange(256), where.to_bytes(2, "little")).encode(), False
         back = rng.randrange(min(self.results, 5) + 1)
+        if rng.random() < 0.3:  # most likely never stored, or not since the last HELLO
+            back = rng.randrange(256)
         return Packet(kind, (self.results - back) % 256, b"").encode(), False
 
 
@@ -420,7 +444,7 @@ async def equals_the_model(dut: Any) -> None:
     want = bytearray(shell.feed(Packet(framing.HELLO, 0).encode()))
     script = Script(3)
     rng = script.rng
-    for step in range(170):
+    for step in range(220):
         data, _ = script.packet()
         kind = rng.random()
         if kind < 0.12:  # a byte changed, lost or too much

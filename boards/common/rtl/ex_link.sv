@@ -4,9 +4,11 @@
 // IMAGE and WRITE take effect exactly once and in the order of their seq: with seq = expected, an
 // IMAGE is committed if store_whole, a WRITE sets reg_write for one cycle, expected moves on, the
 // answer is ACK seq; an IMAGE without room is answered NAK 5. One of the 128 numbers before
-// expected was accepted already: ACK seq, no effect. Any other number: NAK 4. Before the first
-// HELLO both are answered NAK 8. HELLO sets expected to seq + 1 and is answered HELLO; READ is
-// answered DATA with what the register shows; AGAIN sets again for one cycle and has no answer.
+// expected was accepted already: ACK seq, no effect. Any other number: NAK 4. HELLO sets expected to
+// seq + 1 and hello in that cycle, and is answered HELLO; READ is answered DATA with what the
+// register shows. AGAIN sets again, in that cycle, and has no answer if again_seq is known, the
+// number of a result that the ring has for this host; otherwise it has no effect: NAK 9. Before the
+// first HELLO, IMAGE, WRITE and AGAIN are answered NAK 8.
 // A packet that was damaged (p_reason) is answered NAK p_reason. A NAK bears expected as its seq.
 // After a NAK further ones with reasons other than 5 are held back until a packet has been accepted
 // or answered otherwise, so that one loss asks once for what is missing. A packet that comes while
@@ -38,8 +40,10 @@ module ex_link #(
     output wire [ADDRESS_BITS-1:0] reg_address,
     output wire [31:0]             reg_wdata,
     input  wire [31:0]             reg_rdata,
+    output wire                    hello,
     output wire                    again,
     output wire [7:0]              again_seq,
+    input  wire                    known,
     input  wire [7:0]              next,        // number of the next result
     output wire                    a_valid,
     input  wire                    a_ready,
@@ -60,6 +64,7 @@ module ex_link #(
   localparam logic [3:0] ORDER = 4'd4;
   localparam logic [3:0] ROOM = 4'd5;
   localparam logic [3:0] NO_HELLO = 4'd8;
+  localparam logic [3:0] NO_RESULT = 4'd9;
 
   if (ADDRESS_BITS < 3 || ADDRESS_BITS > 16) begin : g_bad_address
     $error("ex_link: ADDRESS_BITS must be 3 to 16, is %0d", ADDRESS_BITS);
@@ -75,12 +80,12 @@ module ex_link #(
   logic [7:0]            expected_q;
   logic [15:0]           address_q;
   logic [31:0]           wdata_q;
-  logic                  write_q, again_q, commit_q, nak_q;
+  logic                  write_q, commit_q, nak_q;
   logic [2:0]            read_q;      // cycles since a READ
   logic [FLUSH_BITS-1:0] flush_q;
   logic                  valid_q;
   logic [1:0]            kind_q;
-  logic [7:0]            seq_q, again_seq_q;
+  logic [7:0]            seq_q;
   logic [47:0]           body_q;
 
   logic       accept, answer;
@@ -97,8 +102,9 @@ module ex_link #(
   assign reg_write = write_q && ours;
   assign reg_address = address_q[ADDRESS_BITS-1:0];
   assign reg_wdata = wdata_q;
-  assign again = again_q;
-  assign again_seq = again_seq_q;
+  assign hello = good && p_kind == HELLO;
+  assign again = good && open_q && p_kind > HELLO;
+  assign again_seq = p_seq;
   assign a_valid = valid_q;
   assign a_kind = kind_q;
   assign a_seq = seq_q;
@@ -140,8 +146,14 @@ module ex_link #(
           kind = A_HELLO;
         end
         default: begin
-          answer = 1'b0;
-          kind   = A_ACK;
+          if (!open_q) begin
+            reason = NO_HELLO;
+          end else if (!known) begin
+            reason = NO_RESULT;
+          end else begin
+            answer = 1'b0;
+            kind   = A_ACK;
+          end
         end
       endcase
     end
@@ -153,7 +165,6 @@ module ex_link #(
 
   always_ff @(posedge clk) begin
     write_q  <= 1'b0;
-    again_q  <= 1'b0;
     commit_q <= 1'b0;
     nak_q    <= take && kind == A_NAK;
     read_q   <= {read_q[1:0], good && p_kind == READ};
@@ -161,7 +172,6 @@ module ex_link #(
     if (take) begin
       address_q   <= p_address;
       wdata_q     <= p_wdata;
-      again_seq_q <= p_seq;
       kind_q      <= kind;
       seq_q       <= seq;
       body_q      <= {40'd0, kind == A_HELLO ? next : {4'd0, reason}};
@@ -177,10 +187,7 @@ module ex_link #(
       commit_q   <= p_kind == IMAGE;
       write_q    <= p_kind == WRITE;
     end
-    if (good && p_kind > HELLO) begin
-      again_q <= 1'b1;
-      held_q  <= held_q;
-    end
+    if (again && known) held_q <= held_q;
     if (read_q[2]) begin
       valid_q <= 1'b1;
       body_q  <= {ours ? reg_rdata : 32'd0, address_q};
@@ -192,7 +199,6 @@ module ex_link #(
       held_q     <= 1'b0;
       expected_q <= '0;
       write_q    <= 1'b0;
-      again_q    <= 1'b0;
       commit_q   <= 1'b0;
       nak_q      <= 1'b0;
       read_q     <= '0;

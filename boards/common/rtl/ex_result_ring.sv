@@ -3,8 +3,9 @@
 // A result is 128 bits, stored in 16 cycles, its first byte the lowest; it gets the next number,
 // next, counted modulo 256 from 0 on. m_valid says that result m_seq is to be sent: in the cycle of
 // take it becomes the current one and m_seq moves on. m_data is byte m_index of the current one, in
-// the cycle after m_index. again makes the number again_seq the next to be sent. A result stays
-// until 255 newer ones are stored; with 255 results still to be sent s_ready stays low.
+// the cycle after m_index. A result stays until 255 newer ones are stored; with 255 results still to
+// be sent s_ready stays low. again makes the number again_seq the next to be sent, if it is known: a
+// result that is still there and was stored since the last hello, flush or reset, or the next one.
 // flush forgets what is still to be sent, and what comes meanwhile is taken and forgotten; next and
 // the current one stay. Reset: number 0.
 `default_nettype none
@@ -16,8 +17,10 @@ module ex_result_ring (
     input  wire         s_valid,
     output wire         s_ready,
     input  wire [127:0] s_data,
+    input  wire         hello,
     input  wire         again,
     input  wire [7:0]   again_seq,
+    output wire         known,
     output wire [7:0]   next,
     output wire         m_valid,
     output wire [7:0]   m_seq,
@@ -27,13 +30,17 @@ module ex_result_ring (
 );
   (* ram_style = "block" *) logic [7:0] memory [0:4095];
   logic [7:0] write_q, send_q, current_q, data_q;
+  logic [7:0] kept_q;  // results that again may ask for
   logic [3:0] byte_q;
 
   wire [7:0] unsent = write_q - send_q;
   wire full = &unsent;
   wire put = s_valid && !full && !flush;
+  wire store = put && &byte_q;
+  wire [7:0] behind = write_q - again_seq;
 
   assign s_ready = flush || (&byte_q && !full);
+  assign known = behind <= kept_q;
   assign next = write_q;
   assign m_valid = unsent != '0;
   assign m_seq = send_q;
@@ -46,18 +53,22 @@ module ex_result_ring (
 
   always_ff @(posedge clk) begin
     if (put) byte_q <= byte_q + 1'b1;
-    if (put && s_ready) write_q <= write_q + 1'b1;
+    if (store) write_q <= write_q + 1'b1;
+    if (hello) kept_q <= {7'd0, store};
+    else if (store && !(&kept_q)) kept_q <= kept_q + 1'b1;
     if (take) begin
       current_q <= send_q;
       send_q    <= send_q + 1'b1;
     end
-    if (again) send_q <= again_seq;
+    if (again && known) send_q <= again_seq;
     if (flush) begin
       byte_q <= '0;
+      kept_q <= '0;
       send_q <= write_q;
     end
     if (rst) begin
       byte_q  <= '0;
+      kept_q  <= '0;
       write_q <= '0;
       send_q  <= '0;
     end

@@ -18,8 +18,8 @@
 // A frame is stored whole, and its CRC checked, before its first beat enters the core; a frame is
 // FRAME beats of ceil(WIDTH / 8) bytes. IMAGE and WRITE are accepted exactly once and in order
 // (ex_link); a WRITE acts at once, also on frames stored and not yet in the core. The last 256
-// results are kept and sent again on AGAIN (ex_result_ring), so that the host can have each exactly
-// once too. Answers and results take turns on tx; a core whose results cannot leave is held up, and
+// results are kept and those since the last HELLO or soft reset are sent again on AGAIN
+// (ex_result_ring), so that the host can have each exactly once too. Answers and results take turns on tx; a core whose results cannot leave is held up, and
 // an IMAGE that finds no room is refused. A soft reset of the core empties store and ring as well.
 // Half a packet is dropped after IDLE_BITS bit times without a byte (ex_packet_rx).
 // led, long enough to be seen: 0 out of reset, 1 a byte came, 2 a byte goes, 3 the core takes a
@@ -72,7 +72,7 @@ module ex_serial_shell #(
       .m_address(p_address), .m_wdata(p_wdata), .m_reason(p_reason)
   );
 
-  wire                    whole, commit, flush, reg_write, again, ev_nak;
+  wire                    whole, commit, flush, reg_write, hello, again, known, ev_nak;
   wire [ADDRESS_BITS-1:0] reg_address;
   wire [31:0]             reg_wdata, reg_rdata;
   wire [7:0]              again_seq, next;
@@ -87,7 +87,7 @@ module ex_serial_shell #(
       .store_whole(whole), .store_commit(commit), .flush(flush),
       .reg_write(reg_write), .reg_address(reg_address),
       .reg_wdata(reg_wdata), .reg_rdata(reg_rdata),
-      .again(again), .again_seq(again_seq), .next(next),
+      .hello(hello), .again(again), .again_seq(again_seq), .known(known), .next(next),
       .a_valid(say_valid), .a_ready(say_ready),
       .a_kind(say_kind), .a_seq(say_seq), .a_body(say_body),
       .ev_nak(ev_nak)
@@ -120,7 +120,7 @@ module ex_serial_shell #(
   ex_result_ring u_ring (
       .clk(clk), .rst(rst), .flush(flush),
       .s_valid(core_valid), .s_ready(core_ready), .s_data(core_data),
-      .again(again), .again_seq(again_seq), .next(next),
+      .hello(hello), .again(again), .again_seq(again_seq), .known(known), .next(next),
       .m_valid(result_valid), .m_seq(result_seq), .take(result_take),
       .m_index(result_index), .m_data(result_byte)
   );

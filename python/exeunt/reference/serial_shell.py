@@ -89,6 +89,7 @@ class SerialShell:
         self._expected = 0
         self._ring: dict[int, bytes] = {}
         self._written = 0
+        self._kept = 0  # results that AGAIN may ask for
         self._sent = 0
         self._answers: deque[Packet] = deque()
 
@@ -120,13 +121,13 @@ class SerialShell:
         for result in self._core.results():
             self._ring[self._written] = result
             self._written = (self._written + 1) % _RING
+            self._kept = min(self._kept + 1, framing.KEPT)
         sent = b""
         while self._answers or self._sent != self._written:
             if self._answers:
                 sent += self._answers.popleft().encode()
             if self._sent != self._written:
-                payload = self._ring.get(self._sent, bytes(framing.RESULT_BYTES))
-                sent += Packet(framing.RESULT, self._sent, payload).encode()
+                sent += Packet(framing.RESULT, self._sent, self._ring[self._sent]).encode()
                 self._sent = (self._sent + 1) % _RING
         return sent
 
@@ -205,11 +206,16 @@ class SerialShell:
             self._answer(framing.DATA, seq, framing.register(address, value))
         elif kind == framing.HELLO:
             self._open = True
+            self._kept = 0
             self._expected = (seq + 1) % 256
             told = Greeting(
                 framing.VERSION, self._store, self._image_bytes, self._written, self._beat_bytes
             )
             self._answer(framing.HI, seq, told.encode())
+        elif not self._open:
+            self._refuse(framing.NO_HELLO)
+        elif (self._written - seq) % _RING > self._kept:
+            self._refuse(framing.NO_RESULT)
         else:
             self._sent = seq
 
@@ -224,3 +230,4 @@ class SerialShell:
         if address == registers.address("control") and value & 1:
             self._core.results()
             self._sent = self._written
+            self._kept = 0

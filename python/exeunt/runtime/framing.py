@@ -9,7 +9,8 @@ To the device:
 - WRITE: address u16, data u32 of a register.
 - READ: address u16. Any seq; the answer bears it.
 - HELLO: empty. The next IMAGE or WRITE must have this seq + 1.
-- AGAIN: empty. Send the results again from the one numbered seq on.
+- AGAIN: empty. Send the results again from the one numbered seq on: one that was stored since the
+  last HELLO and soft reset and is still kept, or the next one; otherwise it is refused.
 
 From the device:
 
@@ -56,7 +57,7 @@ KEPT = 255
 IMAGE, WRITE, READ, HELLO, AGAIN = 1, 2, 3, 4, 5
 ACK, DATA, HI, RESULT, NAK = 0x81, 0x82, 0x83, 0x84, 0x8F
 
-BAD_CRC, BAD_LENGTH, BAD_KIND, ORDER, ROOM, TIMEOUT, BROKEN, NO_HELLO = range(1, 9)
+BAD_CRC, BAD_LENGTH, BAD_KIND, ORDER, ROOM, TIMEOUT, BROKEN, NO_HELLO, NO_RESULT = range(1, 10)
 REASONS: Mapping[int, str] = {
     BAD_CRC: "its CRC was wrong",
     BAD_LENGTH: "its length was wrong",
@@ -66,6 +67,7 @@ REASONS: Mapping[int, str] = {
     TIMEOUT: "half of it was missing",
     BROKEN: "a byte had no stop bit",
     NO_HELLO: "there was no HELLO since the device began",
+    NO_RESULT: "the result asked for again is not kept",
 }
 FROM_DEVICE: Mapping[int, int] = {ACK: 0, DATA: 6, HI: 6, RESULT: RESULT_BYTES, NAK: 1}
 """Payload bytes of each kind that the device sends."""

@@ -427,7 +427,19 @@ class Serial:
     def _refused(self, packet: Packet) -> None:
         """A NAK: what came before it is accepted, the rest goes again."""
         reason = packet.payload[0]
+        waiting = self._running and len(self._records) < self._wanted
+        if reason == framing.NO_RESULT and waiting:
+            self._gone = (
+                f"the accelerator on {self._name} must keep result {self._result} and does not, so "
+                "it was reset or somebody else uses the port"
+            )
+            return
         if reason == framing.NO_HELLO or not self._accepted((packet.seq - self._base) % 256):
+            if reason == framing.NO_HELLO and waiting and not self._window:
+                self._gone = (
+                    f"the accelerator on {self._name} must know of result {self._result} and does "
+                    "not, so it was restarted or somebody else uses the port"
+                )
             if self._window:
                 self._gone = (
                     f"the accelerator on {self._name} must know of packet {self._base} and "

@@ -167,6 +167,37 @@ def test_a_device_that_restarts_is_noticed():
     assert (port.collect(5.0) == expect(frames)).all()
 
 
+@pytest.mark.parametrize("hello", [False, True], ids=["restarted", "greeted by another"])
+def test_results_from_before_a_restart_are_no_answers(hello):
+    """All frames are accepted, and the device forgets them: it has no result 2 to send again."""
+    line = Line()
+    port = opened(line)
+    frames = images(6)
+    port.submit(frames[:2], 2, 1.0)
+    port.collect(1.0)
+    line.core.delay = 10**6
+    port.submit(frames[2:], 4, 1.0)
+    port.ready(1.0)
+    line.core.write(CONTROL, 1)
+    line.core.delay = 0
+    line.shell.reset()
+    if hello:
+        line.shell.feed(Packet(framing.HELLO, 0).encode())
+    with pytest.raises(TransferFault) as caught:
+        port.collect(5.0)
+    assert str(caught.value) == (
+        "the accelerator on the port must keep result 2 and does not, so it was reset or somebody "
+        "else uses the port"
+        if hello
+        else "the accelerator on the port must know of result 2 and does not, so it was restarted "
+        "or somebody else uses the port"
+    )
+    assert not len(caught.value.partial)
+    recover(port)
+    port.submit(frames, 6, 1.0)
+    assert (port.collect(5.0) == expect(frames)).all()
+
+
 def test_a_cable_that_is_pulled():
     line = Line()
     port = opened(line)
