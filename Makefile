@@ -4,6 +4,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+MINUTES ?= 8
 DATA ?= data
 BOARD ?= ulx3s-85f
 CORNERS ?= fast
@@ -21,7 +22,7 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make formal    proofs of the stream contract, buffer and merge"
 	@echo "make bench     the measured ratios"
-	@echo "make mutants   deliberate faults, each of which a test must catch"
+	@echo "make mutants   deliberate faults, each of which a test must catch within MINUTES=$(MINUTES)"
 	@echo "make venv      only install; make clean: remove build/"
 
 demo: $(VENV)/.run.stamp
@@ -63,7 +64,7 @@ bench: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest -q -s -p no:cacheprovider -m bench
 
 mutants: $(VENV)/.dev.stamp
-	$(BIN)/python rtl_tests/mutants.py
+	$(BIN)/python rtl_tests/mutants.py --workers $(WORKERS) --minutes $(MINUTES)
 
 venv: $(VENV)/.dev.stamp
 

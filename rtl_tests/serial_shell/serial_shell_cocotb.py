@@ -278,6 +278,28 @@ async def soft_reset(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=40, timeout_unit="ms")
+async def soft_reset_with_a_full_store(dut: Any) -> None:
+    """Frames that waited for the core when the reset came are gone with it."""
+    host = await start(dut)
+    seq = await set_thresholds(host, 1, 100, 100)
+    logits = random_logits(20, 13)
+    for frame in logits:  # as fast as the line is, until one finds no room
+        await host.packet(framing.IMAGE, seq, image(frame))
+        got = await host.answer()
+        if got.kind == framing.NAK:
+            break
+        seq += 1
+    assert got.payload == bytes((framing.ROOM,)), f"{got}: the store was never full"
+    await accepted(host, seq, framing.WRITE, register(CONTROL, RESET))
+    first = (await host.hello(seq + 1)).next_result
+    host.results.clear()
+    await accepted(host, seq + 2, framing.IMAGE, image(logits[0]))
+    await check_results(host, expect(logits[:1], (100, 100)), first)
+    await host.nothing(9000)
+    assert not host.results, f"{len(host.results)} frames came through the reset"
+
+
+@cocotb.test(timeout_time=40, timeout_unit="ms")
 async def raw_logits(dut: Any) -> None:
     """In raw mode each beat of logits is a result of its own."""
     host = await start(dut)

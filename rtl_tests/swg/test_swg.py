@@ -1,8 +1,12 @@
-"""`ex_swg` and `ex_swg_parallel` against their reference."""
+"""`ex_swg` and `ex_swg_parallel` against their reference; the size of the ring by its purpose."""
 
+import numpy as np
 import pytest
 from lib.bench import check_stream_block
 from swg.corners import CORNERS, full_grid
+
+from exeunt.kernels import registry
+from exeunt.kernels.swg import Swg
 
 PARTS = 6
 
@@ -17,3 +21,50 @@ def test_swg() -> None:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_swg_full_grid(part: int) -> None:
     check_stream_block(f"swg_grid_{part}", full_grid(part, PARTS), seed=2 + part)
+
+
+def gives_of_an_endless_ring(node: Swg, frames: int) -> list[int]:
+    """When the words leave if input never waits, from the definition of a window alone.
+
+    One word a cycle, each two cycles after it came; in place of a word outside of the frame, the
+    oldest word that this window or a later one needs.
+    """
+    (h, w, channels), (oh, ow, _) = node.input.shape, node.output.shape
+    (kh, kw), (sh, sw), (top, left, _, _) = node.kernel, node.stride, node.pad
+    folds = channels // node.input.lanes
+    windows: list[list[int | None]] = []
+    for oy in range(oh):
+        for ox in range(ow):
+            windows.append([])
+            for ky in range(kh):
+                for kx in range(kw):
+                    y, x = oy * sh - top + ky, ox * sw - left + kx
+                    inside = 0 <= y < h and 0 <= x < w
+                    for fold in range(folds):
+                        windows[-1].append((y * w + x) * folds + fold if inside else None)
+    oldest, waits = h * w * folds, []
+    for words in reversed(windows):
+        oldest = min([oldest, *(k for k in words if k is not None)])
+        waits.append([oldest if k is None else k for k in words])
+    gives: list[int] = []
+    for frame in range(frames):
+        for words in reversed(waits):
+            for k in words:
+                arrives = frame * node.input.words + k
+                gives.append(max(gives[-1] + 1 if gives else 0, arrives + 2))
+    return gives
+
+
+def test_the_ring_never_limits() -> None:
+    """The reference, with the ring of the RTL, gives when an endless ring would."""
+    nodes = [c.node for c in (*CORNERS, *full_grid(0, 1)) if isinstance(c.node, Swg)]
+    serial = [n for n in nodes if not n.parallel]
+    assert len(serial) > 300
+    for node in serial:
+        _, gives = registry.times(node, np.zeros(3 * node.input.words, np.int64), None)
+        wanted = gives_of_an_endless_ring(node, 3)
+        late = [k for k, (got, want) in enumerate(zip(gives, wanted, strict=True)) if got != want]
+        assert not late, (
+            f"{node.name}: word {late[0]} leaves in cycle {gives[late[0]]}, with an endless ring "
+            f"in cycle {wanted[late[0]]}"
+        )

@@ -245,7 +245,7 @@ async def ids_of_more_than_16_bits(dut: Any) -> None:
     """Frames are numbered beyond 65,535 (one-beat frames, so that it takes as many cycles)."""
     frames = (1 << 16) + 5
     corners = list(enumerate(bench_corners()))
-    (index,) = [i for i, c in corners if c.parameters["FRAME"] == 1]
+    short = [i for i, c in corners if c.parameters["FRAME"] == 1]
     edge = start_clock(dut.clk)
     for i, _ in corners:
         for name in ("s_valid", "hold", "leave", "leave_bank", "bank"):
@@ -255,22 +255,24 @@ async def ids_of_more_than_16_bits(dut: Any) -> None:
         await edge
     dut.rst.value = 0
 
-    def port(name: str) -> Any:
-        return getattr(dut, f"u{index}_{name}")
-
-    for name in ("s_valid", "m_ready", "meta_ready"):
-        port(name).value = 1
+    ports = [lambda name, i=i: getattr(dut, f"u{i}_{name}") for i in short]
+    for port in ports:
+        for name in ("s_valid", "m_ready", "meta_ready"):
+            port(name).value = 1
     await edge
-    port("leave").value = 1  # from now on one frame enters and one leaves in every cycle
+    for port in ports:
+        port("leave").value = 1  # from now on one frame enters and one leaves in every cycle
     await ClockCycles(dut.clk, frames - 10)
-    found = []
+    found: list[list[int]] = [[] for _ in ports]
     for _ in range(12):
         await edge
-        assert int(port("meta_valid").value)
-        found.append(int(port("meta_data").value) & 0xFFFFFFFF)
-    wanted = list(range(found[0], found[0] + len(found)))
-    compare("ids", found, wanted)
-    assert found[0] < 1 << 16 < found[-1], f"ids {found[0]} to {found[-1]} do not cross 65,536"
+        for port, ids in zip(ports, found, strict=True):
+            assert int(port("meta_valid").value)
+            ids.append(int(port("meta_data").value) & 0xFFFFFFFF)
+    for i, ids in zip(short, found, strict=True):
+        name = corners[i][1].name
+        compare(f"{name}: ids", ids, list(range(ids[0], ids[0] + len(ids))))
+        assert ids[0] < 1 << 16 < ids[-1], f"{name}: {ids[0]} to {ids[-1]} do not cross 65,536"
 
 
 @cocotb.test()

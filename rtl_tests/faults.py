@@ -1,0 +1,267 @@
+"""Deliberate faults, each of which a named test must catch; `make mutants` puts them in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """The fault `new` in place of the only `old` in `file`; `test` must fail with it.
+
+    `corners` goes to the block tests as the environment variable CORNERS: the fewer, the sooner.
+    A test that has no end is no answer, unless `hangs` says that it is the answer.
+    """
+
+    file: str
+    old: str
+    new: str
+    test: str
+    corners: str = "fast"
+    hangs: bool = False
+
+
+MUTANTS = (
+    Mutant(
+        "hls/rtl/ex_fifo.sv",
+        "assign s_ready = count != COUNT_BITS'(DEPTH);",
+        "assign s_ready = 1'b1;",
+        "rtl_tests/fifo/test_fifo.py::test_fifo",
+    ),
+    Mutant(
+        "hls/rtl/ex_fork.sv",
+        "done0_q <= has0;",
+        "done0_q <= 1'b0;",
+        "rtl_tests/fork/test_fork.py::test_fork",
+    ),
+    Mutant(
+        "hls/rtl/ex_frame_buffer.sv",
+        "else if (verdict && !decide_keep && (alone ? begun : !undecided))",
+        "else if (verdict && !decide_keep && alone && begun)",
+        "rtl_tests/frame_buffer/test_frame_buffer.py::test_frame_buffer",
+    ),
+    Mutant(
+        "hls/rtl/ex_decide.sv",
+        "32'($signed(score_in)) >= $signed(threshold)",
+        "32'($signed(score_in)) > $signed(threshold)",
+        "rtl_tests/decide/test_decide.py::test_decide",
+    ),
+    Mutant(
+        "hls/rtl/ex_axil.sv",
+        "assign reg_write = write && &wstrb_q;",
+        "assign reg_write = write && wstrb_q[3];",
+        "rtl_tests/axil/test_axil.py::test_axil",
+    ),
+    Mutant(
+        "hls/rtl/ex_registers.sv",
+        "address & ~12'(28);",
+        "{address[11:5], 5'd0};",
+        "rtl_tests/registers/test_registers.py::test_registers",
+    ),
+    Mutant(
+        "hls/rtl/ex_registers.sv",
+        "32'(index) == i && commit_q) refused_q",
+        "commit_q) refused_q",
+        "rtl_tests/registers/test_registers.py::test_registers",
+    ),
+    Mutant(
+        "hls/rtl/ex_registers.sv",
+        "raw_q && exit_q != exit_next_q",
+        "1'b0",
+        "rtl_tests/registers/test_registers.py::test_registers",
+    ),
+    Mutant(
+        "hls/rtl/ex_registers.sv",
+        "control && wdata[1] && !commit_q",
+        "control && wdata[1]",
+        "rtl_tests/registers/test_registers.py::test_registers",
+    ),
+    Mutant(
+        "hls/rtl/ex_registers.sv",
+        "stall_q <= stall_q + 1'b1;",
+        "stall_q <= {16'd0, stall_q[15:0] + 1'b1};",
+        "rtl_tests/registers/test_registers.py::test_registers",
+    ),
+    Mutant(
+        "hls/templates/top.sv.j2",
+        "assign m_axis_tkeep = 16'hffff;",
+        "assign m_axis_tkeep = 16'h00ff;",
+        "rtl_tests/system/test_system.py::test_system",
+    ),
+    Mutant(
+        "hls/rtl/ex_margin.sv",
+        "wins[k] = $signed(tree_max[2*k+2]) > $signed(tree_max[2*k+1]);",
+        "wins[k] = $signed(tree_max[2*k+2]) >= $signed(tree_max[2*k+1]);",
+        "rtl_tests/margin/test_margin.py::test_margin",
+    ),
+    Mutant(
+        "hls/rtl/ex_threshold.sv",
+        "wire                reached = {1'b0, x_q} >= threshold_q;",
+        "wire                reached = {1'b0, x_q} > threshold_q;",
+        "rtl_tests/threshold",
+    ),
+    Mutant(
+        "hls/rtl/ex_mvu.sv",
+        "last_sf && !last_pass ? base_q",
+        "last_sf && !last_pass ? '0",
+        "rtl_tests/mvu/test_mvu.py::test_mvu",
+    ),
+    Mutant(
+        "hls/rtl/ex_pool.sv",
+        "ky_q <= (ky_end || y_end) ? '0",
+        "ky_q <= ky_end ? '0",
+        "rtl_tests/pool/test_pool.py",
+    ),
+    Mutant(
+        "hls/rtl/ex_width.sv",
+        "assign s_ready = !last || !valid_q || m_ready;",
+        "assign s_ready = 1'b1;",
+        "rtl_tests/width/test_width.py",
+    ),
+    Mutant(
+        "hls/rtl/ex_merge.sv",
+        "if (load && order) full_q[turn_q] <= 1'b0;",
+        "",
+        "rtl_tests/merge/test_merge.py::test_merge",
+    ),
+    Mutant(
+        "hls/rtl/ex_merge.sv",
+        ">= batch",
+        "== batch",
+        "rtl_tests/merge/test_merge.py::test_merge",
+    ),
+    Mutant(
+        "hls/rtl/ex_tag.sv",
+        "id_q  <= id_q + 1'b1;",
+        "id_q  <= {16'd0, id_q[15:0] + 1'b1};",
+        "rtl_tests/tag/test_tag.py::test_tag",
+    ),
+    Mutant(
+        "hls/rtl/ex_tag.sv",
+        "granted_q <= first && m_valid && !m_ready;",
+        "granted_q <= 1'b0;",
+        "rtl_tests/tag/test_tag.py::test_tag",
+    ),
+    Mutant(
+        "boards/common/rtl/ex_packet_rx.sv",
+        "reason_q <= crc_good ? GOOD : BAD_CRC;",
+        "reason_q <= GOOD;",
+        "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
+        corners="packet_rx1",
+    ),
+    Mutant(
+        "boards/common/rtl/ex_frame_store.sv",
+        "open_q  <= count_q != COUNT_BITS'(STORE);",
+        "open_q  <= 1'b1;",
+        "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
+        corners="frame_store24x7x1",
+    ),
+    Mutant(
+        "boards/common/rtl/ex_result_ring.sv",
+        "wire full = &unsent;",
+        "wire full = 1'b0;",
+        "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
+        corners="result_ring",
+    ),
+    Mutant(
+        "boards/common/rtl/ex_link.sv",
+        "end else if (ahead[7]) begin",
+        "end else if (ahead != '0) begin",
+        "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
+        corners="link12",
+    ),
+    Mutant(
+        "boards/common/rtl/ex_serial_shell.sv",
+        ".clk(clk), .rst(rst), .flush(flush),\n      .start(body_start)",
+        ".clk(clk), .rst(rst), .flush(1'b0 && flush),\n      .start(body_start)",
+        "rtl_tests/serial_shell/test_serial_shell.py::test_serial_shell",
+    ),
+    Mutant(
+        "boards/common/rtl/ex_packet_tx.sv",
+        "r_valid && !(a_valid && result_q)",
+        "r_valid",
+        "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
+        corners="packet_tx784",
+    ),
+    Mutant(
+        "boards/common/rtl/ex_uart_rx.sv",
+        "localparam logic [BITS-1:0] HALF = BITS'(DIVISOR / 2 - 1);",
+        "localparam logic [BITS-1:0] HALF = BITS'(DIVISOR - 2);",
+        "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
+        corners="uart_rx8",
+    ),
+    Mutant(
+        "boards/common/rtl/ex_uart_rx.sv",
+        "vote_q <= (line_q && past_q[0]) ||",
+        "vote_q <= line_q; //",
+        "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
+        corners="uart_rx8",
+    ),
+    Mutant(
+        "boards/common/rtl/ex_link.sv",
+        "FLUSH_BITS'(FLUSH);",
+        "FLUSH_BITS'(FLUSH / 4);",
+        "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
+        corners="link12",
+    ),
+    Mutant(
+        "python/exeunt/runtime/serial.py",
+        "        if ahead == 0:\n            self._result",
+        "        if ahead < 2:\n            self._result",
+        "python/tests/runtime/test_serial.py",
+    ),
+    Mutant(
+        "python/exeunt/kernels/pool.py",
+        "np.maximum(y, part, out=y)",
+        "np.minimum(y, part, out=y)",
+        "python/tests/kernels/test_pool.py",
+    ),
+    Mutant(
+        "python/exeunt/kernels/swg/serial.py",
+        "kw * folds + new + (new // window + 2) * sw * folds",
+        "kw * folds",
+        "rtl_tests/swg/test_swg.py::test_the_ring_never_limits",
+    ),
+    Mutant(
+        "python/exeunt/kernels/parts/levels.py",
+        "first = np.clip(thresholds.astype(np.int64) - low, 0, span)",
+        "first = np.clip(thresholds.astype(np.int64) - low + 1, 0, span)",
+        "rtl_tests/mvu/test_mvu.py::test_values_against_the_definition",
+    ),
+    Mutant(
+        "quant/exits/calibration.py",
+        "take[k] = (score[k] >= thresholds[k])",
+        "take[k] = (score[k] > thresholds[k])",
+        "python/tests/quant/test_calibration.py",
+    ),
+    Mutant(
+        "python/exeunt/manifest.py",
+        "if seen != recorded:",
+        "if not seen:",
+        "python/tests/test_manifest.py::test_refuses_rtl_changed_by_hand",
+    ),
+    Mutant(
+        "python/exeunt/command/run.py",
+        'if entry is None or entry["inputs"] != inputs:',
+        "if entry is None:",
+        "python/tests/command/test_run.py::test_only_what_depends_on_a_change_runs_again",
+    ),
+    Mutant(
+        "python/exeunt/synth/counts.py",
+        "known[name][unit] += value",
+        "known[name][unit] = value",
+        "python/tests/synth/test_counts.py::test_counts_go_down_the_hierarchy",
+    ),
+    Mutant(
+        "quant/exits/losses.py",
+        "loss = loss + weight * distill * _TEMPERATURE**2 * gap",
+        "loss = loss + weight * distill * _TEMPERATURE * gap",
+        "python/tests/quant/test_losses.py::test_joint_loss_by_hand",
+    ),
+    Mutant(
+        "python/exeunt/kernels/layer.py",
+        "if value % d == 0",
+        "if value % d < 2",
+        "python/tests/hls/test_folding.py",
+    ),
+)
