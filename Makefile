@@ -8,6 +8,8 @@ MINUTES ?= 8
 DATA ?= data
 BOARD ?= ulx3s-85f
 CORNERS ?= fast
+# whole files to a worker, in the order of conftest.py: the longest first
+SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
 	--no-input
 
@@ -38,10 +40,10 @@ bitstream: $(VENV)/.run.stamp
 	$(BIN)/exeunt bitstream mnist --data "$(DATA)" --board $(BOARD)
 
 test: $(VENV)/.dev.stamp
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not board and not bench"
+	$(BIN)/python -m pytest -q $(SHARED) -m "not slow and not board and not bench"
 
 test-all: $(VENV)/.dev.stamp
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not board and not bench"
+	$(BIN)/python -m pytest -q $(SHARED) -m "not board and not bench"
 
 block: $(VENV)/.dev.stamp
 	@test -n "$(BLOCK)" -a -d "rtl_tests/$(BLOCK)" || { \

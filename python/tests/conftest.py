@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,14 +16,26 @@ from exeunt.config import tree
 from exeunt.report import store
 
 
+def _loaded(file: str) -> ModuleType:
+    """A file of these tests, which are no package."""
+    path = Path(__file__).parent / file
+    spec = importlib.util.spec_from_file_location(f"tests_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="session")
 def builder() -> type:
     """Small quantized networks written straight as QONNX graphs: `qonnx/builder.py`."""
-    path = Path(__file__).parent / "qonnx" / "builder.py"
-    spec = importlib.util.spec_from_file_location("qonnx_builder", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Builder
+    return _loaded("qonnx/builder.py").Builder
+
+
+@pytest.fixture(scope="session")
+def rooms() -> ModuleType:
+    """Who names a kind, and a copy of the tree with a new one: `rooms.py`."""
+    return _loaded("rooms.py")
 
 
 @pytest.fixture

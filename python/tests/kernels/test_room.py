@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,8 +13,6 @@ from exeunt.kernels import registry
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent
-FOLDERS = ("python/exeunt", "quant", "hls", "boards", "examples")
-SUFFIXES = (".py", ".sv", ".svh", ".j2", ".toml", ".ipynb", ".cpp", ".h", ".tcl")
 ROOM = re.compile(
     r"(python/exeunt/kernels/(finn/)?|hls/back/kernels/(finn/)?|hls/(rtl|templates)/ex_(finn_)?)"
     r"(?P<kind>[a-z]+)[_./]"
@@ -53,24 +48,18 @@ INSIDE = {
 }  # fmt: skip
 
 
-def files_that_name(name: str, root: Path = ROOT) -> set[str]:
-    """Files in which a kind is named as one: its module, its block, or its name in quotes."""
-    word = re.compile(
+def naming(name: str) -> str:
+    """What matches where a kind is named as one: its module, its block, or its name in quotes."""
+    return (
         rf"\bex_{name}(_\w+)?\b|\bkernels\.(finn\.)?{name}\b"
         rf"|kernels(\.finn)? import [^\n]*\b{name}\b|[\"']{name}[\"']"
     )
-    found = set()
-    for folder in FOLDERS:
-        for path in sorted((root / folder).rglob("*")):
-            if path.suffix in SUFFIXES and word.search(path.read_text(encoding="utf-8")):
-                found.add(path.relative_to(root).as_posix())
-    return found
 
 
 @pytest.mark.parametrize("name", registry.kinds())
-def test_nothing_outside_its_room_names_a_kind(name: str) -> None:
-    """What a kind is made of is not outside; measured tables (JSON) are not read."""
-    named = files_that_name(name) - HOMONYMS.get(name, set())
+def test_nothing_outside_its_room_names_a_kind(name: str, rooms: ModuleType) -> None:
+    """What a kind is made of is not outside."""
+    named = rooms.files_with(naming(name)) - HOMONYMS.get(name, set())
     outside = set()
     for file in named:
         room = ROOM.match(file)
@@ -81,56 +70,22 @@ def test_nothing_outside_its_room_names_a_kind(name: str) -> None:
     assert (ROOT / "rtl_tests" / name / "corners.py").is_file()
 
 
-def test_a_name_elsewhere_is_found(tmp_path: Path) -> None:
+def test_a_name_elsewhere_is_found(tmp_path: Path, rooms: ModuleType) -> None:
     (tmp_path / "hls").mkdir()
     (tmp_path / "hls" / "a.py").write_text('if node.kind == "mvu":\n    pass\n')
     (tmp_path / "hls" / "b.py").write_text("from exeunt.kernels.mvu import Mvu\n")
     (tmp_path / "hls" / "c.py").write_text("from exeunt.kernels import mvu, swg\n")
     (tmp_path / "hls" / "d.py").write_text("mvu = 3\n")
-    assert files_that_name("mvu", tmp_path) == {"hls/a.py", "hls/b.py", "hls/c.py"}
-    assert files_that_name("swg", tmp_path) == {"hls/c.py"}
-
-
-def overlay(target: Path) -> dict[str, str]:
-    """A copy of the tree with the four new places of negate; the environment to import it in."""
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for folder in ("python/exeunt", "hls", "rtl_tests"):
-        shutil.copytree(ROOT / folder, target / folder, ignore=ignored)
-    for name in ("pyproject.toml",):
-        shutil.copy(ROOT / name, target / name)
-    added = [
-        p for p in (HERE / "negate").rglob("*") if p.is_file() and "__pycache__" not in p.parts
-    ]
-    places = {p if p.parts[-3] != "rtl_tests" else p.parent for p in added}
-    assert len(places) <= 4  # three files and a folder of tests
-    for path in added:
-        place = target / path.relative_to(HERE / "negate")
-        assert not place.exists(), f"{place} would be changed, not added"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, place)
-    package = target / "path" / "exeunt"
-    package.mkdir(parents=True)
-    for path in (target / "python" / "exeunt").iterdir():
-        (package / path.name).symlink_to(path)
-    (package / "hls").symlink_to(target / "hls")
-    return {**os.environ, "PYTHONPATH": str(target / "path"), "PYTHONDONTWRITEBYTECODE": "1"}
+    assert rooms.files_with(naming("mvu"), tmp_path) == {"hls/a.py", "hls/b.py", "hls/c.py"}
+    assert rooms.files_with(naming("swg"), tmp_path) == {"hls/c.py"}
 
 
 @pytest.mark.sim
-def test_a_new_kind_is_four_files(tmp_path: Path) -> None:
+def test_a_new_kind_is_four_files(tmp_path: Path, rooms: ModuleType) -> None:
     """Added to a copy of the tree it has values, cycles and a cost, survives JSON, is compiled and
     simulated bit for bit and cycle for cycle, and stands in the report and in the table of kinds.
     """
-    tree = tmp_path / "tree"
-    environment = overlay(tree)
-
-    def python(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *arguments], cwd=tree, env=environment, text=True, capture_output=True
-        )
-        assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-        return done.stdout
-
+    python = rooms.copy_with(HERE / "negate", tmp_path / "tree").python
     told = json.loads(python(str(HERE / "trial.py"), str(tmp_path / "run")).splitlines()[-1])
     assert told.pop("kinds") == sorted([*registry.kinds(), "negate"])
     assert told == {
