@@ -58,7 +58,7 @@ module ex_ulx3s #(
   );
 
   // Flip-flops are 0 after configuration, so the design begins in reset.
-  logic [1:0] locked_q;  // into this clock
+  (* ASYNC_REG = "TRUE" *) logic [1:0] locked_q;  // into this clock
   logic [7:0] wait_q;
   logic       run_q;
   initial begin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import chain, repeat
 from typing import Any
 
 import cocotb
@@ -91,3 +92,98 @@ async def accesses(dut: Any) -> None:
                 f"{corner.name}: queued writes came as {memory.writes}"
             )
             memory.writes.clear()
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def ready_is_low_in_reset(dut: Any) -> None:
+    """What a master offers while rst is high is not taken; it is taken once, right after."""
+    cycles = Cycles(dut.clk, dut.rst)
+    memories = [Memory(dut, i, cycles) for i in range(len(bench_corners()))]
+    took: list[list[str]] = [[] for _ in memories]
+    offers = ("aw", "w", "ar")
+
+    def step(_cycle: int) -> None:
+        for i, seen in enumerate(took):
+            for name in offers:
+                valid, ready = getattr(dut, f"u{i}_{name}valid"), getattr(dut, f"u{i}_{name}ready")
+                if int(dut.rst.value):
+                    assert not int(ready.value), f"u{i}_{name}ready is high in reset"
+                if int(valid.value) and int(ready.value):
+                    seen.append(name)
+                    valid.value = 0
+
+    for i in range(len(memories)):
+        values = {"awaddr": 4, "wdata": 0x1234, "wstrb": 15, "araddr": 4, "bready": 1, "rready": 1}
+        for name, value in values.items():
+            getattr(dut, f"u{i}_{name}").value = value
+        for name in offers:
+            getattr(dut, f"u{i}_{name}valid").value = 1
+    dut.rst.value = 1
+    await cycles.wait(3)
+    cycles.add(step)
+    await cycles.reset(4)
+    assert not any(took), f"taken in reset: {took}"
+    await cycles.wait(12)
+    for corner, memory, seen in zip(bench_corners(), memories, took, strict=True):
+        assert sorted(seen) == sorted(offers), f"{corner.name}: taken after reset: {seen}"
+        assert memory.writes == [(4, 0x1234)], f"{corner.name}: writes {memory.writes}"
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def reset_within_an_access(dut: Any) -> None:
+    """A reset in any cycle of a read or write ends it; the next ones are whole and have no echo."""
+    cycles = Cycles(dut.clk, dut.rst)
+    lines = [
+        (
+            corner,
+            Memory(dut, i, cycles),
+            AxiLiteMaster(AxiLiteBus.from_prefix(dut, f"u{i}"), dut.clk, dut.rst),
+        )
+        for i, corner in enumerate(bench_corners())
+    ]
+    await cycles.reset()
+    rng = random.Random(5)
+    echoes = [""] * len(lines)
+    cut: dict[str, int] = dict.fromkeys(("read", "write", "both"), 0)
+    for after in range(14):
+        for kind in cut:
+            for slow in (False, True):
+                done = []
+                for i, (_, memory, axil) in enumerate(lines):
+                    for channel in (axil.write_if.b_channel, axil.read_if.r_channel):
+                        # slow: the response is not taken at first
+                        channel.set_pause_generator(chain([True] * 6 * slow, repeat(False)))
+                    memory.writes.clear()
+                    if kind != "read":
+                        word = (0xAA00 + i).to_bytes(4, "little")
+                        done.append(axil.init_write(4, word))
+                    if kind != "write":
+                        done.append(axil.init_read(4, 4))
+                await cycles.wait(after)
+                cut[kind] += sum(not event.is_set() for event in done)
+                dut.rst.value = 1
+                await cycles.wait(rng.randrange(1, 4))
+                dut.rst.value = 0
+                await cycles.wait()  # the first cycle without a reset
+                for i, (corner, memory, _) in enumerate(lines):
+                    what = f"{corner.name}: a {kind} cut after {after} cycles"
+                    echoes[i] = what
+                    assert memory.writes in ([], [(4, 0xAA00 + i)]), f"{what}: {memory.writes}"
+                for _ in range(4):
+                    for i, what in enumerate(echoes):
+                        for name in ("bvalid", "rvalid", "reg_write"):
+                            value = int(getattr(dut, f"u{i}_{name}").value)
+                            assert not value, f"{what}: {name} is high after the reset"
+                    await cycles.wait()
+                for corner, memory, axil in lines:
+                    what = f"{corner.name}: after a {kind} that was cut after {after} cycles"
+                    memory.writes.clear()
+                    value = rng.getrandbits(32)
+                    answer = await axil.write(0, value.to_bytes(4, "little"))
+                    assert answer.resp == AxiResp.OKAY, f"{what}: {answer.resp}"
+                    assert memory.writes == [(0, value)], f"{what}: writes {memory.writes}"
+                    got = await axil.read_dword(0)
+                    assert got == value, f"{what}: read {got:#x}, expected {value:#x}"
+                    answer = await axil.write(0, b"\0\0")  # the answer to this one is another
+                    assert answer.resp == AxiResp.SLVERR, f"{what}: {answer.resp}"
+    assert min(cut.values()) > 20, f"accesses that were cut: {cut}"

@@ -27,6 +27,10 @@ PROOFS = [
     Proof("merge", {"N": 2, "IN_FLIGHT": 2}),
     Proof("merge", {"N": 3, "IN_FLIGHT": 4}),
     Proof("raw", {"N": 2}),
+    Proof("tag", {"WIDTH": 2, "FRAME": 3, "IN_FLIGHT": 2}),
+    Proof("tag", {"WIDTH": 2, "FRAME": 1, "IN_FLIGHT": 3}),
+    Proof("axil", {"ADDRESS_BITS": 4}),
+    Proof("link", {"ADDRESS_BITS": 12, "FLUSH": 3}),
 ]
 
 BROKEN = [
@@ -100,6 +104,32 @@ BROKEN = [
     Proof("raw", {"N": 2}, fault=("if (rst) valid_q", "if (rst || clear) valid_q")),
     Proof("raw", {"N": 2}, fault=("2'd3) && !clear;", "2'd3);")),
     Proof("raw", {"N": 2}, fault=("{96'd0, logit}", "{data_q[127:32], logit}")),
+    *(
+        Proof("tag", {"WIDTH": 2, "FRAME": 3, "IN_FLIGHT": 2}, fault=fault)
+        for fault in (
+            ("granted_q <= first && m_valid && !m_ready;", "granted_q <= 1'b0;"),
+            ("occupied < MOST", "occupied <= MOST"),
+            ("first ? bank : bank_q", "bank"),
+            ("pad_q ? '0 : s_data", "s_data"),
+        )
+    ),
+    *(
+        Proof("axil", {"ADDRESS_BITS": 4}, fault=fault)
+        for fault in (
+            ("assign awready = !aw_q && !rst;", "assign awready = !aw_q;"),
+            ("aw_q && w_q && !b_q", "aw_q && w_q"),
+            ("      fetch_q <= 1'b0;\n", ""),
+            ("write ? awaddr_q : araddr_q", "araddr_q"),
+        )
+    ),
+    *(
+        Proof("link", {"ADDRESS_BITS": 12, "FLUSH": 3}, search=14, fault=fault)
+        for fault in (
+            ("ahead == '0 && p_kind == IMAGE && !store_whole", "1'b0"),
+            ("end else if (ahead[7]) begin", "end else if (ahead != '0) begin"),
+            ("good && open_q && p_kind", "good && p_kind"),
+        )
+    ),
 ]
 
 pytestmark = [
@@ -114,6 +144,7 @@ QUICK = {
     "frame_buffer_width4_frame2_depth4",
     "frame_store_width3_frame2_store2",
     "merge_n2_in_flight2",
+    "tag_width2_frame3_in_flight2",
     "margin_pe2_classes4_bits3",
     "decide_pe2_classes4_bits2_score_bits3",
     "fork_width2",
