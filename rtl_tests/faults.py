@@ -45,6 +45,7 @@ MUTANTS = (
         "32'($signed(score_in)) >= $signed(threshold)",
         "32'($signed(score_in)) > $signed(threshold)",
         "rtl_tests/decide/test_decide.py::test_decide",
+        corners="pe1_classes10_bits14_score15,pe2_classes2_bits8_score1_last",
     ),
     Mutant(
         "hls/rtl/ex_axil.sv",
@@ -93,6 +94,7 @@ MUTANTS = (
         "wins[k] = $signed(tree_max[2*k+2]) > $signed(tree_max[2*k+1]);",
         "wins[k] = $signed(tree_max[2*k+2]) >= $signed(tree_max[2*k+1]);",
         "rtl_tests/margin/test_margin.py::test_margin",
+        corners="margin_lanes2_classes2_bits8,margin_lanes5_classes10_bits12",
     ),
     Mutant(
         "hls/rtl/ex_threshold.sv",
@@ -105,6 +107,14 @@ MUTANTS = (
         "last_sf && !last_pass ? base_q",
         "last_sf && !last_pass ? '0",
         "rtl_tests/mvu/test_mvu.py::test_mvu",
+        corners="sf2x17_nf2x3_u2_w3_l255,sf2x17_nf2x3_s4_w2_l3",
+    ),
+    Mutant(
+        "hls/rtl/ex_swg.sv",
+        "NEED_ROW = KEEP_ROW + FREE_ROW;",
+        "NEED_ROW = KEEP_ROW;",
+        "rtl_tests/swg/test_swg.py::test_swg",
+        corners="serial_3x3x1_k33_s11_same_simd1_u2,serial_6x2x1_k11_s11_none_simd1_u2",
     ),
     Mutant(
         "hls/rtl/ex_pool.sv",
@@ -117,6 +127,7 @@ MUTANTS = (
         "assign s_ready = !last || !valid_q || m_ready;",
         "assign s_ready = 1'b1;",
         "rtl_tests/width/test_width.py",
+        corners="from1_to2_u1_words1,from2_to1_u4_words1",
     ),
     Mutant(
         "hls/rtl/ex_merge.sv",

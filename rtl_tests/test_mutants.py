@@ -9,6 +9,7 @@ from pathlib import Path
 import mutants
 import pytest
 from faults import MUTANTS, Mutant
+from lib import blocks
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,6 +21,9 @@ def test_place_and_test_are_there(mutant: Mutant):
     assert (ROOT / file).exists(), file  # a folder: all its tests
     if name:
         assert f"def {name.partition('[')[0]}(" in (ROOT / file).read_text(), mutant.test
+    if mutant.corners not in ("fast", "all"):
+        known = {c.name for c in blocks.corners()[Path(file).parts[1]]}
+        assert set(mutant.corners.split(",")) <= known, f"{mutant.corners}: take some of {known}"
 
 
 def test_no_mutant_is_there_twice():
