@@ -95,10 +95,22 @@ class _Graph:
         self.flat.add(result)
         return self._add(helper.make_node("Flatten", [name], [result], axis=1), tensor)
 
+    def _map(self, tensor: Tensor, index: int) -> str:
+        """The tensor as (1, H, W, C), unless it is one pixel."""
+        name = self.names[tensor.name]
+        if name in self.flat and tensor.shape[:2] != (1, 1):
+            shape, result = f"shape{index}", f"map{index}"
+            self.model.set_initializer(shape, np.array([1, *tensor.shape], np.int64))
+            name = self._add(helper.make_node("Reshape", [name, shape], [result]), tensor)
+            self.names[tensor.name] = name
+        return name
+
     def _matrix(self, made: Matrix, index: int) -> None:
         result = self.names[made.result.name]
         rows = len(made.weights)
         source = self.names[made.source.name]
+        if made.window is not None:
+            source = self._map(made.source, index)
         if made.window is None or source in self.flat:
             source = self._flatten(made.source, index)
             self.flat.add(result)
@@ -110,9 +122,7 @@ class _Graph:
 
     def _threshold(self, made: Threshold, index: int) -> None:
         result = self.names[made.result.name]
-        source = self.names[made.source.name]
-        if made.flat:
-            source = self._flatten(made.source, index)
+        source = self._flatten(made.source, index) if made.flat else self._map(made.source, index)
         if source in self.flat:
             self.flat.add(result)
         thresholds = self._constant(f"thresholds{index}", made.thresholds)
@@ -133,7 +143,7 @@ class _Graph:
         self, source: Tensor, window: Window, result: Tensor, index: int, *, depthwise: bool
     ) -> str:
         """FMPadding if need be, and ConvolutionInputGenerator; the tensor of windows."""
-        name, (h, w, c) = self.names[source.name], source.shape
+        name, (h, w, c) = self._map(source, index), source.shape
         common = {"domain": FINN, "backend": "fpgadataflow", "inputDataType": None}
         common["inputDataType"] = finn_type(source.dtype)
         top, left, bottom, right = window.pad
@@ -174,7 +184,7 @@ class _Graph:
 
     def _pool(self, made: Pool, index: int) -> None:
         result, c = self.names[made.result.name], made.source.shape[2]
-        source, function = self.names[made.source.name], "MaxPool"
+        source, function = self._map(made.source, index), "MaxPool"
         common = {"domain": FINN, "backend": "fpgadataflow"}
         dtype, out = finn_type(made.source.dtype), made.result.shape
         whole = out[:2] == (1, 1) and made.window.kernel == made.source.shape[:2]

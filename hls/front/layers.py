@@ -46,6 +46,8 @@ def layers(model: Any, name: str, tables: Sequence[IntArray]) -> tuple[Layer, ..
         tensor = node.output[0]
         operator = node.op_type.removesuffix("_rtl").removesuffix("_hls")
         if operator in ("Reshape", "Flatten"):
+            if len(model.get_tensor_shape(tensor)) == 4:
+                shape = _shape(model, tensor)  # a map again
             continue
         get = getCustomOp(node).get_nodeattr
         pending.append(node.name)

@@ -106,7 +106,7 @@ def _runner(node: Node) -> Callable[[list[Floats]], Floats]:
     ]
     out = onnx.ValueInfoProto(name="o")
     model = helper.make_model(
-        helper.make_graph([made], "node", kinds, [out]), opset_imports=[helper.make_opsetid("", 17)]
+        helper.make_graph([made], "node", kinds, [out]), opset_imports=[helper.make_opsetid("", 20)]
     )
     evaluator = ReferenceEvaluator(model)
 

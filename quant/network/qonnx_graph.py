@@ -124,6 +124,10 @@ def _batch_norm(x: Arguments, a: Attributes) -> Tensor:
     return F.batch_norm(value, mean, variance, weight, bias, eps=a["epsilon"])
 
 
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def _gemm(x: Arguments, a: Attributes) -> Tensor:
     out = a["alpha"] * (x[0] @ (x[1].T if a["transB"] else x[1]))
     return out + a["beta"] * x[2] if len(x) > 2 else out
@@ -135,23 +139,43 @@ def _reshape(x: Arguments, a: Attributes) -> Tensor:
 
 
 OPERATORS: Mapping[str, Callable[[Arguments, Attributes], Tensor]] = {
+    "Abs": lambda x, a: x[0].abs(),
     "Add": lambda x, a: x[0] + x[1],
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_norm,
     "BipolarQuant": lambda x, a: x[1] * torch.where(x[0] / x[1] >= 0, 1.0, -1.0),
+    "Ceil": lambda x, a: x[0].ceil(),
+    "Celu": lambda x, a: F.celu(x[0], a["alpha"]),
     "Clip": lambda x, a: torch.minimum(torch.maximum(x[0], x[1]), x[2]),
     "Conv": _conv,
     "Div": lambda x, a: x[0] / x[1],
+    "Elu": lambda x, a: F.elu(x[0], a["alpha"]),
+    "Erf": lambda x, a: x[0].erf(),
+    "Exp": lambda x, a: x[0].exp(),
+    "Floor": lambda x, a: x[0].floor(),
+    "Gelu": lambda x, a: F.gelu(x[0], approximate=_text(a["approximate"])),
     "Gemm": _gemm,
+    "HardSigmoid": lambda x, a: (a["alpha"] * x[0] + a["beta"]).clamp(0.0, 1.0),
+    "HardSwish": lambda x, a: F.hardswish(x[0]),
     "LeakyRelu": lambda x, a: F.leaky_relu(x[0], a["alpha"]),
+    "Log": lambda x, a: x[0].log(),
     "MatMul": lambda x, a: x[0] @ x[1],
     "MaxPool": _max_pool,
+    "Mish": lambda x, a: F.mish(x[0]),
     "Mul": lambda x, a: x[0] * x[1],
+    "Neg": lambda x, a: -x[0],
     "PRelu": lambda x, a: torch.where(x[0] < 0, x[0] * x[1], x[0]),
+    "Pow": lambda x, a: x[0] ** x[1],
     "Quant": _quant,
     "Relu": lambda x, a: x[0].relu(),
     "Reshape": _reshape,
+    "Round": lambda x, a: x[0].round(),
+    "Selu": lambda x, a: a["gamma"] * F.elu(x[0], a["alpha"]),
     "Sigmoid": lambda x, a: x[0].sigmoid(),
+    "Sign": lambda x, a: x[0].sign(),
+    "Softplus": lambda x, a: F.softplus(x[0]),
+    "Softsign": lambda x, a: F.softsign(x[0]),
+    "Sqrt": lambda x, a: x[0].sqrt(),
     "Sub": lambda x, a: x[0] - x[1],
     "Tanh": lambda x, a: x[0].tanh(),
     "Transpose": lambda x, a: x[0].permute(*a["perm"]),

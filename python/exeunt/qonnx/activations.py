@@ -18,6 +18,7 @@ from exeunt.qonnx.tables import Function
 
 MAX_BITS = 8  # of activations: a kernel has at most 255 thresholds
 _SMALL = 1 << 12  # values of integers on which a function is tried value by value
+_TABLE = 1 << 16  # values of integers of which a function is a table
 _SATURATED = 192  # of 256 values of a pixel
 
 
@@ -66,6 +67,9 @@ class Activations:
         """What an operator makes of its stream, element by element."""
         streams = [i for i in node.inputs if i in self.values]
         if len(streams) > 1:
+            joined = self._joined(node, *(self.values[i] for i in streams[:2]))
+            if joined is not None:
+                return joined
             raise InputError(
                 f"{node.label} joins {len(streams)} streams, which is not supported yet; "
                 "residual connections must go"
@@ -113,11 +117,35 @@ class Activations:
                     f"{slope.min():g}; use a ReLU"
                 )
             return self._then(node, value, "leaky", slope)
-        return self._then(node, value, node.operator.lower())
+        if node.operator == "HardSigmoid":
+            alpha, beta = (float(node.attributes[k]) for k in ("alpha", "beta"))
+            value = self._then(node, value, "affine", alpha, beta)
+            return self._then(node, value, "clip", 0.0, 1.0)
+        if node.operator == "Neg":
+            return self._then(node, value, "affine", -1.0)
+        if node.operator == "Pow":
+            return self._then(node, value, "power", self.constant(node.inputs[1]))
+        kind = node.operator.lower()
+        if node.attributes.get("approximate", b"none") in (b"tanh", "tanh"):
+            kind = "gelu tanh"
+        return self._then(
+            node, value, kind, node.attributes.get("alpha", 0.0), node.attributes.get("gamma", 0.0)
+        )
+
+    def _joined(self, node: Node, first: Value, second: Value) -> Value | None:
+        """Two functions of the same integers in one, as in x * sigmoid(x); None of others."""
+        same = first.base == second.base and not first.pools and not second.pools
+        kind = node.operator.lower()
+        if not same or kind not in ("add", "sub", "mul"):
+            return None
+        if not np.array_equal(first.index, second.index):
+            return None
+        return replace(first, function=first.function.joined(kind, second.function), by=node.label)
 
     def _then(self, node: Node, value: Value, kind: str, a: Any = 0.0, b: Any = 0.0) -> Value:
         a, b = self._lift(node, value, a), self._lift(node, value, b)
-        if value.pools and kind == "affine" and (a <= 0).any():
+        falls = kind == "affine" and (a <= 0).any()
+        if value.pools and (falls or kind in tables.BENT):
             value = self.pooled(node, value)
         return replace(value, function=value.function.then(kind, a, b), by=node.label)
 
@@ -142,10 +170,6 @@ class Activations:
         """The integers of a quantizer, as thresholds on those in front of it."""
         parameters = [self.graph.constants[i] for i in node.inputs[1:]]
         found = quantizer.parse(node.operator, node.attributes, [*parameters], node.label)
-        if found.bits > MAX_BITS:
-            raise InputError(
-                f"{node.label} must have 1 to {MAX_BITS} bits but has {found.bits}; use fewer"
-            )
         if found.zero.size > 1 and (found.zero != found.zero.reshape(-1)[0]).any():
             raise InputError(
                 f"{node.label} must have one zero point but has one per channel; use the same"
@@ -165,7 +189,8 @@ class Activations:
         shape: tuple[int, ...] = self.made.tensors[value.base].shape
         shape = shape if flat else shape[2:]
         low, high = self.made.range(value.base, shape)
-        table = tables.quantized(function, parsed, low, high, shape)
+        self._check_monotone(node, value, low, high, shape)
+        table = tables.quantized(function, parsed, low, high, shape, label=node.label)
         if value.base == self.image.name:
             self._check_image(node, table)
         signs = table.signs
@@ -190,6 +215,28 @@ class Activations:
         if value.pools:
             value = self.pooled(node, value, name=node.output)
         return self._levels(value, scale)
+
+    def _check_monotone(
+        self, node: Node, value: Value, low: IntArray, high: IntArray, shape: tuple[int, ...]
+    ) -> None:
+        """Refuse a function that rises and falls within its range: thresholds only count."""
+        if value.function.monotone:
+            return
+        first, last = int(low.min()), int(high.max())
+        if last - first < _TABLE:
+            n = np.arange(first, last + 1)[None]
+            inside = (n >= low.reshape(-1, 1)) & (n <= high.reshape(-1, 1))
+            steps = np.diff(value.function.rows(shape)(n.astype(np.float64)), axis=1)
+            steps = np.where(inside[:, 1:] & inside[:, :-1], steps, 0.0)
+            if not ((steps > 0).any(axis=1) & (steps < 0).any(axis=1)).any():
+                return
+            what = "rises and falls"
+        else:
+            what = f"may rise and fall over {last - first + 1} integers"
+        raise InputError(
+            f"{node.label} quantizes {value.by}, which {what} and is no table of thresholds; use a "
+            "function that rises, such as a ReLU"
+        )
 
     def _levels(self, value: Value, scale: Array) -> Value:
         """The real values of a quantizer's integers."""
@@ -239,23 +286,38 @@ class Activations:
         cut = value.base in self.cuts or name != ""
         base = self.made.signed(node, value.base, PLAIN)
         for k, (pool, window) in enumerate(value.pools):
+            low = self.made.tensors[base].low
+            raised = any(window.pad) and low < 0
+            if raised:  # padding is zeros, which must not exceed a value
+                base = self._moved(pool, base, f"{pool.output}.upward", 0)
             source = self.made.tensors[base]
-            if any(window.pad) and source.low < 0:
-                raise InputError(
-                    f"{pool.label} pads values that can be negative, as low as {source.low}, but "
-                    "a padded max pool needs unsigned ones; put a ReLU in front or leave out the "
-                    "padding"
-                )
             h, w, c = source.shape
             size = [(s + window.pad[i] + window.pad[2 + i] - window.kernel[i])
                     // window.stride[i] + 1 for i, s in enumerate((h, w))]  # fmt: skip
             last = k + 1 == len(value.pools)
             base = name if last and name else f"{pool.output}.max"
-            result = Tensor(base, (size[0], size[1], c), source.low, source.high)
+            inner = f"{base}.raised" if raised else base
+            result = Tensor(inner, (size[0], size[1], c), source.low, source.high)
             self.made.add(Pool(pool.label, source, result, window))
+            if raised:
+                self._moved(pool, inner, base, low)
         if cut and value.function.affine is not None:
             self.cuts.add(base)
         return replace(value, base=base, pools=())
+
+    def _moved(self, node: Node, base: str, name: str, low: int) -> str:
+        """The integers of `base` moved so that the smallest is `low`, as the tensor `name`."""
+        source = self.made.tensors[base]
+        levels = source.high - source.low
+        if levels >= 1 << MAX_BITS:
+            raise InputError(
+                f"{node.label} pads values from {source.low} to {source.high} but a padded max "
+                f"pool of negative values takes at most {MAX_BITS} bits; quantize in front of it"
+            )
+        thresholds = source.low + 1 + np.arange(levels)[None]
+        result = Tensor(name, source.shape, low, low + levels)
+        self.made.add(Threshold(node.label, source, result, thresholds, low))
+        return name
 
     def tabled(self, node: Node, value: Value) -> Value:
         """A function of few integers whose values are integers times a scale, as thresholds."""

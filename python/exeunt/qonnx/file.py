@@ -29,7 +29,8 @@ MAX_EXITS = 8
 INPUT = "images"
 _DOMAIN = "qonnx.custom_op.general"
 _DOMAINS = ("", "ai.onnx", _DOMAIN, "finn.custom_op.general", "onnx.brevitas")
-_OPSET = 17
+_OPSET, _NEW_OPSET = 17, 20
+_NEWER = ("Gelu", "Mish")  # which the older one does not have
 _NUMBERED = re.compile(r"exit\d+")
 _TABLE = "see the table of operators in hls/README.md"
 _REARRANGE = ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
@@ -446,5 +447,7 @@ def to_model(graph: Graph) -> ModelProto:
     found = helper.make_graph(
         nodes, "network", [value(graph.image)], outputs, constants, value_info=inner
     )
-    opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_DOMAIN, 1)]
-    return helper.make_model(found, opset_imports=opsets, ir_version=8, producer_name="exeunt")
+    newer = any(node.operator in _NEWER for node in graph.nodes)
+    version, form = (_NEW_OPSET, 9) if newer else (_OPSET, 8)
+    opsets = [helper.make_opsetid("", version), helper.make_opsetid(_DOMAIN, 1)]
+    return helper.make_model(found, opset_imports=opsets, ir_version=form, producer_name="exeunt")

@@ -122,10 +122,68 @@ def _broadcast(found: Tensors, node: Node) -> Shape:
 
 def _elementwise(found: Tensors, node: Node, shape: Shape) -> None:
     del shape
-    attributes: dict[str, Any] = {}
-    if node.operator == "LeakyRelu":
-        attributes["alpha"] = float(node.attributes.get("alpha", 0.01))
+    attributes = {
+        key: node.attributes.get(key, default)
+        for key, default in _DEFAULTS.get(node.operator, {}).items()
+    }
+    if node.operator == "Pow" and node.inputs[1] not in found.constants:
+        raise InputError(f"{node.label} must have a constant exponent but computes it; {_TABLE}")
     found.keep(replace(node, attributes=attributes), _broadcast(found, node))
+
+
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {  # of attributes that ONNX lets away
+    "LeakyRelu": {"alpha": 0.01},
+    "Elu": {"alpha": 1.0},
+    "Celu": {"alpha": 1.0},
+    "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
+    "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
+    "Gelu": {"approximate": b"none"},
+}
+
+
+def _trunc(found: Tensors, node: Node, shape: Shape) -> None:
+    """QONNX's Trunc: integers of a scale, divided by a power of two and rounded once more."""
+    given = [np.asarray(found.constants[i], np.float64) for i in node.inputs[1:]]
+    if len(given) not in (4, 5) or any(v.size != 1 for v in given):
+        raise InputError(
+            f"{node.label} must have one scale, zero point and bit width but has others; use "
+            "per-tensor scaling"
+        )
+    scale, zero, bits, *rest = (float(v.reshape(())) for v in given)
+    last = node.inputs[0]
+
+    def put(operator: str, value: float | None, result: str = "") -> None:
+        nonlocal last
+        result = result or f"{node.output}.{len(found.nodes)}"
+        inputs = (last,) if value is None else (
+            last, found.constant(f"{result}.by", np.asarray(value, np.float32)))  # fmt: skip
+        made = Node(operator, f"{node.name}.{len(found.nodes)}", inputs, result)
+        found.keep(made, shape)
+        last = result
+
+    put("Div", scale)
+    if zero:
+        put("Add", zero)
+    put("Round", None)
+    newer = len(rest) == 2  # it says what it gives: the scale, and the bits
+    step = 2.0 ** round(np.log2(rest[0] / scale)) if newer else 2.0 ** (bits - rest[0])
+    put("Div", step)
+    mode = node.attributes.get("rounding_mode", b"FLOOR")
+    attributes = quantizer_attributes(replace(node, attributes={"rounding_mode": mode}))
+    if newer:
+        attributes |= {k: int(node.attributes.get(k, d)) for k, d in (("signed", 1), ("narrow", 0))}
+    width = rest[1] if newer else rest[0] + 1  # a sign for whatever comes
+    names = [
+        found.constant(f"{node.output}.{key}", np.asarray(value, np.float32))
+        for key, value in (("one", 1.0), ("none", 0.0), ("bits", width))
+    ]
+    whole = f"{node.output}.integers"
+    found.keep(Node("Quant", node.name, (last, *names), whole, attributes), shape)
+    last = whole
+    away = zero / step if newer else zero
+    if away:
+        put("Sub", away)
+    put("Mul", rest[0] if newer else scale, node.output)
 
 
 def _quantizer(found: Tensors, node: Node, shape: Shape) -> None:
@@ -295,18 +353,26 @@ def _max_pool(found: Tensors, node: Node, shape: Shape) -> None:
 
 
 def _average_pool(found: Tensors, node: Node, shape: Shape) -> None:
-    down = shapes.window({**node.attributes, "ceil_mode": 0}, shape, None, node.label)
-    if shapes.window(node.attributes, shape, None, node.label) != down:
+    """A sum over the whole window, then what makes it the mean of the pixels that count."""
+    kernel, strides, pads = shapes.window(node.attributes, shape, None, node.label)
+    counted = (0, 0, 0, 0)
+    if node.attributes.get("count_include_pad", 0):
+        counted = shapes.window({**node.attributes, "ceil_mode": 0}, shape, None, node.label)[2]
+    counts = shapes.counts(shape, (kernel, strides, pads), counted)
+    if not counts.all():
         raise InputError(
-            f"{node.label} uses ceil_mode for windows that reach beyond the map, which is not "
-            "supported; use floor or a map that the windows cover"
+            f"{node.label} must have a pixel of the map in each window but has none in some; "
+            "pad less"
         )
-    if any(down[2]) and not node.attributes.get("count_include_pad", 0):
-        raise InputError(
-            f"{node.label} must count its padding (count_include_pad=1) but has pads "
-            f"{list(down[2])} and leaves it out; pad with count_include_pad or not at all"
-        )
-    _pool(found, "AveragePool", node, down)
+    size = kernel[0] * kernel[1]
+    if (counts == size).all():
+        _pool(found, "AveragePool", node, (kernel, strides, pads))
+        return
+    whole = f"{node.output}.whole"
+    _pool(found, "AveragePool", replace(node, output=whole), (kernel, strides, pads))
+    factor = found.constant(f"{node.output}.factor", np.asarray(size / counts, np.float32))
+    mean = Node("Mul", f"{node.name}.factor", (whole, factor), node.output)
+    found.keep(mean, found.shapes[whole])
 
 
 def _global_max_pool(found: Tensors, node: Node, shape: Shape) -> None:
@@ -415,7 +481,11 @@ def _transpose(found: Tensors, node: Node, shape: Shape) -> None:
 
 LAYERS: Mapping[str, Callable[[Tensors, Node, Shape], None]] = {
     **{name: _elementwise for name in ("Add", "Sub", "Mul", "Div", "Relu", "LeakyRelu")},
-    **{name: _elementwise for name in ("PRelu", "Sigmoid", "Tanh")},
+    **{name: _elementwise for name in ("PRelu", "Sigmoid", "Tanh", "Softplus", "Elu", "Selu")},
+    **{name: _elementwise for name in ("Celu", "HardSigmoid", "Softsign", "Exp", "Sqrt", "Log")},
+    **{name: _elementwise for name in ("Erf", "Round", "Floor", "Ceil", "Sign", "Neg", "Abs")},
+    **{name: _elementwise for name in ("Pow", "HardSwish", "Mish", "Gelu")},
+    "Trunc": _trunc,
     **{name: _nothing for name in ("Identity", "Dropout", "Cast")},
     **{name: _softmax for name in ("Softmax", "LogSoftmax")},
     **{name: _quantizer for name in QUANTIZERS},

@@ -159,6 +159,12 @@ class _Reader(Activations):
         affine = value.function.affine
         assert affine is not None
         a, b = affine
+        if a.ndim == 3:
+            raise InputError(
+                f"{node.label} must take integers with one scale but "
+                f"{value.by or self.origin(value)} gives one from pixel to pixel; put a quantizer "
+                "with one scale between them"
+            )
         if a.ndim:
             raise InputError(
                 f"{node.label} must take integers with one scale but {self.origin(value)} gives "

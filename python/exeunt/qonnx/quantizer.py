@@ -41,7 +41,15 @@ ROUNDING: Mapping[str, Callable[[Floats], Floats]] = {
 # Of a value, in units of the scale. The float32 sums in front of a quantizer are no better than
 # this, so a value so close to a tie is the tie: scales such as 0.1 and 0.3 are meant to be one in
 # three although float32 has neither.
-_NOISE = 2.0**-20
+NOISE = 2.0**-20
+
+
+def meant(value: Floats) -> Floats:
+    """The value, or the multiple of a half that it is but for noise: there all roundings jump."""
+    twice = 2.0 * value
+    near = np.rint(twice)
+    close = np.abs(twice - near) <= NOISE * np.maximum(1.0, np.abs(near))
+    return np.asarray(np.where(close, near / 2.0, value), np.float64)
 
 
 @dataclass(frozen=True)
@@ -71,11 +79,7 @@ class Quantizer:
         Returns:
             integers in float64, `low - zero` to `high - zero`.
         """
-        value = x / scale + zero
-        twice = 2.0 * value  # whatever the mode, it jumps at multiples of a half
-        near = np.rint(twice)
-        close = np.abs(twice - near) <= _NOISE * np.maximum(1.0, np.abs(near))
-        value = np.where(close, near / 2.0, value)
+        value = meant(x / scale + zero)
         if self.bipolar:
             return np.where(value >= 0.0, 1.0, -1.0)
         rounded = ROUNDING[self.rounding](np.clip(value, self.low, self.high))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from exeunt.errors import InputError
 
@@ -80,6 +81,24 @@ def out(shape: Shape, kernel: Pair, strides: Pair, pads: Quad) -> Pair:
     """Height and width behind a window."""
     height = (shape[2] + pads[0] + pads[2] - kernel[0]) // strides[0] + 1
     return height, (shape[3] + pads[1] + pads[3] - kernel[1]) // strides[1] + 1
+
+
+def counts(shape: Shape, window: tuple[Pair, Pair, Quad], counted: Quad) -> npt.NDArray[np.int64]:
+    """How many elements count in each window of a pool, int64 (1, 1, OH, OW).
+
+    Args:
+        shape: (1, C, H, W) of the map.
+        window: kernel, strides, and the pads within which windows lie.
+        counted: how much of the padding counts.
+    """
+    kernel, strides, pads = window
+    sizes = []
+    for axis, count in enumerate(out(shape, kernel, strides, pads)):
+        first = np.arange(count) * strides[axis] - pads[axis]
+        low, high = -counted[axis], shape[2 + axis] + counted[2 + axis]
+        last = np.minimum(first + kernel[axis], high)
+        sizes.append(np.maximum(last - np.maximum(first, low), 0))
+    return np.asarray((sizes[0][:, None] * sizes[1])[None, None], np.int64)
 
 
 def reshaped(shape: Shape, wanted: Sequence[int], label: str, *, allow_zero: bool = False) -> Shape:

@@ -7,21 +7,26 @@ the quantizer's result changes are found by bisection, for each channel.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.qonnx.quantizer import Quantizer
+from exeunt.errors import InputError
+from exeunt.qonnx.quantizer import Quantizer, meant
 
 Floats: TypeAlias = "npt.NDArray[np.float64]"  # texts: NumPy 1.21 cannot subscript them
 IntArray: TypeAlias = "npt.NDArray[np.int64]"
 
+MAX_LEVELS = 255  # thresholds of a kernel
+
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a function: kind "affine" is a * x + b; see `_apply` for the others.
+    """One step of a function: kind "affine" is a * x + b; see `KINDS` for the others.
 
     Parameters are (), (C,) or (H, W, C) in the coordinates of the integers that the function is
     of: one for all, one per channel, or one per element.
@@ -30,6 +35,7 @@ class Step:
     kind: str
     a: Floats
     b: Floats
+    other: Function | None = None  # of the same integer, for a kind that joins two
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,16 @@ class Function:
     """Steps from an integer to a real; no steps: the integer itself."""
 
     steps: tuple[Step, ...] = ()
+
+    def joined(self, kind: str, other: Function) -> Function:
+        """The sum "add", difference "sub" or product "mul" with another function of the integer."""
+        zero = np.zeros(())
+        return replace(self, steps=(*self.steps, Step(kind, zero, zero, other)))
+
+    @property
+    def monotone(self) -> bool:
+        """Whether it is known to rise, or to fall, everywhere."""
+        return all(s.other is None and s.kind not in BENT for s in self.steps)
 
     def then(self, kind: str, a: Any = 0.0, b: Any = 0.0) -> Function:
         """The function with one step more; two affine ones in a row become one."""
@@ -58,19 +74,26 @@ class Function:
 
     def __call__(self, n: Floats) -> Floats:
         """Values at n, against which the parameters must broadcast."""
+        x = n
         for step in self.steps:
-            n = _apply(step.kind, n, step.a, step.b)
-        return n
+            x = KINDS[step.kind](x, step.a, step.b if step.other is None else step.other(n))
+        return x
 
     def rows(self, shape: tuple[int, ...]) -> Function:
         """The function with a row for each of () , (C,) or (H, W, C): for n of (rows, any)."""
-        steps = (Step(s.kind, row(s.a, shape), row(s.b, shape)) for s in self.steps)
-        return Function(tuple(steps))
+
+        def rows(s: Step) -> Step:
+            other = None if s.other is None else s.other.rows(shape)
+            return Step(s.kind, row(s.a, shape), row(s.b, shape), other)
+
+        return Function(tuple(map(rows, self.steps)))
 
     @property
     def ndim(self) -> int:
         """0, 1 or 3: one function for all, per channel, or per element."""
-        return max((max(s.a.ndim, s.b.ndim) for s in self.steps), default=0)
+        own = (max(s.a.ndim, s.b.ndim) for s in self.steps)
+        others = (s.other.ndim for s in self.steps if s.other is not None)
+        return max((*own, *others), default=0)
 
 
 def row(value: Floats, shape: tuple[int, ...]) -> Floats:
@@ -88,17 +111,47 @@ def _compact(value: Any) -> Floats:
     return value
 
 
-def _apply(kind: str, x: Floats, a: Floats, b: Floats) -> Floats:
-    if kind == "affine":
-        return a * x + b
-    if kind == "clip":
-        return np.clip(x, a, b)
-    if kind == "leaky":  # slope a below zero
-        return np.where(x < 0, a * x, x)
-    if kind == "sigmoid":
-        return 0.5 * (1.0 + np.tanh(0.5 * x))
-    assert kind == "tanh", kind
-    return np.tanh(x)
+def _erf(x: Floats) -> Floats:
+    return np.asarray(np.frompyfunc(math.erf, 1, 1)(x), np.float64)
+
+
+def _inner(x: Floats) -> Floats:
+    return np.minimum(x, 0.0)
+
+
+# Each of x with the parameters a and b; for a kind that joins two, b is the other one's value.
+KINDS: Mapping[str, Callable[[Floats, Floats, Floats], Floats]] = {
+    "affine": lambda x, a, b: a * x + b,
+    "clip": lambda x, a, b: np.clip(x, a, b),
+    "leaky": lambda x, a, b: np.where(x < 0, a * x, x),  # slope a below zero
+    "sigmoid": lambda x, a, b: 0.5 * (1.0 + np.tanh(0.5 * x)),
+    "tanh": lambda x, a, b: np.tanh(x),
+    "softplus": lambda x, a, b: np.logaddexp(0.0, x),
+    "elu": lambda x, a, b: np.where(x < 0, a * np.expm1(_inner(x)), x),
+    "selu": lambda x, a, b: b * np.where(x < 0, a * np.expm1(_inner(x)), x),
+    "celu": lambda x, a, b: np.where(x < 0, a * np.expm1(_inner(x) / a), x),
+    "softsign": lambda x, a, b: x / (1.0 + np.abs(x)),
+    "exp": lambda x, a, b: np.exp(np.minimum(x, 700.0)),
+    "sqrt": lambda x, a, b: np.sqrt(np.maximum(x, 0.0)),
+    "log": lambda x, a, b: np.log(np.maximum(x, 1e-300)),
+    "erf": lambda x, a, b: _erf(x),
+    "round": lambda x, a, b: np.rint(meant(x)),
+    "floor": lambda x, a, b: np.floor(meant(x)),
+    "ceil": lambda x, a, b: np.ceil(meant(x)),
+    "sign": lambda x, a, b: np.sign(x),
+    "add": lambda x, a, b: x + b,
+    "sub": lambda x, a, b: x - b,
+    "mul": lambda x, a, b: x * b,
+    "abs": lambda x, a, b: np.abs(x),
+    "power": lambda x, a, b: x**a,
+    "hardswish": lambda x, a, b: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
+    "mish": lambda x, a, b: x * np.tanh(np.logaddexp(0.0, x)),
+    "gelu": lambda x, a, b: 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0))),
+    "gelu tanh": lambda x, a, b: (
+        0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
+    ),
+}
+BENT = frozenset(("abs", "power", "hardswish", "mish", "gelu", "gelu tanh"))  # they turn
 
 
 @dataclass(frozen=True)
@@ -111,7 +164,13 @@ class Table:
 
 
 def quantized(
-    function: Function, quantizer: Quantizer, low: IntArray, high: IntArray, shape: tuple[int, ...]
+    function: Function,
+    quantizer: Quantizer,
+    low: IntArray,
+    high: IntArray,
+    shape: tuple[int, ...],
+    *,
+    label: str = "a quantizer",
 ) -> Table:
     """The quantizer of a function of integers, as thresholds.
 
@@ -124,6 +183,10 @@ def quantized(
         low: int64 (rows,), the smallest integer that there is.
         high: int64 (rows,), the largest.
         shape: () for one function, (C,) or (H, W, C): what a row is.
+        label: what messages call the quantizer.
+
+    Raises:
+        InputError: more levels in reach than a kernel has.
     """
     count = int(np.prod(shape, dtype=np.int64))
     function = function.rows(shape)
@@ -141,8 +204,13 @@ def quantized(
     signs = np.where(ends[:, 1] < ends[:, 0], -1, 1)[:, None]
     first = np.where(signs < 0, -high[:, None], low[:, None])
     last = np.where(signs < 0, -low[:, None], high[:, None])
-    bias = int(zero - quantizer.high if mirrored else quantizer.low - zero)
-    levels = quantizer.high - quantizer.low
+    bias, top = (int(v) for v in (ends.min(), ends.max()))  # what can come out
+    levels = max(1, top - bias)
+    if levels > MAX_LEVELS:
+        raise InputError(
+            f"{label} must give at most {MAX_LEVELS + 1} different integers but gives "
+            f"{levels + 1}; use 8 bits or fewer"
+        )
     wanted = bias + 1 + np.arange(levels)
     below, above = np.repeat(first, levels, axis=1), np.repeat(last + 1, levels, axis=1)
     while (below < above).any():

@@ -138,6 +138,82 @@ def pools_first(b: Any) -> Any:
     return b
 
 
+# Pools ------------------------------------------------------------------------------------------
+
+
+def pooled(b: Any, y: str) -> Any:
+    y = b.quant(y, 4, scale=0.2)
+    b.variance[y] = 1.0
+    b.exit(b.linear(b.conv(y, 4, 1), 5))
+    return b
+
+
+def average_of_what_is_there(b: Any) -> Any:
+    """Padding does not count, so corners are divided by less."""
+    return pooled(b, b.pool(b.conv("image", 4), "AveragePool", 3, stride=2, pad=1))
+
+
+def average_that_counts_padding(b: Any) -> Any:
+    x = b.conv("image", 4)
+    return pooled(b, b.pool(x, "AveragePool", 3, stride=2, pad=1, count_include_pad=1))
+
+
+def average_beyond_the_map(b: Any) -> Any:
+    x = b.conv("image", 4)
+    return pooled(b, b.node("AveragePool", x, shape=(1, 4, 2, 2), kernel_shape=[4, 4],
+                            strides=[4, 4], ceil_mode=1))  # fmt: skip
+
+
+def signed_pool_with_padding(b: Any) -> Any:
+    x = b.conv("image", 4, signed=True)
+    b.exit(b.linear(b.pool(x, size=3, stride=2, pad=1), 5))
+    return b
+
+
+def signed_pool_beyond_the_map(b: Any) -> Any:
+    x = b.conv("image", 4, signed=True)
+    b.exit(b.linear(b.node("MaxPool", x, shape=(1, 4, 2, 2), kernel_shape=[4, 4], strides=[4, 4],
+                           ceil_mode=1), 5))  # fmt: skip
+    return b
+
+
+def truncated_average(b: Any) -> Any:
+    x = b.pool(b.conv("image", 4), "AveragePool", 2)
+    x = b.node("Trunc", x, *map(b.constant, (1 / 16, 0.0, 6.0, 0.25, 4.0)), shape=b.shapes[x],
+               rounding_mode="CEIL", signed=0, narrow=0)  # fmt: skip
+    b.variance[x] = 1.0
+    b.exit(b.linear(x, 5))
+    return b
+
+
+# Shapes -----------------------------------------------------------------------------------------
+
+
+def keywords(b: Any) -> Any:
+    x = b.conv("image", 4, (1, 10), stride=2)
+    b.exit(b.linear(b.conv(b.pool(x, size=(1, 4)), 6, (1, 3), pad=(0, 1, 0, 1)), 5))
+    return b
+
+
+def spectrogram(b: Any) -> Any:
+    x = b.conv("image", 4, (10, 4), stride=2, pad=(4, 1, 5, 1))
+    x = b.conv(x, 6, 3, pad=1)
+    b.exit(b.linear(b.pool(x, "AveragePool", b.shapes[x][2:]), 5))
+    return b
+
+
+def to_one_pixel(b: Any) -> Any:
+    x = b.conv(b.conv("image", 4, (6, 2)), 5, (1, 3), pad=(0, 0, 0, 2))
+    b.exit(b.linear(b.conv(b.conv(x, 5, (1, 4)), 4, 1), 5))
+    return b
+
+
+def pads_on_one_side(b: Any) -> Any:
+    x = b.conv("image", 4, 3, pad=(2, 0, 0, 1))
+    b.exit(b.linear(b.conv(x, 4, (2, 3), stride=2, pad=(0, 2, 1, 0)), 5))
+    return b
+
+
 NETWORKS: dict[Made, tuple[int, int, int]] = {
     exit_at_the_image: SHAPE,
     two_exits_at_one_tensor: SHAPE,
@@ -148,8 +224,19 @@ NETWORKS: dict[Made, tuple[int, int, int]] = {
     heads_of_a_pool: SHAPE,
     logits_that_others_read: SHAPE,
     pools_first: SHAPE,
+    average_of_what_is_there: SHAPE,
+    average_that_counts_padding: SHAPE,
+    average_beyond_the_map: SHAPE,
+    signed_pool_with_padding: SHAPE,
+    signed_pool_beyond_the_map: SHAPE,
+    truncated_average: SHAPE,
+    keywords: (1, 90, 1),
+    spectrogram: (49, 10, 1),
+    to_one_pixel: (6, 5, 1),
+    pads_on_one_side: (7, 7, 1),
 }
-SIMULATED = (two_exits_at_one_tensor, heads_of_a_pool)
+SIMULATED = (two_exits_at_one_tensor, heads_of_a_pool, average_of_what_is_there,
+             signed_pool_with_padding)  # fmt: skip
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda f: f.__name__)

@@ -119,9 +119,28 @@ def average_without_padding(b: Any) -> Any:
     return two(b, b.pool(x, "AveragePool", pad=1), b.conv(x, 4))
 
 
-def signed_padded_pool(b: Any) -> Any:
-    x = b.conv("image", 4, signed=True)
-    return two(b, b.pool(x, size=3, stride=2, pad=1), b.conv(x, 4))
+def scale_per_pixel(b: Any) -> Any:
+    x = b.conv("image", 4, act=False)
+    x = b.quant(x, 4, scale=np.linspace(0.1, 0.2, 36).reshape(1, 1, 6, 6))
+    return two(b, x, b.conv(x, 4))
+
+
+def mixed_padded_pool(b: Any) -> Any:
+    x = b.conv("image", 4, act=False, norm=False)
+    y = b.pool(x, size=3, stride=2, pad=1)
+    b.exit(b.node("MatMul", b.flatten(y), b.integers(np.ones((36, 5)), 4), shape=(1, 5)))
+    return b
+
+
+def bent(b: Any) -> Any:
+    x = b.conv("image", 4, act=False)
+    return two(b, b.quant(b.node("Mul", x, b.node("Sigmoid", x, shape=b.shapes[x]),
+                                 shape=b.shapes[x]), signed=True), b.conv("image", 4))  # fmt: skip
+
+
+def too_many_levels(b: Any) -> Any:
+    x = b.quant(b.conv("image", 4, act=False), 12, signed=True, scale=0.01)
+    return two(b, x, b.conv(x, 4))
 
 
 def accumulators_into_a_layer(b: Any) -> Any:
@@ -165,8 +184,9 @@ REFUSALS: dict[Callable[[Any], Any], str] = {
     ),
     dilated: "FILE: dilation is not supported but Conv (node Conv_#) has [2, 2]; use 1",
     average_beyond_the_map: (
-        "FILE: AveragePool (node AveragePool_#) uses ceil_mode for windows that reach beyond the "
-        "map, which is not supported; use floor or a map that the windows cover"
+        "FILE: Conv (node Conv_#) must take integers with one scale but Mul (node "
+        "AveragePool_17.factor) gives one from pixel to pixel; put a quantizer with one scale "
+        "between them"
     ),
     scale_per_channel_at_a_cut: (
         "FILE: Gemm (node Gemm_#) must take integers with one scale but Quant (node Quant_#) gives "
@@ -194,12 +214,25 @@ REFUSALS: dict[Callable[[Any], Any], str] = {
         "to 0.006241; use one weight scale for the whole last layer"
     ),
     average_without_padding: (
-        "FILE: AveragePool (node AveragePool_#) must count its padding (count_include_pad=1) but "
-        "has pads [1, 1, 1, 1] and leaves it out; pad with count_include_pad or not at all"
+        "FILE: Gemm (node Gemm_#) must take integers with one scale but Mul (node "
+        "AveragePool_17.factor) gives one from pixel to pixel; put a quantizer with one scale "
+        "between them"
     ),
-    signed_padded_pool: (
-        "FILE: MaxPool (node MaxPool_#) pads values that can be negative, as low as -8, but a "
-        "padded max pool needs unsigned ones; put a ReLU in front or leave out the padding"
+    scale_per_pixel: (
+        "FILE: Gemm (node Gemm_#) must take integers with one scale but Quant (node Quant_#) gives "
+        "one from pixel to pixel; put a quantizer with one scale between them"
+    ),
+    mixed_padded_pool: (
+        "FILE: MaxPool (node MaxPool_#) pads values from -7905 to 7140 but a padded max pool of "
+        "negative values takes at most 8 bits; quantize in front of it"
+    ),
+    bent: (
+        "FILE: Quant (node Quant_#) quantizes Mul (node Mul_#), which rises and falls and is no "
+        "table of thresholds; use a function that rises, such as a ReLU"
+    ),
+    too_many_levels: (
+        "FILE: Quant (node Quant_#) must give at most 256 different integers but gives 833; use 8 "
+        "bits or fewer"
     ),
     accumulators_into_a_layer: (
         "FILE: a linear or convolution layer takes at most 16-bit integers but Gemm (node Gemm_#) "

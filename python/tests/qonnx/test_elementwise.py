@@ -1,0 +1,122 @@
+"""Elementwise functions in front of quantizers: found from the function, for every rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exeunt.hls.front import finn_env, limits, shadow
+from exeunt.qonnx import file, meaning
+
+IMAGES = np.random.default_rng(5).integers(0, 256, (4, 6, 6, 1)).astype(np.uint8)
+
+
+def single(operator: str, **attributes: object) -> Callable[[Any, str], str]:
+    def put(b: Any, x: str) -> str:
+        return b.node(operator, x, shape=b.shapes[x], **attributes)
+
+    return put
+
+
+def product(b: Any, x: str) -> str:
+    """x * exp(x) of positive x: it rises."""
+    x = b.node("Relu", x, shape=b.shapes[x])
+    return b.node("Mul", x, b.node("Exp", x, shape=b.shapes[x]), shape=b.shapes[x])
+
+
+def skipped(b: Any, x: str) -> str:
+    """x + tanh(x): two functions of one sum."""
+    return b.node("Add", x, b.node("Tanh", x, shape=b.shapes[x]), shape=b.shapes[x])
+
+
+def positive(operator: str) -> Callable[[Any, str], str]:
+    def put(b: Any, x: str) -> str:
+        x = b.node("Add", b.node("Relu", x, shape=b.shapes[x]), b.constant(0.25), shape=b.shapes[x])
+        return b.node(operator, x, shape=b.shapes[x])
+
+    return put
+
+
+def squared(b: Any, x: str) -> str:
+    x = b.node("Relu", x, shape=b.shapes[x])
+    return b.node("Pow", x, b.constant(2.0), shape=b.shapes[x])
+
+
+FUNCTIONS: dict[str, Callable[[Any, str], str]] = {
+    "Softplus": single("Softplus"),
+    "Elu": single("Elu", alpha=0.7),
+    "Selu": single("Selu"),
+    "Celu": single("Celu", alpha=0.5),
+    "HardSigmoid": single("HardSigmoid"),
+    "Softsign": single("Softsign"),
+    "Exp": single("Exp"),
+    "Erf": single("Erf"),
+    "Round": single("Round"),
+    "Floor": single("Floor"),
+    "Ceil": single("Ceil"),
+    "Sign": single("Sign"),
+    "Neg": single("Neg"),
+    "Sqrt": positive("Sqrt"),
+    "Log": positive("Log"),
+    "Abs": positive("Abs"),
+    "HardSwish": positive("HardSwish"),
+    "Gelu": positive("Gelu"),
+    "Mish": positive("Mish"),
+    "Pow": squared,
+    "product": product,
+    "skipped": skipped,
+}
+
+
+@pytest.mark.parametrize("mode", ["ROUND", "FLOOR"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_in_front_of_a_quantizer(
+    name: str, mode: str, builder: type, tmp_path: Path
+) -> None:
+    b = builder((6, 6, 1))
+    y = FUNCTIONS[name](b, b.conv("image", 4, act=False))
+    x = b.quant(y, 4, signed=True, scale=0.21, mode=mode, zero=1.0)
+    b.variance[x] = 1.0
+    b.exit(b.linear(x, 3))
+    path = b.save(tmp_path / "model.onnx")
+    graph = file.load(path)
+    network = meaning.integers(graph)
+    limits.parts(network)
+    with finn_env.quiet():
+        shadow.check(graph, network, network.tensors(IMAGES))
+    (logits,) = network.logits(IMAGES)
+    assert np.ptp(logits, axis=0).any()
+
+
+@pytest.mark.parametrize("mode", ["ROUND", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_truncation_is_qonnxs(mode: str, version: int, builder: type, tmp_path: Path) -> None:
+    from qonnx.custom_op.general.trunc import trunc_v1, trunc_v2
+
+    b = builder((6, 6, 1))
+    signs = b.integers([[[[1.0]]], [[[-1.0]]]], 2, scale=1.0)
+    x = b.node("Conv", "image", signs, shape=(1, 2, 6, 6), kernel_shape=[1, 1])
+    x = b.quant(x, 8, signed=True, scale=4.0)
+    b.variance[x] = 60.0**2
+    given = (4.0, 0.0, 8.0, 32.0, 5.0) if version == 2 else (4.0, 0.0, 8.0, 5.0)
+    more = {"signed": 1, "narrow": 0} if version == 2 else {}
+    x = b.node("Trunc", x, *map(b.constant, given), shape=b.shapes[x], rounding_mode=mode, **more)
+    b.exit(b.linear(x, 3))
+    graph = file.load(b.save(tmp_path / "model.onnx"))
+    network = meaning.integers(graph)
+    tensors = network.tensors(IMAGES)
+    view = network.views[x]
+    found = view(tensors[view.base])
+    before = next(v for k, v in network.views.items() if k == graph.nodes[2].output)
+    values = before(tensors[before.base])
+    arrays = [np.float32(v) for v in given]
+    if version == 2:
+        want = trunc_v2(values, *arrays[:3], 0, 1, *arrays[3:], mode)
+    else:
+        want = trunc_v1(values, *arrays, mode)
+    assert np.array_equal(found, want)
+    assert len(np.unique(want)) > 5
