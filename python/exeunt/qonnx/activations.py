@@ -118,8 +118,8 @@ class Activations:
                 )
             return self._then(node, value, "leaky", slope)
         if node.operator == "HardSigmoid":
-            alpha, beta = (float(node.attributes[k]) for k in ("alpha", "beta"))
-            value = self._then(node, value, "affine", alpha, beta)
+            slope, shift = (np.asarray(node.attributes[k]) for k in ("alpha", "beta"))
+            value = self._then(node, value, "affine", slope, shift)
             return self._then(node, value, "clip", 0.0, 1.0)
         if node.operator == "Neg":
             return self._then(node, value, "affine", -1.0)
@@ -144,7 +144,7 @@ class Activations:
 
     def _then(self, node: Node, value: Value, kind: str, a: Any = 0.0, b: Any = 0.0) -> Value:
         a, b = self._lift(node, value, a), self._lift(node, value, b)
-        falls = kind == "affine" and (a <= 0).any()
+        falls = bool(kind == "affine" and (a <= 0).any())
         if value.pools and (falls or kind in tables.BENT):
             value = self.pooled(node, value)
         return replace(value, function=value.function.then(kind, a, b), by=node.label)
