@@ -18,7 +18,7 @@ import numpy.typing as npt
 from exeunt import cost
 from exeunt.cost.folding import targets
 from exeunt.errors import CheckFailed, InputError
-from exeunt.graph import Accelerator, Chain, IntArray
+from exeunt.graph import Accelerator, Dataflow, IntArray
 from exeunt.hls.back import codebooks, folding, lower
 from exeunt.hls.back.folding import Folding, Overrides
 from exeunt.hls.front import finn_env
@@ -151,7 +151,7 @@ def assemble(
 ) -> Compiled:
     """Fold segments and heads, one target each pair, and lower them to kernels."""
     source = None
-    chains: list[Chain] = []
+    chains: list[Dataflow] = []
     arrays: dict[str, IntArray] = {}
     foldings: dict[str, Folding] = {}
     for i, (segment, head) in enumerate(zip(segments, heads, strict=True)):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from exeunt.errors import CheckFailed, InputError
-from exeunt.graph import Accelerator, Chain, IntArray, Node
+from exeunt.graph import Accelerator, Dataflow, IntArray, Node
 from exeunt.kernels.parts.weights import Weighted
 
 NAME = "codebooks.npz"
@@ -49,7 +49,7 @@ def attach(accelerator: Accelerator, path: Path) -> Accelerator:
         if signs is not None:
             arrays[f"{node.name}.signs"] = signs
 
-    def replaced(chain: Chain) -> Chain:
+    def replaced(chain: Dataflow) -> Dataflow:
         nodes = tuple(changed.get(node.name, node) for node in chain.nodes)
         return dataclasses.replace(chain, nodes=nodes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from exeunt.graph import Chain, IntArray, Node, Stream
+from exeunt.graph import Dataflow, IntArray, Node, Stream
 from exeunt.hls.back.kernels import registry
 from exeunt.kernels.layer import Fold, Layer
 from exeunt.kernels.lowering import lower
@@ -18,7 +18,7 @@ def chain(
     *,
     source: Stream | None = None,
     kernels: str = "exeunt",
-) -> tuple[Chain, dict[str, IntArray]]:
+) -> tuple[Dataflow, dict[str, IntArray]]:
     """A chain of kernels and its arrays by "<node>.<array>".
 
     Args:
@@ -34,7 +34,7 @@ def chain(
     if kernels != "exeunt":
         nodes = tuple(_on(kernels, node) for node in nodes)
     source = source or Stream(layers[0].input, layers[0].source, folds[0].lanes_in)
-    return Chain(name, source, nodes, (2,) * len(nodes)), made.arrays
+    return Dataflow(name, source, nodes, (2,) * len(nodes)), made.arrays
 
 
 def _on(kernels: str, node: Node) -> Node:

@@ -20,7 +20,7 @@ from typing import Any
 
 from exeunt import archive, graph, manifest, registers
 from exeunt.errors import InputError
-from exeunt.graph import Accelerator, Chain
+from exeunt.graph import Accelerator, Dataflow
 from exeunt.hls.back import stitch_chain, stitch_core
 from exeunt.hls.back.kernels import registry as backends
 from exeunt.manifest import Manifest
@@ -136,7 +136,7 @@ def _exits(accelerator: Accelerator, thresholds: tuple[int, ...]) -> list[dict[s
     return found
 
 
-def _with_all_fifos(chain: Chain) -> None:
+def _with_all_fifos(chain: Dataflow) -> None:
     if len(chain.fifos) != len(chain.nodes):
         raise InputError(
             f"{chain.name} must have a FIFO depth for each of its {len(chain.nodes)} nodes, "

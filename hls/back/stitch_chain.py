@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from exeunt.graph import Accelerator, Chain, Stream
+from exeunt.graph import Accelerator, Dataflow, Stream
 from exeunt.hls.back.kernels import registry
 from exeunt.kernels.registry import OURS
 
@@ -108,7 +108,7 @@ def _tap_block(found: Iterable[tuple[Tap, str, str]], bits: int) -> list[str]:
     return lines
 
 
-def render(accelerator: Accelerator, chain: Chain, *, entry: int = 0) -> str:
+def render(accelerator: Accelerator, chain: Dataflow, *, entry: int = 0) -> str:
     """The module `chain.name`: clk, rst, s_*, m_*; every transfer of a tapped stream is reported.
 
     A node and the FIFO behind it share a clock, which stands still in the bulk simulation while

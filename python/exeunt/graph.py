@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from typing import Any, ClassVar, TypeAlias, get_type_hints
 
 import numpy as np
@@ -100,24 +101,94 @@ class Node:
     finn: tuple[str, ...] = field(default=(), kw_only=True)  # FINN nodes it implements
     backend: str = field(default="exeunt", kw_only=True)  # "exeunt" or "finn"
 
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        """The streams that it takes; a kind that joins several has more than one."""
+        return (self.input,)
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        """The streams that it gives; a kind that copies has more than one."""
+        return (self.output,)
+
     def completed(self, arrays: Mapping[str, IntArray]) -> dict[str, IntArray]:
         """The arrays by their short names; a kind that stores them packed unpacks them."""
         return dict(arrays)
 
 
-@dataclass(frozen=True)
-class Chain:
-    """A segment or a head: kernels one behind the other, `fifos[i]` the depth behind node i."""
+ENTRY = -1  # the stream that enters a segment or head, where streams have numbers
+Reads: TypeAlias = tuple[tuple[int, ...], ...]
 
-    name: str  # "seg0", "head0", ...
+
+def in_a_row(count: int) -> Reads:
+    """What `count` kernels one behind the other read."""
+    return tuple((k - 1,) for k in range(count))
+
+
+@dataclass(frozen=True)
+class Dataflow:
+    """A segment or a head: kernels, each behind those that feed it, and the streams between them.
+
+    Streams have the numbers in which the nodes give them, from 0; ENTRY is the one that enters.
+    Each has one reader, and the last one leaves: a stream that two read is copied by a kernel.
+
+    Attributes:
+        name: "seg0", "head0", ...
+        input: the stream that enters.
+        nodes: the kernels.
+        fifos: depth of the FIFO behind each stream that a node gives.
+        reads: for each node the numbers of the streams that it takes; empty: one behind the other.
+    """
+
+    name: str
     input: Stream
     nodes: tuple[Node, ...]
     fifos: tuple[int, ...] = ()
+    reads: Reads = ()
+
+    def __post_init__(self) -> None:
+        if not self.reads:
+            object.__setattr__(self, "reads", in_a_row(len(self.nodes)))
+        streams, read = self.streams, set[int]()
+        done = 0
+        for node, sources in zip(self.nodes, self.reads, strict=True):
+            for stream, number in zip(node.inputs, sources, strict=True):
+                found = self.input if number == ENTRY else streams[number]
+                assert number < done, f"{node.name} reads stream {number}, which is not there yet"
+                assert number not in read, f"{node.name} reads stream {number}, as another does"
+                assert found.carries(stream), f"{node.name} reads {found}, needs {stream}"
+                read.add(number)
+            done += len(node.outputs)
+        unread = {ENTRY, *range(done)} - read
+        assert unread == {done - 1}, f"{self.name}: streams {sorted(unread)} have no reader"
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Every stream that a node gives, by its number."""
+        return tuple(stream for node in self.nodes for stream in node.outputs)
+
+    @property
+    def first_streams(self) -> tuple[int, ...]:
+        """For each node the number of the first stream that it gives."""
+        counts = [len(node.outputs) for node in self.nodes]
+        return tuple(accumulate(counts, initial=0))[:-1]
 
     @property
     def output(self) -> Stream:
-        """What leaves the last node (the input itself when there is none)."""
-        return self.nodes[-1].output if self.nodes else self.input
+        """What leaves (the input itself when there is no node)."""
+        return self.streams[-1] if self.nodes else self.input
+
+    def then(self, other: Dataflow) -> Dataflow:
+        """This one with `other` behind it."""
+        given = len(self.streams)
+        moved = tuple(tuple(number + given for number in sources) for sources in other.reads)
+        return Dataflow(
+            self.name,
+            self.input,
+            self.nodes + other.nodes,
+            self.fifos + other.fifos,
+            self.reads + moved,
+        )
 
 
 @dataclass(frozen=True)
@@ -131,8 +202,8 @@ class Accelerator:
     """
 
     name: str
-    segments: tuple[Chain, ...]
-    heads: tuple[Chain, ...]
+    segments: tuple[Dataflow, ...]
+    heads: tuple[Dataflow, ...]
     logit_scales: tuple[float, ...]
     arrays: Mapping[str, IntArray]
     criterion: str = criteria.DEFAULT
@@ -143,7 +214,7 @@ class Accelerator:
         return self.heads[-1].output.elements
 
     @property
-    def chains(self) -> tuple[Chain, ...]:
+    def chains(self) -> tuple[Dataflow, ...]:
         """Segments and heads in pipeline order: seg0, head0, seg1, head1, ..."""
         return tuple(c for pair in zip(self.segments, self.heads, strict=True) for c in pair)
 
@@ -166,7 +237,7 @@ class Accelerator:
 
 
 def to_json(value: Any) -> Any:
-    """Plain JSON data of a graph value (`Chain`, `Node`, `Stream`, ...); arrays are left out."""
+    """Plain JSON data of a graph value (`Dataflow`, `Node`, `Stream`, ...); arrays are left out."""
     if isinstance(value, Node):
         fields = {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"kind": value.kind, **fields}
@@ -231,9 +302,11 @@ def from_json(
         InputError: a node of a kind that is not among `kinds`.
     """
 
-    def chain(found: Mapping[str, Any]) -> Chain:
+    def chain(found: Mapping[str, Any]) -> Dataflow:
         nodes = tuple(node_from_json(n, kinds) for n in found["nodes"])
-        return Chain(found["name"], _value(Stream, found["input"]), nodes, tuple(found["fifos"]))
+        reads = tuple(tuple(sources) for sources in found.get("reads", ()))
+        source = _value(Stream, found["input"])
+        return Dataflow(found["name"], source, nodes, tuple(found["fifos"]), reads)
 
     return Accelerator(
         name=data["name"],

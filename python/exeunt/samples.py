@@ -13,7 +13,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.graph import Accelerator, Chain, IntArray, Integer, Stream
+from exeunt.graph import Accelerator, Dataflow, IntArray, Integer, Stream
 from exeunt.kernels.layer import Fold, Matrix, Pooling, Window, Windows
 from exeunt.kernels.lowering import Lowering
 
@@ -105,9 +105,9 @@ class _Builder(Lowering):
         flat = Stream((1, 1, self.stream.elements), self.stream.dtype, self.stream.lanes)
         self.stream = flat
 
-    def chain(self) -> Chain:
+    def chain(self) -> Dataflow:
         """The chain, with FIFOs of two words until they are sized."""
-        return Chain(self.name, self.first, tuple(self.nodes), (2,) * len(self.nodes))
+        return Dataflow(self.name, self.first, tuple(self.nodes), (2,) * len(self.nodes))
 
 
 def accelerator(
@@ -178,7 +178,7 @@ def without_exits(full: Accelerator) -> Accelerator:
     """The same backbone with its last head alone: one chain, one exit."""
     nodes = tuple(n for s in full.segments for n in s.nodes)
     fifos = tuple(d for s in full.segments for d in s.fifos)
-    body = Chain("seg0", full.segments[0].input, nodes, fifos)
+    body = Dataflow("seg0", full.segments[0].input, nodes, fifos)
     head = dataclasses.replace(full.heads[-1], name="head0")
     return dataclasses.replace(
         full, segments=(body,), heads=(head,), logit_scales=full.logit_scales[-1:]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from exeunt.cost import folding
 from exeunt.cost.layers import Layers, chains, weighted
 from exeunt.errors import InputError
-from exeunt.graph import Accelerator, Chain, Node, Stream
+from exeunt.graph import Accelerator, Dataflow, Node, Stream
 from exeunt.kernels import registry
 from exeunt.kernels.kind import Effort
 from exeunt.kernels.layer import Fold
@@ -143,12 +143,12 @@ def compiled(
     target_cycles: int,
     reach: Sequence[float] | None = None,
     headroom: float = 1.5,
-) -> tuple[Chain, ...]:
+) -> tuple[Dataflow, ...]:
     """The chains of kernels that the compiler would make, in pipeline order, without weights."""
     segments, heads = chains(model)
     cycles = folding.targets(len(heads), target=target_cycles, headroom=headroom, reach=reach)
     named = _folded(segments, heads, cycles)
-    return tuple(Chain(name, nodes[0].input, nodes, (2,) * len(nodes)) for name, nodes in named)
+    return tuple(Dataflow(name, nodes[0].input, nodes, (2,) * len(nodes)) for name, nodes in named)
 
 
 def _folded(

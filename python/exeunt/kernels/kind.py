@@ -1,9 +1,10 @@
 """What a kernel kind answers: the only way in which everybody else knows it.
 
 A kind's module makes a `Kind` of its functions and hands it to `registry.register`. Every function
-takes a node of the kind first. The nodes of today have one stream in and one out; a kind with more
-keeps the same functions with more arguments: `values` gets one tensor for each input and gives one
-for each output, `resume` gets one `offered` for each input and one `ready` for each output.
+takes a node of the kind first. What is said here is of nodes with one stream in and one out. Of a
+kind that joins or copies streams `values` and `resume` take and give tuples instead: one tensor
+for each input and each output, one `offered` and `takes` for each input, one `ready` and `gives`
+for each output.
 """
 
 from __future__ import annotations
@@ -17,14 +18,11 @@ import numpy as np
 from exeunt.graph import IntArray, Node
 from exeunt.kernels.layer import Fold, Layer
 from exeunt.kernels.parts.fast import Step
-from exeunt.kernels.parts.fifo import Cycles
 from exeunt.kernels.parts.size import Size
 
 Arrays: TypeAlias = Mapping[str, IntArray]
-Values: TypeAlias = Callable[[Any, Arrays, Any], IntArray]
-Resume: TypeAlias = (  # a text, like Product: as in exeunt.graph
-    "Callable[[Any, Cycles | None, Cycles, Cycles | None], tuple[Cycles, Cycles, Cycles]]"
-)
+Values: TypeAlias = Callable[[Any, Arrays, Any], Any]
+Resume: TypeAlias = Callable[[Any, Any, Any, Any], Any]
 Product: TypeAlias = "Callable[[IntArray, np.dtype[Any]], Step]"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from exeunt import kernels
-from exeunt.graph import Node
+from exeunt.graph import IntArray, Node
 from exeunt.kernels.kind import Kind, Resume
 from exeunt.kernels.layer import Fold, Layer
 from exeunt.kernels.parts.fifo import Cycles
@@ -86,10 +86,34 @@ def lower(lowering: Any, layer: Layer, fold: Fold) -> None:
     found(lowering, layer, fold)
 
 
+def computed(
+    node: Node, arrays: Mapping[str, IntArray], taken: Sequence[IntArray]
+) -> tuple[IntArray, ...]:
+    """`Kind.values` with one tensor for each input and each output, however many there are."""
+    values = of(node).values
+    found = values(node, arrays, taken[0] if len(node.inputs) == 1 else tuple(taken))
+    return found if len(node.outputs) > 1 else (found,)
+
+
 def resume(node: Node) -> Resume:
     """When the RTL of a node takes and gives words, by its kind and backend: see `Kind.resume`."""
     _discover()
     return _resume[node.kind, node.backend]
+
+
+def transfers(
+    node: Node, past: Cycles | None, offered: Sequence[Cycles], ready: Sequence[Cycles | None]
+) -> tuple[tuple[Cycles, ...], tuple[Cycles, ...], Cycles]:
+    """`Kind.resume` with one array for each input and each output, however many there are.
+
+    Returns:
+        when the words of each input are taken, when those of each output are given, the past.
+    """
+    found = resume(node)
+    if len(node.inputs) == len(node.outputs) == 1:
+        takes, gives, past = found(node, past, offered[0], ready[0])
+        return (takes,), (gives,), past
+    return found(node, past, tuple(offered), tuple(ready))
 
 
 def times(node: Node, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:

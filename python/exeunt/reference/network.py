@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.graph import Accelerator, Chain, IntArray, Node
+from exeunt.graph import ENTRY, Accelerator, Dataflow, IntArray, Node
 from exeunt.kernels import registry
 from exeunt.reference.prepared import Prepared
 
@@ -34,7 +34,7 @@ class Outputs:
 
 
 def run_chain(
-    accelerator: Accelerator, chain: Chain, x: IntArray, *, record: Recorder | None = None
+    accelerator: Accelerator, chain: Dataflow, x: IntArray, *, record: Recorder | None = None
 ) -> IntArray:
     """Output tensor of one segment or head.
 
@@ -42,16 +42,22 @@ def run_chain(
         accelerator: where the nodes' arrays live.
         chain: the segment or head.
         x: integers (N, *chain.input.shape).
-        record: called with every node and its output tensor.
+        record: called with every node and the first tensor that it gives.
 
     Returns:
         integers (N, *chain.output.shape).
     """
-    for node in chain.nodes:
-        x = registry.of(node).values(node, accelerator.of(node), x)
+    waiting = {ENTRY: x}
+    number = ENTRY
+    for node, sources in zip(chain.nodes, chain.reads, strict=True):
+        taken = [waiting.pop(source) for source in sources]
+        given = registry.computed(node, accelerator.of(node), taken)
+        for y in given:
+            number += 1
+            waiting[number] = y
         if record is not None:
-            record(node, x)
-    return x
+            record(node, given[0])
+    return waiting[number]
 
 
 def run(
@@ -93,7 +99,7 @@ def run(
     return Outputs(logits, {name: np.concatenate(parts) for name, parts in kept.items()})
 
 
-def multiplies(chain: Chain | Sequence[Node]) -> int:
+def multiplies(chain: Dataflow | Sequence[Node]) -> int:
     """Multiplications that a frame costs in a chain."""
-    nodes = chain.nodes if isinstance(chain, Chain) else chain
+    nodes = chain.nodes if isinstance(chain, Dataflow) else chain
     return sum(registry.of(n).effort(n).multiplies for n in nodes)

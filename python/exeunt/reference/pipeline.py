@@ -1,11 +1,12 @@
-"""Cycle reference of a chain: kernels with FIFOs between them, without simulating a clock.
+"""Cycle reference of a segment or head: kernels with FIFOs between them, without a clock.
 
 Each kernel says when it takes and when it gives, and what it remembers for the frames that follow
 (`resume` of its kind). A FIFO of depth
 D lets word k in from the cycle after word k - D left it, and shows it from the cycle after it came
-in. Back-pressure runs against the data, so the chain is solved by repeating forward passes with
+in. Back-pressure runs against the data, so the graph is solved by repeating forward passes with
 the `ready` cycles of the pass before until nothing moves; all terms only ever grow, so the first
-fixed point is what the hardware does.
+fixed point is what the hardware does. Where streams that part meet again and a FIFO on the way is
+too short for the words that must wait, there is none, and the words stand still for ever.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exeunt.graph import Chain, Node
+from exeunt.graph import ENTRY, Dataflow, Node, Reads, in_a_row
 from exeunt.kernels import registry
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles
 
@@ -28,11 +29,11 @@ TRIM_FRAMES = 6
 
 @dataclass(frozen=True)
 class Past:
-    """What a chain remembers of its frames: cycles, of which none that is long ago matters.
+    """What kernels remember of their frames: cycles, of which none that is long ago matters.
 
-    `cycles`: int64, one behind the other for each stage what the kernel remembers (`resume`) and
-    when the last words left the FIFO behind it; then when both readers had the fork's last word
-    and when the chain's last word left. `splits`: where each part ends.
+    `cycles`: int64, one behind the other what each kernel remembers (`resume`), when the last
+    words left each FIFO, when both readers had the fork's last word, and when the last word of
+    all left. `splits`: where each part ends.
     """
 
     cycles: Cycles
@@ -45,21 +46,27 @@ class Past:
 
 @dataclass(frozen=True)
 class Flow:
-    """Cycles of every transfer in a chain.
+    """Cycles of every transfer in a segment or head.
 
-    `takes[i]`, `gives[i]`: int64, when node i takes its input words and gives its output words.
+    `takes[i]`: int64, when node i takes the words of its first input.
+    `gives[s]`, `gone[s]`: int64, when the words of stream s leave the kernel, and the FIFO behind.
     `enters`: int64, when the input words come in (before the entry FIFO, if there is one).
     `shows[k]`: first cycle in which word k is on offer at the fork (empty without a fork).
-    `leaves`: int64, when the chain's output words leave its last FIFO.
-    `past`: what the chain remembers for the frames that follow.
+    `leaves`: int64, when the output words leave the last FIFO.
+    `past`: what the kernels and FIFOs remember for the frames that follow.
     """
 
     takes: tuple[Cycles, ...]
     gives: tuple[Cycles, ...]
+    gone: tuple[Cycles, ...]
     enters: Cycles
     shows: Cycles
     leaves: Cycles
     past: Past
+
+
+class Stuck(Exception):
+    """Words wait for ever, or longer than was asked for."""
 
 
 def in_order(earliest: Cycles) -> Cycles:
@@ -80,107 +87,144 @@ def flow(
     fifos: Sequence[int],
     offered: Cycles,
     *,
+    reads: Reads | None = None,
     ready: Cycles | None = None,
     entry: int = 0,
     fork: int | None = None,
     hold: Cycles | None = None,
     past: Past | None = None,
+    limit: int | None = None,
 ) -> Flow:
     """When every word of whole frames moves through kernels and the FIFOs behind them.
 
     Args:
-        nodes: kernels, one behind the other; None stands for a FIFO without a kernel; may be empty.
-        fifos: words of the FIFO behind each kernel; 0 stands for a FIFO that never fills.
+        nodes: kernels, as in a `Dataflow`; None stands for a FIFO without a kernel; may be empty.
+        fifos: words of the FIFO behind each stream; 0 stands for a FIFO that never fills.
         offered: int64, first cycle in which each input word can be valid, whole frames.
+        reads: numbers of the streams that each kernel takes; None: one behind the other.
         ready: int64, first cycle in which the sink accepts each output word; None: always.
         entry: words of a FIFO before the first kernel; 0: none.
         fork: index of the kernel before which the stream is copied to a second reader.
         hold: int64, first cycle in which that reader accepts each word; None: always.
-        past: what an earlier flow through this chain left; None: the chain is empty.
+        past: what an earlier flow through these kernels left; None: they are empty.
+        limit: latest cycle in which the last output word may leave.
+
+    Raises:
+        Stuck: the last word leaves later than `limit`, or never.
     """
-    stages: list[Node | None] = [None, *nodes] if entry else list(nodes)
-    depths = [entry, *fifos] if entry else list(fifos)
+    wiring = _Wiring(nodes, fifos, in_a_row(len(nodes)) if reads is None else reads, entry)
+    stages, depths = wiring.stages, wiring.depths
     at_fork = None if fork is None else fork + bool(entry)
-    count = len(stages)
-    kernels, left, (both, last) = _unpacked(past, depths)
+    kernels, left, (both, last) = _unpacked(past, len(stages), depths)
     after = list(kernels)
-    blocked: list[Cycles | None] = [None] * count
-    offers: list[Cycles] = [offered] * count
-    takes: list[Cycles] = [offered] * count
-    gives: list[Cycles] = [offered] * count
-    stale = [True] * count
-    shows = np.zeros(0, np.int64)
+    blocked: list[Cycles | None] = [None] * len(depths)
+    offers: list[tuple[Cycles, ...]] = [()] * len(stages)
+    takes: list[tuple[Cycles, ...]] = [()] * len(stages)
+    gives: list[Cycles] = [offered] * len(depths)
+    stale = [True] * len(stages)
+    come = shows = np.zeros(0, np.int64)
     for step in range(MAX_PASSES):
-        arriving = offered
         settled = True
         for i, node in enumerate(stages):
+            arriving = tuple(offered if s == ENTRY else gives[s] + 1 for s in wiring.reads[i])
             if i == at_fork:
-                arriving = _forked(arriving, takes[i] if step else None, hold, both)
-            if stale[i] or not np.array_equal(arriving, offers[i]):
+                come = arriving[0]
+                arriving = (_forked(come, takes[i][0] if step else None, hold, both),)
+            if stale[i] or not all(map(np.array_equal, arriving, offers[i])):
                 offers[i] = arriving
-                takes[i], gives[i], after[i] = _run(node, kernels[i], arriving, blocked[i])
+                here = wiring.gives[i]
+                takes[i], gives[here], after[i] = _run(node, kernels[i], arriving, blocked[here])
                 stale[i] = False
-            arriving = gives[i] + 1
-        leaves = _pass(arriving, ready, last)
+        arriving_last = gives[-1] + 1 if stages else offered
+        leaves = _pass(arriving_last, ready, last)
+        if limit is not None and len(leaves) and leaves[-1] > limit:
+            raise Stuck
         if at_fork is not None:
-            come = gives[at_fork - 1] + 1 if at_fork else offered
-            shows = _forked(come, takes[at_fork], hold, both)
-            settled = np.array_equal(shows, offers[at_fork])
-        gone = [*takes[1:], leaves][:count]
+            shows = _forked(come, takes[at_fork][0], hold, both)
+            settled = np.array_equal(shows, offers[at_fork][0])
+        gone = [leaves if r is None else takes[r[0]][r[1]] for r in wiring.readers]
         reader = shows if hold is None else np.maximum(shows, hold)
-        if at_fork:
-            gone[at_fork - 1] = np.maximum(gone[at_fork - 1], reader)
-        for i in range(count):
-            gone[i] = np.concatenate([left[i], gone[i]])
-            if not depths[i]:
+        if at_fork is not None and wiring.reads[at_fork][0] != ENTRY:
+            copied = wiring.reads[at_fork][0]
+            gone[copied] = np.maximum(gone[copied], reader)
+        since = [np.concatenate([before, g]) for before, g in zip(left, gone, strict=True)]
+        for s, depth in enumerate(depths):
+            if not depth:
                 continue
-            room = gone[i][: len(gives[i])] + 1
-            seen = blocked[i]
-            if (gives[i] < room).any() or (seen is not None and not np.array_equal(seen, room)):
-                blocked[i] = room
-                stale[i] = True
+            room = since[s][: len(gives[s])] + 1
+            seen = blocked[s]
+            if (gives[s] < room).any() or (seen is not None and not np.array_equal(seen, room)):
+                blocked[s] = room
+                stale[wiring.writers[s]] = True
                 settled = False
         if settled:
             if at_fork is not None:
-                both = max(takes[at_fork][-1], reader[-1])
-            gone = [g[len(g) - d :] for g, d in zip(gone, depths, strict=True)]
+                both = max(takes[at_fork][0][-1], reader[-1])
+            kept = [g[len(g) - d :] for g, d in zip(since, depths, strict=True)]
+            skip = int(bool(entry))
             return Flow(
-                tuple(takes[bool(entry) :]), tuple(gives[bool(entry) :]),
-                takes[0] if count else leaves, shows, leaves,
-                _packed(after, gone, np.array([both, leaves[-1]], np.int64)),
+                tuple(t[0] for t in takes[skip:]), tuple(gives[skip:]), tuple(gone[skip:]),
+                takes[0][0] if stages else leaves, shows, leaves,
+                _packed(after, kept, np.array([both, leaves[-1]], np.int64)),
             )  # fmt: skip
-    raise AssertionError(f"no fixed point after {MAX_PASSES} passes over {len(offered)} words")
+    raise Stuck
+
+
+class _Wiring:
+    """Who reads and who writes each stream; the FIFO in front, if there is one, is stage 0."""
+
+    def __init__(
+        self, nodes: Sequence[Node | None], fifos: Sequence[int], reads: Reads, entry: int
+    ) -> None:
+        self.stages, self.depths, self.reads = list(nodes), list(fifos), reads
+        if entry:
+            self.stages, self.depths = [None, *nodes], [entry, *fifos]
+            self.reads = ((ENTRY,), *(tuple(s + 1 for s in sources) for sources in reads))
+        self.writers = [
+            i for i, n in enumerate(self.stages) for _ in (n.outputs if n is not None else (n,))
+        ]
+        assert len(self.writers) == len(self.depths), "a FIFO depth for every stream"
+        firsts = [self.writers.index(i) for i in range(len(self.stages))]
+        ends = [*firsts[1:], len(self.depths)]
+        self.gives = [slice(a, b) for a, b in zip(firsts, ends, strict=True)]
+        self.readers: list[tuple[int, int] | None] = [None] * len(self.depths)
+        for i, sources in enumerate(self.reads):
+            for port, s in enumerate(sources):
+                if s != ENTRY:
+                    self.readers[s] = (i, port)
 
 
 def _packed(kernels: Sequence[Cycles | None], gone: Sequence[Cycles], ends: Cycles) -> Past:
-    pairs = zip(kernels, gone, strict=True)
-    parts = [part for pair in pairs for part in pair if part is not None]
+    parts = [part for part in (*kernels, *gone) if part is not None]
     splits = np.cumsum([len(p) for p in parts])
     return Past(np.concatenate([*parts, ends]), tuple(splits.tolist()))
 
 
 def _unpacked(
-    past: Past | None, depths: Sequence[int]
+    past: Past | None, stages: int, depths: Sequence[int]
 ) -> tuple[list[Cycles | None], list[Cycles], Cycles]:
     if past is None:
         gone = [np.full(d, LONG_AGO, np.int64) for d in depths]
-        return [None] * len(depths), gone, np.full(2, LONG_AGO, np.int64)
+        return [None] * stages, gone, np.full(2, LONG_AGO, np.int64)
     *parts, ends = np.split(past.cycles, past.splits)
-    return list(parts[::2]), parts[1::2], ends
+    return list(parts[:stages]), parts[stages:], ends
 
 
 def _run(
-    node: Node | None, past: Cycles | None, offered: Cycles, ready: Cycles | None
-) -> tuple[Cycles, Cycles, Cycles]:
-    """The kernel's cycles; where its sink is never late, the faster ones of a free sink."""
+    node: Node | None,
+    past: Cycles | None,
+    offered: tuple[Cycles, ...],
+    ready: Sequence[Cycles | None],
+) -> tuple[tuple[Cycles, ...], tuple[Cycles, ...], Cycles]:
+    """The kernel's cycles; where its sinks are never late, the faster ones of free sinks."""
     if node is None:
-        takes = _pass(offered, ready, LONG_AGO if past is None else past[0])
-        return takes, takes, takes[-1:]
-    resume = registry.resume(node)
-    found = resume(node, past, offered, None)
-    if ready is None or bool((found[1] >= ready).all()):
+        taken = _pass(offered[0], ready[0], LONG_AGO if past is None else past[0])
+        return (taken,), (taken,), taken[-1:]
+    found = registry.transfers(node, past, offered, [None] * len(ready))
+    pairs = zip(found[1], ready, strict=True)
+    if all(r is None or bool((gives >= r).all()) for gives, r in pairs):
         return found
-    return resume(node, past, offered, ready)
+    return registry.transfers(node, past, offered, ready)
 
 
 def _pass(offered: Cycles, ready: Cycles | None, last: np.int64) -> Cycles:
@@ -220,18 +264,30 @@ def settle(times: Cycles, words: int) -> tuple[int, int] | None:
     return None
 
 
-def interval(nodes: Sequence[Node], fifos: Sequence[int], *, frames: int = 8) -> float:
+def interval(
+    nodes: Sequence[Node],
+    fifos: Sequence[int],
+    *,
+    reads: Reads | None = None,
+    frames: int = 8,
+    limit: int | None = None,
+) -> float:
     """Cycles a frame costs when the source always has a word and the sink always takes.
 
     Args:
-        nodes: the chain.
+        nodes: the kernels.
         fifos: depths as in `flow`.
+        reads: who reads what, as in `flow`.
         frames: frames to look at before the period must have settled.
+        limit: as in `flow`.
+
+    Raises:
+        Stuck: as in `flow`.
     """
     if not nodes:
         return 0.0
     words = nodes[0].input.words
-    result = flow(nodes, fifos, back_to_back(words, frames))
+    result = flow(nodes, fifos, back_to_back(words, frames), reads=reads, limit=limit)
     out = result.leaves.reshape(frames, -1)
     repeated = settle(result.leaves, out.shape[1])
     if repeated is not None:
@@ -240,54 +296,93 @@ def interval(nodes: Sequence[Node], fifos: Sequence[int], *, frames: int = 8) ->
     return float(out[-1, -1] - out[half - 1, -1]) / (frames - half)
 
 
-def latency(nodes: Sequence[Node], fifos: Sequence[int]) -> tuple[int, int]:
+def latency(
+    nodes: Sequence[Node], fifos: Sequence[int], *, reads: Reads | None = None
+) -> tuple[int, int]:
     """Cycles from a lone frame's first input word to its first and its last output word."""
     if not nodes:
         return 1, 1
-    result = flow(nodes, fifos, back_to_back(nodes[0].input.words, 1))
+    result = flow(nodes, fifos, back_to_back(nodes[0].input.words, 1), reads=reads)
     return int(result.leaves[0]), int(result.leaves[-1])
 
 
-def depths(nodes: Sequence[Node], *, frames: int = 6) -> tuple[int, ...]:
-    """FIFO depths with which the chain runs at the rate of its slowest kernel.
+def depths(
+    nodes: Sequence[Node], *, reads: Reads | None = None, frames: int = 6
+) -> tuple[int, ...]:
+    """FIFO depths with which the kernels run at the rate of the slowest of them.
 
-    Frames are offered at that rate, evenly spread, to the chain with FIFOs that never fill. The
-    places they then occupy suffice: a self-timed chain is never slower than a schedule that fits.
+    Frames are offered at that rate, evenly spread, to kernels with FIFOs that never fill. The
+    places they then occupy suffice: a self-timed graph is never slower than a schedule that fits,
+    so that it never stands still either. Of the FIFOs between streams that part and meet again,
+    which are the long ones, none could be a word shorter.
     """
     if not nodes:
         return ()
-    unbounded = [0] * len(nodes)
+    streams = sum(len(node.outputs) for node in nodes)
+    unbounded = [0] * streams
     words = nodes[0].input.words
-    period = interval(nodes, unbounded)
+    period = interval(nodes, unbounded, reads=reads)
     k = np.arange(words * frames, dtype=np.int64)
-    spread = flow(nodes, unbounded, (k * max(int(np.ceil(period)), words)) // words)
-    found = []
-    for i in range(len(nodes)):
-        leaves = spread.takes[i + 1] if i + 1 < len(nodes) else spread.leaves
-        found.append(max(MIN_DEPTH, occupancy(spread.gives[i], leaves)))
-    return _trimmed(nodes, found, period)
+    offers = (k * max(int(np.ceil(period)), words)) // words
+    spread = flow(nodes, unbounded, offers, reads=reads)
+    found = [
+        max(MIN_DEPTH, occupancy(gives, gone))
+        for gives, gone in zip(spread.gives, spread.gone, strict=True)
+    ]
+    return _Trimming(nodes, reads, period).trimmed(found)
 
 
-def _trimmed(nodes: Sequence[Node], found: list[int], period: float) -> tuple[int, ...]:
-    """The same depths, with those cut to the least that turn out not to be needed for `period`."""
-    least = [MIN_DEPTH] * len(found)
-    if found == least or interval(nodes, least, frames=TRIM_FRAMES) <= period:
-        return tuple(least)
-    for i in sorted(range(len(found)), key=lambda i: -found[i]):
-        if found[i] > MIN_DEPTH:
-            shorter = [*found[:i], MIN_DEPTH, *found[i + 1 :]]
-            if interval(nodes, shorter, frames=TRIM_FRAMES) <= period:
-                found = shorter
-    return tuple(found)
+class _Trimming:
+    """FIFO depths cut to what `period` needs."""
+
+    def __init__(self, nodes: Sequence[Node], reads: Reads | None, period: float) -> None:
+        self._nodes, self._reads, self._period = nodes, reads, period
+        frame = flow(nodes, [0] * sum(len(n.outputs) for n in nodes),
+                     back_to_back(nodes[0].input.words, TRIM_FRAMES), reads=reads)  # fmt: skip
+        self._limit = 2 * int(frame.leaves[-1]) + int(TRIM_FRAMES * period)
+
+    def suffice(self, depths: Sequence[int]) -> bool:
+        """Whether the kernels run as fast with these."""
+        try:
+            found = interval(
+                self._nodes, depths, reads=self._reads, frames=TRIM_FRAMES, limit=self._limit
+            )
+        except Stuck:
+            return False
+        return found <= self._period
+
+    def trimmed(self, found: list[int]) -> tuple[int, ...]:
+        """The same depths, with those cut that turn out not to be needed.
+
+        In a row of kernels a FIFO is cut to the least or left as it is. Where streams meet again
+        it is cut to the fewest words that suffice, the longest first.
+        """
+        least = [MIN_DEPTH] * len(found)
+        joins = any(len(node.inputs) > 1 for node in self._nodes)
+        if found == least or (not joins and self.suffice(least)):
+            return tuple(least)
+        for i in sorted(range(len(found)), key=lambda i: -found[i]):
+            low, high = MIN_DEPTH, found[i]
+            while low < high:
+                middle = low if not joins or low == MIN_DEPTH else (low + high) // 2
+                if self.suffice([*found[:i], middle, *found[i + 1 :]]):
+                    high = middle
+                elif joins:
+                    low = middle + 1
+                else:
+                    break
+            found[i] = high
+        return tuple(found)
 
 
-def with_depths(segment: Chain, head: Chain) -> tuple[Chain, Chain]:
+def with_depths(segment: Dataflow, head: Dataflow) -> tuple[Dataflow, Dataflow]:
     """Segment and head with FIFOs that let both run at the rate of the slowest kernel of the two.
 
     The head hangs on the segment's fork, so it is sized as the segment's continuation.
     """
-    found = depths(segment.nodes + head.nodes)
-    split = len(segment.nodes)
+    whole = segment.then(head)
+    found = depths(whole.nodes, reads=whole.reads)
+    split = len(segment.streams)
     return (
         dataclasses.replace(segment, fifos=found[:split]),
         dataclasses.replace(head, fifos=found[split:]),

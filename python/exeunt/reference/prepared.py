@@ -7,17 +7,20 @@ product of BLAS and one lookup in a table of its thresholds. What a kind can do 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.graph import Accelerator, Chain, IntArray, Node
+from exeunt.graph import ENTRY, Accelerator, Dataflow, IntArray, Node
 from exeunt.kernels import registry
+from exeunt.kernels.kind import Product
 from exeunt.kernels.parts.fast import Floats, Step
+
+_Joining: TypeAlias = Callable[[Sequence["Floats"]], "Floats"]
 
 EXACT = 1 << 24  # float32 holds all integers below it, float64 those below 2**53
 
@@ -34,36 +37,65 @@ def _type(accelerator: Accelerator) -> np.dtype[Any]:
     return np.dtype(np.float32 if bound < EXACT else np.float64)
 
 
-def _by_values(node: Node, arrays: Mapping[str, IntArray], dtype: np.dtype[Any]) -> Step:
+def _by_values(node: Node, arrays: Mapping[str, IntArray], dtype: np.dtype[Any]) -> _Joining:
     """A node by its own reference."""
-    values = registry.of(node).values
+    shapes = [stream.shape for stream in node.inputs]
 
-    def step(x: Floats) -> Floats:
-        y: Floats = values(node, arrays, x).reshape(len(x), -1).astype(dtype, copy=False)
-        return y
+    def step(taken: Sequence[Floats]) -> Floats:
+        frames = [x.reshape(-1, *shape) for x, shape in zip(taken, shapes, strict=True)]
+        (y,) = registry.computed(node, arrays, frames)
+        return y.reshape(len(y), -1).astype(dtype, copy=False)
 
     return step
 
 
-def _steps(accelerator: Accelerator, chain: Chain, dtype: np.dtype[Any]) -> list[Step]:
-    """What a chain does, one after the other; a matrix may take over the node in front of it."""
-    nodes = [n for n in chain.nodes if not registry.of(n).fast.passes]
-    ways = [registry.of(n).fast for n in nodes]
-    taken_over = [
-        way.product is not None and behind.takes_product for way, behind in pairwise(ways)
-    ]
-    steps: list[Step] = []
-    for i, (node, way) in enumerate(zip(nodes, ways, strict=True)):
-        if i < len(taken_over) and taken_over[i]:
-            continue
-        arrays = accelerator.of(node)
-        if way.steps is None:
-            steps.append(_by_values(node, arrays, dtype))
-            continue
-        product = ways[i - 1].product if i and taken_over[i - 1] else None
-        front = None if product is None else partial(product, nodes[i - 1])
-        steps += way.steps(node, arrays, dtype, front)
-    return steps
+def _alone(step: Step) -> _Joining:
+    """A step that takes one tensor as one that may take several."""
+    return lambda taken: step(taken[0])
+
+
+class _Program:
+    """What a segment or head does, one after the other, over tensors by the number of the stream.
+
+    A matrix may take over the node in front of it; a node that passes all on has nothing to do.
+    """
+
+    def __init__(self, accelerator: Accelerator, chain: Dataflow, dtype: np.dtype[Any]) -> None:
+        self._steps: list[tuple[tuple[int, ...], int, _Joining]] = []
+        same = {ENTRY: ENTRY}  # streams that carry the tensor of another one
+        working: list[tuple[Node, tuple[int, ...], int]] = []
+        for node, sources, first in zip(chain.nodes, chain.reads, chain.first_streams, strict=True):
+            taken = tuple(same[source] for source in sources)
+            passes = registry.of(node).fast.passes
+            same |= {n: taken[0] if passes else n for n in range(first, first + len(node.outputs))}
+            if not passes:
+                working.append((node, taken, first))
+        uses = Counter(source for _, taken, _ in working for source in taken)
+        writers = {first: (node, taken) for node, taken, first in working}
+        for node, taken, first in working:
+            arrays, way = accelerator.of(node), registry.of(node).fast
+            if way.steps is None:
+                self._steps.append((taken, first, _by_values(node, arrays, dtype)))
+                continue
+            product: Product | None = None
+            front = writers.get(taken[0])
+            if way.takes_product and front is not None and uses[taken[0]] == 1:
+                made = registry.of(front[0]).fast.product
+                if made is not None:
+                    product = partial(made, front[0])
+                    self._steps = [step for step in self._steps if step[1] != taken[0]]
+                    taken = front[1]
+            for step in way.steps(node, arrays, dtype, product):
+                self._steps.append((taken, first, _alone(step)))
+                taken = (first,)
+        self._result = same[len(chain.streams) - 1]
+
+    def __call__(self, x: Floats) -> Floats:
+        """(N, elements) to (N, elements), until the next call."""
+        found = {ENTRY: x}
+        for taken, number, step in self._steps:
+            found[number] = step([found[source] for source in taken])
+        return found[self._result]
 
 
 class Prepared:
@@ -75,8 +107,8 @@ class Prepared:
     def __init__(self, accelerator: Accelerator) -> None:
         self._dtype = _type(accelerator)
         self._classes = [head.output.elements for head in accelerator.heads]
-        self._segments = [_steps(accelerator, c, self._dtype) for c in accelerator.segments]
-        self._heads = [_steps(accelerator, c, self._dtype) for c in accelerator.heads]
+        self._segments = [_Program(accelerator, c, self._dtype) for c in accelerator.segments]
+        self._heads = [_Program(accelerator, c, self._dtype) for c in accelerator.heads]
         self._elements = accelerator.segments[0].input.elements
 
     def stage(self, index: int, x: Floats) -> tuple[Floats, Floats]:
@@ -91,12 +123,8 @@ class Prepared:
             until the next call.
         """
         x = x.reshape(len(x), -1).astype(self._dtype, copy=False)
-        for step in self._segments[index]:
-            x = step(x)
-        y = x
-        for step in self._heads[index]:
-            y = step(y)
-        return x, y
+        x = self._segments[index](x)
+        return x, self._heads[index](x)
 
     def logits(
         self,

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from exeunt import criteria
-from exeunt.graph import Accelerator, Chain, IntArray, Node
+from exeunt.graph import Accelerator, Dataflow, IntArray, Node, in_a_row
 from exeunt.kernels.parts.fifo import LONG_AGO
 from exeunt.reference import pipeline
 from exeunt.reference.controller import Places
@@ -105,10 +105,15 @@ class _Line:
     `entry`: words of a FIFO before the first kernel; `queue`: the same, for whole frames.
     """
 
-    def __init__(self, segment: Chain, head: Chain, *, entry: int, queue: int, gives: bool) -> None:
+    def __init__(
+        self, segment: Dataflow, head: Dataflow, *, entry: int, queue: int, gives: bool
+    ) -> None:
         stem: tuple[Node | None, ...] = segment.nodes or (None,)
         self._nodes = stem + head.nodes
         self._fifos = (segment.fifos or (STEM_DEPTH,)) + head.fifos
+        given = max(1, len(segment.streams))
+        moved = (tuple(number + given for number in sources) for sources in head.reads)
+        self._reads = (segment.reads or in_a_row(1)) + tuple(moved)
         self._fork = len(stem)
         self._words, self._beats = segment.output.words, head.output.words
         self._entry = entry
@@ -167,11 +172,12 @@ class _Line:
 
     def given(self) -> dict[str, Cycles]:
         """When each kernel gave its words, by name."""
-        found = {}
-        for k, node in enumerate(self._nodes):
+        found, stream = {}, 0
+        for node in self._nodes:
             if node is not None:
-                parts = [start + gives[k] for start, gives in self._kept]
+                parts = [start + gives[stream] for start, gives in self._kept]
                 found[node.name] = np.concatenate([np.zeros(0, np.int64), *parts])
+            stream += 1 if node is None else len(node.outputs)
         return found
 
     def _flow(
@@ -186,8 +192,8 @@ class _Line:
         key = b"|".join(b"" if p is None else p.tobytes() for p in parts)
         if key not in self._known:
             flow = pipeline.flow(
-                self._nodes, self._fifos, offered, entry=self._entry, fork=self._fork, past=past,
-                hold=hold, ready=ready,
+                self._nodes, self._fifos, offered, reads=self._reads, entry=self._entry,
+                fork=self._fork, past=past, hold=hold, ready=ready,
             )  # fmt: skip
             self._known[key] = _Frame(
                 0, flow.enters, flow.takes[0], flow.shows, flow.gives if self._gives else (),

@@ -20,7 +20,7 @@ import pytest
 from exeunt import samples
 from exeunt.boards import targets, vivado, vivado_project
 from exeunt.errors import InputError
-from exeunt.graph import Accelerator, Chain, Integer, Stream
+from exeunt.graph import Accelerator, Dataflow, Integer, Stream
 from exeunt.hls.back import stitch
 from exeunt.kernels.pool import Pool
 from exeunt.kernels.reduce import Reduce
@@ -40,10 +40,10 @@ def pooling(lanes: int, bits: int) -> Accelerator:
     streams = [Stream((n, n, lanes), Integer(bits), lanes) for n in (8, 4, 2)]
     segments, heads = [], []
     for i, (x, y) in enumerate(pairwise(streams)):
-        segments.append(Chain(f"seg{i}", x, (Pool(f"seg{i}_pool", x, y),), (2,)))
+        segments.append(Dataflow(f"seg{i}", x, (Pool(f"seg{i}_pool", x, y),), (2,)))
         logits = Stream((1, 1, lanes), Integer(bits + 6, signed=True), lanes)
         total = Reduce(f"head{i}_sum", y, logits, function="sum", count=y.shape[0] * y.shape[1])
-        heads.append(Chain(f"head{i}", y, (total,), (2,)))
+        heads.append(Dataflow(f"head{i}", y, (total,), (2,)))
     return Accelerator("pooling", tuple(segments), tuple(heads), (1.0, 1.0), {})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from exeunt.errors import InputError
-from exeunt.graph import Accelerator, Chain, Integer, Stream
+from exeunt.graph import Accelerator, Dataflow, Integer, Stream
 from exeunt.hls.back.stitch_core import CoreDescription, ExitDescription, describe, render_core
 from exeunt.kernels.mvu import Mvu
 
@@ -16,17 +16,17 @@ EXIT = ExitDescription(
 CORE = CoreDescription("net", 8, 64, 10, (EXIT, EXIT))
 
 
-def head(name: str, stream: Stream, logits: Stream) -> Chain:
+def head(name: str, stream: Stream, logits: Stream) -> Dataflow:
     node = Mvu(name + "_fc", stream, logits, accumulator=logits.dtype)
-    return Chain(name, stream, (node,), (2,))
+    return Dataflow(name, stream, (node,), (2,))
 
 
 def accelerator(logits: Integer = Integer(14, signed=True)) -> Accelerator:  # noqa: B008 - frozen
     image = Stream((8, 8, 1), Integer(8), 1)
     inner = Stream((4, 4, 2), Integer(4), 2)
     answer = Stream((1, 1, 10), logits, 5)
-    seg0 = Chain("seg0", image, (Mvu("a", image, inner, accumulator=inner.dtype),), (4,))
-    seg1 = Chain("seg1", inner, (Mvu("b", inner, inner, accumulator=inner.dtype),), (0,))
+    seg0 = Dataflow("seg0", image, (Mvu("a", image, inner, accumulator=inner.dtype),), (4,))
+    seg1 = Dataflow("seg1", inner, (Mvu("b", inner, inner, accumulator=inner.dtype),), (0,))
     return Accelerator(
         "net",
         (seg0, seg1),

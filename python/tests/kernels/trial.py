@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from exeunt import cost, manifest, samples
-from exeunt.graph import Accelerator, Chain, Integer, Stream, from_json, to_json
+from exeunt.graph import Accelerator, Dataflow, Integer, Stream, from_json, to_json
 from exeunt.hls.back import stitch
 from exeunt.hls.back.kernels.__main__ import table
 from exeunt.kernels import registry
@@ -23,7 +23,7 @@ from exeunt.report import network as page
 from exeunt.simulate import answers, run, verilator
 
 
-def negated(head: Chain) -> Chain:
+def negated(head: Dataflow) -> Dataflow:
     """The head with the new kind behind its last kernel, found by its name alone."""
     before = head.output
     dtype = Integer.covering(-before.dtype.max, -before.dtype.min)

@@ -13,7 +13,7 @@ import torch
 from exeunt.config import compress as passes
 from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
-from exeunt.graph import Accelerator, Chain, Integer, Stream
+from exeunt.graph import Accelerator, Dataflow, Integer, Stream
 from exeunt.hls.back import codebooks
 from exeunt.kernels.mvu import Mvu
 from exeunt.quant.compress import codebook, sharing, step, subject
@@ -210,8 +210,8 @@ def accelerator(weights: np.ndarray) -> Accelerator:
         Stream((1, 1, weights.shape[0]), Integer(12, True), 1), accumulator=Integer(12, True),
     )  # fmt: skip
     source = Stream((2, 3, weights.shape[1] // 6), Integer(4), 1)
-    chain = Chain("head0", source, (mvu,), (2,))
-    empty = Chain("seg0", source, ())
+    chain = Dataflow("head0", source, (mvu,), (2,))
+    empty = Dataflow("seg0", source, ())
     return Accelerator("a", (empty,), (chain,), (1.0,), {"head0_mvu0.weights": weights})
 
 

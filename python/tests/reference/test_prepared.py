@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from exeunt import samples
-from exeunt.graph import Accelerator, Chain, Integer, Node, Stream
+from exeunt.graph import Accelerator, Dataflow, Integer, Node, Stream
 from exeunt.kernels import mvu
 from exeunt.kernels.mvu import Mvu
 from exeunt.kernels.parts import levels
@@ -128,10 +128,10 @@ def thresholded(logit_bits: int = 16) -> Accelerator:
     total = Stream((1, 1, 3), Integer(6), 1)
     return Accelerator(
         "thresholded",
-        (Chain("seg0", image, nodes), Chain("seg1", pooled, seg1)),
+        (Dataflow("seg0", image, nodes), Dataflow("seg1", pooled, seg1)),
         (
-            Chain("head0", pooled, (Mvu("h0", flat, logits),)),
-            Chain(
+            Dataflow("head0", pooled, (Mvu("h0", flat, logits),)),
+            Dataflow(
                 "head1",
                 sums,
                 (

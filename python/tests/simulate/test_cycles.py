@@ -11,7 +11,7 @@ import pytest
 
 from exeunt import criteria, registers, samples
 from exeunt.errors import InputError
-from exeunt.graph import Accelerator, Chain, Integer, Node, Stream
+from exeunt.graph import Accelerator, Dataflow, Integer, Node, Stream
 from exeunt.hls.back import stitch
 from exeunt.kernels.pool import Pool
 from exeunt.kernels.reduce import Reduce
@@ -141,8 +141,8 @@ def test_a_slow_last_stage_fills_all_buffers(tmp_path: Path) -> None:
     check(whole, 8, {"buffer_frames": 2, "kept_frames": 2, "in_flight": 16}, tmp_path)
 
 
-def _row(name: str, stream: Stream, *nodes: Node) -> Chain:
-    return Chain(name, stream, nodes, (2,) * len(nodes))
+def _row(name: str, stream: Stream, *nodes: Node) -> Dataflow:
+    return Dataflow(name, stream, nodes, (2,) * len(nodes))
 
 
 def _summed(name: str, stream: Stream, count: int) -> Reduce:
