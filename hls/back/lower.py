@@ -19,22 +19,21 @@ def chain(
     source: Stream | None = None,
     kernels: str = "exeunt",
 ) -> tuple[Dataflow, dict[str, IntArray]]:
-    """A chain of kernels and its arrays by "<node>.<array>".
+    """A segment or head of kernels and its arrays by "<node>.<array>".
 
     Args:
-        name: of the chain, the prefix of its nodes' names.
-        layers: in stream order.
+        name: of the segment or head, the prefix of its nodes' names.
+        layers: each behind those that feed it.
         folds: one per layer.
         source: the stream that enters; None lets the first layer choose its lanes.
         kernels: "exeunt" for ours with fused thresholds; "finn" for FINN's RTL with thresholds of
             their own, and ours where FINN has no kernel that fits.
     """
-    made = lower(name, layers, folds, source=source, fused=kernels == "exeunt")
-    nodes = tuple(made.nodes)
+    made, arrays = lower(name, layers, folds, source=source, fused=kernels == "exeunt")
     if kernels != "exeunt":
-        nodes = tuple(_on(kernels, node) for node in nodes)
-    source = source or Stream(layers[0].input, layers[0].source, folds[0].lanes_in)
-    return Dataflow(name, source, nodes, (2,) * len(nodes)), made.arrays
+        nodes = tuple(_on(kernels, node) for node in made.nodes)
+        made = dataclasses.replace(made, nodes=nodes)
+    return made, arrays
 
 
 def _on(kernels: str, node: Node) -> Node:

@@ -81,7 +81,7 @@ def _thresholds(accelerator: Accelerator, given: Sequence[int | None] | None) ->
 def _kernels(accelerator: Accelerator) -> list[dict[str, Any]]:
     found = []
     for chain in accelerator.chains:
-        for node, depth in zip(chain.nodes, chain.fifos, strict=True):
+        for node, first in zip(chain.nodes, chain.first_streams, strict=True):
             backend, arrays = backends.of(node), accelerator.of(node)
             found.append(
                 {
@@ -95,7 +95,7 @@ def _kernels(accelerator: Accelerator) -> list[dict[str, Any]]:
                     "memories": sorted(backend.memories(node, arrays)),
                     "input": manifest.stream_entry(node.input),
                     "output": manifest.stream_entry(node.output),
-                    "fifo": depth,
+                    "fifo": sum(chain.fifos[first : first + len(node.outputs)]),
                     "finn": list(node.finn),
                 }
             )
@@ -106,9 +106,9 @@ def predictions(accelerator: Accelerator) -> dict[str, Any]:
     """Cycle predictions by chain: interval (a frame, alone at full rate), first and last word."""
     found: dict[str, Any] = {}
     for chain in accelerator.chains:
-        first, last = pipeline.latency(chain.nodes, chain.fifos)
+        first, last = pipeline.latency(chain.nodes, chain.fifos, reads=chain.reads)
         found[chain.name] = {
-            "interval": pipeline.interval(chain.nodes, chain.fifos),
+            "interval": pipeline.interval(chain.nodes, chain.fifos, reads=chain.reads),
             "first_word": first,
             "last_word": last,
         }
@@ -137,9 +137,9 @@ def _exits(accelerator: Accelerator, thresholds: tuple[int, ...]) -> list[dict[s
 
 
 def _with_all_fifos(chain: Dataflow) -> None:
-    if len(chain.fifos) != len(chain.nodes):
+    if len(chain.fifos) != len(chain.streams):
         raise InputError(
-            f"{chain.name} must have a FIFO depth for each of its {len(chain.nodes)} nodes, "
+            f"{chain.name} must have a FIFO depth for each of its {len(chain.streams)} streams, "
             f"got {len(chain.fifos)}; size it with exeunt.reference.pipeline.with_depths"
         )
 

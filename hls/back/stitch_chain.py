@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from exeunt.graph import Accelerator, Dataflow, Stream
+from exeunt.graph import ENTRY, Accelerator, Dataflow, Stream
 from exeunt.hls.back.kernels import registry
 from exeunt.kernels.registry import OURS
 
@@ -23,7 +23,10 @@ class Tap:
 
 
 def taps(accelerator: Accelerator) -> tuple[Tap, ...]:
-    """Every stream a tap build records, in pipeline order: each chain's input and its nodes."""
+    """Every stream a tap build records, in pipeline order: each chain's input and its nodes.
+
+    Of a node that gives the same stream twice the first is recorded.
+    """
     found: list[Tap] = []
     for chain in accelerator.chains:
         found.append(Tap(len(found), f"{chain.name}.input", chain.name, chain.input))
@@ -63,13 +66,24 @@ def _instance(
     return f"{head} u_{name} (\n      .clk({clock}), .rst(rst),\n{ports}\n  );"
 
 
-def _ports(source: str, sink: str, *, last: bool) -> str:
-    out = "m" if last else sink
-    lines = [
-        f"      .s_valid({source}_valid), .s_ready({source}_ready), .s_data({source}_data),",
-        f"      .m_valid({out}_valid), .m_ready({out}_ready), .m_data({out}_data)",
-    ]
-    return "\n".join(lines)
+def _port(port: str, wire: str) -> str:
+    return (
+        f"      .{port}_valid({wire}_valid), .{port}_ready({wire}_ready), .{port}_data({wire}_data)"
+    )
+
+
+def _ports(sources: Sequence[str], sinks: Sequence[str]) -> str:
+    """Ports s, or s0, s1, ..., and m, or m0, m1, ..., to wires."""
+    lines = []
+    for letter, wires in (("s", sources), ("m", sinks)):
+        names = [letter] if len(wires) == 1 else [f"{letter}{k}" for k in range(len(wires))]
+        lines += [_port(name, wire) for name, wire in zip(names, wires, strict=True)]
+    return ",\n".join(lines)
+
+
+def _fifo(name: str, width: int, depth: int, source: str, sink: str, clock: str) -> list[str]:
+    ports = _ports([source], [sink]) + ",\n      .count()"
+    return [_instance("ex_fifo", name, {"WIDTH": width, "DEPTH": depth}, ports, clock=clock)]
 
 
 def _declare(name: str, width: int) -> list[str]:
@@ -111,58 +125,64 @@ def _tap_block(found: Iterable[tuple[Tap, str, str]], bits: int) -> list[str]:
 def render(accelerator: Accelerator, chain: Dataflow, *, entry: int = 0) -> str:
     """The module `chain.name`: clk, rst, s_*, m_*; every transfer of a tapped stream is reported.
 
-    A node and the FIFO behind it share a clock, which stands still in the bulk simulation while
+    A node and the FIFOs behind it share a clock, which stands still in the bulk simulation while
     neither has anything to do (see ex_gate); other people's kernels cannot say so and have clk.
 
     Args:
         accelerator: numbers the taps.
-        chain: `fifos[i]` words of FIFO behind node i; 0 leaves the FIFO out.
+        chain: `fifos[i]` words of FIFO behind stream i; 0 leaves the FIFO out.
         entry: words of a FIFO before the first node; 0: none.
     """
-    assert len(chain.fifos) == len(chain.nodes), f"{chain.name}: a FIFO depth for every node"
+    streams = chain.streams
+    assert len(chain.fifos) == len(streams), f"{chain.name}: a FIFO depth for every stream"
     mine = [t for t in taps(accelerator) if t.chain == chain.name]
     body: list[str] = []
     wires: list[str] = []
     tapped: list[tuple[Tap, str, str]] = []
-    source = "s"
+    shown = {ENTRY: "s"}  # the wires on which a stream comes to its reader
     if entry and chain.nodes:
         wires += [*_declare("entry", chain.input.width), "  wire  entry_clk;"]
-        ports = _ports("s", "entry", last=False) + ",\n      .count()"
-        depths = {"WIDTH": chain.input.width, "DEPTH": entry}
-        body.append(_instance("ex_fifo", "entry", depths, ports, clock="entry_clk"))
+        body += _fifo("entry", chain.input.width, entry, "s", "entry", "entry_clk")
         body.append(_gate("entry", ["s", "entry"]))
         tapped.append((mine[0], "s", "entry_clk"))
-        source = "entry"
-    for i, node in enumerate(chain.nodes):
+        shown[ENTRY] = "entry"
+    for i, (node, sources) in enumerate(zip(chain.nodes, chain.reads, strict=True)):
         backend = registry.of(node)
-        final = i + 1 == len(chain.nodes)
-        depth = chain.fifos[i]
-        direct = final and not depth
-        given = "m" if direct else node.name
-        queued = ("m" if final else f"{node.name}_q") if depth else given
+        first = chain.first_streams[i]
+        taken = [shown[source] for source in sources]
+        given: list[str] = []
+        queued: list[str] = []
         sleeps = node.backend == OURS
         clock = f"{node.name}_clk" if sleeps else "clk"
-        ports = _ports(source, given, last=False)
+        buffers: list[str] = []
+        for number in range(first, first + len(node.outputs)):
+            depth, stream = chain.fifos[number], streams[number]
+            final = number + 1 == len(streams)
+            port = "" if len(node.outputs) == 1 else str(number - first)
+            name = f"{node.name}{port and f'_{port}'}"
+            leaves = "m" if final else f"{name}_q" if depth else name
+            enters = name if depth else leaves
+            given.append(enters)
+            shown[number] = leaves
+            if enters != "m":
+                wires += _declare(enters, stream.width)
+            if depth:
+                queued.append(leaves)
+                if leaves != "m":
+                    wires += _declare(leaves, stream.width)
+                buffers += _fifo(f"{name}_fifo", stream.width, depth, enters, leaves, clock)
+        ports = _ports(taken, given)
         if sleeps:
             ports += f",\n      .busy({node.name}_busy)"
             wires.append(f"  wire  {clock}, {node.name}_busy;")
-        if not direct:
-            wires += _declare(node.name, node.output.width)
         module, parameters = backend.module(node), backend.parameters(node)
         body.append(_instance(module, node.name, parameters, ports, clock=clock))
         if i == 0 and not tapped:
-            tapped.append((mine[0], source, clock))
-        tapped.append((mine[i + 1], given, clock))
-        if depth:
-            if not final:
-                wires += _declare(queued, node.output.width)
-            ports = _ports(given, queued, last=False) + ",\n      .count()"
-            depths = {"WIDTH": node.output.width, "DEPTH": depth}
-            body.append(_instance("ex_fifo", f"{node.name}_fifo", depths, ports, clock=clock))
+            tapped.append((mine[0], taken[0], clock))
+        tapped.append((mine[i + 1], given[0], clock))
+        body += buffers
         if sleeps:
-            streams = [source, queued] if depth else [source]
-            body.append(_gate(node.name, streams, f"{node.name}_busy"))
-        source = queued
+            body.append(_gate(node.name, [*taken, *queued], f"{node.name}_busy"))
     if not chain.nodes:
         body += [
             "  assign m_valid = s_valid;",

@@ -7,15 +7,28 @@ thresholds placed so that all output levels occur.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
+from functools import reduce
 from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
 from exeunt.graph import Accelerator, Dataflow, IntArray, Integer, Stream
-from exeunt.kernels.layer import Fold, Matrix, Pooling, Window, Windows
+from exeunt.kernels.layer import (
+    Addition,
+    Concatenation,
+    Fold,
+    Layer,
+    Levels,
+    Matrix,
+    Pooling,
+    Window,
+    Windows,
+)
 from exeunt.kernels.lowering import Lowering
+from exeunt.kernels.registry import foldings
 
 
 @dataclass(frozen=True)
@@ -106,8 +119,8 @@ class _Builder(Lowering):
         self.stream = flat
 
     def chain(self) -> Dataflow:
-        """The chain, with FIFOs of two words until they are sized."""
-        return Dataflow(self.name, self.first, tuple(self.nodes), (2,) * len(self.nodes))
+        """All kernels, with FIFOs of two words until they are sized."""
+        return self.dataflow(self.first)
 
 
 def accelerator(
@@ -174,11 +187,87 @@ def pooling() -> Accelerator:
     return Accelerator("pooling", tuple(segments), tuple(heads), (1.0, 1.0, 1.0), {})
 
 
+def residual(*, lanes: int = 2, seed: int = 0) -> Accelerator:
+    """Two exits whose segments part and meet: a sum with two scales, and a concatenation.
+
+    8 x 8 x 2 images of 8 bits; `lanes` of every layer that can have as many.
+    """
+    from exeunt.kernels.lowering import lower
+    from exeunt.reference import pipeline
+
+    random = np.random.default_rng(seed)
+    four, wide = Integer(4), Integer(8, signed=True)
+    size = (8, 8, 4)
+
+    def levels(shape: tuple[int, int, int], source: Integer, behind: int = 1) -> Levels:
+        rows = np.sort(random.integers(source.min, source.max, (shape[2], 15)), axis=1)
+        return Levels(
+            shape, source, shape, four, levels=15, arrays={"thresholds": rows}, behind=(behind,)
+        )
+
+    def convolution(height: int, source: Integer, channels: int) -> list[Layer]:
+        weights = random.integers(-7, 8, (height, 9 * channels))
+        found = Integer.covering(-7 * 9 * channels * source.max, 7 * 9 * channels * source.max)
+        shape, window = (8, 8, channels), Window((3, 3), (1, 1), (1, 1, 1, 1))
+        matrix = Matrix(
+            (8, 8, 9 * channels), source, (8, 8, height), found, columns=9 * channels,
+            weight_bits=4, accumulator=found, arrays={"weights": weights},
+        )  # fmt: skip
+        return [
+            Windows(shape, source, (8, 8, 9 * channels), source, window=window),
+            matrix, levels((8, 8, height), found),
+        ]  # fmt: skip
+
+    def head(channels: int) -> list[Layer]:
+        weights = random.integers(-7, 8, (4, channels))
+        total = Integer.covering(0, 64 * 15)
+        logits = Integer.covering(-7 * channels * total.max, 7 * channels * total.max)
+        return [
+            Pooling((8, 8, channels), four, (1, 1, channels), total, function="sum"),
+            Matrix(
+                (1, 1, channels), total, (1, 1, 4), logits, columns=channels, weight_bits=4,
+                accumulator=logits, arrays={"weights": weights},
+            ),
+        ]  # fmt: skip
+
+    summed = Integer.covering(-3 * 15, 2 * 15)
+    first = [
+        *convolution(4, Integer(8), 2),
+        *convolution(4, four, 4),
+        Addition(size, four, size, summed, other=size, other_source=four, factors=(2, -3),
+                 behind=(1, 4)),
+        levels(size, summed),
+    ]  # fmt: skip
+    narrow = levels(size, four)
+    second = [
+        narrow,
+        *convolution(2, four, 4),
+        Concatenation((8, 8, 2), four, (8, 8, 6), wide, other=size, other_source=four,
+                      factors=(1, 3), behind=(1, 4)),
+        levels((8, 8, 6), wide),
+    ]  # fmt: skip
+    arrays: dict[str, IntArray] = {}
+    chains: list[Dataflow] = []
+    stream = Stream((8, 8, 2), Integer(8), min(lanes, 2))
+    for name, layers in (("seg0", first), ("head0", head(4)), ("seg1", second), ("head1", head(6))):
+        folds = [
+            next(f for f in foldings(y) if f.pe == math.gcd(lanes, y.output[2]) and not f.parallel)
+            for y in layers
+        ]
+        made, found = lower(name, layers, folds, source=stream)
+        arrays |= found
+        chains.append(made)
+        if name.startswith("seg"):
+            stream = made.output
+    pairs = [pipeline.with_depths(*pair) for pair in (chains[:2], chains[2:])]
+    return Accelerator(
+        "residual", tuple(p[0] for p in pairs), tuple(p[1] for p in pairs), (1.0, 1.0), arrays
+    )
+
+
 def without_exits(full: Accelerator) -> Accelerator:
     """The same backbone with its last head alone: one chain, one exit."""
-    nodes = tuple(n for s in full.segments for n in s.nodes)
-    fifos = tuple(d for s in full.segments for d in s.fifos)
-    body = Dataflow("seg0", full.segments[0].input, nodes, fifos)
+    body = reduce(Dataflow.then, full.segments)
     head = dataclasses.replace(full.heads[-1], name="head0")
     return dataclasses.replace(
         full, segments=(body,), heads=(head,), logit_scales=full.logit_scales[-1:]

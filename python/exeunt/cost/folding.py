@@ -2,7 +2,7 @@
 
 FINN's SetFolding walks the nodes one by one: it raises SIMD, then PE, until the node's expected
 cycles meet the target, and leaves the streams between them to width converters. Ours chooses for
-a whole chain at once and differs in four ways:
+a whole row of layers at once and differs in four ways:
 
 - It minimises the sum of PE * SIMD (multipliers) over all (PE, SIMD) pairs that meet the target,
   instead of the first pair on FINN's path, and breaks ties by the converters the streams need.
@@ -12,6 +12,8 @@ a whole chain at once and differs in four ways:
   window gives a whole window per beat and a converter narrows it.
 - FINN's cap on the weight stream's width (mvau_wwidth_max) does not apply: weights are embedded.
 
+Where streams part or meet, a new row begins, with the lanes of what feeds it.
+
 As in FINN, a target that some layer cannot meet relaxes to what that layer can do, since more
 parallelism elsewhere would buy nothing.
 
@@ -20,12 +22,16 @@ The compiler folds its layers with this, and the cost model the layers of a conf
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from exeunt.errors import InputError
+from exeunt.graph import ENTRY
 from exeunt.kernels.layer import Fold, Layer
-from exeunt.kernels.lowering import converters
+from exeunt.kernels.lowering import converters, feeders
 from exeunt.kernels.registry import foldings
 
 MAX_STRETCH = 64.0  # a part that no frame reaches is not folded further than this
@@ -51,7 +57,7 @@ def fold(
     """The cheapest folding of a chain that takes a frame in at most `target` cycles.
 
     Args:
-        chain: layers in stream order.
+        chain: layers, each behind those that feed it.
         target: cycles per frame.
         lanes: lanes of the stream that enters, None to choose.
         choices: the foldings to choose from, layer by layer; None: all that our kernels support.
@@ -96,32 +102,68 @@ def targets(
 
 
 def _cheapest(
-    chain: Sequence[Layer], choices: Sequence[Sequence[Fold]], bound: int, lanes: int | None
+    layers: Sequence[Layer], choices: Sequence[Sequence[Fold]], bound: int, lanes: int | None
 ) -> tuple[Fold, ...] | None:
-    """Dynamic programme over the lanes between layers; costs compare lexicographically."""
-    states: dict[int | None, tuple[tuple[int, int, int], tuple[Fold, ...]]] = {
-        lanes: ((0, 0, 0), ())
+    """The cheapest of each row of layers in turn, given what feeds it: see `_row`."""
+    readers = Counter(feeder for i, y in enumerate(layers) for feeder in feeders(i, y))
+    starts = [0] + [
+        i for i, layer in enumerate(layers) if i and (layer.behind != (1,) or readers[i - 1] > 1)
+    ]
+    found: list[Fold] = []
+    for start, end in pairwise([*starts, len(layers)]):
+        before = [
+            lanes if feeder == ENTRY else found[feeder].pe
+            for feeder in feeders(start, layers[start])
+        ] if layers else []  # fmt: skip
+        row = _row(layers[start:end], choices[start:end], bound, before)
+        if row is None:
+            return None
+        found += row
+        if lanes is None and start == 0 and row:
+            lanes = row[0].lanes_in
+    return tuple(found)
+
+
+_Cost = tuple[int, int, int]
+
+
+def _row(
+    layers: Sequence[Layer],
+    choices: Sequence[Sequence[Fold]],
+    bound: int,
+    feeding: Sequence[int | None],
+) -> tuple[Fold, ...] | None:
+    """Dynamic programme over the lanes between layers; costs compare lexicographically.
+
+    Args:
+        layers: one behind the other; the first may take several streams.
+        choices: the foldings of each.
+        bound: cycles per frame that no part may exceed.
+        feeding: lanes of the streams that the first one takes, None to choose.
+    """
+    states: dict[tuple[int | None, ...], tuple[_Cost, tuple[Fold, ...]]] = {
+        tuple(feeding): ((0, 0, 0), ())
     }
-    for layer, found in zip(chain, choices, strict=True):
-        elements = layer.input[0] * layer.input[1] * layer.input[2]
+    for layer, found in zip(layers, choices, strict=True):
+        sizes = [math.prod(shape) for shape, _ in layer.inputs]
         fitting = _undominated([f for f in found if f.period <= bound])
-        following: dict[int | None, tuple[tuple[int, int, int], tuple[Fold, ...]]] = {}
+        following: dict[tuple[int | None, ...], tuple[_Cost, tuple[Fold, ...]]] = {}
         for before, (cost, path) in states.items():
             for item in fitting:
-                steps: tuple[int, ...] = ()
-                if before is not None:
-                    steps = converters(before, item.lanes_in, elements)
-                    if any(elements // s > bound for s in steps):
-                        continue
+                count = width = 0
+                slow = False
+                for lanes, elements in zip(before, sizes, strict=True):
+                    steps = () if lanes is None else converters(lanes, item.lanes_in, elements)
+                    slow = slow or any(elements // s > bound for s in steps)
+                    count += len(steps) * 2 - 1 if steps else 0
+                    width += sum(steps)
+                if slow:
+                    continue
                 local = item.cost
-                total = (
-                    cost[0] + local[0],
-                    cost[1] + local[1] + (len(steps) * 2 - 1 if steps else 0),
-                    cost[2] + local[2] + sum(steps),
-                )
-                known = following.get(item.pe)
+                total = (cost[0] + local[0], cost[1] + local[1] + count, cost[2] + local[2] + width)
+                known = following.get((item.pe,))
                 if known is None or total < known[0]:
-                    following[item.pe] = (total, (*path, item))
+                    following[item.pe,] = (total, (*path, item))
         states = following
     return min(states.values(), key=lambda s: s[0])[1] if states else None
 

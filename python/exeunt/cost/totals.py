@@ -83,8 +83,7 @@ def network(
     if isinstance(model, Accelerator):
         exits = len(model.heads)
         folding.targets(exits, target=1, headroom=headroom, reach=reach)  # refuses a wrong reach
-        named = [(chain.name, chain.nodes) for chain in model.chains]
-        return _cost(named, reach or (1.0,) * exits, dsp=dsp)
+        return _cost(model.chains, reach or (1.0,) * exits, dsp=dsp)
     if target_cycles is None or target_cycles < 1:
         raise InputError(
             f"target_cycles must be at least 1 for a network that is not compiled, got "
@@ -92,8 +91,7 @@ def network(
         )
     segments, heads = chains(model)
     cycles = folding.targets(len(heads), target=target_cycles, headroom=headroom, reach=reach)
-    named = _folded(segments, heads, cycles)
-    return _cost(named, reach or (1.0,) * len(heads), dsp=dsp)
+    return _cost(_folded(segments, heads, cycles), reach or (1.0,) * len(heads), dsp=dsp)
 
 
 def at_multipliers(
@@ -115,12 +113,12 @@ def at_multipliers(
     segments, heads = chains(model)
     shares = reach or (1.0,) * len(heads)
 
-    def attempt(target: int) -> list[tuple[str, tuple[Node, ...]]]:
+    def attempt(target: int) -> list[Dataflow]:
         cycles = folding.targets(len(heads), target=target, headroom=headroom, reach=reach)
         return _folded(segments, heads, cycles)
 
-    def fits(found: Sequence[tuple[str, tuple[Node, ...]]]) -> bool:
-        return sum(_multipliers(nodes) for _, nodes in found) <= multipliers
+    def fits(found: Sequence[Dataflow]) -> bool:
+        return sum(_multipliers(chain.nodes) for chain in found) <= multipliers
 
     low, high = 1, 1
     best = attempt(high)
@@ -147,13 +145,12 @@ def compiled(
     """The chains of kernels that the compiler would make, in pipeline order, without weights."""
     segments, heads = chains(model)
     cycles = folding.targets(len(heads), target=target_cycles, headroom=headroom, reach=reach)
-    named = _folded(segments, heads, cycles)
-    return tuple(Dataflow(name, nodes[0].input, nodes, (2,) * len(nodes)) for name, nodes in named)
+    return tuple(_folded(segments, heads, cycles))
 
 
 def _folded(
     segments: Sequence[Layers], heads: Sequence[Layers], cycles: Sequence[int]
-) -> list[tuple[str, tuple[Node, ...]]]:
+) -> list[Dataflow]:
     lanes: int | None = None
     found = []
     for i, (segment, head) in enumerate(zip(segments, heads, strict=True)):
@@ -161,10 +158,10 @@ def _folded(
             folds = _folds(tuple(y.without_widths() for y in layers), cycles[i], lanes)
             first = layers[0]
             source = Stream(first.input, first.source, lanes or folds[0].lanes_in)
-            nodes = tuple(lower(name, layers, folds, source=source).nodes)
-            found.append((name, nodes))
+            made, _ = lower(name, layers, folds, source=source)
+            found.append(made)
             if name.startswith("seg"):  # feeds its head and the next segment
-                lanes = nodes[-1].output.lanes
+                lanes = made.output.lanes
     return found
 
 
@@ -173,25 +170,25 @@ def _folds(layers: Layers, target: int, lanes: int | None) -> tuple[Fold, ...]:
     return folding.fold(layers, target=target, lanes=lanes).folds
 
 
-def _cost(
-    named: Sequence[tuple[str, tuple[Node, ...]]], reach: Sequence[float], *, dsp: bool
-) -> Cost:
+def _cost(chains: Sequence[Dataflow], reach: Sequence[float], *, dsp: bool) -> Cost:
     parts = []
     efforts: list[Effort] = []
     total = Size()
-    for number, (name, nodes) in enumerate(named):
+    for number, chain in enumerate(chains):
         size = Size()
-        for item in nodes:
-            size += registry.of(item).size(item, dsp) + fifo(item.output.width)
+        for item in chain.nodes:
+            size += registry.of(item).size(item, dsp)
+        for stream in chain.streams:
+            size += fifo(stream.width)
         if number and number % 2 == 0:  # frames wait here for the verdict of the exit before
-            size += entry(nodes[0].input.width)
-        found = [registry.of(item).effort(item) for item in nodes]
+            size += entry(chain.input.width)
+        found = [registry.of(item).effort(item) for item in chain.nodes]
         efforts += found
         period = max(f.period for f in found)
         share = float(reach[number // 2])
-        parts.append(Part(name, period, share, sum(f.multipliers for f in found), size))
+        parts.append(Part(chain.name, period, share, sum(f.multipliers for f in found), size))
         total += size
-    exits = len(named) // 2
+    exits = len(chains) // 2
     return Cost(
         cycles=max(p.period * p.reach for p in parts),
         lut=total.lut,

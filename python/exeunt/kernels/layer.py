@@ -62,7 +62,9 @@ class Layer:
     """One thing to fold; shapes are (H, W, C) of the streams into and out of it.
 
     `arrays` are its integers by name, none where only cost is asked for. `finn` are the FINN nodes
-    that it was, the one that carries PE last; `where` is its place in a config.
+    that it was, the one that carries PE last; `where` is its place in a config. `behind` says for
+    each of its inputs how many layers back the one that feeds it stands in the list of layers:
+    1 for the one before it, which in front of the first layer is what enters.
     """
 
     input: Shape
@@ -73,9 +75,15 @@ class Layer:
     finn: tuple[str, ...] = field(default=(), kw_only=True)
     where: str = field(default="", kw_only=True)
     flat: bool = field(default=False, kw_only=True)  # takes the flattened map, or reduces all of it
+    behind: tuple[int, ...] = field(default=(1,), kw_only=True)
     arrays: Mapping[str, IntArray] = field(
         default_factory=dict, kw_only=True, compare=False, repr=False
     )
+
+    @property
+    def inputs(self) -> tuple[tuple[Shape, Integer], ...]:
+        """Shape and type of each stream that it takes."""
+        return ((self.input, self.source),)
 
     @property
     def vectors(self) -> int:
@@ -147,6 +155,40 @@ class Reduction(Layer):
 @dataclass(frozen=True)
 class Lanes(Layer):
     """The same elements, other lanes."""
+
+
+@dataclass(frozen=True)
+class Copies(Layer):
+    """The same stream for two readers."""
+
+
+@dataclass(frozen=True)
+class Joining(Layer):
+    """Two streams become one: elements of the first times factors[0], of the other factors[1]."""
+
+    other: Shape = field(default=(1, 1, 1), kw_only=True)
+    other_source: Integer = field(default=BYTE, kw_only=True)
+    factors: tuple[int, int] = field(default=(1, 1), kw_only=True)
+    behind: tuple[int, ...] = field(default=(1, 2), kw_only=True)
+
+    @property
+    def inputs(self) -> tuple[tuple[Shape, Integer], ...]:
+        """Shape and type of both."""
+        return ((self.input, self.source), (self.other, self.other_source))
+
+    def without_widths(self: Self) -> Self:
+        """The layer with all widths alike: its folding does not depend on them."""
+        return dataclasses.replace(super().without_widths(), other_source=BYTE)
+
+
+@dataclass(frozen=True)
+class Addition(Joining):
+    """The sum of both, element by element."""
+
+
+@dataclass(frozen=True)
+class Concatenation(Joining):
+    """The channels of the first, then those of the other."""
 
 
 def divisors(value: int) -> list[int]:

@@ -88,7 +88,7 @@ def test_refuses_chain_without_depths(tmp_path: Path) -> None:
     bare = dataclasses.replace(whole.segments[1], fifos=())
     broken = dataclasses.replace(whole, segments=(whole.segments[0], bare, whole.segments[2]))
     sentence = (
-        "seg1 must have a FIFO depth for each of its 1 nodes, got 0; size it with "
+        "seg1 must have a FIFO depth for each of its 1 streams, got 0; size it with "
         "exeunt.reference.pipeline.with_depths"
     )
     with pytest.raises(InputError, match="^" + re.escape(sentence) + "$"):

@@ -29,7 +29,7 @@ def negated(head: Dataflow) -> Dataflow:
     dtype = Integer.covering(-before.dtype.max, -before.dtype.min)
     after = Stream(before.shape, dtype, before.lanes)
     node = registry.nodes()["negate"](f"{head.name}_negate0", before, after)
-    return dataclasses.replace(head, nodes=(*head.nodes, node), fifos=(*head.fifos, 2))
+    return dataclasses.replace(head, nodes=(*head.nodes, node), fifos=(*head.fifos, 2), reads=())
 
 
 def sized(plain: Accelerator) -> Accelerator:

@@ -1,0 +1,111 @@
+"""The sum of two streams, `ex_add`: y = p a + q b, element by element."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from exeunt.graph import IntArray, Node, Stream
+from exeunt.kernels.kind import Arrays, Kind
+from exeunt.kernels.layer import Addition, Fold, divisors
+from exeunt.kernels.lowering import Lowering
+from exeunt.kernels.parts import levels
+from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.parts.size import Size
+from exeunt.kernels.registry import register
+
+
+@dataclass(frozen=True)
+class Add(Node):
+    """y = factors[0] * a + factors[1] * b of elements a of `input` and b of `other`."""
+
+    kind: ClassVar[str] = "add"
+    other: Stream = field(kw_only=True)
+    factors: tuple[int, int] = field(default=(1, 1), kw_only=True)
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        """Both summands."""
+        return (self.input, self.other)
+
+
+def values(node: Add, arrays: Arrays, x: tuple[IntArray, IntArray]) -> IntArray:
+    """The sum.
+
+    Args:
+        node: the kernel.
+        arrays: none are used.
+        x: two tensors of integers (N, ...), or of floats that hold integers.
+
+    Returns:
+        (N, *node.output.shape).
+    """
+    p, q = node.factors
+    a, b = (np.asarray(part).reshape(-1, *node.output.shape) for part in x)
+    if not np.issubdtype(a.dtype, np.floating):
+        a, b = a.astype(np.int64), b.astype(np.int64)
+    return p * a + q * b
+
+
+def resume(
+    node: Add,
+    past: Cycles | None,
+    offered: tuple[Cycles, Cycles],
+    ready: tuple[Cycles | None],
+) -> tuple[tuple[Cycles, Cycles], tuple[Cycles], Cycles]:
+    """Transfer cycles, exact also under stalls: both inputs are taken in the same cycle.
+
+    Args:
+        node: the kernel.
+        past: what an earlier call returned as its past; None: the kernel is empty.
+        offered: for each input int64 (n,), first cycle in which word k can be valid.
+        ready: int64 (n,), first cycle in which output word k is accepted; None: always.
+
+    Returns:
+        (takes, takes), (gives,), each int64 (n,), and the past for the words that follow.
+    """
+    takes, gives, past = levels.registers(1, past, np.maximum(*offered), ready[0])
+    return (takes, takes), (gives,), past
+
+
+def size(node: Add, dsp: bool) -> Size:
+    """An adder a lane, and one for each bit of a factor; see `Kind.size`."""
+    ones = sum(max(0, bin(abs(f)).count("1") - 1) for f in node.factors)
+    return Size(2 + node.output.width * (1 + ones))
+
+
+def foldings(layer: Addition) -> Iterator[Fold]:
+    """Any lanes that divide the channels, the same in and out; see `Kind.foldings`."""
+    height, width, channels = layer.output
+    for lanes in divisors(channels):
+        yield Fold(lanes, lanes, period=height * width * (channels // lanes), area=lanes)
+
+
+def lower(lowering: Lowering, layer: Addition, fold: Fold) -> None:
+    """One node; see `Kind.lower`."""
+    lowering.add(
+        Add(
+            lowering.label(Add.kind),
+            Stream(layer.input, layer.source, fold.simd),
+            Stream(layer.output, layer.result, fold.pe),
+            finn=layer.finn,
+            other=Stream(layer.other, layer.other_source, fold.simd),
+            factors=layer.factors,
+        )
+    )
+
+
+register(
+    Kind(
+        node=Add,
+        values=values,
+        resume=resume,
+        size=size,
+        layer=Addition,
+        foldings=foldings,
+        lower=lower,
+    )
+)

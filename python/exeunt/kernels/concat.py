@@ -1,0 +1,123 @@
+"""Two streams pixel by pixel one behind the other, `ex_concat`: the channels of both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from exeunt.graph import IntArray, Node, Stream
+from exeunt.kernels.kind import Arrays, Kind
+from exeunt.kernels.layer import Concatenation, Fold, divisors
+from exeunt.kernels.lowering import Lowering
+from exeunt.kernels.parts import levels
+from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.parts.size import Size
+from exeunt.kernels.registry import register
+
+
+@dataclass(frozen=True)
+class Concat(Node):
+    """The channels of `input` times factors[0], then those of `other` times factors[1]."""
+
+    kind: ClassVar[str] = "concat"
+    other: Stream = field(kw_only=True)
+    factors: tuple[int, int] = field(default=(1, 1), kw_only=True)
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        """Both parts."""
+        return (self.input, self.other)
+
+    @property
+    def words(self) -> tuple[int, int]:
+        """Words of each part in a pixel."""
+        return self.input.shape[2] // self.input.lanes, self.other.shape[2] // self.other.lanes
+
+
+def values(node: Concat, arrays: Arrays, x: tuple[IntArray, IntArray]) -> IntArray:
+    """The channels of both.
+
+    Args:
+        node: the kernel.
+        arrays: none are used.
+        x: two tensors of integers (N, ...), or of floats that hold integers.
+
+    Returns:
+        (N, *node.output.shape).
+    """
+    parts = []
+    for part, stream, factor in zip(x, node.inputs, node.factors, strict=True):
+        part = np.asarray(part).reshape(-1, *stream.shape)
+        if not np.issubdtype(part.dtype, np.floating):
+            part = part.astype(np.int64)
+        parts.append(part * factor)
+    return np.concatenate(parts, axis=3)
+
+
+def resume(
+    node: Concat,
+    past: Cycles | None,
+    offered: tuple[Cycles, Cycles],
+    ready: tuple[Cycles | None],
+) -> tuple[tuple[Cycles, Cycles], tuple[Cycles], Cycles]:
+    """Transfer cycles, exact also under stalls: one register behind the two in turn.
+
+    Args:
+        node: the kernel.
+        past: what an earlier call returned as its past; None: the kernel is empty.
+        offered: for each input int64 (n,), first cycle in which word k can be valid.
+        ready: int64 (m,), first cycle in which output word m is accepted; None: always.
+
+    Returns:
+        takes of each input, (gives,), and the past for the words that follow.
+    """
+    first, second = node.words
+    tables = [np.asarray(o).reshape(-1, w) for o, w in zip(offered, (first, second), strict=True)]
+    both = np.concatenate(tables, axis=1)
+    takes, gives, past = levels.registers(1, past, both.ravel(), ready[0])
+    table = takes.reshape(both.shape)
+    return (table[:, :first].ravel(), table[:, first:].ravel()), (gives,), past
+
+
+def size(node: Concat, dsp: bool) -> Size:
+    """A multiplexer and a counter; see `Kind.size`."""
+    ones = sum(max(0, bin(abs(f)).count("1") - 1) for f in node.factors)
+    return Size(2 + sum(node.words).bit_length() + node.output.width * (1 + ones))
+
+
+def foldings(layer: Concatenation) -> Iterator[Fold]:
+    """Any lanes that divide the channels of both; see `Kind.foldings`."""
+    height, width, channels = layer.output
+    for lanes in divisors(math.gcd(layer.input[2], layer.other[2])):
+        yield Fold(lanes, lanes, period=height * width * (channels // lanes), area=lanes)
+
+
+def lower(lowering: Lowering, layer: Concatenation, fold: Fold) -> None:
+    """One node; see `Kind.lower`."""
+    lowering.add(
+        Concat(
+            lowering.label(Concat.kind),
+            Stream(layer.input, layer.source, fold.simd),
+            Stream(layer.output, layer.result, fold.pe),
+            finn=layer.finn,
+            other=Stream(layer.other, layer.other_source, fold.simd),
+            factors=layer.factors,
+        )
+    )
+
+
+register(
+    Kind(
+        node=Concat,
+        values=values,
+        resume=resume,
+        size=size,
+        layer=Concatenation,
+        foldings=foldings,
+        lower=lower,
+    )
+)
