@@ -12,7 +12,7 @@ too short for the words that must wait, there is none, and the words stand still
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 from exeunt.graph import ENTRY, Dataflow, Node, Reads, in_a_row
 from exeunt.kernels import registry
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles
+from exeunt.reference import tokens
 
 MAX_PASSES = 4096
 MIN_DEPTH = 2
@@ -307,7 +308,7 @@ def latency(
 
 
 def depths(
-    nodes: Sequence[Node], *, reads: Reads | None = None, frames: int = 6
+    nodes: Sequence[Node], *, reads: Reads | None = None, frames: int = TRIM_FRAMES
 ) -> tuple[int, ...]:
     """FIFO depths with which the kernels run at the rate of the slowest of them.
 
@@ -329,17 +330,20 @@ def depths(
         max(MIN_DEPTH, occupancy(gives, gone))
         for gives, gone in zip(spread.gives, spread.gone, strict=True)
     ]
-    return _Trimming(nodes, reads, period).trimmed(found)
+    at_once = flow(nodes, unbounded, back_to_back(words, TRIM_FRAMES), reads=reads)
+    limit = max(int(spread.leaves[-1]), int(at_once.leaves[-1]))
+    return _Trimming(nodes, reads, period, limit).trimmed(found)
 
 
 class _Trimming:
     """FIFO depths cut to what `period` needs."""
 
-    def __init__(self, nodes: Sequence[Node], reads: Reads | None, period: float) -> None:
-        self._nodes, self._reads, self._period = nodes, reads, period
-        frame = flow(nodes, [0] * sum(len(n.outputs) for n in nodes),
-                     back_to_back(nodes[0].input.words, TRIM_FRAMES), reads=reads)  # fmt: skip
-        self._limit = 2 * int(frame.leaves[-1]) + int(TRIM_FRAMES * period)
+    def __init__(
+        self, nodes: Sequence[Node], reads: Reads | None, period: float, limit: int
+    ) -> None:
+        self._nodes, self._period, self._limit = nodes, period, limit
+        self._reads = in_a_row(len(nodes)) if reads is None else reads
+        self._joins = any(len(node.inputs) > 1 for node in nodes)
 
     def suffice(self, depths: Sequence[int]) -> bool:
         """Whether the kernels run as fast with these."""
@@ -358,21 +362,39 @@ class _Trimming:
         it is cut to the fewest words that suffice, the longest first.
         """
         least = [MIN_DEPTH] * len(found)
-        joins = any(len(node.inputs) > 1 for node in self._nodes)
-        if found == least or (not joins and self.suffice(least)):
+        if found == least or (not self._joins and self.suffice(least)):
             return tuple(least)
         for i in sorted(range(len(found)), key=lambda i: -found[i]):
-            low, high = MIN_DEPTH, found[i]
-            while low < high:
-                middle = low if not joins or low == MIN_DEPTH else (low + high) // 2
-                if self.suffice([*found[:i], middle, *found[i + 1 :]]):
-                    high = middle
-                elif joins:
-                    low = middle + 1
-                else:
-                    break
-            found[i] = high
+            if found[i] > MIN_DEPTH:
+                found[i] = self._joined(found, i) if self._joins else self._alone(found, i)
         return tuple(found)
+
+    def _alone(self, found: list[int], i: int) -> int:
+        shorter = [*found[:i], MIN_DEPTH, *found[i + 1 :]]
+        return MIN_DEPTH if self.suffice(shorter) else found[i]
+
+    def _joined(self, found: list[int], i: int) -> int:
+        """The least depth of FIFO i that suffices: first what lets words through at all."""
+        others = [depth if depth > MIN_DEPTH else 0 for depth in found]
+
+        def alive(depth: int) -> bool:
+            return tokens.alive(
+                self._nodes, [*others[:i], depth, *others[i + 1 :]], reads=self._reads
+            )
+
+        def fast(depth: int) -> bool:
+            return self.suffice([*found[:i], depth, *found[i + 1 :]])
+
+        first = _least(MIN_DEPTH, found[i], alive)
+        return first if fast(first) else _least(first + 1, found[i], fast)
+
+
+def _least(low: int, high: int, good: Callable[[int], bool]) -> int:
+    """The least number from `low` to `high` that is good, if `high` and all above the least are."""
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if good(middle) else (middle + 1, high)
+    return low
 
 
 def with_depths(segment: Dataflow, head: Dataflow) -> tuple[Dataflow, Dataflow]:
