@@ -19,7 +19,7 @@ from qonnx.util.basic import qonnx_make_model
 from exeunt.graph import Integer
 from exeunt.kernels.layer import Window
 from exeunt.qonnx.exits import Part
-from exeunt.qonnx.integers import IntArray, Matrix, Pool, Tensor, Threshold
+from exeunt.qonnx.integers import IntArray, Join, Matrix, Pool, Tensor, Threshold
 
 FINN = "finn.custom_op.fpgadataflow"
 QONNX = "qonnx.custom_op.general"
@@ -43,6 +43,8 @@ class _Graph:
         self.model = ModelWrapper(qonnx_make_model(graph, opset_imports=_OPSETS))
         self.flat: set[str] = set()  # tensors (1, n) instead of (1, H, W, C)
         self.names = {part.source.name: "in0"}
+        self.shapes = {o.result.name: o.result.shape for o in part.operations}
+        self.shapes[part.source.name] = part.source.shape
         self._port(self.model.graph.input, part.source, "in0")
         for index, operation in enumerate(part.operations):
             last = index + 1 == len(part.operations)
@@ -51,6 +53,8 @@ class _Graph:
                 self._matrix(operation, index)
             elif isinstance(operation, Threshold):
                 self._threshold(operation, index)
+            elif isinstance(operation, Join):
+                self._join(operation, index)
             else:
                 self._pool(operation, index)
         result = part.operations[-1].result if part.operations else part.source
@@ -86,7 +90,7 @@ class _Graph:
         self.model.set_tensor_datatype(name, DataType[finn_type(dtype)])
         return name
 
-    def _flatten(self, tensor: Tensor, index: int) -> str:
+    def _flatten(self, tensor: Tensor, index: int | str) -> str:
         """The tensor as (1, n)."""
         name = self.names[tensor.name]
         if name in self.flat:
@@ -181,6 +185,54 @@ class _Graph:
             **common,
         )
         return self._add(node, windows)
+
+    def _join(self, made: Join, index: int) -> None:
+        """FINN's sum or concatenation, behind a multiplication of each arm that has a factor."""
+        result, names = self.names[made.result.name], []
+        taken = (made.source, made.other)
+        flat = any(self.names[tensor.name] in self.flat for tensor in taken)
+        for arm, (tensor, factor) in enumerate(zip(taken, made.factors, strict=True)):
+            flatten = flat or tensor.shape != self.shapes[tensor.name]
+            name = self._flatten(tensor, f"{index}_{arm}") if flatten else self.names[tensor.name]
+            names.append(self._scaled(name, tensor, factor, f"{index}_{arm}"))
+        if all(name in self.flat for name in names):
+            self.flat.add(result)
+        first, second = (self._shape(t, n) for t, n in zip(taken, names, strict=True))
+        types = [self.model.get_tensor_datatype(name).name for name in names]
+        common: dict[str, Any] = {"domain": FINN, "backend": "fpgadataflow"}
+        if made.function == "add":
+            node = helper.make_node(
+                "ElementwiseAdd", names, [result], name=f"ElementwiseAdd_{index}",
+                lhs_dtype=types[0], rhs_dtype=types[1], out_dtype=finn_type(made.result.dtype),
+                lhs_shape=first, rhs_shape=second, out_shape=first, **common,
+            )  # fmt: skip
+        else:
+            node = helper.make_node(
+                "StreamingConcat", names, [result], name=f"StreamingConcat_{index}",
+                SIMD=1, ChannelsPerStream=[first[-1], second[-1]], inputDataTypes=types,
+                numInputVectors=first[:-1], **common,
+            )  # fmt: skip
+        self._add(node, made.result)
+
+    def _scaled(self, name: str, tensor: Tensor, factor: int, label: str) -> str:
+        """The tensor times an integer."""
+        if factor == 1:
+            return name
+        ends = (factor * tensor.low, factor * tensor.high)
+        scaled = Tensor(tensor.name, tensor.shape, min(ends), max(ends))
+        result, shape = f"scaled{label}", self._shape(tensor, name)
+        if name in self.flat:
+            self.flat.add(result)
+        constant = self._constant(f"factor{label}", np.full([1] * len(shape), factor))
+        node = helper.make_node(
+            "ElementwiseMul", [name, constant], [result], name=f"ElementwiseMul_{label}",
+            domain=FINN, backend="fpgadataflow", rhs_style="const",
+            lhs_dtype=finn_type(tensor.dtype),
+            rhs_dtype=self.model.get_tensor_datatype(constant).name,
+            out_dtype=finn_type(scaled.dtype),
+            lhs_shape=shape, rhs_shape=[1] * len(shape), out_shape=shape,
+        )  # fmt: skip
+        return self._add(node, scaled)
 
     def _pool(self, made: Pool, index: int) -> None:
         result, c = self.names[made.result.name], made.source.shape[2]

@@ -1,4 +1,4 @@
-"""FINN hardware layers as a chain of layers of ours, before any folding.
+"""FINN hardware layers as layers of ours, before any folding.
 
 One layer is one thing to fold: a matrix with the sliding window in front of it, a pool, a lone
 threshold. FINN's FMPadding, ConvolutionInputGenerator and MVAU of one convolution are one layer.
@@ -7,10 +7,11 @@ threshold. FINN's FMPadding, ConvolutionInputGenerator and MVAU of one convoluti
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from exeunt.errors import InputError
-from exeunt.graph import Integer
+from exeunt.graph import ENTRY, Integer
 from exeunt.hls.back.kernels import registry
 from exeunt.hls.back.kernels.operators import Found, Front
 from exeunt.kernels.layer import Layer, Shape
@@ -20,7 +21,7 @@ MAX_BITS = 16  # of what enters a matrix: activations have 2 to 8 bits, sums of 
 
 
 def layers(model: Any, name: str, tables: Sequence[IntArray]) -> tuple[Layer, ...]:
-    """The layers of a specialised FINN model, in stream order.
+    """The layers of a specialised FINN model, each behind those that feed it.
 
     Args:
         model: ModelWrapper as `frontend.lower` made it.
@@ -34,42 +35,54 @@ def layers(model: Any, name: str, tables: Sequence[IntArray]) -> tuple[Layer, ..
 
     found: list[Layer] = []
     rest = iter(tables)
-    pending: list[str] = []  # FINN nodes that belong to the next layer
-    front = Front()
     operators = registry.operators()
     tensor = model.graph.input[0].name
-    shape = _shape(model, tensor)
-    dtype = _integer(model, tensor)
-    end = model.graph.output[0].name
-    while tensor != end:
-        node = model.find_consumer(tensor)
-        tensor = node.output[0]
+    here = {tensor: _Tensor(ENTRY, _shape(model, tensor), _integer(model, tensor))}
+    for node in model.graph.node:
+        taken = [here[name] for name in node.input if name in here]
+        result = node.output[0]
         operator = node.op_type.removesuffix("_rtl").removesuffix("_hls")
         if operator in ("Reshape", "Flatten"):
-            if len(model.get_tensor_shape(tensor)) == 4:
-                shape = _shape(model, tensor)  # a map again
+            again = len(model.get_tensor_shape(result)) == 4  # a map again
+            shape = _shape(model, result) if again else taken[0].shape
+            here[result] = replace(taken[0], shape=shape)
             continue
-        get = getCustomOp(node).get_nodeattr
-        pending.append(node.name)
         known = operators.get(operator)
         if known is None:
             raise InputError(
                 f"{name}: no kernel implements the FINN layer {node.op_type} (node {node.name}); "
                 "see the table of operators in hls/README.md"
             )
+        first, pending = taken[0], tuple(n for t in taken for n in t.pending)
+        other = [(t.dtype, t.front.factor) for t in taken[1:]]
         made = known.read(
             Found(
-                model, node, get, rest, tuple(pending), front, shape, dtype,
-                _shape(model, tensor), _integer(model, tensor),
+                model, node, getCustomOp(node).get_nodeattr, rest, (*pending, node.name),
+                first.front, first.shape, first.dtype,
+                _shape(model, result), _integer(model, result), other[0] if other else None,
             )
         )  # fmt: skip
         if isinstance(made, Front):
-            front = made
+            here[result] = replace(first, pending=(*pending, node.name), front=made)
             continue
-        found.append(made)
-        shape, dtype = made.output, made.result
-        pending, front = [], Front()
+        behind = tuple(len(found) - t.layer for t in taken)
+        here[result] = _Tensor(len(found), made.output, made.result)
+        found.append(replace(made, behind=behind))
     return tuple(found)
+
+
+_NOTHING = Front()
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """A tensor of the model: the layer that gives it, and what stands between them."""
+
+    layer: int  # ENTRY for what enters
+    shape: Shape
+    dtype: Integer
+    pending: tuple[str, ...] = ()  # FINN nodes that belong to the next layer
+    front: Front = _NOTHING
 
 
 def _shape(model: Any, tensor: str) -> Shape:

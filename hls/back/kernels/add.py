@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from exeunt.hls.back.kernels.registry import Backend, register
+from exeunt.hls.back.kernels.operators import Found, Front, Operator
+from exeunt.hls.back.kernels.registry import Backend, register, register_operator
 from exeunt.kernels.add import Add
+from exeunt.kernels.layer import Addition
 
 MODULES = ("ex_add",)
 
@@ -27,4 +29,23 @@ def parameters(node: Add) -> dict[str, int | str]:
     }
 
 
+def read(found: Found) -> Addition:
+    """The sum that a FINN ElementwiseAdd is."""
+    assert found.other is not None, "it takes two streams"
+    source, factor = found.other
+    return Addition(
+        found.output, found.source, found.output, found.result, finn=found.finn,
+        other=found.output, other_source=source, factors=(found.front.factor, factor),
+    )  # fmt: skip
+
+
+def factor(found: Found) -> Front:
+    """An ElementwiseMul by an integer is part of the sum or concatenation behind it."""
+    value = found.model.get_initializer(found.node.input[1])
+    return Front(factor=found.front.factor * int(value.reshape(-1)[0]))
+
+
+BINARY = "finn.custom_op.fpgadataflow.elementwise_binary"
+register_operator(Operator("ElementwiseAdd", f"{BINARY}:ElementwiseAdd", read, MODULES))
+register_operator(Operator("ElementwiseMul", f"{BINARY}:ElementwiseMul", factor))
 register(Add.kind, Backend(module, parameters, MODULES))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from exeunt.hls.back.kernels.registry import Backend, register
+from exeunt.hls.back.kernels.operators import Found, Operator
+from exeunt.hls.back.kernels.registry import Backend, register, register_operator
 from exeunt.kernels.concat import Concat
+from exeunt.kernels.layer import Concatenation, Fold
 
 MODULES = ("ex_concat",)
 
@@ -30,4 +32,30 @@ def parameters(node: Concat) -> dict[str, int | str]:
     }
 
 
+def read(found: Found) -> Concatenation:
+    """The concatenation that a FINN StreamingConcat is."""
+    assert found.other is not None, "it takes two streams"
+    source, factor = found.other
+    channels = found.get("ChannelsPerStream")
+    first, second = ((*found.output[:2], int(c)) for c in channels)
+    return Concatenation(
+        first, found.source, found.output, found.result, finn=found.finn,
+        other=second, other_source=source, factors=(found.front.factor, factor),
+    )  # fmt: skip
+
+
+def simd_alone(fold: Fold) -> dict[str, int]:
+    """FINN's folding attribute."""
+    return {"SIMD": fold.simd}
+
+
+register_operator(
+    Operator(
+        "StreamingConcat",
+        "finn.custom_op.fpgadataflow.concat:StreamingConcat",
+        read,
+        MODULES,
+        folding=simd_alone,
+    )
+)
 register(Concat.kind, Backend(module, parameters, MODULES))

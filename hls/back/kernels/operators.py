@@ -20,6 +20,7 @@ class Front:
 
     pad: tuple[int, int, int, int] = (0, 0, 0, 0)
     window: Window | None = None
+    factor: int = 1
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Found:
         source: its type.
         output: shape of what leaves the operator.
         result: its type.
+        other: the second stream of an operator that joins two: its type and factor.
     """
 
     model: Any
@@ -49,6 +51,7 @@ class Found:
     source: Integer
     output: Shape
     result: Integer
+    other: tuple[Integer, int] | None = None
 
 
 def pe_alone(fold: Fold) -> dict[str, int]:

@@ -66,14 +66,6 @@ class Activations:
     def elementwise(self, node: Node) -> Value:
         """What an operator makes of its stream, element by element."""
         streams = [i for i in node.inputs if i in self.values]
-        if len(streams) > 1:
-            joined = self._joined(node, *(self.values[i] for i in streams[:2]))
-            if joined is not None:
-                return joined
-            raise InputError(
-                f"{node.label} joins {len(streams)} streams, which is not supported yet; "
-                "residual connections must go"
-            )
         value = self.values[streams[0]]
         if node.operator in ("Add", "Sub", "Mul", "Div"):
             first = node.inputs[0] == streams[0]

@@ -1,9 +1,10 @@
 """Where the exits leave: their order, and the parts between them.
 
-Every exit's path from the image to its logits is a chain. An exit and all later ones share the
-beginning of it. The cut is the last tensor in there that is the image or holds a quantizer's
-integers (pooled, possibly); what lies between it and the fork is done twice, in the head of the
-earlier exit and in the next segment. A segment without operations passes its integers on.
+Some tensors lie on every way from the image to an exit's logits: in a chain all of them, elsewhere
+those where streams that part have met again. An exit and all later ones share the beginning of
+these. The cut is the last one in there that is the image or holds integers with one scale; what
+lies between it and the fork is done twice, in the head of the earlier exit and in the next segment.
+A segment without operations passes its integers on.
 
 The last exit has no fork: its head begins behind the last quantizer in front of the flattening,
 global average or first linear layer (or simply behind the last quantizer).
@@ -68,19 +69,21 @@ def parts(network: IntegerNetwork) -> list[Part]:
 
 
 def _parts(network: IntegerNetwork) -> list[Part]:
-    paths = [network.path(e.logits.name) for e in network.exits]
+    paths = [network.spine(e.logits.name) for e in network.exits]
     cuts: list[int] = []
     for i, here in enumerate(paths[:-1]):
         shared = min(len(here) - 2, *(_shared(here, after) for after in paths[i + 1 :]))
         start = cuts[-1] if cuts else 0  # which all that follow share
         legal = (k for k in range(start, shared + 1) if k == start or here[k] in network.cuts)
         cuts.append(max(legal, default=start))
+        _check_arms(network, paths, i)
     cuts.append(_last_cut(network, paths[-1], cuts[-1] if cuts else 0))
     found = []
     for i, e in enumerate(network.exits):
         start = cuts[i - 1] if i else 0
-        found.append(_part(network, f"seg{i}", paths[i][start : cuts[i] + 1], 1.0))
-        found.append(_part(network, f"head{i}", paths[i][cuts[i] :], e.scale))
+        first, cut, last = paths[i][start], paths[i][cuts[i]], paths[i][-1]
+        found.append(_part(network, f"seg{i}", first, cut, 1.0))
+        found.append(_part(network, f"head{i}", cut, last, e.scale))
     return found
 
 
@@ -101,6 +104,21 @@ def _shared(a: Sequence[str], b: Sequence[str]) -> int:
     return index
 
 
+def _check_arms(network: IntegerNetwork, paths: Sequence[Sequence[str]], index: int) -> None:
+    """Refuse an exit that hangs on one of several ways that meet again behind it."""
+    here = network.behind(network.exits[index].logits.name)
+    for e, path in zip(network.exits[index + 1 :], paths[index + 1 :], strict=True):
+        fork = path[_shared(paths[index], path)]
+        arms = (here & network.behind(e.logits.name)) - network.behind(fork)
+        if arms:
+            made = next(o for o in network.operations if o.result.name in arms)
+            raise InputError(
+                f"exit {index} must leave the backbone where all of it passes but hangs on "
+                f"{made.label}, on one of several ways that meet again behind it; move the exit in "
+                "front of where they part or behind where they meet"
+            )
+
+
 def _last_cut(network: IntegerNetwork, path: Sequence[str], start: int) -> int:
     best, flattened = None, False
     for index in range(start + 1, len(path) - 1):
@@ -114,9 +132,11 @@ def _last_cut(network: IntegerNetwork, path: Sequence[str], start: int) -> int:
     return start if best is None else best
 
 
-def _part(network: IntegerNetwork, name: str, path: Sequence[str], scale: float) -> Part:
+def _part(network: IntegerNetwork, name: str, first: str, last: str, scale: float) -> Part:
+    """What makes the tensor `last` of `first`, which every way to it passes."""
+    wanted = network.behind(last) - network.behind(first)
+    operations = tuple(o for o in network.operations if o.result.name in wanted)
     makers = network.makers
-    operations = tuple(makers[tensor] for tensor in path[1:])
-    source = makers[path[0]].result if path[0] in makers else network.image
+    source = makers[first].result if first in makers else network.image
     result = operations[-1].result if operations else source
     return Part(name, operations, source, result, scale)

@@ -7,6 +7,7 @@ Tensors are (N, H, W, C) as they go through the hardware.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -87,7 +88,30 @@ class Pool:
     function: Literal["max", "sum"] = "max"
 
 
-Operation: TypeAlias = "Matrix | Threshold | Pool"
+@dataclass(frozen=True)
+class Join:
+    """Two streams become one.
+
+    "add": factors[0] * x + factors[1] * y of elements x and y; "concat": the channels of the first
+    times factors[0], then those of the other times factors[1].
+    """
+
+    label: str
+    source: Tensor
+    other: Tensor
+    result: Tensor
+    factors: tuple[int, int]
+    function: Literal["add", "concat"]
+
+
+Operation: TypeAlias = "Matrix | Threshold | Pool | Join"
+
+
+def sources(operation: Operation) -> tuple[Tensor, ...]:
+    """The tensors that an operation takes."""
+    if isinstance(operation, Join):
+        return operation.source, operation.other
+    return (operation.source,)
 
 
 @dataclass(frozen=True)
@@ -134,12 +158,26 @@ class IntegerNetwork:
         """The operation behind every tensor."""
         return {operation.result.name: operation for operation in self.operations}
 
-    def path(self, tensor: str) -> list[str]:
-        """Names of the tensors from the image to `tensor`."""
-        makers, found = self.makers, [tensor]
-        while found[-1] in makers:
-            found.append(makers[found[-1]].source.name)
-        return found[::-1]
+    def behind(self, tensor: str) -> set[str]:
+        """Names of all tensors that `tensor` rests on, with its own."""
+        makers, found, waiting = self.makers, set[str](), [tensor]
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += [s.name for s in sources(makers[name])] if name in makers else []
+        return found
+
+    def spine(self, tensor: str) -> list[str]:
+        """Names of the tensors that every way from the image to `tensor` passes, in order."""
+        ways: dict[str, list[str]] = {self.image.name: [self.image.name]}
+        for operation in self.operations:
+            first, *others = (ways[s.name] for s in sources(operation))
+            for other in others:
+                pairs = itertools.takewhile(lambda p: p[0] == p[1], zip(first, other, strict=False))
+                first = [name for name, _ in pairs]
+            ways[operation.result.name] = [*first, operation.result.name]
+        return ways[tensor]
 
     @property
     def scales(self) -> list[float]:
@@ -151,7 +189,7 @@ class IntegerNetwork:
         makers, seen, totals = self.makers, set[str](), []
         total = 0
         for e in self.exits:
-            for name in self.path(e.logits.name):
+            for name in self.behind(e.logits.name):
                 made = makers.get(name)
                 if name not in seen and isinstance(made, Matrix):
                     total += made.multiplies
@@ -185,19 +223,22 @@ class IntegerNetwork:
 
         Images uint8 (N, H, W, C); tensors (N, H, W, C) of a float type that holds them exactly.
         """
-        last = {o.source.name: k for k, o in enumerate(self.operations)}
+        last = {t.name: k for k, o in enumerate(self.operations) for t in sources(o)}
         values: dict[str, npt.NDArray[Any]] = {self.image.name: images}
         for k, operation in enumerate(self.operations):
-            x = values[operation.source.name]
-            values[operation.result.name] = run(operation, x)
-            source = operation.source.name
-            if keep is not None and last[source] == k and source not in keep:
-                del values[source]
+            taken = [tensor.name for tensor in sources(operation)]
+            values[operation.result.name] = run(operation, *(values[name] for name in taken))
+            for source in set(taken):
+                if keep is not None and last[source] == k and source not in keep:
+                    del values[source]
         return values
 
 
-def run(operation: Operation, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The result (N, H, W, C) of one operation on integers x (N, H, W, C), exact."""
+def run(operation: Operation, *taken: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The result (N, H, W, C) of one operation on its integers (N, H, W, C), exact."""
+    if isinstance(operation, Join):
+        return _join(operation, *taken)
+    (x,) = taken
     if isinstance(operation, Matrix):
         return _matrix(operation, x)
     if isinstance(operation, Threshold):
@@ -208,7 +249,17 @@ def run(operation: Operation, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(y.max(axis=(3, 4)))
 
 
-def _holding(tensor: Tensor, bound: int = 0) -> npt.DTypeLike:
+def _join(join: Join, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    dtype = _holding(join.result)
+    shapes = (join.source.shape, join.other.shape)
+    x, y = (
+        part.reshape(-1, *shape).astype(dtype) * dtype(factor)
+        for part, shape, factor in zip((x, y), shapes, join.factors, strict=True)
+    )
+    return x + y if join.function == "add" else np.concatenate([x, y], axis=3)
+
+
+def _holding(tensor: Tensor, bound: int = 0) -> type[np.floating[Any]]:
     """A float type that holds the tensor's integers and sums up to `bound`."""
     largest = max(bound, -tensor.low, tensor.high)
     return np.float32 if largest <= _FLOAT32 else np.float64

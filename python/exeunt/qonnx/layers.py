@@ -186,6 +186,22 @@ def _trunc(found: Tensors, node: Node, shape: Shape) -> None:
     put("Mul", rest[0] if newer else scale, node.output)
 
 
+def _concat(found: Tensors, node: Node, shape: Shape) -> None:
+    """Channels one behind the other; what may be joined is for `exeunt.qonnx.joins` to say."""
+    axis = int(node.attributes.get("axis", 1)) % max(1, len(shape))
+    sizes = [
+        found.shapes[i] if i in found.shapes else found.constants[i].shape for i in node.inputs
+    ]
+    rest = {(*s[:axis], *s[axis + 1 :]) for s in sizes}
+    if len(rest) != 1 or axis == 0:
+        raise InputError(
+            f"{node.label} must concatenate tensors that differ in their channels alone but gets "
+            f"{', '.join(str(tuple(s)) for s in sizes)} along axis {axis}; concatenate along axis 1"
+        )
+    total = sum(s[axis] for s in sizes)
+    found.keep(replace(node, attributes={"axis": axis}), (*shape[:axis], total, *shape[axis + 1 :]))
+
+
 def _quantizer(found: Tensors, node: Node, shape: Shape) -> None:
     found.keep(replace(node, attributes=quantizer_attributes(node)), shape)
 
@@ -493,6 +509,7 @@ LAYERS: Mapping[str, Callable[[Tensors, Node, Shape], None]] = {
     "AveragePool": _average_pool,
     "BatchNormalization": _norm,
     "Clip": _clip,
+    "Concat": _concat,
     "Flatten": _flatten,
     "GlobalAveragePool": _global_average_pool,
     "GlobalMaxPool": _global_max_pool,

@@ -8,6 +8,7 @@ operators in a row, so their order does not matter.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from exeunt.errors import InputError
 from exeunt.kernels.layer import Window
 from exeunt.qonnx import exits, quantizer
-from exeunt.qonnx.activations import MAX_BITS, Activations, Value, standard
+from exeunt.qonnx.activations import MAX_BITS, Value, standard
 from exeunt.qonnx.file import Graph
 from exeunt.qonnx.integers import (
     Exit,
@@ -27,6 +28,7 @@ from exeunt.qonnx.integers import (
     Tensor,
     View,
 )
+from exeunt.qonnx.joins import Again, Joins
 from exeunt.qonnx.layers import QUANTIZERS, Array, Node
 from exeunt.qonnx.ranges import PLAIN, summed
 from exeunt.qonnx.tables import Function
@@ -38,13 +40,17 @@ def integers(graph: Graph) -> IntegerNetwork:
     Raises:
         InputError: something that integers cannot compute, with the node's name.
     """
-    try:
-        return exits.ordered(_Reader(graph).network(), numbered=graph.numbered)
-    except InputError as error:
-        raise InputError(f"{graph.where}: {error}") from error
+    choices: Counter[str] = Counter()
+    while True:
+        try:
+            return exits.ordered(_Reader(graph, choices).network(), numbered=graph.numbered)
+        except Again as again:
+            choices[again.name] += 1
+        except InputError as error:
+            raise InputError(f"{graph.where}: {error}") from error
 
 
-class _Reader(Activations):
+class _Reader(Joins):
     def network(self) -> IntegerNetwork:
         """Everything, exits in the graph's order."""
         for node in self.graph.nodes:
@@ -83,11 +89,9 @@ class _Reader(Activations):
                 node.operator == "Transpose"
             ) else value.index.reshape(self.graph.shapes[node.output])  # fmt: skip
             return replace(value, index=index)
+        if sum(name in self.values for name in node.inputs) > 1 or node.operator == "Concat":
+            return self.joined(node, self.graph.shapes[node.output])
         return self.elementwise(node)
-
-    # Elementwise ------------------------------------------------------------------------------
-
-    # Quantizers -------------------------------------------------------------------------------
 
     # Pools ------------------------------------------------------------------------------------
 
@@ -124,6 +128,7 @@ class _Reader(Activations):
 
     def _average(self, node: Node, value: Value, window: Window, shape: Shape) -> Value:
         value = self.pooled(node, value)
+        self.exactly(value)
         affine = value.function.affine
         if affine is None:
             value = self.tabled(node, value)
@@ -154,6 +159,7 @@ class _Reader(Activations):
     def _on_integers(self, node: Node, value: Value) -> tuple[Value, float, Array]:
         """A value that is integers times one scale plus an offset, as a matrix takes it."""
         value = self.pooled(node, value)
+        self.exactly(value)
         if value.function.affine is None:
             value = self.tabled(node, value)
         affine = value.function.affine
@@ -260,6 +266,7 @@ class _Reader(Activations):
     def _exit(self, index: int, name: str) -> Exit:
         node = self.graph.producers[name]
         value = self.pooled(node, self.values[name])
+        self.exactly(value)
         affine = value.function.affine
         if affine is None:
             value = self.tabled(node, value)

@@ -36,6 +36,12 @@ STREAM: tuple[Operator, ...] = (
         "with constants; behind the last layer of an exit nothing but one factor",
     ),
     Operator(
+        ("Add", "Sub"),
+        "Add, of two streams; their scales become integer factors",
+        "one scale per stream; both streams of one shape",
+    ),
+    Operator(("Concat",), "Concat", "channels; one scale per stream"),
+    Operator(
         (
             "Relu",
             "Clip",

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from exeunt.kernels.layer import Window
-from exeunt.qonnx.integers import IntArray, Matrix, Operation, Pool, Shape, Tensor
+from exeunt.qonnx.integers import IntArray, Matrix, Operation, Pool, Shape, Tensor, sources
 from exeunt.qonnx.layers import Node
 
 PLAIN = np.ones(1, np.int64)  # no channel negated
@@ -80,7 +80,7 @@ class Operations:
         if tensor.low < 0:
             return tensor
         wider = replace(tensor, low=-1)
-        read = any(operation.source.name == base for operation in self.found.values())
+        read = any(t.name == base for o in self.found.values() for t in sources(o))
         if isinstance(made, Pool) and not read:
             self.add(replace(made, result=wider))
         else:
@@ -90,10 +90,10 @@ class Operations:
         return wider
 
     def add(self, operation: Operation) -> None:
-        """Append an operation, whose source is then taken as it is."""
+        """Append an operation, whose sources are then taken as they are."""
         self.found[operation.result.name] = operation
         self.tensors[operation.result.name] = operation.result
-        self.used.add(operation.source.name)
+        self.used |= {tensor.name for tensor in sources(operation)}
 
 
 def sums(weights: IntArray, low: int, high: int, *, padding: bool) -> tuple[IntArray, IntArray]:
