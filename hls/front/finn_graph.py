@@ -30,6 +30,11 @@ def model(part: Part) -> ModelWrapper:
     return _Graph(part).model
 
 
+def table(index: int) -> str:
+    """Name of the input with the thresholds of the part's operation `index`."""
+    return f"thresholds{index}"
+
+
 def finn_type(dtype: Integer) -> str:
     """FINN's name of an integer type."""
     if dtype.bits == 1 and not dtype.signed:
@@ -129,7 +134,7 @@ class _Graph:
         source = self._flatten(made.source, index) if made.flat else self._map(made.source, index)
         if source in self.flat:
             self.flat.add(result)
-        thresholds = self._constant(f"thresholds{index}", made.thresholds)
+        thresholds = self._constant(table(index), made.thresholds)
         node = helper.make_node(
             "MultiThreshold",
             [source, thresholds],

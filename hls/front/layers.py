@@ -6,7 +6,7 @@ threshold. FINN's FMPadding, ConvolutionInputGenerator and MVAU of one convoluti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,13 +20,13 @@ from exeunt.qonnx.integers import IntArray
 MAX_BITS = 16  # of what enters a matrix: activations have 2 to 8 bits, sums of them some more
 
 
-def layers(model: Any, name: str, tables: Sequence[IntArray]) -> tuple[Layer, ...]:
+def layers(model: Any, name: str, tables: Mapping[str, IntArray]) -> tuple[Layer, ...]:
     """The layers of a specialised FINN model, each behind those that feed it.
 
     Args:
         model: ModelWrapper as `frontend.lower` made it.
         name: the part, for the messages.
-        tables: its thresholds (rows, levels) in stream order; FINN's float32 may not hold them.
+        tables: its thresholds (rows, levels) by input; FINN's float32 may not hold them.
 
     Raises:
         InputError: a layer that no kernel of ours implements.
@@ -34,7 +34,6 @@ def layers(model: Any, name: str, tables: Sequence[IntArray]) -> tuple[Layer, ..
     from qonnx.custom_op.registry import getCustomOp
 
     found: list[Layer] = []
-    rest = iter(tables)
     operators = registry.operators()
     tensor = model.graph.input[0].name
     here = {tensor: _Tensor(ENTRY, _shape(model, tensor), _integer(model, tensor))}
@@ -57,7 +56,7 @@ def layers(model: Any, name: str, tables: Sequence[IntArray]) -> tuple[Layer, ..
         other = [(t.dtype, t.front.factor) for t in taken[1:]]
         made = known.read(
             Found(
-                model, node, getCustomOp(node).get_nodeattr, rest, (*pending, node.name),
+                model, node, getCustomOp(node).get_nodeattr, tables, (*pending, node.name),
                 first.front, first.shape, first.dtype,
                 _shape(model, result), _integer(model, result), other[0] if other else None,
             )

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.errors import InputError
-from exeunt.hls.front import finn_env, frontend, limits, shadow
+from exeunt.hls.front import finn_env, finn_graph, frontend, limits, shadow
 from exeunt.hls.front.frontend import Lowered
 from exeunt.hls.front.layers import layers
 from exeunt.hls.front.register import registered
@@ -119,5 +119,9 @@ def _ending(found: tuple[Layer, ...], part: Part) -> tuple[Layer, ...]:
     ) else found  # fmt: skip
 
 
-def _tables(part: Part) -> list[IntArray]:
-    return [o.thresholds for o in part.operations if isinstance(o, Threshold)]
+def _tables(part: Part) -> dict[str, IntArray]:
+    return {
+        finn_graph.table(index): o.thresholds
+        for index, o in enumerate(part.operations)
+        if isinstance(o, Threshold)
+    }

@@ -2,9 +2,10 @@
 
 FINN looks for the RTL variant of a layer, `<Layer>_rtl`, in one dictionary. While `registered()`
 is open our classes stand there: in the place of FINN's for MVAU, Thresholding,
-ConvolutionInputGenerator and FMPadding, and as new entries for Pool and GlobalAccPool, which FINN
-has only in HLS. Node names therefore stay FINN's (`MVAU_rtl_0`), and so do the attributes PE, SIMD
-and parallel_window. What differs is the expected number of cycles, and the rules:
+ConvolutionInputGenerator, FMPadding and elementwise sums, and as new entries for Pool,
+GlobalAccPool and StreamingConcat, which FINN has only in HLS. Node names therefore stay FINN's
+(`MVAU_rtl_0`), and so do the attributes PE, SIMD and parallel_window. What differs is the expected
+number of cycles, and the rules:
 
 - MVAU_rtl takes embedded thresholds and any width; SIMD divides MW.
 - ConvolutionInputGenerator_rtl also pads: FMPadding_rtl in front of it costs no cycles of its
@@ -31,6 +32,7 @@ from exeunt.hls.back.kernels import registry
 from exeunt.hls.back.kernels.operators import Operator
 
 DOMAIN = "finn.custom_op.fpgadataflow.rtl"
+CHECKS = ("_mvu_rtl_possible", "_elementwise_rtl_possible")  # what FINN's own RTL can do
 
 
 class _Kernel(RTLBackend):
@@ -82,15 +84,17 @@ def registered() -> Iterator[None]:
     """While open, FINN's RTL variants are our kernels; FINN's own come back afterwards."""
     known = qonnx_registry._OP_REGISTRY.setdefault(DOMAIN, {})
     before = {name: (rtl_variants.get(name), known.get(name)) for name in VARIANTS}
-    possible = specialize._mvu_rtl_possible
+    possible = {name: getattr(specialize, name) for name in CHECKS}
     try:
         for name, variant in VARIANTS.items():
             rtl_variants[name] = variant
             known[name] = {1: variant}
-        specialize._mvu_rtl_possible = lambda node, fpgapart, model: True
+        for name in CHECKS:
+            setattr(specialize, name, lambda *arguments: True)
         yield
     finally:
-        specialize._mvu_rtl_possible = possible
+        for name, check in possible.items():
+            setattr(specialize, name, check)
         for name, (variant, versions) in before.items():
             rtl_variants.pop(name, None)
             known.pop(name, None)

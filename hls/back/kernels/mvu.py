@@ -100,7 +100,9 @@ def read(found: Found) -> Matrix:
     result = accumulator
     if not get("noActivation"):
         bias, result = int(get("ActVal")), found.result
-        thresholds = levels.integer_thresholds(next(found.tables), weights.shape[0], low, high)
+        thresholds = levels.integer_thresholds(
+            found.tables[found.node.input[2]], weights.shape[0], low, high
+        )
         accumulator = Integer.covering(min(low, -2), max(high, int(thresholds.max()), 1))
     if window is None and (height, width) != shape[:2]:
         shape = (height, width, weights.shape[1])

@@ -6,7 +6,7 @@ its class, never here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,7 @@ class Found:
         model: qonnx ModelWrapper.
         node: its ONNX node.
         get: the node's attributes by name.
-        tables: thresholds (rows, levels) of the operators that have some, from this one on.
+        tables: thresholds (rows, levels) by the name of the input that they are.
         finn: names of the FINN nodes that make the layer, this one last.
         front: padding and window in front of it.
         input: shape of what enters the layer, (H, W, C).
@@ -44,7 +44,7 @@ class Found:
     model: Any
     node: Any
     get: Callable[[str], Any]
-    tables: Iterator[IntArray]
+    tables: Mapping[str, IntArray]
     finn: tuple[str, ...]
     front: Front
     input: Shape

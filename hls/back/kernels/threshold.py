@@ -45,7 +45,7 @@ def memories(node: Threshold, arrays: Mapping[str, IntArray]) -> dict[str, str]:
 
 def read(found: Found) -> Levels:
     """The levels of a FINN Thresholding."""
-    shape, values, source = found.input, next(found.tables), found.source
+    shape, values, source = found.input, found.tables[found.node.input[1]], found.source
     channels = shape[2] if values.shape[0] == 1 else int(values.shape[0])
     if channels != shape[2]:
         shape = (1, 1, channels)  # one threshold row per element of a flattened map
