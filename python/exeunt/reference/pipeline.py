@@ -347,6 +347,8 @@ class _Trimming:
 
     def suffice(self, depths: Sequence[int]) -> bool:
         """Whether the kernels run as fast with these."""
+        if self._joins and not tokens.alive(self._nodes, depths, reads=self._reads):
+            return False  # the cycles would grow for ever
         try:
             found = interval(
                 self._nodes, depths, reads=self._reads, frames=TRIM_FRAMES, limit=self._limit
@@ -366,27 +368,18 @@ class _Trimming:
             return tuple(least)
         for i in sorted(range(len(found)), key=lambda i: -found[i]):
             if found[i] > MIN_DEPTH:
-                found[i] = self._joined(found, i) if self._joins else self._alone(found, i)
+                found[i] = self._shortest(found, i)
         return tuple(found)
 
-    def _alone(self, found: list[int], i: int) -> int:
-        shorter = [*found[:i], MIN_DEPTH, *found[i + 1 :]]
-        return MIN_DEPTH if self.suffice(shorter) else found[i]
+    def _shortest(self, found: list[int], i: int) -> int:
+        """The least depth of FIFO i that suffices; in a row of kernels the least or as it is."""
 
-    def _joined(self, found: list[int], i: int) -> int:
-        """The least depth of FIFO i that suffices: first what lets words through at all."""
-        others = [depth if depth > MIN_DEPTH else 0 for depth in found]
-
-        def alive(depth: int) -> bool:
-            return tokens.alive(
-                self._nodes, [*others[:i], depth, *others[i + 1 :]], reads=self._reads
-            )
-
-        def fast(depth: int) -> bool:
+        def enough(depth: int) -> bool:
             return self.suffice([*found[:i], depth, *found[i + 1 :]])
 
-        first = _least(MIN_DEPTH, found[i], alive)
-        return first if fast(first) else _least(first + 1, found[i], fast)
+        if enough(MIN_DEPTH):
+            return MIN_DEPTH
+        return _least(MIN_DEPTH + 1, found[i], enough) if self._joins else found[i]
 
 
 def _least(low: int, high: int, good: Callable[[int], bool]) -> int:
