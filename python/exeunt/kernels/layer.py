@@ -176,9 +176,9 @@ class Joining(Layer):
         """Shape and type of both."""
         return ((self.input, self.source), (self.other, self.other_source))
 
-    def without_widths(self: Self) -> Self:
+    def without_widths(self) -> Joining:
         """The layer with all widths alike: its folding does not depend on them."""
-        return dataclasses.replace(super().without_widths(), other_source=BYTE)
+        return dataclasses.replace(self, source=BYTE, result=BYTE, other_source=BYTE)
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,8 @@ class Joins(Activations):
         return value, a, b
 
     def _sum(self, node: Node, a: _Arm, b: _Arm, sign: float) -> Value:
-        (first, scale, shift), (second, q, other) = a, b
-        p, q, other = float(scale), sign * float(q), sign * other
+        (first, scale, shift), (second, step, other) = a, b
+        p, q, other = float(scale), sign * float(step), sign * other
         if first.shape != second.shape or not np.array_equal(first.index, second.index):
             raise InputError(
                 f"{node.label} must add two maps of one shape and order but gets {first.shape} "

@@ -42,7 +42,7 @@ def _by_values(node: Node, arrays: Mapping[str, IntArray], dtype: np.dtype[Any])
     shapes = [stream.shape for stream in node.inputs]
 
     def step(taken: Sequence[Floats]) -> Floats:
-        frames = [x.reshape(-1, *shape) for x, shape in zip(taken, shapes, strict=True)]
+        frames: list[Any] = [x.reshape(-1, *shape) for x, shape in zip(taken, shapes, strict=True)]
         (y,) = registry.computed(node, arrays, frames)
         return y.reshape(len(y), -1).astype(dtype, copy=False)
 
