@@ -206,6 +206,9 @@ class _Graph:
         types = [self.model.get_tensor_datatype(name).name for name in names]
         common: dict[str, Any] = {"domain": FINN, "backend": "fpgadataflow"}
         if made.function == "add":
+            # of two types of one width FINN's sum has room for both only if the signed one is last
+            order = sorted((0, 1), key=lambda k: self.model.get_tensor_datatype(names[k]).signed())
+            names, types = [names[k] for k in order], [types[k] for k in order]
             node = helper.make_node(
                 "ElementwiseAdd", names, [result], name=f"ElementwiseAdd_{index}",
                 lhs_dtype=types[0], rhs_dtype=types[1], out_dtype=finn_type(made.result.dtype),

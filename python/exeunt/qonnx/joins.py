@@ -54,11 +54,19 @@ class _Pairs:
     factors: tuple[int, int]
 
     def sums(self) -> tuple[Array, Array]:
-        """(1, pairs): the reals and the integers, as floats."""
+        """(1, pairs): the reals in steps of the integers, and the integers, as floats."""
         x = np.arange(self.x[0], self.x[1] + 1, dtype=np.float64)[:, None]
         y = np.arange(self.y[0], self.y[1] + 1, dtype=np.float64)[None]
         m, n = self.factors
-        return (self.p * x + self.q * y).reshape(1, -1), (m * x + n * y).reshape(1, -1)
+        return (
+            ((self.p * x + self.q * y) / self.step).reshape(1, -1),
+            (m * x + n * y).reshape(1, -1),
+        )
+
+    @property
+    def step(self) -> float:
+        """What the integer 1 stands for."""
+        return (self.p / self.factors[0] + self.q / self.factors[1]) / 2
 
 
 class Joins(Activations):
@@ -148,11 +156,12 @@ class Joins(Activations):
             )
         result = Tensor(name, x.shape, min(ends), max(ends))
         self.made.add(Join(node.label, x, y, result, (m, n), "add"))
+        pairs = _Pairs(p, q, *ranges, (m, n))
         if ratio_of(p, q) is None:
-            self._pairs[name] = _Pairs(p, q, *ranges, (m, n))
+            self._pairs[name] = pairs
         elif not (shift.any() or other.any()):
             self.cuts.add(name)
-        function = Function().then("affine", (p / m + q / n) / 2, shift + other)
+        function = Function().then("affine", pairs.step, shift + other)
         return Value(name, first.shape, first.index, function, by=node.label)
 
     def quantize(self, node: Node) -> Value:
@@ -173,15 +182,8 @@ class Joins(Activations):
         shape: tuple[int, ...] = self.made.tensors[value.base].shape
         ndim = max(value.function.ndim, scale.ndim)
         shape = shape if ndim == 3 else shape[2:] if ndim else ()
-        first, *rest = value.function.steps  # from the integer to the sum
-        rows = Function(tuple(rest)).rows(shape)
-        offset = row(first.b, shape)
-        step = row(np.asarray(scale, np.float64), shape)
-        reals, integers = pairs.sums()
-        levels = [
-            found.levels(rows(sums + offset), scale=step, zero=zero)
-            for sums in (reals, float(first.a) * integers)
-        ]
+        function, step = value.function.rows(shape), row(np.asarray(scale, np.float64), shape)
+        levels = [found.levels(function(n), scale=step, zero=zero) for n in pairs.sums()]
         return bool((levels[0] == levels[1]).all())
 
     def exactly(self, value: Value) -> None:

@@ -82,13 +82,6 @@ def scale_per_channel_at_a_cut(b: Any) -> Any:
     return two(b, x, b.conv(x, 4))
 
 
-def residual(b: Any) -> Any:
-    x = b.conv("image", 4, pad=1)
-    y = b.conv(x, 4, pad=1)
-    z = b.quant(b.node("Add", x, y, shape=b.shapes[x]))
-    return two(b, x, z)
-
-
 def mean_subtraction(b: Any) -> Any:
     x = b.node("Sub", "image", b.constant(127.0), shape=b.shapes["image"])
     x = b.conv(x, 4, pad=1)
@@ -191,10 +184,6 @@ REFUSALS: dict[Callable[[Any], Any], str] = {
     scale_per_channel_at_a_cut: (
         "FILE: Gemm (node Gemm_#) must take integers with one scale but Quant (node Quant_#) gives "
         "4 scales from 0.1 to 0.2; use per-tensor scaling there"
-    ),
-    residual: (
-        "FILE: Add (node Add_#) joins 2 streams, which is not supported yet; residual connections "
-        "must go"
     ),
     mean_subtraction: (
         "FILE: Conv (node Conv_#) pads activations that are shifted by a constant, where a padded "
