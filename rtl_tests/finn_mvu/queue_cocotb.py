@@ -51,11 +51,15 @@ async def lost(dut: Any) -> None:
         columns = t.node.input.shape[2] // t.node.input.lanes
         frames = range(len(t.expected) // t.node.output.words)
         good = [right(t, frame) for frame in frames]
-        assert good[0], f"{bench.where(t)}: the first frame is wrong"
+        assert good[0], f"{bench.where(t.outputs[0])}: the first frame is wrong"
         if columns > 1:
-            assert all(good), f"{bench.where(t)}: a frame is wrong with {columns} column folds"
+            assert all(good), (
+                f"{bench.where(t.outputs[0])}: a frame is wrong with {columns} column folds"
+            )
         else:
-            assert not all(good), f"{bench.where(t)}: no frame is wrong, the fault is gone"
+            assert not all(good), (
+                f"{bench.where(t.outputs[0])}: no frame is wrong, the fault is gone"
+            )
     assert stuck, "no corner got stuck, the fault has changed"
 
 

@@ -49,6 +49,11 @@ def hash_text(text: str) -> int:
     return value
 
 
+def constant(value: int) -> str:
+    """A parameter as Yosys reads it: no sign in front."""
+    return str(value) if value >= 0 else f"32'sh{value & 0xFFFFFFFF:08x}"
+
+
 def run(proof: Proof, mode: str) -> tuple[bool, str]:
     """Run sby in mode "prove", "cover" or "bmc"; whether it passed, and the end of its log."""
     folder = BUILD / proof.name
@@ -63,7 +68,7 @@ def run(proof: Proof, mode: str) -> tuple[bool, str]:
     body, end, rest = rtl.rpartition("endmodule")
     properties = (HERE / f"{proof.block}.sv").read_text()
     (folder / f"{module}.sv").write_text(body + properties + end + rest)
-    values = " ".join(f"-chparam {k} {v}" for k, v in proof.parameters.items())
+    values = " ".join(f"-chparam {k} {constant(v)}" for k, v in proof.parameters.items())
     depth = proof.depth if mode == "prove" else proof.cover if mode == "cover" else proof.search
     (folder / f"{mode}.sby").write_text(
         f"[options]\nmode {mode}\ndepth {depth}\n\n[engines]\nsmtbmc z3\n\n[script]\n"

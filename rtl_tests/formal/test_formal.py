@@ -9,6 +9,10 @@ from formal.proof import Proof, run
 
 PROOFS = [
     Proof("fork", {"WIDTH": 2}),
+    Proof("add", {"FACTOR_A": 2, "FACTOR_B": -3, "A_BITS": 3, "OUT_BITS": 7}),
+    Proof("add", {"A_BITS": 2, "A_SIGNED": 1, "B_BITS": 3, "B_SIGNED": 1, "OUT_BITS": 4}),
+    Proof("concat", {"A_WORDS": 1, "B_WORDS": 1, "A_BITS": 3, "B_BITS": 3}),
+    Proof("concat", {"A_WORDS": 2, "B_WORDS": 3, "FACTOR_B": -3, "B_BITS": 2, "OUT_BITS": 5}),
     Proof("route", {"EXIT": 1}),
     Proof("margin", {"PE": 2, "CLASSES": 4, "BITS": 3}),
     Proof("margin", {"PE": 2, "CLASSES": 2, "BITS": 2}),
@@ -35,6 +39,26 @@ PROOFS = [
 
 BROKEN = [
     Proof("fork", {"WIDTH": 2}, fault=("m1_valid = s_valid && !done1_q", "m1_valid = s_valid")),
+    Proof(
+        "add",
+        {"FACTOR_A": 2, "FACTOR_B": -3, "A_BITS": 3, "OUT_BITS": 7},
+        fault=("s0_ready = s1_valid && free", "s0_ready = free"),
+    ),
+    Proof(
+        "add",
+        {"FACTOR_A": 2, "FACTOR_B": -3, "A_BITS": 3, "OUT_BITS": 7},
+        fault=("free = !valid_q || m_ready", "free = 1'b1"),
+    ),
+    Proof(
+        "concat",
+        {"A_WORDS": 2, "B_WORDS": 3, "FACTOR_B": -3, "B_BITS": 2, "OUT_BITS": 5},
+        fault=("if (take) count_q", "if (free) count_q"),
+    ),
+    Proof(
+        "concat",
+        {"A_WORDS": 2, "B_WORDS": 3, "FACTOR_B": -3, "B_BITS": 2, "OUT_BITS": 5},
+        fault=("s1_ready = free && second", "s1_ready = free"),
+    ),
     Proof(
         "margin",
         {"PE": 2, "CLASSES": 4, "BITS": 3},
@@ -148,6 +172,8 @@ QUICK = {
     "margin_pe2_classes4_bits3",
     "decide_pe2_classes4_bits2_score_bits3",
     "fork_width2",
+    "add_factor_a2_factor_b-3_a_bits3_out_bits7",
+    "concat_a_words2_b_words3_factor_b-3_b_bits2_out_bits5",
 }
 
 

@@ -67,16 +67,26 @@ class Corner:
     data: Any = None
 
 
-def stream_ports(s_width: int, m_width: int) -> tuple[Port, ...]:
-    """The six ports of a block with one stream in and one out."""
-    return (
-        Port("s_valid"),
-        Port("s_ready", output=True),
-        Port("s_data", s_width),
-        Port("m_valid", output=True),
-        Port("m_ready"),
-        Port("m_data", m_width, output=True),
-    )
+def stream_ports(s: int | Sequence[int], m: int | Sequence[int]) -> tuple[Port, ...]:
+    """The ports of a block's streams: s_* or s0_*, s1_*, ..., and m_* or m0_*, m1_*, ...
+
+    Args:
+        s: bits of a word of the one input, or of each of several.
+        m: the same of the outputs.
+    """
+    found: list[Port] = []
+    for letter, widths in (("s", s), ("m", m)):
+        given, taken = letter == "m", letter == "s"
+        for name, width in _numbered(letter, [widths] if isinstance(widths, int) else widths):
+            found.append(Port(f"{name}_valid", output=given))
+            found.append(Port(f"{name}_ready", output=taken))
+            found.append(Port(f"{name}_data", width, output=given))
+    return tuple(found)
+
+
+def _numbered(letter: str, widths: Sequence[int]) -> list[tuple[str, int]]:
+    """Names of streams: the letter alone where there is one."""
+    return [(letter if len(widths) == 1 else f"{letter}{k}", w) for k, w in enumerate(widths)]
 
 
 def kernel_corner(node: Node, arrays: Mapping[str, IntArray] | None = None) -> Corner:
@@ -87,7 +97,7 @@ def kernel_corner(node: Node, arrays: Mapping[str, IntArray] | None = None) -> C
         name=node.name,
         module=backend.module(node),
         parameters=backend.parameters(node),
-        ports=stream_ports(node.input.width, node.output.width),
+        ports=stream_ports([s.width for s in node.inputs], [s.width for s in node.outputs]),
         memories=backend.memories(node, arrays),
         node=node,
         arrays=arrays,
@@ -136,53 +146,70 @@ def flat_wrapper(corners: Sequence[Corner]) -> str:
 
 
 def stream_wrapper(corners: Sequence[Corner]) -> str:
-    """A top module `bench` for blocks with one stream in and out; handshakes are bit vectors.
+    """A top module `bench` for blocks of streams alone; handshakes are bit vectors.
 
-    Bit i of `rst` and of each third of `drive` = {m_ready, s_valid} and `status` = {fault,
-    m_valid, s_ready} belongs to corner i; the data of all corners lie side by side, corner 0
-    lowest. `fault` says that a word was withdrawn or changed before it was taken. With `sleep` the
+    Streams are numbered corner by corner, inputs and outputs apart. Bit i of `rst` belongs to
+    corner i; `drive` = {m_ready, s_valid} and `status` = {fault, m_valid, s_ready} have a bit for
+    each stream; the data of all inputs and of all outputs lie side by side, stream 0 lowest.
+    `fault` says that a word was withdrawn or changed before it was taken. With `sleep` the
     clock of every corner stands still in cycles in which ex_gate would let it.
     """
-    count = len(corners)
-    body, s_low, m_low = "", 0, 0
+    body, low, number = "", {"s": 0, "m": 0}, {"s": 0, "m": 0}
     for i, corner in enumerate(corners):
-        widths = {p.name: p.width for p in corner.ports}
-        s, m = widths["s_data"], widths["m_data"]
-        extra = [p for p in corner.ports if p.name[:2] not in ("s_", "m_")]
-        body += f"  wire {_range(s)}u{i}_s_data = s_data[{s_low}+:{s}];\n"
-        body += f"  wire {_range(m)}u{i}_m_data;\n  reg {_range(m)}u{i}_held;\n"
-        body += f"  assign m_data[{m_low}+:{m}] = u{i}_m_data;\n"
-        body += f"  assign differs[{i}] = u{i}_m_data != u{i}_held;\n"
-        body += f"  always @(posedge clk) if (m_valid[{i}]) u{i}_held <= u{i}_m_data;\n"
-        wires = {"clk": "clk", "rst": f"rst[{i}]"}
+        wires, moves, extra = {"clk": "clk", "rst": f"rst[{i}]"}, [], []
+        for port in corner.ports:
+            stream, _, end = port.name.rpartition("_")
+            side = stream[:1]
+            if end != "data" or side not in ("s", "m"):
+                extra.append(port.name)
+                continue
+            k, at, width = number[side], low[side], port.width
+            data = f"u{i}_{stream}_data"
+            body += f"  wire {_range(width)}{data};\n"
+            if side == "s":
+                body += f"  assign {data} = s_data[{at}+:{width}];\n"
+                moves.append(f"s_valid[{k}] && s_ready[{k}]")
+            else:
+                body += f"  reg {_range(width)}{data}_held;\n"
+                body += f"  assign m_data[{at}+:{width}] = {data};\n"
+                body += f"  assign differs[{k}] = {data} != {data}_held;\n"
+                body += f"  always @(posedge clk) if (m_valid[{k}]) {data}_held <= {data};\n"
+            wires |= {f"{stream}_{e}": f"{side}_{e}[{k}]" for e in ("valid", "ready")}
+            wires[port.name] = data
+            number[side], low[side] = k + 1, at + width
+        wires |= {name: "" for name in extra if name not in wires}
         if corner.sleeps:
             wires |= {"clk": f"u{i}_clk", "busy": f"u{i}_busy"}
-            moves = f"s_valid[{i}] && s_ready[{i}]"
             body += f"  wire u{i}_busy;\n  reg u{i}_open;\n"
             body += f"  always_latch if (!clk) u{i}_open = !sleep || rst[{i}] || u{i}_busy"
-            body += f" || ({moves});\n  wire u{i}_clk = clk && u{i}_open;\n"
-        wires |= {p: f"{p}[{i}]" for p in ("s_valid", "s_ready", "m_valid", "m_ready")}
-        wires |= {"s_data": f"u{i}_s_data", "m_data": f"u{i}_m_data"}
-        wires |= {p.name: "" for p in extra}
+            body += f" || {' || '.join(f'({m})' for m in moves)};\n"
+            body += f"  wire u{i}_clk = clk && u{i}_open;\n"
         body += instance(corner, f"u{i}", wires)
-        s_low, m_low = s_low + s, m_low + m
-    vector, public = _range(count), "/* verilator public_flat_rw */"
+    s, m, public = number["s"], number["m"], "/* verilator public_flat_rw */"
     return f"""module {TOP} (
   input wire clk {public},
-  input wire {vector}rst {public},
+  input wire {_range(len(corners))}rst {public},
   input wire sleep {public},
-  input wire {_range(2 * count)}drive {public},
-  output wire {_range(3 * count)}status {public},
-  input wire {_range(s_low)}s_data {public},
-  output wire {_range(m_low)}m_data {public}
+  input wire {_range(s + m)}drive {public},
+  output wire {_range(s + 2 * m)}status {public},
+  input wire {_range(low["s"])}s_data {public},
+  output wire {_range(low["m"])}m_data {public}
 );
-  wire {vector}s_valid, s_ready, m_valid, m_ready, differs;
-  reg {vector}waiting;
+  wire {_range(s)}s_valid, s_ready;
+  wire {_range(m)}m_valid, m_ready, differs, awake;
+  reg {_range(m)}waiting;
   assign {{m_ready, s_valid}} = drive;
-  assign status = {{waiting & ~rst & (~m_valid | differs), m_valid, s_ready}};
-  always @(posedge clk) waiting <= m_valid & ~m_ready & ~rst;
+  assign awake = {{{", ".join(reversed(_resets(corners)))}}};
+  assign status = {{waiting & awake & (~m_valid | differs), m_valid, s_ready}};
+  always @(posedge clk) waiting <= m_valid & ~m_ready & awake;
 {body}endmodule
 """
+
+
+def _resets(corners: Sequence[Corner]) -> list[str]:
+    """For each output of each corner that the corner is not in reset."""
+    ends = [(i, p.name) for i, corner in enumerate(corners) for p in corner.ports]
+    return [f"~rst[{i}]" for i, name in ends if name[:1] == "m" and name.endswith("_data")]
 
 
 def tools() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -47,10 +47,10 @@ def describe(stream: Stream, word: str) -> str:
     return str(unpack(one, np.frombuffer(raw, np.uint8).reshape(1, -1)).reshape(-1).tolist())
 
 
-def random_input(node: Node, frames: int, seed: int) -> npt.NDArray[np.int64]:
+def random_values(stream: Stream, frames: int, seed: int) -> npt.NDArray[np.int64]:
     """Frames of every kind: uniform values, one frame of extremes, then zeros with spikes."""
     rng = np.random.default_rng(seed)
-    dtype, shape = node.input.dtype, node.input.shape
+    dtype, shape = stream.dtype, stream.shape
     x = rng.integers(dtype.min, dtype.max + 1, (frames, *shape))
     if frames > 1:
         x[1] = np.where(rng.random(shape) < 0.5, dtype.min, dtype.max)
@@ -59,70 +59,134 @@ def random_input(node: Node, frames: int, seed: int) -> npt.NDArray[np.int64]:
     return x.astype(np.int64)
 
 
+def random_input(node: Node, frames: int, seed: int) -> npt.NDArray[np.int64]:
+    """Such frames for a node's first input."""
+    return random_values(node.input, frames, seed)
+
+
 def salt(corner: Corner) -> int:
     """A part of every seed: a corner gets the same images and stalls alone and with others."""
     return zlib.crc32(corner.name.encode()) % 10_000
 
 
-def reference_of(corner: Corner) -> tuple[Any, Any]:
-    """What the corner computes and when: `values` and `times` of its kind, or of its reference."""
-    assert corner.node is not None, f"corner {corner.name} carries no node"
-    if corner.reference:
-        module = importlib.import_module(corner.reference)
-        return module.values, module.times
-    return registry.of(corner.node).values, registry.times
+class Reference:
+    """What a corner computes and when: its kind, or `values` and `times` of its reference."""
+
+    def __init__(self, corner: Corner) -> None:
+        assert corner.node is not None, f"corner {corner.name} carries no node"
+        self.corner, self.node = corner, corner.node
+        self._own = importlib.import_module(corner.reference) if corner.reference else None
+
+    def inputs(self, frames: int, seed: int) -> list[npt.NDArray[Any]]:
+        """Frames for each input."""
+        own = getattr(self._own, "inputs", None)
+        if own is not None:
+            return [own(self.node, frames, seed)]
+        streams = enumerate(self.node.inputs)
+        return [random_values(stream, frames, seed + 1000 * k) for k, stream in streams]
+
+    def values(self, x: Sequence[npt.NDArray[Any]]) -> Sequence[npt.NDArray[Any]]:
+        """What each output gives."""
+        if self._own is not None:
+            return [self._own.values(self.node, self.corner.arrays, x[0])]
+        return registry.computed(self.node, self.corner.arrays, x)
+
+    def times(
+        self, offered: Sequence[Cycle], ready: Sequence[Cycle | None]
+    ) -> tuple[Sequence[Cycle], Sequence[Cycle]]:
+        """When the words of each input are taken and those of each output given."""
+        if self._own is not None:
+            takes, gives = self._own.times(self.node, offered[0], ready[0])
+            return [takes], [gives]
+        takes, gives, _ = registry.transfers(self.node, None, offered, ready)
+        return takes, gives
+
+
+@dataclass
+class Line:
+    """One stream of a corner: the words that are sent or expected, and what was seen."""
+
+    track: int  # number of its corner
+    stream: Stream
+    wanted: list[str]
+    salt: int  # a part of every seed
+    cycles: list[int] = field(default_factory=list)  # of the transfers
+    words: list[str] = field(default_factory=list)  # that came out
+    when: Cycle | None = None  # first cycle of each word
+    count: int = 0  # words of this run
+
+    def clear(self, frames: int, total: int, when: Cycle | None) -> None:
+        """Forgets the last run; from now on only the first `frames` frames of `total`."""
+        self.cycles, self.words, self.when = [], [], when
+        self.count = len(self.wanted) * frames // total
 
 
 @dataclass
 class Track:
-    """What one corner sends, should answer, and did."""
+    """A corner with its streams."""
 
     corner: Corner
-    node: Node
-    sent: list[str]
-    expected: list[str]
-    takes: list[int]
-    gives: list[int]
-    words: list[str]
-    offered: Cycle | None = None
-    ready: Cycle | None = None
+    reference: Reference
+    inputs: list[Line]
+    outputs: list[Line]
 
-    def clear(self, frames: int, total: int) -> None:
-        """Forgets the last run; from now on only the first `frames` frames of `total`."""
-        self.takes, self.gives, self.words = [], [], []
-        self.offered = self.ready = None
-        self.wanted_in = len(self.sent) * frames // total
-        self.wanted_out = len(self.expected) * frames // total
+    @property
+    def node(self) -> Node:
+        """What it stands for."""
+        return self.reference.node
+
+    @property
+    def words(self) -> list[str]:
+        """That came out of the first output."""
+        return self.outputs[0].words
+
+    @property
+    def expected(self) -> list[str]:
+        """That should come out of the first output."""
+        return self.outputs[0].wanted
 
 
 class Bench:
-    """All corners under one clock."""
+    """All corners under one clock; their streams numbered as in `lib.bench.stream_wrapper`."""
 
     def __init__(self, dut: Any, corners: Sequence[Corner], options: dict[str, Any]) -> None:
         self.dut, self.options = dut, options
         self.frames: int = options["frames"]
         self.tracks: list[Track] = []
-        for corner in corners:
-            node = corner.node
-            assert node is not None, f"corner {corner.name} carries no node"
-            values, _ = reference_of(corner)
-            own = corner.reference and importlib.import_module(corner.reference)
-            inputs = getattr(own, "inputs", random_input)
-            x = inputs(node, self.frames, options["seed"] + salt(corner))
-            y = values(node, corner.arrays, x)
-            sent, expected = bit_strings(node.input, x), bit_strings(node.output, y)
-            self.tracks.append(Track(corner, node, sent, expected, [], [], []))
-        self.count = len(self.tracks)
-        high = np.cumsum([0] + [t.node.output.width for t in self.tracks])
+        for i, corner in enumerate(corners):
+            found = Reference(corner)
+            x = found.inputs(self.frames, options["seed"] + salt(corner))
+            y = found.values(x)
+            sent, expected = (
+                [
+                    Line(i, s, bit_strings(s, v), salt(corner) + 37 * k)
+                    for k, (s, v) in enumerate(zip(streams, values, strict=True))
+                ]
+                for streams, values in ((found.node.inputs, x), (found.node.outputs, y))
+            )
+            self.tracks.append(Track(corner, found, sent, expected))
+        self.inputs = [line for t in self.tracks for line in t.inputs]
+        self.outputs = [line for t in self.tracks for line in t.outputs]
+        high = np.cumsum([0] + [line.stream.width for line in self.outputs])
         total = int(high[-1])
         self.slices = [slice(total - int(b), total - int(a)) for a, b in pairwise(high)]
         self.edge: RisingEdge = start_clock(dut.clk)
         self.sleep = False  # clocks stand still where ex_gate would let them
 
-    def where(self, track: Track) -> str:
-        """The corner and its parameters, for a message."""
+    @property
+    def count(self) -> int:
+        """Corners."""
+        return len(self.tracks)
+
+    def where(self, line: Line) -> str:
+        """The stream's corner with its parameters, for a message."""
+        track = self.tracks[line.track]
         values = " ".join(f"{k}={v}" for k, v in track.corner.parameters.items())
-        return f"{track.corner.name} ({track.corner.module} {values})"
+        found = f"{track.corner.name} ({track.corner.module} {values})"
+        for what, lines in (("input", track.inputs), ("output", track.outputs)):
+            if len(lines) > 1 and any(x is line for x in lines):
+                found += f" {what} {[x is line for x in lines].index(True)}"
+        return found
 
     async def reset(self) -> None:
         """One cycle of reset for all corners, then silence."""
@@ -148,25 +212,25 @@ class Bench:
 
         Args:
             frames: how many (default: all).
-            idle: per cycle, a bit per corner: a new word may be offered.
-            stall: per cycle, a bit per corner: the sink accepts.
-            offered: per corner, the first cycle of each input word instead.
-            ready: per corner, the first cycle in which each output word is accepted instead.
-            reset_at: per corner, the number of words taken at which it is reset for a cycle,
-                after which it is left alone.
+            idle: per cycle, a bit per input: a new word may be offered.
+            stall: per cycle, a bit per output: the sink accepts.
+            offered: per input, the first cycle of each word instead.
+            ready: per output, the first cycle in which each word is accepted instead.
+            reset_at: per corner, the number of words of its first input at which it is reset for
+                a cycle, after which it is left alone.
         """
         await self.reset()
-        dut, tracks, count = self.dut, self.tracks, self.count
-        full = (1 << count) - 1
-        for i, t in enumerate(tracks):
-            t.clear(frames or self.frames, self.frames)
-            t.offered = offered[i] if offered else None
-            t.ready = ready[i] if ready else None
+        dut, tracks, ins, outs = self.dut, self.tracks, self.inputs, self.outputs
+        count, full_out = len(ins), (1 << len(outs)) - 1
+        for lines, when in ((ins, offered), (outs, ready)):
+            for i, line in enumerate(lines):
+                line.clear(frames or self.frames, self.frames, when[i] if when else None)
         read_status = dut.status._handle.get_signal_val_binstr  # far faster than .value
         read_data = dut.m_data._handle.get_signal_val_binstr
-        chunks = ["0" * t.node.input.width for t in reversed(tracks)]
+        chunks = ["0" * line.stream.width for line in reversed(ins)]
         valid = accept = 0
-        live_in, live_out, waiting_reset = full, full, full if reset_at else 0
+        live_in, live_out = (1 << count) - 1, full_out
+        waiting_reset = (1 << self.count) - 1 if reset_at else 0
         cycle, quiet = -1, 0
         while (live_in | live_out) and not (reset_at and not waiting_reset):
             # Inputs of cycle + 1.
@@ -175,97 +239,106 @@ class Bench:
             if idle is not None:
                 start &= idle[(cycle + 1) % LENGTH]
             for i in bits(start):
-                t = tracks[i]
-                k = len(t.takes)
-                if t.offered is None or t.offered[k] <= cycle + 1:
+                line = ins[i]
+                k = len(line.cycles)
+                if line.when is None or line.when[k] <= cycle + 1:
                     valid |= 1 << i
-                    chunks[count - 1 - i] = t.sent[k]
+                    chunks[count - 1 - i] = line.wanted[k]
                     changed = True
             accept = live_out
             if stall is not None:
                 accept &= stall[(cycle + 1) % LENGTH]
             if ready is not None:
                 for i in bits(live_out):
-                    t = tracks[i]
-                    if t.ready is not None and t.ready[len(t.gives)] > cycle + 1:
+                    line = outs[i]
+                    if line.when is not None and line.when[len(line.cycles)] > cycle + 1:
                         accept &= ~(1 << i)
-            dut.drive.value = f"{accept:0{count}b}{valid:0{count}b}"
+            dut.drive.value = f"{accept:0{len(outs)}b}{valid:0{count}b}"
             if changed:
                 dut.s_data.value = "".join(chunks)
             await self.edge
             cycle += 1
             status = int(read_status(), 2)
-            if status >> (2 * count):
-                self.fail_protocol(status >> (2 * count), cycle)
+            faults = status >> (count + len(outs))
+            if faults:
+                self.fail_protocol(faults, cycle)
             took = valid & status
             gave = accept & (status >> count)
             quiet = 0 if took | gave else quiet + 1
             if took:
                 valid &= ~took
                 for i in bits(took):
-                    t = tracks[i]
-                    t.takes.append(cycle)
-                    if len(t.takes) == t.wanted_in:
+                    line = ins[i]
+                    line.cycles.append(cycle)
+                    if len(line.cycles) == line.count:
                         live_in &= ~(1 << i)
             if gave:
                 data = read_data()
                 for i in bits(gave):
-                    t = tracks[i]
-                    t.gives.append(cycle)
-                    t.words.append(data[self.slices[i]])
-                    if len(t.gives) == t.wanted_out:
+                    line = outs[i]
+                    line.cycles.append(cycle)
+                    line.words.append(data[self.slices[i]])
+                    if len(line.cycles) == line.count:
                         live_out &= ~(1 << i)
             if waiting_reset:
                 assert reset_at is not None
                 hit = sum(
-                    1 << i for i in bits(waiting_reset) if len(tracks[i].takes) >= reset_at[i]
+                    1 << i
+                    for i in bits(waiting_reset)
+                    if len(tracks[i].inputs[0].cycles) >= reset_at[i]
                 )
                 dut.rst.value = hit
                 waiting_reset &= ~hit
-                live_in &= ~hit
-                live_out &= ~hit
-                valid &= ~hit
+                if hit:
+                    live_in &= ~sum(1 << k for k, x in enumerate(ins) if hit >> x.track & 1)
+                    live_out &= ~sum(1 << k for k, x in enumerate(outs) if hit >> x.track & 1)
+                    valid &= live_in
             if quiet > PATIENCE:
-                self.fail_stuck(live_in | live_out, cycle)
+                self.fail_stuck(live_in, live_out, cycle)
         dut.drive.value = 0
         await self.edge
         dut.rst.value = 0
         for _ in range(TAIL):
             await self.edge
-        offers = (int(read_status(), 2) >> count) & full
+        offers = (int(read_status(), 2) >> count) & full_out
         if offers and not self.options["leads"] and not reset_at:
-            names = ", ".join(self.where(tracks[i]) for i in bits(offers))
+            names = ", ".join(self.where(outs[i]) for i in bits(offers))
             raise AssertionError(f"a word more than expected is offered by {names}")
 
     def fail_protocol(self, faults: int, cycle: int) -> None:
         """Raises for a word that was withdrawn or changed."""
         lines = [
-            f"{self.where(t)}: output word {len(t.gives)} was withdrawn or changed before it "
+            f"{self.where(x)}: output word {len(x.cycles)} was withdrawn or changed before it "
             f"was taken, at cycle {cycle}"
-            for t in (self.tracks[i] for i in bits(faults))
+            for x in (self.outputs[i] for i in bits(faults))
         ]
         raise AssertionError("\n".join(lines))
 
-    def fail_stuck(self, corners: int, cycle: int) -> None:
+    def fail_stuck(self, live_in: int, live_out: int, cycle: int) -> None:
         """Raises for corners that neither take nor give any more."""
-        lines = [
-            f"{self.where(t)}: stuck at cycle {cycle}: took {len(t.takes)} of {t.wanted_in} "
-            f"words, gave {len(t.gives)} of {t.wanted_out}"
-            for t in (self.tracks[i] for i in bits(corners))
-        ]
+        stuck = {self.inputs[i].track for i in bits(live_in)}
+        stuck |= {self.outputs[i].track for i in bits(live_out)}
+        lines = []
+        for t in (self.tracks[i] for i in sorted(stuck)):
+            took, given = (
+                " and ".join(f"{len(x.cycles)} of {x.count}" for x in side)
+                for side in (t.inputs, t.outputs)
+            )
+            name = self.where(t.inputs[0])
+            lines.append(f"{name}: stuck at cycle {cycle}: took {took} words, gave {given}")
         raise AssertionError("\n".join(lines))
 
     def check_values(self, scenario: str) -> None:
         """Compares every word with the reference."""
         lines = []
-        for t in self.tracks:
-            for m, (got, expected) in enumerate(zip(t.words, t.expected, strict=False)):
+        for x in self.outputs:
+            for m, (got, expected) in enumerate(zip(x.words, x.wanted, strict=False)):
                 if got != expected:
-                    per = t.node.output.words
+                    per = x.stream.words
                     lines.append(
-                        f"{scenario}: {self.where(t)}: frame {m // per} word {m % per} at cycle "
-                        f"{t.gives[m]}: got {describe(t.node.output, got)}, "
-                        f"expected {describe(t.node.output, expected)}"
+                        f"{scenario}: {self.where(x)}: frame {m // per} word {m % per} at cycle "
+                        f"{x.cycles[m]}: got {describe(x.stream, got)}, "
+                        f"expected {describe(x.stream, expected)}"
                     )
                     break
         if lines:
@@ -275,23 +348,24 @@ class Bench:
         """Compares every transfer cycle with the cycle reference."""
         lines = []
         for t in self.tracks:
-            _, times = reference_of(t.corner)
-            offered = np.zeros(t.wanted_in, np.int64) if t.offered is None else t.offered
-            ready = None if t.ready is None else t.ready[: t.wanted_out]
-            takes, gives = times(t.node, offered[: t.wanted_in], ready)
-            for what, got, expected, per in (
-                ("taken", t.takes, takes, t.node.input.words),
-                ("given", t.gives, gives, t.node.output.words),
-            ):
-                assert len(got) == len(expected), f"times() returns {len(expected)} for {len(got)}"
-                off = np.flatnonzero(np.abs(np.asarray(got) - np.asarray(expected)) > slack)
-                if off.size:
-                    k = int(off[0])
-                    lines.append(
-                        f"{scenario}: {self.where(t)}: frame {k // per} word {k % per} {what}: "
-                        f"got cycle {got[k]}, expected cycle {int(expected[k])} "
-                        f"({off.size} of {len(got)} differ)"
-                    )
+            offered = [
+                np.zeros(x.count, np.int64) if x.when is None else x.when[: x.count]
+                for x in t.inputs
+            ]
+            ready = [None if x.when is None else x.when[: x.count] for x in t.outputs]
+            takes, gives = t.reference.times(offered, ready)
+            for what, found, times in (("taken", t.inputs, takes), ("given", t.outputs, gives)):
+                for x, expected in zip(found, times, strict=True):
+                    got, per = x.cycles, x.stream.words
+                    assert len(got) == len(expected), f"{len(expected)} cycles for {len(got)} words"
+                    off = np.flatnonzero(np.abs(np.asarray(got) - np.asarray(expected)) > slack)
+                    if off.size:
+                        k = int(off[0])
+                        lines.append(
+                            f"{scenario}: {self.where(x)}: frame {k // per} word {k % per} {what}: "
+                            f"got cycle {got[k]}, expected cycle {int(expected[k])} "
+                            f"({off.size} of {len(got)} differ)"
+                        )
         if lines:
             raise AssertionError("\n".join(lines))
 
@@ -313,11 +387,10 @@ def _open(dut: Any) -> Bench:
 
 def _gaps(bench: Bench, seed: int, output: bool) -> list[Cycle]:
     result = []
-    for t in bench.tracks:
-        count = len(t.expected if output else t.sent)
-        per = len(t.expected) / len(t.sent)
+    for line in bench.outputs if output else bench.inputs:
+        per = len(line.wanted) / len(bench.tracks[line.track].inputs[0].wanted)
         longest = max(3, min(12, round(2 / per))) if output else 4
-        result.append(gaps(count, 0.35, longest, seed + salt(t.corner)))
+        result.append(gaps(len(line.wanted), 0.35, longest, seed + line.salt))
     return result
 
 
@@ -354,14 +427,17 @@ async def stalled_sink(dut: Any) -> None:
 async def stalls_and_idles(dut: Any) -> None:
     """Random stalls crossed with random idles: values and the stream contract."""
     bench = _open(dut)
-    n = [salt(t.corner) for t in bench.tracks]
     kinds = {
-        "none": lambda s: masks([always() for _ in n], LENGTH),
-        "half": lambda s: masks([bernoulli(0.5, s + i) for i in n]),
-        "rare": lambda s: masks([bernoulli(0.15, s + i) for i in n]),
-        "bursts": lambda s: masks([bursts(9, s + i) for i in n]),
+        "none": lambda s, n: masks([always() for _ in n], LENGTH),
+        "half": lambda s, n: masks([bernoulli(0.5, s + i) for i in n]),
+        "rare": lambda s, n: masks([bernoulli(0.15, s + i) for i in n]),
+        "bursts": lambda s, n: masks([bursts(9, s + i) for i in n]),
     }
-    made = {(k, s): f(s) for k, f in kinds.items() for s in (100, 200)}
+    sides = {
+        100: [line.salt for line in bench.inputs],
+        200: [line.salt for line in bench.outputs],
+    }
+    made = {(k, s): f(s, n) for k, f in kinds.items() for s, n in sides.items()}
     for idle, stall in (
         ("half", "half"),
         ("none", "half"),
@@ -389,7 +465,7 @@ async def asleep(dut: Any) -> None:
         bench.check_values("asleep")
         if ready is None or bench.options["stalled_slack"] is not None:
             bench.check_times("asleep", 0 if ready is None else bench.options["stalled_slack"])
-    stall = masks([bursts(9, 200 + salt(t.corner)) for t in bench.tracks])
+    stall = masks([bursts(9, 200 + line.salt) for line in bench.outputs])
     await bench.run(stall=stall, frames=min(2, bench.frames))
     bench.check_values("asleep x stall")
 
@@ -398,7 +474,7 @@ async def asleep(dut: Any) -> None:
 async def reset_in_mid_frame(dut: Any) -> None:
     """A reset somewhere in a frame, then clean frames with exact cycles."""
     bench = _open(dut)
-    stall = masks([bernoulli(0.7, salt(t.corner)) for t in bench.tracks])
+    stall = masks([bernoulli(0.7, line.salt) for line in bench.outputs])
     for part in (0.3, 0.8):
         at = [max(1, int(part * t.node.input.words)) for t in bench.tracks]
         await bench.run(stall=stall, reset_at=at)
