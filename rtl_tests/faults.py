@@ -35,6 +35,36 @@ MUTANTS = (
         "rtl_tests/fork/test_fork.py::test_fork",
     ),
     Mutant(
+        "hls/rtl/ex_duplicate.sv",
+        "assign busy = s_valid;",
+        "assign busy = 1'b0;",
+        "rtl_tests/duplicate/test_duplicate.py::test_duplicate",
+    ),
+    Mutant(
+        "hls/rtl/ex_add.sv",
+        "32'($signed({B_SIGNED && b[B_BITS-1], b}))",
+        "32'($signed({1'b0, b}))",
+        "rtl_tests/add/test_add.py::test_add",
+    ),
+    Mutant(
+        "hls/rtl/ex_add.sv",
+        "assign s1_ready = s0_valid && free;",
+        "assign s1_ready = free;",
+        "rtl_tests/add/test_add.py::test_add",
+    ),
+    Mutant(
+        "hls/rtl/ex_concat.sv",
+        "wire                   second = count_q >= COUNT_BITS'(A_WORDS);",
+        "wire                   second = count_q > COUNT_BITS'(A_WORDS);",
+        "rtl_tests/concat/test_concat.py::test_concat",
+    ),
+    Mutant(
+        "hls/rtl/ex_concat.sv",
+        "      count_q <= '0;\n    end else begin",
+        "    end else begin",
+        "rtl_tests/concat/test_concat.py::test_concat",
+    ),
+    Mutant(
         "hls/rtl/ex_frame_buffer.sv",
         "else if (verdict && !decide_keep && (alone ? begun : !undecided))",
         "else if (verdict && !decide_keep && alone && begun)",

@@ -33,7 +33,8 @@ module ex_add #(
   if (LANES < 1) begin : g_bad_lanes
     $error("ex_add: LANES must be at least 1, is %0d", LANES);
   end
-  if (OUT_BITS < 1 || OUT_BITS > 32 || A_BITS > 32 || B_BITS > 32) begin : g_bad_bits
+  if (A_BITS < 1 || B_BITS < 1 || OUT_BITS < 1 || A_BITS > 32 || B_BITS > 32 || OUT_BITS > 32)
+  begin : g_bad_bits
     $error("ex_add: elements must have 1 to 32 bits, are %0d, %0d and %0d", A_BITS, B_BITS,
            OUT_BITS);
   end

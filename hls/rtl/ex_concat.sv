@@ -39,7 +39,8 @@ module ex_concat #(
     $error("ex_concat: LANES, A_WORDS and B_WORDS must be at least 1, are %0d, %0d and %0d", LANES,
            A_WORDS, B_WORDS);
   end
-  if (OUT_BITS < 1 || OUT_BITS > 32 || A_BITS > 32 || B_BITS > 32) begin : g_bad_bits
+  if (A_BITS < 1 || B_BITS < 1 || OUT_BITS < 1 || A_BITS > 32 || B_BITS > 32 || OUT_BITS > 32)
+  begin : g_bad_bits
     $error("ex_concat: elements must have 1 to 32 bits, are %0d, %0d and %0d", A_BITS, B_BITS,
            OUT_BITS);
   end

@@ -34,7 +34,12 @@ def node(
     ends = [sorted((f * t.min, f * t.max)) for f, t in zip(factors, types, strict=True)]
     total = Integer.covering(ends[0][0] + ends[1][0], ends[0][1] + ends[1][1])
     name = "_".join(
-        [*map(label, types), *(f"f{signed(f)}" for f in factors), f"lanes{lanes}", f"{pixels[0]}x{pixels[1]}"]
+        [
+            *map(label, types),
+            *(f"f{signed(f)}" for f in factors),
+            f"lanes{lanes}",
+            f"{pixels[0]}x{pixels[1]}",
+        ]
     )
     first, other = (Stream(shape, t, lanes) for t in types)
     return Add(name, first, Stream(shape, total, lanes), other=other, factors=factors)
@@ -52,7 +57,7 @@ FACTORS: dict[str, Sequence[Any]] = {
 }
 
 CORNERS: list[Corner] = [kernel_corner(node(**row)) for row in pairwise(FACTORS)]
-CORNERS.append(kernel_corner(node((Integer(24), Integer(24, True)), (127, -77))))  # 32 bits
+CORNERS.append(kernel_corner(node((Integer(23), Integer(24, True)), (127, -77))))  # 32 bits
 
 
 def full_grid() -> list[Corner]:
