@@ -153,8 +153,8 @@ class Dataflow:
         done = 0
         for node, sources in zip(self.nodes, self.reads, strict=True):
             for stream, number in zip(node.inputs, sources, strict=True):
-                found = self.input if number == ENTRY else streams[number]
                 assert number < done, f"{node.name} reads stream {number}, which is not there yet"
+                found = self.input if number == ENTRY else streams[number]
                 assert number not in read, f"{node.name} reads stream {number}, as another does"
                 assert found.carries(stream), f"{node.name} reads {found}, needs {stream}"
                 read.add(number)

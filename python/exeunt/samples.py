@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from functools import reduce
 from statistics import NormalDist
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,8 @@ from exeunt.kernels.layer import (
 )
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.registry import foldings
+
+WIDE = 12  # bits above which a random graph has thresholds before it goes on
 
 
 @dataclass(frozen=True)
@@ -263,6 +266,159 @@ def residual(*, lanes: int = 2, seed: int = 0) -> Accelerator:
     return Accelerator(
         "residual", tuple(p[0] for p in pairs), tuple(p[1] for p in pairs), (1.0, 1.0), arrays
     )
+
+
+def tangled(seed: int, *, size: int = 4, steps: int = 6) -> Accelerator:
+    """One exit behind a random graph of convolutions, thresholds, sums and concatenations.
+
+    `size` x `size` x 2 images of 8 bits, four classes; lanes are random.
+
+    Args:
+        seed: of shape, lanes and numbers.
+        size: height and width of every map.
+        steps: layers, copies for a further reader among them; what is then open is concatenated.
+    """
+    from exeunt.kernels.lowering import lower
+    from exeunt.reference import pipeline
+
+    random = np.random.default_rng(seed)
+    made = _Tangle((size, size, 2), random)
+    for _ in range(steps):
+        made.step()
+    layers = made.closed()
+    channels = layers[-1].output[2]
+    total = Integer.covering(0, size * size * layers[-1].result.max)
+    weights = random.integers(-7, 8, (4, channels))
+    logits = Integer.covering(-7 * channels * total.max, 7 * channels * total.max)
+    head: list[Layer] = [
+        Pooling(
+            layers[-1].output, layers[-1].result, (1, 1, channels), total, function="sum"
+        ),
+        Matrix(
+            (1, 1, channels), total, (1, 1, 4), logits, columns=channels, weight_bits=4,
+            accumulator=logits, arrays={"weights": weights},
+        ),
+    ]  # fmt: skip
+    arrays: dict[str, IntArray] = {}
+    chains: list[Dataflow] = []
+    stream = Stream((size, size, 2), Integer(8), int(random.choice([1, 2])))
+    for name, found in (("seg0", layers), ("head0", head)):
+        folds = [random.choice(list(foldings(layer))) for layer in found]  # type: ignore[arg-type]
+        chain, more = lower(name, found, folds, source=stream)
+        stream, arrays = chain.output, arrays | more
+        chains.append(chain)
+    segment, last = pipeline.with_depths(*chains)
+    return Accelerator(f"tangled{seed}", (segment,), (last,), (1.0,), arrays)
+
+
+_Open: TypeAlias = tuple[int, tuple[int, int, int], Integer]  # place, shape and type of a layer
+
+
+class _Tangle:
+    """Layers of maps of one size; `open` are those that still want a reader, by their place."""
+
+    def __init__(self, shape: tuple[int, int, int], random: np.random.Generator) -> None:
+        self.layers: list[Layer] = []
+        self.random = random
+        self.open: list[_Open] = [(-1, shape, Integer(8))]
+
+    def step(self) -> None:
+        """A layer more, or a reader more for what is there."""
+        kind = self.random.choice(["levels", "convolution", "again", "again", "add", "concat"])
+        order = self.random.permutation(len(self.open))
+        first = self.open[order[0]]
+        if kind == "again":
+            self.open.append(first)
+        elif kind == "levels" or first[2].bits > WIDE:
+            self._levels(first)
+        elif kind == "convolution":
+            self._convolution(first)
+        else:
+            for other in (self.open[n] for n in order[1:]):
+                if other[2].bits <= WIDE and (kind == "concat" or other[1] == first[1]):
+                    self._join(first, other, concat=kind == "concat")
+                    break
+
+    def closed(self) -> list[Layer]:
+        """All layers: what was open is put together and made 3 bits wide."""
+        for wide in [o for o in self.open if o[2].bits > WIDE]:
+            self._levels(wide)
+        while len(self.open) > 1:
+            self._join(self.open[0], self.open[1], concat=True)
+        self._levels(self.open[0], bits=3)
+        return self.layers
+
+    def _add(self, layer: Layer, *taken: _Open) -> None:
+        self.layers.append(layer)
+        for one in taken:
+            self.open.remove(one)
+        self.open.append((len(self.layers) - 1, layer.output, layer.result))
+
+    def _behind(self, place: int) -> int:
+        return len(self.layers) - place
+
+    def _levels(self, source: _Open, bits: int = 0) -> None:
+        place, shape, dtype = source
+        result = Integer(bits or int(self.random.integers(1, 5)))
+        span = (dtype.max - dtype.min) / (2 if dtype.bits <= 8 else 16)
+        middle = (dtype.max + dtype.min) / 2
+        rows = middle + span * self.random.uniform(-1, 1, (shape[2], result.max))
+        self._add(
+            Levels(
+                shape, dtype, shape, result, levels=result.max, behind=(self._behind(place),),
+                arrays={"thresholds": np.sort(np.round(rows).astype(np.int64), axis=1)},
+            ),
+            source,
+        )  # fmt: skip
+
+    def _convolution(self, source: _Open) -> None:
+        place, (h, w, c), dtype = source
+        if dtype.bits > 8 or dtype.signed:
+            self._levels(source)
+            return self._convolution(self.open[-1])
+        rows = int(self.random.integers(1, 5))
+        window = Window((3, 3), (1, 1), (1, 1, 1, 1))
+        self._add(
+            Windows((h, w, c), dtype, (h, w, 9 * c), dtype, window=window,
+                    behind=(self._behind(place),)),
+            source,
+        )  # fmt: skip
+        bound = 63 * c * dtype.max
+        found = Integer.covering(-bound, bound)
+        self._add(
+            Matrix(
+                (h, w, 9 * c), dtype, (h, w, rows), found, columns=9 * c, weight_bits=4,
+                accumulator=found,
+                arrays={"weights": self.random.integers(-7, 8, (rows, 9 * c))},
+            ),
+            self.open[-1],
+        )  # fmt: skip
+        return self._levels(self.open[-1])
+
+    def _join(
+        self,
+        first: _Open,
+        other: _Open,
+        *,
+        concat: bool,
+    ) -> None:
+        factors = (int(self.random.integers(-3, 6)), int(self.random.integers(-3, 6)))
+        ends = [
+            sorted((f * t.min, f * t.max))
+            for f, (_, _, t) in zip(factors, (first, other), strict=True)
+        ]
+        if concat:
+            result = Integer.covering(min(e[0] for e in ends), max(e[1] for e in ends))
+        else:
+            result = Integer.covering(sum(e[0] for e in ends), sum(e[1] for e in ends))
+        kind = Concatenation if concat else Addition
+        h, w, c = first[1]
+        output = (h, w, c + other[1][2] if concat else c)
+        layer = kind(
+            first[1], first[2], output, result, other=other[1], other_source=other[2],
+            factors=factors, behind=(self._behind(first[0]), self._behind(other[0])),
+        )  # fmt: skip
+        self._add(layer, first, other)
 
 
 def without_exits(full: Accelerator) -> Accelerator:

@@ -34,13 +34,9 @@ def node(
     ends = [sorted((f * t.min, f * t.max)) for f, t in zip(factors, types, strict=True)]
     total = Integer.covering(ends[0][0] + ends[1][0], ends[0][1] + ends[1][1])
     name = "_".join(
-        [
-            *map(label, types),
-            *(f"f{signed(f)}" for f in factors),
-            f"lanes{lanes}",
-            f"{pixels[0]}x{pixels[1]}",
-        ]
-    )
+        (*map(label, types), *(f"f{signed(f)}" for f in factors), f"lanes{lanes}",
+         f"{pixels[0]}x{pixels[1]}")
+    )  # fmt: skip
     first, other = (Stream(shape, t, lanes) for t in types)
     return Add(name, first, Stream(shape, total, lanes), other=other, factors=factors)
 

@@ -25,14 +25,9 @@ def node(
     ends = [e * f for f, t in zip(factors, types, strict=True) for e in (t.min, t.max)]
     result = Integer.covering(min(ends), max(ends))
     name = "_".join(
-        [
-            *map(label, types),
-            *(f"f{signed(f)}" for f in factors),
-            *(f"w{w}" for w in words),
-            f"lanes{lanes}",
-            f"{pixels[0]}x{pixels[1]}",
-        ]
-    )
+        (*map(label, types), *(f"f{signed(f)}" for f in factors), *(f"w{w}" for w in words),
+         f"lanes{lanes}", f"{pixels[0]}x{pixels[1]}")
+    )  # fmt: skip
     first, other = (
         Stream((*pixels, w * lanes), t, lanes) for w, t in zip(words, types, strict=True)
     )

@@ -63,6 +63,7 @@ class Lowering:
     def adapt(self, shape: Shape, lanes: int, finn: tuple[str, ...] = ()) -> None:
         """Bring the stream to `lanes` elements a beat, as `shape` where the lanes divide its D."""
         elements = self.stream.elements
+        assert elements == math.prod(shape), f"{self.name}: {self.stream} is not {shape}"
         for step in converters(self.stream.lanes, lanes, elements):
             source = self.stream
             target = shape if shape[2] % step == 0 else source.shape

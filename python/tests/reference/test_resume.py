@@ -10,6 +10,9 @@ import pytest
 
 from exeunt.graph import Integer, Node, Stream
 from exeunt.kernels import registry
+from exeunt.kernels.add import Add
+from exeunt.kernels.concat import Concat
+from exeunt.kernels.duplicate import Duplicate
 from exeunt.kernels.mvu import Mvu
 from exeunt.kernels.pool import Pool
 from exeunt.kernels.reduce import Reduce
@@ -58,6 +61,7 @@ def _nodes() -> Iterator[Node]:
             yield Threshold("threshold", stream, stream, levels=levels, backend=backend)
         yield _swg((5, 4, 2), (3, 3), (1, 1), (1, 1, 1, 1), backend=backend)
         yield _swg((3, 3, 1), (3, 2), (2, 1), (0, 0, 0, 0), backend=backend)
+    yield from _joining()
     yield _mvu(3, 4, 2, 3, 3, levels=3)
     yield _mvu(3, 2, 2, 1, 3, levels=200)
     yield _swg((5, 4, 2), (3, 3), (1, 1), (1, 1, 1, 1), parallel=True)
@@ -69,6 +73,17 @@ def _nodes() -> Iterator[Node]:
                    function=function)  # type: ignore[arg-type]  # fmt: skip
         yield Reduce("reduce", Stream((3, 1, 4), DTYPE, 2), Stream((1, 1, 4), DTYPE, 2),
                      function=function, count=3)  # type: ignore[arg-type]  # fmt: skip
+
+
+def _joining() -> Iterator[Node]:
+    """Kernels with several streams."""
+    stream, total = Stream((2, 3, 4), DTYPE, 2), Stream((2, 3, 4), ACCUMULATOR, 2)
+    yield Duplicate("duplicate", stream, stream)
+    yield Add("add", stream, total, other=stream, factors=(2, -3))
+    for words in (1, 3):
+        other = Stream((2, 3, 2 * words), DTYPE, 2)
+        both = Stream((2, 3, 4 + 2 * words), DTYPE, 2)
+        yield Concat("concat", stream, both, other=other)
 
 
 def _cycles(kind: str, count: int, words: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -84,23 +99,28 @@ def _cycles(kind: str, count: int, words: int, rng: np.random.Generator) -> npt.
 
 @pytest.mark.parametrize("node", list(_nodes()), ids=lambda n: f"{n.backend}-{n.kind}")
 def test_frames_one_by_one_are_frames_at_once(node: Node) -> None:
-    resume = registry.resume(node)
     rng = np.random.default_rng(node.input.words * 100 + node.output.words)
     for idle in ("at once", "some", "apart"):
         for stall in ("never", "some", "long"):
-            offered = _cycles(idle, FRAMES * node.input.words, node.input.words, rng)
-            ready = None
-            if stall != "never":
-                ready = _cycles(stall, FRAMES * node.output.words, node.output.words, rng)
-            whole = registry.times(node, offered, ready)
+            offered = [_cycles(idle, FRAMES * s.words, s.words, rng) for s in node.inputs]
+            ready = [
+                None if stall == "never" else _cycles(stall, FRAMES * s.words, s.words, rng)
+                for s in node.outputs
+            ]
+            whole = registry.transfers(node, None, offered, ready)
             past, found = None, []
             for n in range(FRAMES):
-                words = offered.reshape(FRAMES, -1)[n]
+                words = [o.reshape(FRAMES, -1)[n] for o in offered]
                 if past is not None:  # as a chain gives it: behind the frame before, and forgetful
-                    words = np.maximum(words, found[-1][0][-1] + 1 + np.arange(len(words)))
-                    past = np.maximum(past, words[0] - pipeline.SETTLED)
-                accepts = None if ready is None else ready.reshape(FRAMES, -1)[n]
-                takes, gives, past = resume(node, past, words, accepts)
+                    words = [
+                        np.maximum(w, takes[-1] + 1 + np.arange(len(w)))
+                        for w, takes in zip(words, found[-1][0], strict=True)
+                    ]
+                    past = np.maximum(past, min(w[0] for w in words) - pipeline.SETTLED)
+                accepts = [None if r is None else r.reshape(FRAMES, -1)[n] for r in ready]
+                takes, gives, past = registry.transfers(node, past, words, accepts)
                 found.append((takes, gives))
-            for got, want in zip(zip(*found, strict=True), whole, strict=True):
-                np.testing.assert_array_equal(np.concatenate(got), want, f"{node}: {idle}, {stall}")
+            for side in (0, 1):
+                for port, want in enumerate(whole[side]):
+                    got = np.concatenate([frame[side][port] for frame in found])
+                    np.testing.assert_array_equal(got, want, f"{node}: {idle}, {stall}")
