@@ -203,10 +203,13 @@ def residual(*, lanes: int = 2, seed: int = 0) -> Accelerator:
     size = (8, 8, 4)
 
     def levels(shape: tuple[int, int, int], source: Integer, behind: int = 1) -> Levels:
-        rows = np.sort(random.integers(source.min, source.max, (shape[2], 15)), axis=1)
+        part = 1 if source.bits <= 8 else 16  # sums lie in the middle of what they could be
+        middle, span = (source.max + source.min) / 2, (source.max - source.min) / 2 / part
+        rows = np.sort(np.round(middle + span * random.uniform(-1, 1, (shape[2], 15))), axis=1)
         return Levels(
-            shape, source, shape, four, levels=15, arrays={"thresholds": rows}, behind=(behind,)
-        )
+            shape, source, shape, four, levels=15, behind=(behind,),
+            arrays={"thresholds": rows.astype(np.int64)},
+        )  # fmt: skip
 
     def convolution(height: int, source: Integer, channels: int) -> list[Layer]:
         weights = random.integers(-7, 8, (height, 9 * channels))

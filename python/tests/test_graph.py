@@ -61,10 +61,12 @@ def test_only_the_last_stream_leaves() -> None:
 
 def test_a_stream_must_carry_what_its_reader_takes() -> None:
     narrow = Width("narrow", STREAM, Stream((1, 3, 4), Integer(4), 1))
-    with pytest.raises(AssertionError, match="same reads Stream.*lanes=1.*, needs Stream.*lanes=2"):
+    with pytest.raises(
+        AssertionError, match=r"same reads Stream.*lanes=1.*, needs Stream.*lanes=2"
+    ):
         Dataflow("seg0", STREAM, (narrow, SAME), (2, 2))
     wide = Add("add", STREAM, SUM, other=SUM)
-    with pytest.raises(AssertionError, match="add reads Stream.*bits=4.*, needs Stream.*bits=5"):
+    with pytest.raises(AssertionError, match=r"add reads Stream.*bits=4.*, needs Stream.*bits=5"):
         Dataflow("seg0", STREAM, (COPY, wide), (2, 2, 2), ((ENTRY,), (0, 1)))
 
 

@@ -315,7 +315,8 @@ def depths(
     Frames are offered at that rate, evenly spread, to kernels with FIFOs that never fill. The
     places they then occupy suffice: a self-timed graph is never slower than a schedule that fits,
     so that it never stands still either. Of the FIFOs between streams that part and meet again,
-    which are the long ones, none could be a word shorter.
+    which are the long ones, none could be a word shorter: words would stand still, or the last
+    of some frames leave later than with FIFOs that never fill and than in that schedule.
     """
     if not nodes:
         return ()

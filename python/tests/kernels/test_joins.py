@@ -98,7 +98,7 @@ def _sum(shape: tuple[int, int, int], *behind: int) -> Addition:
     return Addition(shape, FOUR, shape, Integer(5), other=shape, other_source=FOUR, behind=behind)
 
 
-def _lowered(layers: list[Layer], lanes: list[int], source: int):  # noqa: ANN202
+def _lowered(layers: list[Layer], lanes: list[int], source: int):
     folds = [Fold(n, n) for n in lanes]
     stream = Stream(layers[0].input, layers[0].source, source)
     return lower("seg0", layers, folds, source=stream)[0]
