@@ -11,7 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import add.corners
+import concat.corners
 import decide.corners
+import duplicate.corners
 import frame_buffer.corners
 import margin.corners
 import merge.corners
@@ -37,7 +40,7 @@ def fifo(word: int, depth: int) -> Corner:
     """A FIFO by its two parameters."""
     parameters = {"WIDTH": word, "DEPTH": depth}
     ports = (*stream_ports(word, word), Port("count", depth.bit_length(), output=True))
-    return Corner(f"fifo{depth}", "ex_fifo", parameters, ports)
+    return Corner(f"fifo{word}_{depth}", "ex_fifo", parameters, ports)
 
 
 def chosen() -> dict[str, Corner]:
@@ -54,6 +57,14 @@ def chosen() -> dict[str, Corner]:
         "fifo: 32 bits, 16 words": fifo(32, 16),
         "fifo: 32 bits, 512 words": fifo(32, 512),
         "fork: 37 bits": corners()["fork"][2],
+        "duplicate: 32 bits": plain(duplicate.corners.node(8, 4, 9)),
+        "add: 8 lanes of 4 bits": plain(add.corners.node((INT4, INT4), (1, 1), lanes=8)),
+        "add: 4 lanes of 4 bits, 2 a - 3 b": plain(
+            add.corners.node((INT4, INT4), (2, -3), lanes=4)
+        ),
+        "concat: 4 and 4 words of 8 lanes of 4 bits": plain(
+            concat.corners.node((INT4, INT4), (1, 1), (4, 4), lanes=8)
+        ),
         "width: 8 to 2 lanes of 4 bits": plain(width.corners.node((8, 2), INT4)),
         "width: 2 to 8 lanes of 4 bits": plain(width.corners.node((2, 8), INT4)),
         "swg: 14x14x8, 3x3, 8 lanes": plain(swg_node((14, 14), (3, 3), lanes=(8, 8))),

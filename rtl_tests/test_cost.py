@@ -6,9 +6,19 @@ from typing import Any
 
 import cost_sizes
 import pytest
+import sizes
+from add.corners import node as add_node
+from concat.corners import node as concat_node
+from duplicate.corners import node as duplicate_node
+from lib.bench import BUILD, kernel_corner
+from lib.yosys import measure
 
+from exeunt.graph import Integer
+from exeunt.kernels import registry
 from exeunt.kernels.mvu import unit
 from exeunt.kernels.parts import levels
+from exeunt.kernels.parts.size import Size, fifo
+from exeunt.synth.counts import XC7, XC7_LUTS
 
 ERROR = 0.25  # of the count, 40 LUT more for small blocks, as in the fit
 
@@ -27,6 +37,43 @@ FRESH = [
     mvu(6, 25, 1, 3, (8, 2, 13)),
     {"kind": "threshold", "channels": 12, "pe": 2, "in_bits": 13, "levels": 15},
 ]
+
+
+U4, U8, S6 = Integer(4), Integer(8), Integer(6, signed=True)
+
+JOINS = [
+    kernel_corner(add_node((U4, S6), (1, 1), lanes=6)),
+    kernel_corner(add_node((U4, U4), (3, -5), lanes=3)),
+    kernel_corner(add_node((U8, S6), (9, -19), lanes=4)),
+    kernel_corner(concat_node((U4, U4), (1, 1), (3, 2), lanes=12)),
+    kernel_corner(concat_node((U4, S6), (6, -7), (4, 4), lanes=5)),
+    kernel_corner(concat_node((U8, U8), (11, 1), (4, 4), lanes=3)),
+    kernel_corner(duplicate_node(20, 3, 5)),
+]
+QUEUES = ((12, 2), (9, 7), (24, 30), (5, 50), (40, 64), (18, 300), (64, 1000))
+
+
+@pytest.mark.synth
+@pytest.mark.slow
+def test_joins_and_queues_are_predicted() -> None:
+    """Kernels with several streams, with and without DSPs, and FIFOs by their depth."""
+    queues = [sizes.fifo(*queue) for queue in QUEUES]
+    lines: list[tuple[str, Size, dict[str, int]]] = []
+    for target in (XC7, XC7_LUTS):
+        counted = measure(BUILD / f"cost_joins_{target.name}", [*JOINS, *queues], target)
+        for corner, count in zip(JOINS, counted, strict=False):
+            node = corner.node
+            assert node is not None
+            lines.append((node.name, registry.of(node).size(node, target is XC7), count))
+        for queue, count in zip(QUEUES, counted[len(JOINS) :], strict=True):
+            lines.append((f"fifo {queue}", fifo(*queue), count))
+    wrong = [
+        f"{name}: {size}, counted {count}"
+        for name, size, count in lines
+        if abs(size.lut - count["lut"]) > ERROR * (count["lut"] + 40)
+        or (size.dsp, size.bram18) != (count["dsp"], count["bram18"])
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.synth

@@ -178,8 +178,8 @@ def _cost(chains: Sequence[Dataflow], reach: Sequence[float], *, dsp: bool) -> C
         size = Size()
         for item in chain.nodes:
             size += registry.of(item).size(item, dsp)
-        for stream in chain.streams:
-            size += fifo(stream.width)
+        for stream, depth in zip(chain.streams, chain.fifos, strict=True):
+            size += fifo(stream.width, depth) if depth else Size()
         if number and number % 2 == 0:  # frames wait here for the verdict of the exit before
             size += entry(chain.input.width)
         found = [registry.of(item).effort(item) for item in chain.nodes]

@@ -14,7 +14,7 @@ from exeunt.kernels.layer import Addition, Fold, divisors
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fifo import Cycles
-from exeunt.kernels.parts.size import Size
+from exeunt.kernels.parts.size import Size, occupied, scaled
 from exeunt.kernels.registry import register
 
 
@@ -72,9 +72,20 @@ def resume(
 
 
 def size(node: Add, dsp: bool) -> Size:
-    """An adder a lane, and one for each bit of a factor; see `Kind.size`."""
-    ones = sum(max(0, bin(abs(f)).count("1") - 1) for f in node.factors)
-    return Size(2 + node.output.width * (1 + ones))
+    """Products and an adder a lane, which a DSP takes over; see `Kind.size`."""
+    bits = node.output.dtype.bits
+    found = Size(5)
+    types = [stream.dtype for stream in node.inputs]
+    for _ in range(node.output.lanes):
+        products = [scaled(t, f, dsp) for t, f in zip(types, node.factors, strict=True)]
+        found += sum(products, Size())
+        if all(node.factors) and not any(p.dsp for p in products):
+            lowest = max(
+                occupied(t, f, bits).start for t, f in zip(types, node.factors, strict=True)
+            )
+            carry = not node.output.dtype.signed  # its highest bit needs no LUT
+            found += Size(max(0, bits - carry - lowest))
+    return found
 
 
 def foldings(layer: Addition) -> Iterator[Fold]:

@@ -15,7 +15,7 @@ from exeunt.kernels.layer import Concatenation, Fold, divisors
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fifo import Cycles
-from exeunt.kernels.parts.size import Size
+from exeunt.kernels.parts.size import Size, occupied, scaled
 from exeunt.kernels.registry import register
 
 
@@ -84,9 +84,15 @@ def resume(
 
 
 def size(node: Concat, dsp: bool) -> Size:
-    """A multiplexer and a counter; see `Kind.size`."""
-    ones = sum(max(0, bin(abs(f)).count("1") - 1) for f in node.factors)
-    return Size(2 + sum(node.words).bit_length() + node.output.width * (1 + ones))
+    """Products and a multiplexer a lane, and a counter; see `Kind.size`."""
+    bits = node.output.dtype.bits
+    terms = [(s.dtype, f) for s, f in zip(node.inputs, node.factors, strict=True)]
+    first, other = (occupied(dtype, factor, bits) for dtype, factor in terms)
+    chosen = len(range(max(first.start, other.start), min(first.stop, other.stop)))
+    found = Size(2 + (sum(node.words) - 1).bit_length())
+    for _ in range(node.output.lanes):
+        found += sum((scaled(dtype, factor, dsp) for dtype, factor in terms), Size(chosen))
+    return found
 
 
 def foldings(layer: Concatenation) -> Iterator[Fold]:

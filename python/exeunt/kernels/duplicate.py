@@ -68,7 +68,7 @@ def resume(
 
 def size(node: Duplicate, dsp: bool) -> Size:
     """Which output has the word already; see `Kind.size`."""
-    return Size(4)
+    return Size(5)
 
 
 def lower(lowering: Lowering, layer: Copies, fold: Fold) -> None:

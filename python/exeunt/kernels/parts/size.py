@@ -15,6 +15,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from exeunt.graph import Integer
+
 # (words, bits of a word) of an 18 kbit block; one of 36 kbit has twice the bits of a word, or 72
 SHAPES_18 = ((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36))
 SHAPES_36 = ((32768, 1), (16384, 2), (8192, 4), (4096, 9), (2048, 18), (1024, 36), (512, 72))
@@ -90,11 +92,38 @@ def lut(model: str, parts: Mapping[str, float]) -> int:
     return max(0, round(sum(factors.get(name, 0.0) * value for name, value in parts.items())))
 
 
+DSP_PRODUCT = 9  # bits of a product from which Yosys takes a DSP for it
+
+
+def scaled(dtype: Integer, factor: int, dsp: bool) -> Size:
+    """An element times a constant: an adder for each further one of its digits, or a DSP."""
+    ones = bin(abs(factor)).count("1") - 1
+    if ones < 1:
+        return Size()
+    if dsp and dtype.bits + abs(factor).bit_length() >= DSP_PRODUCT:
+        return Size(dsp=1)
+    return Size(dtype.bits * ones * 5 // 4)
+
+
+def occupied(dtype: Integer, factor: int, bits: int) -> range:
+    """The bits, of `bits`, of an element times a constant that are not always zero."""
+    if not factor:
+        return range(0)
+    low = (factor & -factor).bit_length() - 1
+    signed = dtype.signed or factor < 0
+    return range(low, bits if signed else min(bits, dtype.bits + abs(factor).bit_length()))
+
+
 def fifo(width: int, depth: int = 2) -> Size:
     """A queue between kernels."""
+    if depth <= 4:
+        return Size(6 + width)
     if depth <= 64:
-        return Size(6 + width + 4 * (lutrams(depth, width) if depth > 4 else 0))
-    return Size(41 + width, 0, max(1, ram(depth, width)))
+        pointer = (depth - 1).bit_length()
+        wraps = pointer + 1 if depth & (depth - 1) else 0  # it does not wrap by itself
+        return Size(3 + 3 * pointer + wraps + 4 * lutrams(depth, width))
+    blocks = ram(depth, width)
+    return Size(41 + width + (0 if blocks else 4 * lutrams(depth, width)), 0, blocks)
 
 
 def entry(width: int) -> Size:
