@@ -48,7 +48,7 @@ class Integer:
         """The narrowest type that holds every value from `low` to `high`."""
         if low >= 0:
             return cls(max(1, int(high).bit_length()))
-        return cls(max(int(high).bit_length(), int(-low - 1).bit_length()) + 1, signed=True)
+        return cls(max(int(max(high, 0)).bit_length(), int(-low - 1).bit_length()) + 1, signed=True)
 
 
 @dataclass(frozen=True)

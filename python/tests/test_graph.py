@@ -111,3 +111,12 @@ def test_a_graph_stored_without_reads_is_a_row() -> None:
 
 def _logits(whole: Any, images: Any) -> Any:
     return network.run(whole, images).logits
+
+
+@pytest.mark.parametrize("low", range(-9, 18))
+def test_the_narrowest_type_for_a_range(low: int) -> None:
+    for high in range(low, 18):
+        found = Integer.covering(low, high)
+        assert found.min <= low <= high <= found.max
+        narrower = Integer(found.bits - 1, found.signed)
+        assert found.bits == 1 or narrower.min > low or narrower.max < high

@@ -14,7 +14,7 @@ from exeunt.kernels.layer import Addition, Fold, divisors
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fifo import Cycles
-from exeunt.kernels.parts.size import Size, occupied, scaled
+from exeunt.kernels.parts.size import Size, digits, in_dsp, occupied, scaled
 from exeunt.kernels.registry import register
 
 
@@ -72,20 +72,23 @@ def resume(
 
 
 def size(node: Add, dsp: bool) -> Size:
-    """Products and an adder a lane, which a DSP takes over; see `Kind.size`."""
+    """A sum a lane, of rows where a factor has several digits; see `Kind.size`."""
     bits = node.output.dtype.bits
-    found = Size(5)
-    types = [stream.dtype for stream in node.inputs]
-    for _ in range(node.output.lanes):
-        products = [scaled(t, f, dsp) for t, f in zip(types, node.factors, strict=True)]
-        found += sum(products, Size())
-        if all(node.factors) and not any(p.dsp for p in products):
-            lowest = max(
-                occupied(t, f, bits).start for t, f in zip(types, node.factors, strict=True)
-            )
-            carry = not node.output.dtype.signed  # its highest bit needs no LUT
-            found += Size(max(0, bits - carry - lowest))
-    return found
+    terms = [(s.dtype, f) for s, f in zip(node.inputs, node.factors, strict=True)]
+    blocks = sum(in_dsp(dtype, factor) for dtype, factor in terms) if dsp else 0
+    rows = sum(digits(factor) for _, factor in terms)
+    first, other = (occupied(dtype, factor, bits) for dtype, factor in terms)
+    negative = min(node.factors) < 0
+    if blocks or not all(node.factors):  # a DSP adds as well
+        found = 0 if blocks else sum(scaled(dtype, factor, dsp).lut for dtype, factor in terms)
+    elif rows > 2:
+        narrow = max(dtype.bits for dtype, _ in terms)
+        wide = negative or any(dtype.signed for dtype, _ in terms)
+        found = (2 * rows - 3) * (2 * bits if wide else bits + narrow) // 4
+    else:
+        end = bits if negative else min(first.stop, other.stop)
+        found = max(0, end - max(first.start, other.start))
+    return Size(5 + node.output.lanes * found, node.output.lanes * blocks)
 
 
 def foldings(layer: Addition) -> Iterator[Fold]:

@@ -87,7 +87,7 @@ def lower(lowering: Any, layer: Layer, fold: Fold) -> None:
 
 
 def computed(
-    node: Node, arrays: Mapping[str, IntArray], taken: Sequence[IntArray]
+    node: Node, arrays: Mapping[str, IntArray], taken: Sequence[Any]
 ) -> tuple[IntArray, ...]:
     """`Kind.values` with one tensor for each input and each output, however many there are."""
     values = of(node).values

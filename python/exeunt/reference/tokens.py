@@ -55,8 +55,8 @@ def _needs(node: Node) -> tuple[tuple[_Needs, ...], tuple[_Needs, ...]]:
             for p, count in enumerate(words)
         ]
         found = registry.transfers(node, None, offered, [None] * len(given))
-        for table, moved in ((takes, found[0]), (gives, found[1])):
-            for kept, cycles in zip(table, moved, strict=True):
+        for counts, moved in ((takes, found[0]), (gives, found[1])):
+            for kept, cycles in zip(counts, moved, strict=True):
                 kept.append(cycles // _APART)
     for port in range(len(given)):
         ready: list[Cycles | None] = [

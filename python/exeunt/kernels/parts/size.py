@@ -95,14 +95,21 @@ def lut(model: str, parts: Mapping[str, float]) -> int:
 DSP_PRODUCT = 9  # bits of a product from which Yosys takes a DSP for it
 
 
+def digits(factor: int) -> int:
+    """Ones of a constant in two's complement, no wider than it must be: rows of a product."""
+    return bin(factor & ((1 << Integer.covering(factor, factor).bits) - 1)).count("1")
+
+
+def in_dsp(dtype: Integer, factor: int) -> bool:
+    """Whether Yosys takes a DSP for an element times a constant, if it may."""
+    return digits(factor) > 1 and dtype.bits + abs(factor).bit_length() >= DSP_PRODUCT
+
+
 def scaled(dtype: Integer, factor: int, dsp: bool) -> Size:
     """An element times a constant: an adder for each further one of its digits, or a DSP."""
-    ones = bin(abs(factor)).count("1") - 1
-    if ones < 1:
-        return Size()
-    if dsp and dtype.bits + abs(factor).bit_length() >= DSP_PRODUCT:
+    if dsp and in_dsp(dtype, factor):
         return Size(dsp=1)
-    return Size(dtype.bits * ones * 5 // 4)
+    return Size(dtype.bits * max(0, digits(factor) - 1) * 5 // 4)
 
 
 def occupied(dtype: Integer, factor: int, bits: int) -> range:
@@ -111,7 +118,7 @@ def occupied(dtype: Integer, factor: int, bits: int) -> range:
         return range(0)
     low = (factor & -factor).bit_length() - 1
     signed = dtype.signed or factor < 0
-    return range(low, bits if signed else min(bits, dtype.bits + abs(factor).bit_length()))
+    return range(low, bits if signed else min(bits, (dtype.max * factor).bit_length()))
 
 
 def fifo(width: int, depth: int = 2) -> Size:
