@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 MINUTES ?= 8
+SEEDS ?= 10
+FIRST ?= 0
 DATA ?= data
 BOARD ?= ulx3s-85f
 CORNERS ?= fast
@@ -13,7 +15,7 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
 	--no-input
 
-.PHONY: help demo bitstream test test-all block lint formal bench mutants venv tools clean
+.PHONY: help demo bitstream test test-all block lint formal bench mutants fuzz venv tools clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +26,7 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make formal    proofs of the stream contract, buffer and merge"
 	@echo "make bench     the measured ratios"
+	@echo "make fuzz      SEEDS=10 random QONNX files to RTL, every answer and cycle compared"
 	@echo "make mutants   deliberate faults, each of which a test must catch within MINUTES=$(MINUTES)"
 	@echo "make venv      only install; make clean: remove build/"
 
@@ -64,6 +67,9 @@ formal: $(VENV)/.dev.stamp
 
 bench: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest -q -s -p no:cacheprovider -m bench
+
+fuzz: $(VENV)/.dev.stamp
+	$(BIN)/python rtl_tests/fuzz.py $(SEEDS) --first $(FIRST) --workers $(WORKERS)
 
 mutants: $(VENV)/.dev.stamp
 	$(BIN)/python rtl_tests/mutants.py --workers $(WORKERS) --minutes $(MINUTES)

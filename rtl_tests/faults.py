@@ -45,24 +45,47 @@ MUTANTS = (
         "32'($signed({B_SIGNED && b[B_BITS-1], b}))",
         "32'($signed({1'b0, b}))",
         "rtl_tests/add/test_add.py::test_add",
+        corners="u4_u4_f1_f1_lanes1_3x4,s3_s8_f2_fm3_lanes1_3x4",
     ),
     Mutant(
         "hls/rtl/ex_add.sv",
         "assign s1_ready = s0_valid && free;",
         "assign s1_ready = free;",
         "rtl_tests/add/test_add.py::test_add",
+        corners="u4_u4_f1_f1_lanes1_3x4,s3_s8_f2_fm3_lanes1_3x4",
     ),
     Mutant(
         "hls/rtl/ex_concat.sv",
         "wire                   second = count_q >= COUNT_BITS'(A_WORDS);",
         "wire                   second = count_q > COUNT_BITS'(A_WORDS);",
         "rtl_tests/concat/test_concat.py::test_concat",
+        corners="u4_u4_f1_f1_w1_w1_lanes1_3x4,s8_u4_f2_fm3_w5_w2_lanes8_3x4",
     ),
     Mutant(
         "hls/rtl/ex_concat.sv",
         "      count_q <= '0;\n    end else begin",
         "    end else begin",
         "rtl_tests/concat/test_concat.py::test_concat",
+        corners="u4_u4_f1_f1_w1_w1_lanes1_3x4,s8_u4_f2_fm3_w5_w2_lanes8_3x4",
+    ),
+    Mutant(
+        "python/exeunt/reference/prepared.py",
+        "front is not None and uses[taken[0]] == 1:",
+        "front is not None:",
+        "python/tests/reference/test_joined.py::test_windows_that_two_read_stay",
+    ),
+    Mutant(
+        "python/exeunt/reference/pipeline.py",
+        "return first if fast(first) else _least(first + 1, found[i], fast)",
+        "return _least(first, found[i], fast) + 1",
+        "python/tests/reference/test_joined.py"
+        "::test_depths_suffice_and_no_long_one_can_be_a_word_shorter",
+    ),
+    Mutant(
+        "python/exeunt/reference/tokens.py",
+        "room = total[s] if s == last or not fifos[s] else taken[s] + fifos[s]",
+        "room = total[s] if s == last or not fifos[s] else taken[s] + fifos[s] + 1",
+        "python/tests/reference/test_joined.py::test_words_move_or_stand_still",
     ),
     Mutant(
         "hls/rtl/ex_frame_buffer.sv",

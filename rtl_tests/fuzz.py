@@ -1,20 +1,25 @@
-"""Random legal networks from config to RTL: every answer and cycle against the references.
+"""Random legal networks to RTL: every answer and cycle against the references.
 
-`python rtl_tests/fuzz.py 20` tries seeds 0 to 19, `... 20 7` tries seed 7 alone. A seed that ends
+`make fuzz SEEDS=20` tries QONNX files of every operator; `python rtl_tests/fuzz.py --kind configs`
+trains networks of random configs; `--first 7 1` tries seed 7 alone. A seed that ends
 in a sentence (exit code 2) was refused, which is no fault; a mismatch, a cycle count that is off by
 more than one in a hundred, or any other exception is one.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import multiprocessing
 import sys
 import tempfile
 import traceback
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import random_files
 from PIL import Image
 
 from exeunt.config import tree
@@ -157,6 +162,64 @@ def attempt(seed: int, folder: Path, *, simulated: bool = True) -> Outcome:
     return Outcome(seed, "cycles" if off > TOLERANCE else "ok", told)
 
 
+def attempt_file(seed: int, folder: Path, *, simulated: bool = True, frames: int = 24) -> Outcome:
+    """A random QONNX file of `random_files`: read, compiled, and through the RTL.
+
+    The file is compared with QONNX's execution node by node on the way, FINN's passes with it on
+    some frames, and the integers of the file with those of the accelerator on all of them.
+    """
+    from exeunt.hls import compile as compiler
+    from exeunt.hls.back import stitch
+    from exeunt.hls.front import finn_env
+    from exeunt.reference import network as reference
+    from exeunt.simulate import answers, verilator
+
+    random = np.random.default_rng([5, seed])
+    try:
+        made = random_files.Random(seed)
+        path = made.save(folder / "model.onnx")
+        finn_env.prepare()
+        from exeunt.hls.front import network
+
+        found = network.read(path)
+        target = int(np.exp(random.uniform(0, np.log(20000))))
+        built = compiler.assemble(
+            f"fuzz{seed}", found.layers[0::2], found.layers[1::2],
+            scales=[part.scale for part in found.parts[1::2]], cycles=[target] * found.exits,
+        )  # fmt: skip
+        compiler.check_values(built.accelerator, found)
+        accelerator = compiler.with_fifos(built.accelerator)
+        images = network.example_images(found.shape, frames)
+        logits = reference.run(accelerator, images).logits
+        for got, wanted in zip(logits, found.integers.logits(images), strict=True):
+            if not np.array_equal(got, wanted):
+                return Outcome(seed, "mismatch", "the accelerator and the file have other integers")
+        if not simulated:
+            return Outcome(seed, "ok", f"{found.exits} exits compiled")
+        margins = [np.diff(np.sort(x, axis=1)[:, -2:], axis=1) for x in logits[:-1]]
+        limits = [int(np.quantile(m, random.uniform(0.2, 0.8))) for m in margins]
+        manifest = stitch.write(
+            accelerator, folder / "run", thresholds=[*limits, None],
+            buffer_frames=int(random.choice([1, 1, 2, 4])),
+            kept_frames=int(random.choice([0, 1, 2])),
+            in_flight=int(random.choice([2, 4, 16])),
+        )  # fmt: skip
+        library = verilator.build(manifest, cache=folder / "cache")
+        seen = answers.answer(manifest, library, images, logits)
+        if len(seen.wrong):
+            return Outcome(seed, "mismatch", f"{len(seen.wrong)} of {frames} answers are wrong")
+        cycles, _ = answers.check_cycles(manifest, accelerator, seen)
+    except InputError as error:
+        return Outcome(seed, "refused", str(error))
+    except Exception:
+        return Outcome(seed, "error", traceback.format_exc())
+    told = (
+        f"{found.exits} exits, {frames} images, {cycles['cycles_total']} cycles, "
+        f"{cycles['cycles_predicted']} predicted, {cycles['frames_exact']} frames exact"
+    )
+    return Outcome(seed, "cycles" if cycles["max_relative_error"] > TOLERANCE else "ok", told)
+
+
 def _spread(path: Path, seed: int, exits: int) -> None:
     """Small random thresholds: untrained networks have small margins."""
     data = json.loads(path.read_text())
@@ -165,18 +228,32 @@ def _spread(path: Path, seed: int, exits: int) -> None:
     path.write_text(json.dumps(data))
 
 
+def _one(task: tuple[str, int, bool]) -> Outcome:
+    kind, seed, simulated = task
+    with tempfile.TemporaryDirectory() as folder:
+        if kind == "configs":
+            return attempt(seed, Path(folder), simulated=simulated)
+        return attempt_file(seed, Path(folder), simulated=simulated)
+
+
 def main(arguments: list[str]) -> int:
-    """Try so many seeds, or one; the number of faults, at most one, is the exit code."""
-    count = int(arguments[0]) if arguments else 10
-    seeds = [int(arguments[1])] if len(arguments) > 1 else range(count)
-    verdicts: dict[str, int] = {}
+    """Try seeds; 1 when one of them shows a fault."""
+    parser = argparse.ArgumentParser(prog="fuzz.py", description=__doc__)
+    parser.add_argument("seeds", nargs="?", type=int, default=10, help="how many")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--kind", choices=("files", "configs"), default="files")
+    parser.add_argument("--no-rtl", action="store_true", help="compile alone")
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args(arguments)
+    seeds = range(asked.first, asked.first + asked.seeds)
+    tasks = [(asked.kind, seed, not asked.no_rtl) for seed in seeds]
+    verdicts: Counter[str] = Counter()
     faults = 0
-    for seed in seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            outcome = attempt(seed, Path(folder))
-        verdicts[outcome.verdict] = verdicts.get(outcome.verdict, 0) + 1
-        faults += outcome.fault
-        print(f"seed {seed}: {outcome.verdict}: {outcome.said}", flush=True)
+    with multiprocessing.get_context("spawn").Pool(asked.workers) as pool:
+        for outcome in pool.imap_unordered(_one, tasks):
+            verdicts[outcome.verdict] += 1
+            faults += outcome.fault
+            print(f"seed {outcome.seed}: {outcome.verdict}: {outcome.said}", flush=True)
     print(", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items())))
     return min(faults, 1)
 

@@ -1,4 +1,4 @@
-"""Some random networks the whole way; `python rtl_tests/fuzz.py N` tries as many as you like."""
+"""Some random networks the whole way; `make fuzz SEEDS=N` tries as many as you like."""
 
 from __future__ import annotations
 
@@ -25,6 +25,21 @@ def test_answers_and_cycles(seed: int, tmp_path: Path):
     assert outcome.verdict == "ok", outcome.said
     assert "0 mismatches" in outcome.said
     assert len(json.loads((tmp_path / "run" / "exits.json").read_text())["thresholds"]) > 1
+
+
+@pytest.mark.parametrize("seed", range(10, 22))
+def test_a_random_file_is_compiled(seed: int, tmp_path: Path):
+    """Its integers are those of the file, or a sentence says why not."""
+    outcome = fuzz.attempt_file(seed, tmp_path, simulated=False)
+    assert outcome.verdict in ("ok", "refused"), outcome.said
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("seed", [1, 6, 14])
+def test_a_random_file_through_the_rtl(seed: int, tmp_path: Path):
+    outcome = fuzz.attempt_file(seed, tmp_path)
+    assert outcome.verdict == "ok", outcome.said
+    assert "24 frames exact" in outcome.said
 
 
 def test_a_fault_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

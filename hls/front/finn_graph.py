@@ -104,10 +104,10 @@ class _Graph:
         self.flat.add(result)
         return self._add(helper.make_node("Flatten", [name], [result], axis=1), tensor)
 
-    def _map(self, tensor: Tensor, index: int) -> str:
-        """The tensor as (1, H, W, C), unless it is one pixel."""
+    def _map(self, tensor: Tensor, index: int | str, *, pixel: bool = False) -> str:
+        """The tensor as (1, H, W, C), where it is one pixel only if `pixel`."""
         name = self.names[tensor.name]
-        if name in self.flat and tensor.shape[:2] != (1, 1):
+        if name in self.flat and (pixel or tensor.shape[:2] != (1, 1)):
             shape, result = f"shape{index}", f"map{index}"
             self.model.set_initializer(shape, np.array([1, *tensor.shape], np.int64))
             name = self._add(helper.make_node("Reshape", [name, shape], [result]), tensor)
@@ -152,7 +152,7 @@ class _Graph:
         self, source: Tensor, window: Window, result: Tensor, index: int, *, depthwise: bool
     ) -> str:
         """FMPadding if need be, and ConvolutionInputGenerator; the tensor of windows."""
-        name, (h, w, c) = self._map(source, index), source.shape
+        name, (h, w, c) = self._map(source, index, pixel=True), source.shape
         common = {"domain": FINN, "backend": "fpgadataflow", "inputDataType": None}
         common["inputDataType"] = finn_type(source.dtype)
         top, left, bottom, right = window.pad
@@ -195,17 +195,17 @@ class _Graph:
         """FINN's sum or concatenation, behind a multiplication of each arm that has a factor."""
         result, names = self.names[made.result.name], []
         taken = (made.source, made.other)
-        flat = any(self.names[tensor.name] in self.flat for tensor in taken)
+        flat = any(tensor.shape != self.shapes[tensor.name] for tensor in taken)
         for arm, (tensor, factor) in enumerate(zip(taken, made.factors, strict=True)):
-            flatten = flat or tensor.shape != self.shapes[tensor.name]
-            name = self._flatten(tensor, f"{index}_{arm}") if flatten else self.names[tensor.name]
-            names.append(self._scaled(name, tensor, factor, f"{index}_{arm}"))
+            label = f"{index}_{arm}"
+            name = self._flatten(tensor, label) if flat else self._map(tensor, label)
+            names.append(self._scaled(name, tensor, factor, label))
         if all(name in self.flat for name in names):
             self.flat.add(result)
         first, second = (self._shape(t, n) for t, n in zip(taken, names, strict=True))
         types = [self.model.get_tensor_datatype(name).name for name in names]
         common: dict[str, Any] = {"domain": FINN, "backend": "fpgadataflow"}
-        if made.function == "add":
+        if made.function == "sum":
             # of two types of one width FINN's sum has room for both only if the signed one is last
             order = sorted((0, 1), key=lambda k: self.model.get_tensor_datatype(names[k]).signed())
             names, types = [names[k] for k in order], [types[k] for k in order]

@@ -327,7 +327,7 @@ class _Tangle:
 
     def step(self) -> None:
         """A layer more, or a reader more for what is there."""
-        kind = self.random.choice(["levels", "convolution", "again", "again", "add", "concat"])
+        kind = self.random.choice(["levels", "convolution", "again", "again", "sum", "channels"])
         order = self.random.permutation(len(self.open))
         first = self.open[order[0]]
         if kind == "again":
@@ -338,8 +338,8 @@ class _Tangle:
             self._convolution(first)
         else:
             for other in (self.open[n] for n in order[1:]):
-                if other[2].bits <= WIDE and (kind == "concat" or other[1] == first[1]):
-                    self._join(first, other, concat=kind == "concat")
+                if other[2].bits <= WIDE and (kind == "channels" or other[1] == first[1]):
+                    self._join(first, other, concat=kind == "channels")
                     break
 
     def closed(self) -> list[Layer]:

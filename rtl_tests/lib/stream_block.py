@@ -109,11 +109,11 @@ class Line:
     track: int  # number of its corner
     stream: Stream
     wanted: list[str]
-    salt: int  # a part of every seed
     cycles: list[int] = field(default_factory=list)  # of the transfers
     words: list[str] = field(default_factory=list)  # that came out
     when: Cycle | None = None  # first cycle of each word
     count: int = 0  # words of this run
+    salt: int = 0  # a part of the seeds of its pauses
 
     def clear(self, frames: int, total: int, when: Cycle | None) -> None:
         """Forgets the last run; from now on only the first `frames` frames of `total`."""
@@ -158,13 +158,13 @@ class Bench:
             x = found.inputs(self.frames, options["seed"] + salt(corner))
             y = found.values(x)
             sent, expected = (
-                [
-                    Line(i, s, bit_strings(s, v), salt(corner) + 37 * k)
-                    for k, (s, v) in enumerate(zip(streams, values, strict=True))
-                ]
+                [Line(i, s, bit_strings(s, v)) for s, v in zip(streams, values, strict=True)]
                 for streams, values in ((found.node.inputs, x), (found.node.outputs, y))
             )
             self.tracks.append(Track(corner, found, sent, expected))
+        for t in self.tracks:
+            for k, line in enumerate([*t.inputs, *t.outputs]):
+                line.salt = salt(t.corner) + k
         self.inputs = [line for t in self.tracks for line in t.inputs]
         self.outputs = [line for t in self.tracks for line in t.outputs]
         high = np.cumsum([0] + [line.stream.width for line in self.outputs])
@@ -433,10 +433,7 @@ async def stalls_and_idles(dut: Any) -> None:
         "rare": lambda s, n: masks([bernoulli(0.15, s + i) for i in n]),
         "bursts": lambda s, n: masks([bursts(9, s + i) for i in n]),
     }
-    sides = {
-        100: [line.salt for line in bench.inputs],
-        200: [line.salt for line in bench.outputs],
-    }
+    sides = {100: [x.salt for x in bench.inputs], 200: [x.salt for x in bench.outputs]}
     made = {(k, s): f(s, n) for k, f in kinds.items() for s, n in sides.items()}
     for idle, stall in (
         ("half", "half"),
@@ -465,7 +462,7 @@ async def asleep(dut: Any) -> None:
         bench.check_values("asleep")
         if ready is None or bench.options["stalled_slack"] is not None:
             bench.check_times("asleep", 0 if ready is None else bench.options["stalled_slack"])
-    stall = masks([bursts(9, 200 + line.salt) for line in bench.outputs])
+    stall = masks([bursts(9, 200 + x.salt) for x in bench.outputs])
     await bench.run(stall=stall, frames=min(2, bench.frames))
     bench.check_values("asleep x stall")
 
@@ -474,7 +471,7 @@ async def asleep(dut: Any) -> None:
 async def reset_in_mid_frame(dut: Any) -> None:
     """A reset somewhere in a frame, then clean frames with exact cycles."""
     bench = _open(dut)
-    stall = masks([bernoulli(0.7, line.salt) for line in bench.outputs])
+    stall = masks([bernoulli(0.7, x.salt) for x in bench.outputs])
     for part in (0.3, 0.8):
         at = [max(1, int(part * t.node.input.words)) for t in bench.tracks]
         await bench.run(stall=stall, reset_at=at)

@@ -92,7 +92,7 @@ class Pool:
 class Join:
     """Two streams become one.
 
-    "add": factors[0] * x + factors[1] * y of elements x and y; "concat": the channels of the first
+    "sum": factors[0] * x + factors[1] * y of elements x and y; "channels": those of the first
     times factors[0], then those of the other times factors[1].
     """
 
@@ -101,7 +101,7 @@ class Join:
     other: Tensor
     result: Tensor
     factors: tuple[int, int]
-    function: Literal["add", "concat"]
+    function: Literal["sum", "channels"]
 
 
 Operation: TypeAlias = "Matrix | Threshold | Pool | Join"
@@ -256,7 +256,7 @@ def _join(join: Join, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[A
         part.reshape(-1, *shape).astype(dtype) * dtype(factor)
         for part, shape, factor in zip((x, y), shapes, join.factors, strict=True)
     )
-    return x + y if join.function == "add" else np.concatenate([x, y], axis=3)
+    return x + y if join.function == "sum" else np.concatenate([x, y], axis=3)
 
 
 def _holding(tensor: Tensor, bound: int = 0) -> type[np.floating[Any]]:

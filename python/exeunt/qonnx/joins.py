@@ -155,7 +155,7 @@ class Joins(Activations):
                 f"{min(ends)} to {max(ends)}; use fewer bits in front of it"
             )
         result = Tensor(name, x.shape, min(ends), max(ends))
-        self.made.add(Join(node.label, x, y, result, (m, n), "add"))
+        self.made.add(Join(node.label, x, y, result, (m, n), "sum"))
         pairs = _Pairs(p, q, *ranges, (m, n))
         if ratio_of(p, q) is None:
             self._pairs[name] = pairs
@@ -238,7 +238,7 @@ class Joins(Activations):
                 f"but gets {first.shape} and {second.shape} (H, W, C); leave out what rearranges"
             )
         result = Tensor(f"{name}.both", out, min(ends), max(ends))
-        self.made.add(Join(node.label, x, y, result, (m, n), "concat"))
+        self.made.add(Join(node.label, x, y, result, (m, n), "channels"))
         offset = _spread(shift, x.shape, other, y.shape)
         if ratio is not None and not offset.any():
             self.cuts.add(result.name)

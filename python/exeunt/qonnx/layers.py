@@ -189,11 +189,8 @@ def _trunc(found: Tensors, node: Node, shape: Shape) -> None:
 def _concat(found: Tensors, node: Node, shape: Shape) -> None:
     """Channels one behind the other; what may be joined is for `exeunt.qonnx.joins` to say."""
     axis = int(node.attributes.get("axis", 1)) % max(1, len(shape))
-    sizes = [
-        found.shapes[i] if i in found.shapes else found.constants[i].shape for i in node.inputs
-    ]
-    rest = {(*s[:axis], *s[axis + 1 :]) for s in sizes}
-    if len(rest) != 1 or axis == 0:
+    sizes = [found.shapes.get(i) or found.constants[i].shape for i in node.inputs]
+    if axis == 0 or len({(*s[:axis], *s[axis + 1 :]) for s in sizes}) != 1:
         raise InputError(
             f"{node.label} must concatenate tensors that differ in their channels alone but gets "
             f"{', '.join(str(tuple(s)) for s in sizes)} along axis {axis}; concatenate along axis 1"

@@ -72,11 +72,11 @@ def _needs(node: Node) -> tuple[tuple[_Needs, ...], tuple[_Needs, ...]]:
             gives[p].append(own if p == port else cycles // _APART)
     split = len(words)
 
-    def needs(kept: list[list[Cycles]]) -> tuple[_Needs, ...]:
+    def table(kept: list[list[Cycles]]) -> tuple[_Needs, ...]:
         lists = [[counts.tolist() for counts in port] for port in kept]
         return tuple(_Needs(tuple(k[:split]), tuple(k[split:])) for k in lists)
 
-    return needs(takes), needs(gives)
+    return table(takes), table(gives)
 
 
 def alive(nodes: Sequence[Node], fifos: Sequence[int], *, reads: Reads) -> bool:

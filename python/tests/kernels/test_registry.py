@@ -48,8 +48,9 @@ def test_a_kind_that_is_not_installed_is_one_sentence():
     with pytest.raises(InputError) as error:
         from_json(data, {}, registry.nodes())
     assert str(error.value) == (
-        "the kernel kind of head1_reduce0 must be one of add, concat, duplicate, mvu, pool, reduce, "
-        "swg, threshold, width, got median: use the Exeunt that compiled it, or compile again"
+        "the kernel kind of head1_reduce0 must be one of add, concat, duplicate, mvu, pool, "
+        "reduce, swg, threshold, width, got median: use the Exeunt that compiled it, or compile "
+        "again"
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -223,30 +225,47 @@ def test_prepared_random_graphs(seed: int) -> None:
     _same(samples.tangled(seed), samples.images(9, size=4, channels=2, seed=1))
 
 
-def _window_with_readers() -> tuple[Accelerator, np.ndarray]:
-    """Windows, and matrices that read them by way of copies; their sum as logits of 24 classes."""
+def _window_with_readers(between: bool) -> tuple[Accelerator, np.ndarray]:
+    """Windows, and two matrices that read them, one behind thresholds that change nothing.
+
+    The sum of both is given as logits of 24 classes.
+    """
     window = Window((3, 3), (1, 1), (1, 1, 1, 1))
-    layers: list[Layer] = [Windows(SHAPE, TWO, (4, 3, 18), TWO, window=window)]
+    wide = (4, 3, 18)
+    layers: list[Layer] = [Windows(SHAPE, TWO, wide, TWO, window=window)]
     weights = np.random.default_rng(1).integers(-7, 8, (2, 2, 18))
-    for number in range(2):
-        layers.append(
-            Matrix((4, 3, 18), TWO, SHAPE, SUM, columns=18, weight_bits=4, accumulator=SUM,
-                   arrays={"weights": weights[number]}, behind=(number + 1,))
-        )  # fmt: skip
-    wide = Integer(13, signed=True)
-    layers.append(Addition(SHAPE, SUM, SHAPE, wide, other=SHAPE, other_source=SUM, behind=(1, 2)))
+    matrices = [
+        Matrix(wide, TWO, SHAPE, SUM, columns=18, weight_bits=4, accumulator=SUM,
+               arrays={"weights": weights[number]}, behind=(number + 1,))
+        for number in range(2)
+    ]  # fmt: skip
+    layers.append(matrices[0])
+    if between:
+        same = np.tile(np.array([1, 2, 3]), (18, 1))
+        layers.append(Levels(wide, TWO, wide, TWO, levels=3, behind=(2,),
+                             arrays={"thresholds": same}))  # fmt: skip
+        layers.append(dataclasses.replace(matrices[1], behind=(1,)))
+    else:
+        layers.append(matrices[1])
+    total = Integer(13, signed=True)
+    layers.append(
+        Addition(SHAPE, SUM, SHAPE, total, other=SHAPE, other_source=SUM,
+                 behind=(1, 3 if between else 2))
+    )  # fmt: skip
     folds = folding.fold(layers, target=100, lanes=2).folds
     chain, arrays = lower("seg0", layers, folds, source=Stream(SHAPE, TWO, 2))
     empty = Dataflow("head0", chain.output, ())
     return Accelerator("twice", (chain,), (empty,), (1.0,), arrays), weights
 
 
-def test_windows_that_two_matrices_read_stay() -> None:
+@pytest.mark.parametrize("between", [False, True])
+def test_windows_that_two_read_stay(between: bool) -> None:
     """A matrix may take over the windows in front of it, if nobody else reads them."""
-    whole, weights = _window_with_readers()
+    whole, weights = _window_with_readers(between)
     kinds = [node.kind for node in whole.segments[0].nodes]
     assert kinds.count("swg") == kinds.count("duplicate") == 1
     assert kinds.count("mvu") == 2
+    assert kinds.count("threshold") == between
     images = samples.images(5, size=4, channels=2)[:, :, :3] % 4
     _same(whole, images)
     x = np.pad(images.astype(np.int64), ((0, 0), (1, 1), (1, 1), (0, 0)))
