@@ -35,7 +35,7 @@ STREAM: tuple[Operator, ...] = (
     Operator(
         ("BatchNormalization", "Add", "Sub", "Mul", "Div"),
         "part of the next thresholds",
-        "with constants; behind the last layer of an exit one factor, and a bias on the grid of its sums",
+        "with constants; behind the last layer of an exit one factor, and a bias on its grid",
     ),
     Operator(
         (
