@@ -358,6 +358,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         extra={
             "clock_mhz": config.compile.clock_mhz,
             "folding": summary(compiled),
+            "logit_offsets": [e.offset for e in network.integers.exits],
             **_class_names(run_dir),
         },
     )

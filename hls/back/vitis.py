@@ -30,7 +30,7 @@ from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNode
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
-from exeunt.errors import ToolError
+from exeunt.errors import InputError, ToolError
 from exeunt.hls.front import finn_env
 from exeunt.hls.front.frontend import Lowered
 from exeunt.progress import Progress, silent
@@ -67,6 +67,11 @@ def specialised(part: Lowered, *, fpga_part: str, target_cycles: int) -> ModelWr
         fpga_part: name of the device.
         target_cycles: cycles a frame that FINN folds for.
     """
+    if part.offsets:
+        raise InputError(
+            f"{part.name} must have no bias behind its last layer for FINN's own IPs but has one; "
+            'take compile.kernels = "exeunt"'
+        )
     model = ModelWrapper(copy.deepcopy(part.hardware.model))
     for node in model.graph.node:
         if node.domain:

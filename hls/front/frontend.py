@@ -51,6 +51,7 @@ class Lowered:
     scale: float  # real value of the integer 1 at the output of a head
     inputs: Integers  # check frames (N, ...) and what must come out
     outputs: Integers
+    offsets: bool = False  # constants are added to its result, which FINN's layers do not know
 
 
 def execute(model: ModelWrapper, inputs: npt.NDArray[np.generic]) -> Floats:
@@ -116,7 +117,9 @@ def lower(part: Part, *, inputs: Integers, expected: Integers) -> Lowered:
         CheckFailed: a pass changed a value.
         InputError: something in the part cannot become hardware.
     """
-    check = Checker(part, inputs, expected)
+    last = part.operations[-1]
+    offsets = last.offsets if isinstance(last, Matrix) else None
+    check = Checker(part, inputs, expected if offsets is None else expected - offsets)
     model = finn_graph.model(part)
     check(model, "FinnGraph")
     for step, transformations in passes():
@@ -142,6 +145,7 @@ def lower(part: Part, *, inputs: Integers, expected: Integers) -> Lowered:
         part.scale,
         inputs,
         expected,
+        offsets is not None,
     )
 
 

@@ -11,14 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.errors import InputError
+from exeunt.graph import Integer
 from exeunt.hls.front import finn_env, finn_graph, frontend, limits, shadow
 from exeunt.hls.front.frontend import Lowered
 from exeunt.hls.front.layers import layers
 from exeunt.hls.front.register import registered
 from exeunt.kernels.layer import Layer
+from exeunt.kernels.layer import Matrix as MatrixLayer
+from exeunt.kernels.parts.weights import accumulator_range
 from exeunt.qonnx import file, meaning
 from exeunt.qonnx.exits import Part
-from exeunt.qonnx.integers import IntArray, IntegerNetwork, Threshold
+from exeunt.qonnx.integers import IntArray, IntegerNetwork, Matrix, Threshold
 from exeunt.qonnx.preprocess import Preprocess
 
 Progress = Callable[[str], None]
@@ -80,7 +83,7 @@ def read(
         InputError: the file or the network is not supported.
         CheckFailed: a pass changed a value.
     """
-    graph = file.load(path, preprocess=preprocess, exits=outputs)
+    graph = file.load(path, preprocess=preprocess, exits=outputs, shape=shape)
     network = meaning.integers(graph)
     parts = limits.parts(network, exits=exits, shape=shape, classes=classes)
     shape = network.image.shape
@@ -110,10 +113,22 @@ def read(
 
 
 def _ending(found: tuple[Layer, ...], part: Part) -> tuple[Layer, ...]:
-    """The layers with the part's own type at its end.
+    """The layers with what FINN does not know at its end.
 
-    FINN gives a pool of unsigned integers no result that is signed, as logits must be.
+    FINN gives a pool of unsigned integers no result that is signed, as logits must be, and a matrix
+    no constants to add.
     """
+    made, last = part.operations[-1], found[-1]
+    if isinstance(made, Matrix) and made.offsets is not None:
+        assert isinstance(last, MatrixLayer)
+        low, high = accumulator_range(last.arrays["weights"], last.source)
+        dtype = Integer.covering(
+            min(low, low + int(made.offsets.min()), -2),
+            max(high, high + int(made.offsets.max()), 1),
+        )
+        arrays = {**last.arrays, "offsets": made.offsets}
+        last = dataclasses.replace(last, arrays=arrays, accumulator=dtype, result=dtype)
+        return (*found[:-1], last)
     return (*found[:-1], dataclasses.replace(found[-1], result=part.result.dtype)) if (
         part.result.dtype.signed and not found[-1].result.signed
     ) else found  # fmt: skip

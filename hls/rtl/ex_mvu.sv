@@ -1,4 +1,5 @@
-// Multiplies vectors by a constant matrix: y = W x, then thresholds (LEVELS > 0) as ex_threshold.
+// Multiplies vectors by a constant matrix: y = W x, then thresholds (LEVELS > 0) as ex_threshold,
+// or y = W x + o with a constant of each row (OFFSET_FILE).
 //
 // x has MW elements, SIMD a word; y has MH elements, PE a word. With SF = MW / SIMD, NF = MH / PE
 // a vector costs NF * SF steps, one a cycle without a gap between vectors. Step nf * SF + sf adds
@@ -11,7 +12,8 @@
 // or leaves (see ex_gate).
 //
 // WEIGHT_FILE: word nf * SF + sf holds PE * SIMD weights, row p and column s at position
-// p * SIMD + s. Accumulators wrap at ACC_BITS, which must hold every result.
+// p * SIMD + s. Accumulators wrap at ACC_BITS, which must hold every result. OFFSET_FILE: word nf
+// holds the PE constants of ACC_BITS of output word nf, with which its accumulators begin.
 `default_nettype none
 
 module ex_mvu #(
@@ -27,7 +29,8 @@ module ex_mvu #(
     parameter int LEVELS    = 0,     // thresholds of a row; 0: y is the accumulator
     parameter int BIAS      = 0,     // y below the first threshold
     parameter     WEIGHT_FILE    = "",  // empty: not initialised
-    parameter     THRESHOLD_FILE = ""   // see ex_threshold
+    parameter     THRESHOLD_FILE = "",  // see ex_threshold
+    parameter     OFFSET_FILE    = ""   // empty: no constants; not with thresholds
 ) (
     input  wire                     clk,
     input  wire                     rst,
@@ -67,6 +70,9 @@ module ex_mvu #(
   end
   if (ACC_BITS < 2 || ACC_BITS > 32) begin : g_bad_acc_bits
     $error("ex_mvu: ACC_BITS must be 2 to 32, is %0d", ACC_BITS);
+  end
+  if (LEVELS != 0 && OFFSET_FILE != "") begin : g_bad_offsets
+    $error("ex_mvu: constants of rows are for LEVELS 0, not %0d", LEVELS);
   end
   if (LEVELS == 0 && OUT_BITS != ACC_BITS) begin : g_bad_out_bits
     $error("ex_mvu: OUT_BITS must be ACC_BITS %0d without thresholds, is %0d", ACC_BITS, OUT_BITS);
@@ -201,7 +207,20 @@ module ex_mvu #(
     end
   end
 
-  wire [PE*ACC_BITS-1:0] result;
+  wire [PE*ACC_BITS-1:0] result, begins;
+
+  if (OFFSET_FILE != "") begin : g_offsets
+    logic [PE*ACC_BITS-1:0] offsets[NF];
+    logic [NF_BITS-1:0]     row_q;  // the output word that is summed up
+    initial $readmemh(OFFSET_FILE, offsets);
+    always_ff @(posedge clk) begin
+      if (rst) row_q <= '0;
+      else if (load_c && last_b_q) row_q <= row_q == NF_BITS'(NF - 1) ? '0 : row_q + 1'b1;
+    end
+    assign begins = offsets[row_q];
+  end else begin : g_offsets
+    assign begins = '0;
+  end
 
   for (genvar p = 0; p < PE; p++) begin : g_lane
     logic signed [SUM_BITS-1:0] sum_q;
@@ -251,7 +270,9 @@ module ex_mvu #(
     end
 
     always_ff @(posedge clk) begin
-      if (load_c) acc_q <= ACC_BITS'(sum_q) + (first_b_q ? '0 : acc_q);
+      if (load_c) begin
+        acc_q <= ACC_BITS'(sum_q) + (first_b_q ? begins[p*ACC_BITS+:ACC_BITS] : acc_q);
+      end
     end
     assign result[p*ACC_BITS+:ACC_BITS] = acc_q;
   end

@@ -22,14 +22,18 @@ from exeunt.qonnx.quantizer import limits
 
 
 def load_graph(
-    path: Path, *, preprocess: Preprocess | None = None, exits: tuple[str, ...] = ()
+    path: Path,
+    *,
+    preprocess: Preprocess | None = None,
+    exits: tuple[str, ...] = (),
+    shape: tuple[int, int, int] | None = None,
 ) -> Graph:
     """Read and check a QONNX file; its exits are ordered by depth. Arguments as of `file.load`.
 
     Raises:
         InputError: the file is missing or no ONNX, or holds a network that cannot be used.
     """
-    graph = file.load(path, preprocess=preprocess, exits=exits)
+    graph = file.load(path, preprocess=preprocess, exits=exits, shape=shape)
     network = meaning.integers(graph)
     return graph.with_outputs(tuple(e.output for e in network.exits))
 

@@ -34,7 +34,9 @@ def build(model: Model) -> nn.Module:
         return MultiExitNetwork(model)
     assert model.file is not None
     if model.kind == "qonnx":
-        graph = load_graph(model.file, preprocess=model.preprocess, exits=model.exits)
+        graph = load_graph(
+            model.file, preprocess=model.preprocess, exits=model.exits, shape=model.input
+        )
         _, channels, height, width = graph.shapes[graph.image]
         if (height, width, channels) != model.input:
             raise InputError(

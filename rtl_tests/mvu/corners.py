@@ -21,6 +21,7 @@ def corner(
     levels: int = 0,
     bias: int = 0,
     vectors: tuple[int, int] = (2, 3),
+    offset: bool = False,
 ) -> Corner:
     """A matrix of NF * PE rows and SF * SIMD columns, `fold` = (SF, SIMD, NF, PE).
 
@@ -31,6 +32,7 @@ def corner(
     mw, mh = sf * simd, nf * pe
     sign = "s" if dtype.signed else "u"
     name = f"sf{sf}x{simd}_nf{nf}x{pe}_{sign}{dtype.bits}_w{weight_bits}_l{levels}"
+    name += "_o" * offset
     rng = np.random.default_rng(sum(map(ord, name)))
     low = -(1 << (weight_bits - 1))
     weights = rng.integers(low, -low, (mh, mw))
@@ -39,6 +41,9 @@ def corner(
     bound = int(np.abs(weights).sum(axis=1).max()) * max(-dtype.min, dtype.max)
     accumulator = Integer.covering(-bound - 1, bound)
     arrays = {"weights": weights}
+    if offset:  # both extremes of the type are reached
+        arrays["offsets"] = rng.integers(-bound, bound, mh)
+        accumulator = Integer.covering(-2 * bound - 1, 2 * bound)
     output = accumulator
     if levels:
         output = Integer.covering(bias, bias + levels)
@@ -55,6 +60,7 @@ def corner(
         accumulator=accumulator,
         levels=levels,
         bias=bias,
+        offset=offset,
     )
     return kernel_corner(node, arrays)
 
@@ -87,6 +93,9 @@ CORNERS: list[Corner] = [
     corner((1, 9, 8, 1), Integer(8), levels=15, vectors=(4, 4)),
     corner((4, 9, 2, 8), Integer(4), levels=14, bias=-7),
     corner((7, 4, 1, 10), Integer(4), vectors=(1, 1)),
+    corner((7, 4, 1, 10), Integer(4), vectors=(1, 1), offset=True),
+    corner((1, 9, 4, 2), Integer(3, signed=True), offset=True),
+    corner((3, 12, 5, 1), Integer(8), weight_bits=2, offset=True),
     *(corner(**row) for row in pairwise(FACTORS)),
 ]
 

@@ -27,6 +27,8 @@ def test_values_against_the_definition(corner: Corner) -> None:
     assert isinstance(node, Mvu)
     x = random_input(node, 4, 5)
     expected = np.einsum("...c,rc->...r", x, corner.arrays["weights"])
+    if node.offset:
+        expected = expected + corner.arrays["offsets"]
     if node.levels:
         limits = corner.arrays["thresholds"]
         expected = node.bias + (expected[..., None] >= limits).sum(axis=-1)

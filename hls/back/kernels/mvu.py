@@ -58,11 +58,12 @@ def parameters(node: Mvu) -> dict[str, int | str]:
         "BIAS": node.bias,
         "WEIGHT_FILE": f"{node.name}_weights.hex",
         "THRESHOLD_FILE": f"{node.name}_thresholds" if node.levels else "",
+        "OFFSET_FILE": f"{node.name}_offsets.hex" if node.offset else "",
     }
 
 
 def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
-    """The weight file, from `weights` (MH, MW), and with levels the threshold files."""
+    """The weight file, from `weights` (MH, MW), and those of thresholds and offsets, if any."""
     result = {
         f"{node.name}_weights.hex": weight_file(
             arrays["weights"],
@@ -71,6 +72,13 @@ def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
             bits=node.weight_bits,
         )
     }
+    if node.offset:
+        result[f"{node.name}_offsets.hex"] = weight_file(
+            arrays["offsets"][:, None],
+            lanes_in=1,
+            lanes_out=node.output.lanes,
+            bits=node.accumulator.bits,
+        )
     if node.levels:
         result |= levels.files(
             f"{node.name}_thresholds",

@@ -35,21 +35,24 @@ class Mvu(Weighted):
     """Matrix-vector unit: y = W x for each of the H*W vectors, SIMD = input, PE = output lanes.
 
     Arrays: `weights` (MH, MW), see `Weighted`; with `levels` > 0 also `thresholds` (MH, levels),
-    ascending, and y = bias + #{t : acc >= t}; otherwise y = acc.
+    ascending, and y = bias + #{t : acc >= t}; otherwise y = acc, with `offset` y = acc + the array
+    `offsets` (MH,).
     """
 
     kind: ClassVar[str] = "mvu"
     accumulator: Integer = field(default=Integer(32, signed=True))
     levels: int = 0
     bias: int = 0
+    offset: bool = False
 
 
 def values(node: Mvu, arrays: Arrays, x: IntArray) -> IntArray:
-    """Y = W x of each vector by exact floating-point BLAS; with levels, y = bias + #{t : W x >= t}.
+    """Y = W x (+ offsets) of each vector by exact BLAS; with levels, y = bias + #{t : W x >= t}.
 
     Args:
         node: the kernel.
-        arrays: `weights`, integers (MH, MW); with levels `thresholds`, integers (MH, levels).
+        arrays: `weights`, integers (MH, MW); with levels `thresholds`, integers (MH, levels); with
+            offset `offsets`, integers (MH,).
         x: integers (N, H, W, MW) within `node.input.dtype`.
 
     Returns:
@@ -62,6 +65,8 @@ def values(node: Mvu, arrays: Arrays, x: IntArray) -> IntArray:
     exact = np.float32 if bound < 1 << 24 else np.float64
     assert bound < 1 << 53, "beyond the integers of a float64"
     y = flat.astype(exact) @ np.ascontiguousarray(weights.T, dtype=exact)
+    if node.offset:
+        y = y.astype(np.float64) + arrays["offsets"]
     if node.levels:
         y = levels.count(
             y,
@@ -198,7 +203,8 @@ def extremes(weights: IntArray, dtype: Integer) -> tuple[int, int]:
 def bound(node: Mvu, arrays: Arrays) -> int:
     """No sum of products is larger, in whatever order they are added; see `Fast.bound`."""
     rows = np.abs(arrays["weights"].astype(np.int64)).sum(axis=1)
-    return int(rows.max()) * max(-node.input.dtype.min, node.input.dtype.max)
+    most = int(rows.max()) * max(-node.input.dtype.min, node.input.dtype.max)
+    return most + (int(np.abs(arrays["offsets"]).max()) if node.offset else 0)
 
 
 def steps(node: Mvu, arrays: Arrays, dtype: np.dtype[Any], product: Product | None) -> list[Step]:
@@ -208,6 +214,9 @@ def steps(node: Mvu, arrays: Arrays, dtype: np.dtype[Any], product: Product | No
         found: list[Step] = [Matrix(weights, node.output.elements, dtype)]
     else:
         found = [product(weights, dtype)]
+    if node.offset:
+        offsets = np.tile(arrays["offsets"], vectors(node)).astype(dtype)
+        found.append(lambda x: x + offsets)
     if node.levels:
         found.append(
             levels.step(
@@ -396,7 +405,7 @@ def lower(lowering: Lowering, layer: MatrixLayer, fold: Fold) -> None:
         lowering.adapt(shape, fold.simd, finn)
     alone = layer.levels > 0 and not lowering.fused
     dtype = layer.result if layer.levels and not alone else layer.accumulator
-    wanted = ("weights",) if alone else ("weights", "thresholds")
+    wanted = ("weights",) if alone else ("weights", "thresholds", "offsets")
     lowering.add(
         Mvu(
             lowering.label(Mvu.kind),
@@ -407,6 +416,7 @@ def lower(lowering: Lowering, layer: MatrixLayer, fold: Fold) -> None:
             accumulator=layer.accumulator,
             levels=0 if alone else layer.levels,
             bias=0 if alone else layer.bias,
+            offset="offsets" in layer.arrays,
         ),
         {key: layer.arrays[key] for key in wanted if key in layer.arrays},
     )

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exeunt.errors import InputError
-from exeunt.qonnx import layers, operators, preprocess, quantizer
+from exeunt.qonnx import image as images
+from exeunt.qonnx import layers, layouts, operators, qcdq, quantizer
 from exeunt.qonnx.layers import QUANTIZERS, Array, Node, Tensors
 from exeunt.qonnx.preprocess import Preprocess
 from exeunt.qonnx.shapes import Shape
@@ -58,13 +59,21 @@ class Graph:
         return replace(self, outputs=outputs, numbered=True)
 
 
-def load(path: Path, *, preprocess: Preprocess | None = None, exits: tuple[str, ...] = ()) -> Graph:
+def load(
+    path: Path,
+    *,
+    preprocess: Preprocess | None = None,
+    exits: tuple[str, ...] = (),
+    shape: tuple[int, int, int] | None = None,
+) -> Graph:
     """The network in `path`, its weights beside it if need be.
 
     Args:
         path: the file.
         preprocess: what makes the network's input of integers from 0 to 255; None: nothing.
         exits: names of its outputs that are exits, in order; none: all of them.
+        shape: (H, W, C) of the images, where the file's input does not say it: channels last, or a
+            vector; None: as it says.
 
     Raises:
         InputError: no such file, not ONNX, or a network that nothing here can take.
@@ -86,7 +95,7 @@ def load(path: Path, *, preprocess: Preprocess | None = None, exits: tuple[str, 
         raise InputError(
             f"{path}: an ONNX model was expected but the file holds no graph; export it again"
         )
-    return read(model, str(path), preprocess=preprocess, exits=exits)
+    return read(model, str(path), preprocess=preprocess, exits=exits, shape=shape)
 
 
 def read(
@@ -96,6 +105,7 @@ def read(
     trained: bool = False,
     preprocess: Preprocess | None = None,
     exits: tuple[str, ...] = (),
+    shape: tuple[int, int, int] | None = None,
 ) -> Graph:
     """A model in the plain form.
 
@@ -106,6 +116,7 @@ def read(
             the logits is refused; in a file that somebody else trained it is taken away.
         preprocess: as for `load`.
         exits: as for `load`.
+        shape: as for `load`.
 
     Raises:
         InputError: a network that nothing here can take, `where` first.
@@ -115,7 +126,9 @@ def read(
 
         model = inliner.inline_local_functions(model)
     try:
-        return _Reader(model, where, trained, exits).graph(preprocess)
+        reader = _Reader(model, where, trained, exits)
+        reader.shape = shape
+        return reader.graph(preprocess)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
 
@@ -129,7 +142,9 @@ class _Reader:
         from onnx import numpy_helper
 
         self.model, self.where, self.trained, self.exits = model, where, trained, exits
+        self.shape: tuple[int, int, int] | None = None  # of the images, where somebody knows it
         self.found = Tensors()
+        self.codes = qcdq.Codes(self.found)
         for tensor in model.graph.initializer:
             self.found.constants[tensor.name] = np.array(numpy_helper.to_array(tensor))
         self.opset = next(
@@ -139,16 +154,14 @@ class _Reader:
     def graph(self, preprocessed: Preprocess | None) -> Graph:
         """Everything read."""
         found = self.found
-        image, shape = self._image()
-        found.shapes[image] = shape
-        if preprocessed is not None:
-            image = preprocess.put(found, image, preprocessed)
+        image = images.put(found, self.model.graph, preprocessing=preprocessed, shape=self.shape)
         outputs = self._outputs()
         nodes = _ordered(self._nodes(), outputs)
         for node in nodes:
-            if node.operator not in operators.NAMES and node.operator not in operators.CONSTANT:
+            known = (*operators.NAMES, *operators.CONSTANT)
+            if node.operator not in known:
                 raise InputError(f"the operator {node.label} is not supported; {_TABLE}")
-        if not any(n.operator in QUANTIZERS for n in nodes):
+        if not any(n.operator in (*QUANTIZERS, "DequantizeLinear") for n in nodes):
             raise InputError(
                 "the network has no quantizers (no Quant node); "
                 "train it with Brevitas and export it with export_qonnx"
@@ -178,10 +191,11 @@ class _Reader:
                 name = f"{base}_{len(names)}"
             names.add(name)
             operator = {"IntQuant": "Quant"}.get(node.op_type, node.op_type)
-            if node.domain not in _DOMAINS:
+            if node.domain not in (*_DOMAINS, layouts.DOMAIN):
                 operator = f"{node.domain}::{operator}"
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-            nodes.append(Node(operator, name, tuple(node.input), output, attributes))
+            made = Node(operator, name, tuple(node.input), output, attributes)
+            nodes += layouts.channels_first(made) if node.domain == layouts.DOMAIN else [made]
         return nodes
 
     def _outputs(self) -> list[str]:
@@ -204,45 +218,6 @@ class _Reader:
             outputs.sort(key=lambda name: int(name[4:]))
         return outputs
 
-    def _image(self) -> tuple[str, Shape]:
-        """Name and shape (1, C, H, W) of the image."""
-        from onnx import TensorProto
-
-        inputs = [i for i in self.model.graph.input if i.name not in self.found.constants]
-        if len(inputs) != 1:
-            raise InputError(
-                f"one input is supported, the image, but the graph has {len(inputs)}; "
-                "export the network alone"
-            )
-        tensor = inputs[0].type.tensor_type
-        if tensor.elem_type != TensorProto.FLOAT:
-            kind = TensorProto.DataType.Name(tensor.elem_type)
-            raise InputError(
-                f"the input must be a float tensor of integers from 0 to 255 but is {kind}; "
-                "export it as float32"
-            )
-        dims = [d.dim_value for d in tensor.shape.dim]
-        if len(dims) == 4 and dims[0] == 0:
-            dims[0] = 1  # any number of images
-        if len(dims) != 4 or dims[0] != 1 or min(dims) < 1:
-            raise InputError(
-                f"the input must have the shape (1, C, H, W) but has {tuple(dims)}; "
-                "export it with one example image"
-            )
-        self._check_annotation(inputs[0].name)
-        return inputs[0].name, tuple(dims)
-
-    def _check_annotation(self, name: str) -> None:
-        """QONNX may note a data type on the image."""
-        good = ("FLOAT32", "BINARY", *(f"UINT{bits}" for bits in range(1, 9)))
-        for note in self.model.graph.quantization_annotation:
-            for entry in note.quant_parameter_tensor_names if note.tensor_name == name else ():
-                if entry.key == "finn_datatype" and entry.value not in good:
-                    raise InputError(
-                        "the input must be integers from 0 to 255 but is annotated as "
-                        f"{entry.value}; feed the network raw 8-bit images"
-                    )
-
     def _read(self, node: Node) -> None:
         """Keep the node, or what it stands for."""
         found = self.found
@@ -253,8 +228,19 @@ class _Reader:
                     f"{found.softmax[name].label} must be the last operator of an exit but feeds "
                     f"{node.label}; leave it out"
                 )
-            if name and not any(name in x for x in (found.constants, found.shapes, found.pads)):
+            places = (found.constants, found.shapes, found.pads, self.codes.coded)
+            if name and not any(name in x for x in places):
                 raise InputError(f"{node.label} takes {name}, which nothing gives; export it again")
+        if node.operator in qcdq.OPERATORS or any(i in self.codes.coded for i in node.inputs[:1]):
+            if node.operator not in (*qcdq.OPERATORS, "Clip"):
+                raise InputError(
+                    f"{node.label} must not work on integers but takes those of a QuantizeLinear; "
+                    "put a DequantizeLinear in front of it"
+                )
+            made = self.codes.quant(node)
+            if made is not None:
+                self._read(made)
+            return
         if node.operator == "Shape":
             first = node.inputs[0]
             shape = found.shapes[first] if first in found.shapes else found.constants[first].shape

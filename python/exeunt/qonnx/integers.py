@@ -49,9 +49,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Matrix:
-    """y = W x: a convolution where there is a window, otherwise one product for a whole frame.
+    """y = W x + o: a convolution where there is a window, otherwise one product for a whole frame.
 
     `weights`: (O, KH, KW, C) with a window, (O, H * W * C) without; the order is the stream's.
+    `offsets`: (O,), of the logits of an exit; elsewhere they are in the thresholds.
     """
 
     label: str
@@ -60,6 +61,7 @@ class Matrix:
     weights: IntArray = field(repr=False)
     window: Window | None = None
     multiplies: int = 0  # of a frame, as the file has the layer
+    offsets: IntArray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -283,6 +285,8 @@ def _matrix(matrix: Matrix, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if matrix.window is not None:
         x = _windows(x, matrix.window)
     y = x.reshape(-1, weights.shape[1]) @ weights.T.astype(dtype)
+    if matrix.offsets is not None:
+        y = y + matrix.offsets  # in float64
     return y.reshape(-1, *matrix.result.shape)
 
 

@@ -3,64 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exeunt.errors import InputError
 from exeunt.qonnx import shapes
-from exeunt.qonnx.shapes import Pair, Quad, Shape
+from exeunt.qonnx.plain import (
+    QUANTIZERS,
+    TABLE,
+    Array,
+    Node,
+    Tensors,
+    axes_of,
+    quantizer_attributes,
+    to_shape,
+    transpose,
+)
+from exeunt.qonnx.pools import (
+    average_pool,
+    global_average_pool,
+    global_max_pool,
+    max_pool,
+    reduce_mean,
+)
+from exeunt.qonnx.rows import rowed
+from exeunt.qonnx.shapes import Shape
+from exeunt.qonnx.truncation import trunc
 
-Array = npt.NDArray[Any]
-
-QUANTIZERS = ("Quant", "BipolarQuant")
-_TABLE = "see the table of operators in hls/README.md"
-
-
-@dataclass(frozen=True)
-class Node:
-    """One operator with one result; `inputs` are names of tensors and constants."""
-
-    operator: str
-    name: str
-    inputs: tuple[str, ...]
-    output: str
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def label(self) -> str:
-        """What messages call it."""
-        return f"{self.operator} (node {self.name})"
-
-
-@dataclass
-class Tensors:
-    """What is known of a graph while it is read: constants, tensors on the way, nodes kept."""
-
-    constants: dict[str, Array] = field(default_factory=dict)
-    shapes: dict[str, Shape] = field(default_factory=dict)  # of one image's tensors
-    nodes: list[Node] = field(default_factory=list)
-    quantized: dict[str, Node] = field(default_factory=dict)  # quantizers of constants, by result
-    same: dict[str, str] = field(default_factory=dict)  # tensors that are another one
-    pads: dict[str, tuple[str, Quad]] = field(default_factory=dict)  # padded: of what, how much
-    softmax: dict[str, Node] = field(default_factory=dict)
-
-    def keep(self, node: Node, shape: Shape) -> None:
-        """A node of the plain form, whose result has `shape`."""
-        self.nodes.append(node)
-        self.shapes[node.output] = shape
-
-    def constant(self, name: str, value: Array) -> str:
-        """A constant of that name."""
-        self.constants[name] = value
-        return name
-
-    def nothing(self, node: Node) -> None:
-        """A node that changes nothing."""
-        self.same[node.output] = node.inputs[0]
-        self.shapes[node.output] = self.shapes[node.inputs[0]]
+__all__ = ["LAYERS", "QUANTIZERS", "Array", "Node", "Tensors", "add"]
 
 
 def add(found: Tensors, node: Node) -> None:
@@ -79,9 +51,7 @@ def add(found: Tensors, node: Node) -> None:
     elif any(i in found.pads for i in node.inputs):
         raise InputError(f"{node.label} must not take a padded tensor but does; pad in the layer")
     if first in found.constants and node.operator not in ("Add", "Mul", "Sub", *_WEIGHTED):
-        raise InputError(
-            f"{node.label} must work on activations but has a constant there; {_TABLE}"
-        )
+        raise InputError(f"{node.label} must work on activations but has a constant there; {TABLE}")
     LAYERS[node.operator](found, node, found.shapes.get(node.inputs[0], ()))
 
 
@@ -127,7 +97,7 @@ def _elementwise(found: Tensors, node: Node, shape: Shape) -> None:
         for key, default in _DEFAULTS.get(node.operator, {}).items()
     }
     if node.operator == "Pow" and node.inputs[1] not in found.constants:
-        raise InputError(f"{node.label} must have a constant exponent but computes it; {_TABLE}")
+        raise InputError(f"{node.label} must have a constant exponent but computes it; {TABLE}")
     found.keep(replace(node, attributes=attributes), _broadcast(found, node))
 
 
@@ -139,51 +109,6 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {  # of attributes that ONNX lets a
     "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
     "Gelu": {"approximate": b"none"},
 }
-
-
-def _trunc(found: Tensors, node: Node, shape: Shape) -> None:
-    """QONNX's Trunc: integers of a scale, divided by a power of two and rounded once more."""
-    given = [np.asarray(found.constants[i], np.float64) for i in node.inputs[1:]]
-    if len(given) not in (4, 5) or any(v.size != 1 for v in given):
-        raise InputError(
-            f"{node.label} must have one scale, zero point and bit width but has others; use "
-            "per-tensor scaling"
-        )
-    scale, zero, bits, *rest = (float(v.reshape(())) for v in given)
-    last = node.inputs[0]
-
-    def put(operator: str, value: float | None, result: str = "") -> None:
-        nonlocal last
-        result = result or f"{node.output}.{len(found.nodes)}"
-        inputs = (last,) if value is None else (
-            last, found.constant(f"{result}.by", np.asarray(value, np.float32)))  # fmt: skip
-        made = Node(operator, f"{node.name}.{len(found.nodes)}", inputs, result)
-        found.keep(made, shape)
-        last = result
-
-    put("Div", scale)
-    if zero:
-        put("Add", zero)
-    put("Round", None)
-    newer = len(rest) == 2  # it says what it gives: the scale, and the bits
-    step = 2.0 ** round(np.log2(rest[0] / scale)) if newer else 2.0 ** (bits - rest[0])
-    put("Div", step)
-    mode = node.attributes.get("rounding_mode", b"FLOOR")
-    attributes = quantizer_attributes(replace(node, attributes={"rounding_mode": mode}))
-    if newer:
-        attributes |= {k: int(node.attributes.get(k, d)) for k, d in (("signed", 1), ("narrow", 0))}
-    width = rest[1] if newer else rest[0] + 1  # a sign for whatever comes
-    names = [
-        found.constant(f"{node.output}.{key}", np.asarray(value, np.float32))
-        for key, value in (("one", 1.0), ("none", 0.0), ("bits", width))
-    ]
-    whole = f"{node.output}.integers"
-    found.keep(Node("Quant", node.name, (last, *names), whole, attributes), shape)
-    last = whole
-    away = zero / step if newer else zero
-    if away:
-        put("Sub", away)
-    put("Mul", rest[0] if newer else scale, node.output)
 
 
 def _concat(found: Tensors, node: Node, shape: Shape) -> None:
@@ -203,25 +128,12 @@ def _quantizer(found: Tensors, node: Node, shape: Shape) -> None:
     found.keep(replace(node, attributes=quantizer_attributes(node)), shape)
 
 
-def quantizer_attributes(node: Node) -> dict[str, Any]:
-    """A quantizer's attributes with their defaults, under QONNX's names."""
-    if node.operator == "BipolarQuant":
-        return {}
-    mode = node.attributes.get("rounding_mode", b"ROUND")
-    mode = (mode.decode() if isinstance(mode, bytes) else str(mode)).upper()
-    return {
-        "signed": int(node.attributes.get("signed", 1)),
-        "narrow": int(node.attributes.get("narrow", 0)),
-        "rounding_mode": {"ROUND_TO_ZERO": "DOWN"}.get(mode, mode),
-    }
-
-
 def _clip(found: Tensors, node: Node, shape: Shape) -> None:
     limits = []
     for k, (key, default) in enumerate((("min", -np.inf), ("max", np.inf)), start=1):
         name = node.inputs[k] if len(node.inputs) > k else ""
         if name and name not in found.constants:
-            raise InputError(f"{node.label} must have constant limits but computes one; {_TABLE}")
+            raise InputError(f"{node.label} must have constant limits but computes one; {TABLE}")
         value = found.constants[name] if name else node.attributes.get(key, default)
         limits.append(found.constant(f"{node.output}.{key}", np.asarray(value, np.float32)))
     found.keep(Node("Clip", node.name, (node.inputs[0], *limits), node.output), shape)
@@ -250,7 +162,7 @@ def _weighted(found: Tensors, node: Node, shape: Shape) -> None:
         or (node.inputs[1] not in found.constants)
     ):
         raise InputError(
-            f"{node.label} must multiply activations by constant weights but does not; {_TABLE}"
+            f"{node.label} must multiply activations by constant weights but does not; {TABLE}"
         )
     weights = found.quantized.get(node.inputs[1])
     if weights is None:
@@ -259,7 +171,7 @@ def _weighted(found: Tensors, node: Node, shape: Shape) -> None:
             "use a layer of brevitas.nn"
         )
     if len(node.inputs) > 2 and node.inputs[2] and node.inputs[2] not in found.constants:
-        raise InputError(f"{node.label} must have a constant bias but computes it; {_TABLE}")
+        raise InputError(f"{node.label} must have a constant bias but computes it; {TABLE}")
     size = found.constants[node.inputs[1]].shape
     made = _conv(node, shape, size) if node.operator == "Conv" else _linear(node, shape, size)
     if weights not in found.nodes:
@@ -358,138 +270,36 @@ def _linear(node: Node, shape: Shape, size: Shape) -> tuple[Node, Shape]:
     return replace(node, attributes=attributes), (*shape[:-1], columns)
 
 
-# Pools ------------------------------------------------------------------------------------------
-
-
-def _max_pool(found: Tensors, node: Node, shape: Shape) -> None:
-    _pool(found, "MaxPool", node, shapes.window(node.attributes, shape, None, node.label))
-
-
-def _average_pool(found: Tensors, node: Node, shape: Shape) -> None:
-    """A sum over the whole window, then what makes it the mean of the pixels that count."""
-    kernel, strides, pads = shapes.window(node.attributes, shape, None, node.label)
-    counted = (0, 0, 0, 0)
-    if node.attributes.get("count_include_pad", 0):
-        counted = shapes.window({**node.attributes, "ceil_mode": 0}, shape, None, node.label)[2]
-    counts = shapes.counts(shape, (kernel, strides, pads), counted)
-    if not counts.all():
-        raise InputError(
-            f"{node.label} must have a pixel of the map in each window but has none in some; "
-            "pad less"
-        )
-    size = kernel[0] * kernel[1]
-    if (counts == size).all():
-        _pool(found, "AveragePool", node, (kernel, strides, pads))
-        return
-    whole = f"{node.output}.whole"
-    _pool(found, "AveragePool", replace(node, output=whole), (kernel, strides, pads))
-    factor = found.constant(f"{node.output}.factor", np.asarray(size / counts, np.float32))
-    mean = Node("Mul", f"{node.name}.factor", (whole, factor), node.output)
-    found.keep(mean, found.shapes[whole])
-
-
-def _global_max_pool(found: Tensors, node: Node, shape: Shape) -> None:
-    _whole(found, "MaxPool", node, shape)
-
-
-def _global_average_pool(found: Tensors, node: Node, shape: Shape) -> None:
-    _whole(found, "AveragePool", node, shape)
-
-
-def _whole(found: Tensors, operator: str, node: Node, shape: Shape) -> None:
-    attributes = {"kernel_shape": shape[2:], "strides": shape[2:]}
-    _pool(found, operator, node, shapes.window(attributes, shape, None, node.label))
-
-
-def _pool(found: Tensors, operator: str, node: Node, window: tuple[Pair, Pair, Quad]) -> None:
-    kernel, strides, pads = window
-    shape = found.shapes[node.inputs[0]]
-    attributes: dict[str, Any] = {
-        "kernel_shape": list(kernel),
-        "strides": list(strides),
-        "pads": list(pads),
-    }
-    if operator == "AveragePool":
-        attributes["count_include_pad"] = 1
-    made = Node(operator, node.name, node.inputs[:1], node.output, attributes)
-    found.keep(made, (*shape[:2], *shapes.out(shape, kernel, strides, pads)))
-
-
-def _axes(found: Tensors, node: Node, rank: int) -> list[int] | None:
-    """The axes of a node, from its attribute or its second input."""
-    axes = node.attributes.get("axes")
-    if axes is None and len(node.inputs) > 1 and node.inputs[1]:
-        axes = found.constants.get(node.inputs[1])
-    return None if axes is None else [int(a) % rank for a in np.asarray(axes).reshape(-1)]
-
-
-def _reduce_mean(found: Tensors, node: Node, shape: Shape) -> None:
-    axes = _axes(found, node, len(shape))
-    if len(shape) != 4 or axes is None or sorted(axes) != [2, 3]:
-        raise InputError(
-            f"{node.label} must average a (1, C, H, W) map over height and width but reduces the "
-            f"axes {axes} of {shape}; use a global average pool"
-        )
-    if node.attributes.get("keepdims", 1):
-        _whole(found, "AveragePool", node, shape)
-        return
-    pooled = f"{node.output}.map"
-    _whole(found, "AveragePool", replace(node, output=pooled), shape)
-    _to_shape(found, Node("Reshape", f"{node.name}.flat", (pooled,), node.output), shape[:2])
-
-
 # Shapes -----------------------------------------------------------------------------------------
-
-
-def _to_shape(found: Tensors, node: Node, shape: Shape) -> None:
-    if shape == found.shapes[node.inputs[0]]:
-        found.nothing(node)
-        return
-    if not shape or shape[0] != 1:
-        raise InputError(
-            f"{node.label} must keep the batch of one image in front but gives {shape}; "
-            "flatten to (1, -1)"
-        )
-    wanted = found.constant(f"{node.output}.shape", np.array(shape, np.int64))
-    found.keep(Node("Reshape", node.name, (node.inputs[0], wanted), node.output), shape)
 
 
 def _reshape(found: Tensors, node: Node, shape: Shape) -> None:
     wanted = found.constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
     if wanted is None:
-        raise InputError(f"{node.label} must reshape to a constant shape but computes it; {_TABLE}")
+        raise InputError(f"{node.label} must reshape to a constant shape but computes it; {TABLE}")
     zero = bool(node.attributes.get("allowzero", 0))
     result = shapes.reshaped(shape, wanted.reshape(-1).tolist(), node.label, allow_zero=zero)
-    _to_shape(found, node, result)
+    to_shape(found, node, result)
 
 
 def _flatten(found: Tensors, node: Node, shape: Shape) -> None:
     axis = int(node.attributes.get("axis", 1))
     axis = axis + len(shape) if axis < 0 else axis
-    _to_shape(found, node, (int(np.prod(shape[:axis])), int(np.prod(shape[axis:]))))
+    to_shape(found, node, (int(np.prod(shape[:axis])), int(np.prod(shape[axis:]))))
 
 
 def _squeeze(found: Tensors, node: Node, shape: Shape) -> None:
-    axes = _axes(found, node, len(shape))
+    axes = axes_of(found, node, len(shape))
     if axes is None:
         axes = [i for i, size in enumerate(shape) if size == 1 and i]
-    _to_shape(found, node, tuple(size for i, size in enumerate(shape) if i not in axes))
+    to_shape(found, node, tuple(size for i, size in enumerate(shape) if i not in axes))
 
 
 def _unsqueeze(found: Tensors, node: Node, shape: Shape) -> None:
-    count = len(_axes(found, node, 1) or [])
-    axes = _axes(found, node, len(shape) + count) or []
+    count = len(axes_of(found, node, 1) or [])
+    axes = axes_of(found, node, len(shape) + count) or []
     rest = iter(shape)
-    _to_shape(found, node, tuple(1 if i in axes else next(rest) for i in range(len(shape) + count)))
-
-
-def _transpose(found: Tensors, node: Node, shape: Shape) -> None:
-    perm = [int(p) for p in node.attributes.get("perm") or reversed(range(len(shape)))]
-    if perm[0] != 0:
-        raise InputError(
-            f"{node.label} must keep the batch in front but has the order {perm}; leave it out"
-        )
-    found.keep(replace(node, attributes={"perm": perm}), tuple(shape[p] for p in perm))
+    to_shape(found, node, tuple(1 if i in axes else next(rest) for i in range(len(shape) + count)))
 
 
 LAYERS: Mapping[str, Callable[[Tensors, Node, Shape], None]] = {
@@ -498,23 +308,24 @@ LAYERS: Mapping[str, Callable[[Tensors, Node, Shape], None]] = {
     **{name: _elementwise for name in ("Celu", "HardSigmoid", "Softsign", "Exp", "Sqrt", "Log")},
     **{name: _elementwise for name in ("Erf", "Round", "Floor", "Ceil", "Sign", "Neg", "Abs")},
     **{name: _elementwise for name in ("Pow", "HardSwish", "Mish", "Gelu")},
-    "Trunc": _trunc,
+    "Trunc": trunc,
     **{name: _nothing for name in ("Identity", "Dropout", "Cast")},
     **{name: _softmax for name in ("Softmax", "LogSoftmax")},
     **{name: _quantizer for name in QUANTIZERS},
     **{name: _weighted for name in _WEIGHTED},
-    "AveragePool": _average_pool,
+    "Conv": rowed(_weighted),
+    "AveragePool": rowed(average_pool),
     "BatchNormalization": _norm,
     "Clip": _clip,
     "Concat": _concat,
     "Flatten": _flatten,
-    "GlobalAveragePool": _global_average_pool,
-    "GlobalMaxPool": _global_max_pool,
-    "MaxPool": _max_pool,
+    "GlobalAveragePool": rowed(global_average_pool),
+    "GlobalMaxPool": rowed(global_max_pool),
+    "MaxPool": rowed(max_pool),
     "Pad": _pad,
-    "ReduceMean": _reduce_mean,
+    "ReduceMean": reduce_mean,
     "Reshape": _reshape,
     "Squeeze": _squeeze,
-    "Transpose": _transpose,
+    "Transpose": transpose,
     "Unsqueeze": _unsqueeze,
 }

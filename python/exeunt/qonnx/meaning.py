@@ -50,6 +50,9 @@ def integers(graph: Graph) -> IntegerNetwork:
             raise InputError(f"{graph.where}: {error}") from error
 
 
+_GRID = 1e-3  # of the integer 1: what a quantized bias may be off in float32
+
+
 class _Reader(Joins):
     def network(self) -> IntegerNetwork:
         """Everything, exits in the graph's order."""
@@ -273,11 +276,6 @@ class _Reader(Joins):
             affine = value.function.affine
             assert affine is not None
         a, b = affine
-        if b.ndim:
-            raise InputError(
-                f"exit {index} must end on the grid of its integer logits but "
-                f"{self.origin(value)} has a bias or shift behind it; give the last layer no bias"
-            )
         if a.ndim:
             raise InputError(
                 f"exit {index} must end in one scale but {self.origin(value)} ends in {a.size} "
@@ -289,9 +287,21 @@ class _Reader(Joins):
                 f"exit {index} must have its logits in the order of the stream but "
                 f"{node.label} rearranges them; end in a linear layer"
             )
+        scale = abs(float(a))
         base = self.made.signed(node, value.base, -PLAIN if a < 0 else PLAIN)
+        if b.ndim:  # integers but for what all of them have alike
+            offsets = np.rint(b / scale)
+            left = b / scale - offsets
+            moved = self.made.offset(base, offsets.astype(np.int64)) if b.ndim == 1 else None
+            if moved is None or np.ptp(left) > _GRID + 1e-6 * np.abs(offsets).max():
+                raise InputError(
+                    f"exit {index} must end on the grid of its integer logits but "
+                    f"{self.origin(value)} has a bias or shift behind it that is not; quantize the "
+                    "bias of the last layer with the scale of its sums, or give it none"
+                )
+            base, b = moved, scale * left.mean()
         logits = self.made.two_signs(base)
-        return Exit(logits, abs(float(a)), name, float(b))
+        return Exit(logits, scale, name, float(b))
 
 
 def _window(node: Node) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:

@@ -27,13 +27,15 @@ STREAM: tuple[Operator, ...] = (
         "sign",
     ),
     Operator(
-        ("Conv",), "Swg, Mvu", "two dimensions, padding below the kernel; one group, no dilation"
+        ("Conv",),
+        "Swg, Mvu",
+        "one or two dimensions, padding below the kernel; one group, no dilation",
     ),
     Operator(("Gemm", "MatMul"), "Mvu", "quantized weights on the right"),
     Operator(
         ("BatchNormalization", "Add", "Sub", "Mul", "Div"),
         "part of the next thresholds",
-        "with constants; behind the last layer of an exit nothing but one factor",
+        "with constants; behind the last layer of an exit one factor, and a bias on its grid",
     ),
     Operator(
         ("Add", "Sub"),
@@ -72,6 +74,11 @@ STREAM: tuple[Operator, ...] = (
         ("Abs", "Pow", "HardSwish", "Mish", "Gelu"),
         "part of the next thresholds",
         "where the integers in front of them reach one side of their turning point alone",
+    ),
+    Operator(
+        ("QuantizeLinear", "DequantizeLinear"),
+        "as a Quant",
+        "in pairs of one scale and zero point, with a Clip between them or not; on constants",
     ),
     Operator(("Trunc",), "thresholds", "one scale, zero point and bit width; every rounding mode"),
     Operator(

@@ -74,6 +74,19 @@ class Operations:
         self.add(Matrix(node.label, source, result, weights, window))
         return name
 
+    def offset(self, base: str, offsets: IntArray) -> str | None:
+        """The tensor with a constant added in each channel; None where no matrix gives it."""
+        made = self.found.get(base)
+        if not isinstance(made, Matrix):
+            return None
+        name = f"{base}.offset"
+        w = made.weights.reshape(len(made.weights), -1)
+        low, high = sums(w, made.source.low, made.source.high, padding=padded(made))
+        low, high = low + offsets, high + offsets
+        result = Tensor(name, made.result.shape, int(low.min()), int(high.max()))
+        self.add(replace(made, result=result, offsets=offsets))
+        return name
+
     def two_signs(self, base: str) -> Tensor:
         """The tensor, in a type that also holds a negative number: a logit is signed."""
         tensor, made = self.tensors[base], self.found.get(base)

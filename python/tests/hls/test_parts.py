@@ -45,6 +45,20 @@ def one_linear_layer(b: Any) -> Any:
     return b
 
 
+def biased_logits(b: Any) -> Any:
+    """A bias on the grid of the sums: another integer for every class, and half of one for all."""
+    x = b.flatten(b.conv("image", 4))
+    w, _ = b.weight((5, b.shapes[x][1]), 4, False)
+    step = 4.0 / 16 * 0.02
+    values = b.random.integers(-300, 300, 5) * step
+    bias = b.node("Quant", *map(b.constant, (values, step, 0.0, 32.0)), shape=(5,), signed=1,
+                  narrow=0, rounding_mode="ROUND")  # fmt: skip
+    y = b.node("Gemm", x, w, bias, shape=(1, 5), transB=1)
+    y = b.node("Mul", y, b.constant(-2.0), shape=(1, 5))
+    b.exit(b.node("Add", y, b.constant(0.3), shape=(1, 5)))
+    return b
+
+
 def one_pixel(b: Any) -> Any:
     b.exit(b.quant(b.linear("image", 5), 4, signed=True, scale=20.0))
     return b
@@ -153,6 +167,7 @@ NETWORKS: dict[Made, tuple[int, int, int]] = {
     nothing_behind_the_first_exit: SHAPE,
     fork_in_front_of_its_quantizers: SHAPE,
     one_linear_layer: (3, 5, 2),
+    biased_logits: SHAPE,
     one_pixel: (1, 1, 5),
     heads_of_a_pool: SHAPE,
     logits_that_others_read: SHAPE,
@@ -168,7 +183,7 @@ NETWORKS: dict[Made, tuple[int, int, int]] = {
     to_one_pixel: (6, 5, 1),
     pads_on_one_side: (7, 7, 1),
 }
-SIMULATED = (two_exits_at_one_tensor, heads_of_a_pool, average_of_what_is_there,
+SIMULATED = (biased_logits, two_exits_at_one_tensor, heads_of_a_pool, average_of_what_is_there,
              signed_pool_with_padding)  # fmt: skip
 
 

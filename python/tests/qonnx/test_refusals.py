@@ -196,7 +196,8 @@ REFUSALS: dict[Callable[[Any], Any], str] = {
     ),
     logits_with_bias: (
         "FILE: exit 0 must end on the grid of its integer logits but Gemm (node Gemm_#) has a bias "
-        "or shift behind it; give the last layer no bias"
+        "or shift behind it that is not; quantize the bias of the last layer with the scale of its "
+        "sums, or give it none"
     ),
     logits_with_scales: (
         "FILE: exit 0 must end in one scale but Gemm (node Gemm_#) ends in 5 scales from 0.002933 "
@@ -305,8 +306,8 @@ def test_truncated(builder: type, tmp_path: Path) -> None:
         ),
         (
             TensorProto.FLOAT,
-            (1, 64),
-            "FILE: the input must have the shape (1, C, H, W) but has (1, 64); "
+            (1, 1, 1, 8, 8),
+            "FILE: the input must have the shape (1, C, H, W) but has (1, 1, 1, 8, 8); "
             "export it with one example image",
         ),
     ],

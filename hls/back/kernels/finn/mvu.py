@@ -79,6 +79,8 @@ def unsupported(node: Mvu) -> str | None:
     """Why FINN's unit cannot implement `node`, as the end of a sentence; None when it can."""
     if node.levels:
         return f"FINN's RTL MVAU has no fused thresholds, levels must be 0, is {node.levels}"
+    if node.offset:
+        return "FINN's RTL MVAU adds no constants to its sums"
     if not 2 <= node.weight_bits <= MAX_WEIGHT_BITS:
         return f"FINN's RTL MVAU needs weights of 2 to 8 bits, has {node.weight_bits}"
     if not 2 <= node.input.dtype.bits <= MAX_ACTIVATION_BITS:

@@ -1,0 +1,65 @@
+"""Layers in one dimension, (1, C, L), as layers on a row (1, C, 1, L)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from exeunt.qonnx.plain import Node, Tensors, to_shape
+from exeunt.qonnx.shapes import Shape
+
+
+def rowed(add: Callable[[Tensors, Node, Shape], None]) -> Callable[[Tensors, Node, Shape], None]:
+    """The layer on (1, C, L) as one on the row (1, C, 1, L)."""
+
+    def put(found: Tensors, node: Node, shape: Shape) -> None:
+        if len(shape) != 3:
+            add(found, node, shape)
+            return
+        row = f"{node.output}.row"
+        to_shape(
+            found,
+            Node("Reshape", f"{node.name}.row", node.inputs[:1], row),
+            (1, shape[1], 1, shape[2]),
+        )
+        attributes = dict(node.attributes)
+        for key in ("kernel_shape", "strides", "dilations"):
+            if key in attributes:
+                attributes[key] = [1, *attributes[key]]
+        if "pads" in attributes:
+            first, last = attributes["pads"]
+            attributes["pads"] = [0, first, 0, last]
+        weights = [_row_weights(found, name) for name in node.inputs[1:2]]
+        inputs = (found.same.get(row, row), *weights, *node.inputs[2:])
+        result = f"{node.output}.long"
+        add(
+            found,
+            replace(node, inputs=inputs, output=result, attributes=attributes),
+            found.shapes[row],
+        )
+        size = found.shapes[result]
+        back = Node("Reshape", f"{node.name}.back", (result,), node.output)
+        to_shape(found, back, (size[0], size[1], size[3]))
+
+    return put
+
+
+def _row_weights(found: Tensors, name: str) -> str:
+    """Weights (O, I, K) as (O, I, 1, K), with their quantizer."""
+    weights, row = found.constants.get(name), f"{name}.row"
+    if weights is None or weights.ndim != 3:
+        return name
+    shape = (*weights.shape[:2], 1, weights.shape[2])
+    found.constant(row, weights.reshape(shape))
+    quantized = found.quantized.get(name)
+    if quantized is not None:
+        names = list(quantized.inputs)
+        for k in range(min(3, len(names))):
+            value = found.constants[names[k]]
+            if k == 0 or value.size > 1:
+                whole = np.broadcast_to(value, weights.shape).reshape(shape)
+                names[k] = found.constant(f"{row}.{k}", whole)
+        found.quantized[row] = replace(quantized, inputs=tuple(names), output=row)
+    return row

@@ -1,0 +1,56 @@
+"""QONNX's Trunc in the plain form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from exeunt.errors import InputError
+from exeunt.qonnx.plain import Node, Tensors, quantizer_attributes
+from exeunt.qonnx.shapes import Shape
+
+
+def trunc(found: Tensors, node: Node, shape: Shape) -> None:
+    """QONNX's Trunc: integers of a scale, divided by a power of two and rounded once more."""
+    given = [np.asarray(found.constants[i], np.float64) for i in node.inputs[1:]]
+    if len(given) not in (4, 5) or any(v.size != 1 for v in given):
+        raise InputError(
+            f"{node.label} must have one scale, zero point and bit width but has others; use "
+            "per-tensor scaling"
+        )
+    scale, zero, bits, *rest = (float(v.reshape(())) for v in given)
+    last = node.inputs[0]
+
+    def put(operator: str, value: float | None, result: str = "") -> None:
+        nonlocal last
+        result = result or f"{node.output}.{len(found.nodes)}"
+        inputs = (last,) if value is None else (
+            last, found.constant(f"{result}.by", np.asarray(value, np.float32)))  # fmt: skip
+        made = Node(operator, f"{node.name}.{len(found.nodes)}", inputs, result)
+        found.keep(made, shape)
+        last = result
+
+    put("Div", scale)
+    if zero:
+        put("Add", zero)
+    put("Round", None)
+    newer = len(rest) == 2  # it says what it gives: the scale, and the bits
+    step = 2.0 ** round(np.log2(rest[0] / scale)) if newer else 2.0 ** (bits - rest[0])
+    put("Div", step)
+    mode = node.attributes.get("rounding_mode", b"FLOOR")
+    attributes = quantizer_attributes(replace(node, attributes={"rounding_mode": mode}))
+    if newer:
+        attributes |= {k: int(node.attributes.get(k, d)) for k, d in (("signed", 1), ("narrow", 0))}
+    width = rest[1] if newer else rest[0] + 1  # a sign for whatever comes
+    names = [
+        found.constant(f"{node.output}.{key}", np.asarray(value, np.float32))
+        for key, value in (("one", 1.0), ("none", 0.0), ("bits", width))
+    ]
+    whole = f"{node.output}.integers"
+    found.keep(Node("Quant", node.name, (last, *names), whole, attributes), shape)
+    last = whole
+    away = zero / step if newer else zero
+    if away:
+        put("Sub", away)
+    put("Mul", rest[0] if newer else scale, node.output)

@@ -1,0 +1,254 @@
+"""The same networks in other forms: QCDQ, channels last, one dimension, vectors as images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from exeunt.errors import InputError
+from exeunt.hls.front import finn_env, limits, shadow
+from exeunt.qonnx import file, meaning
+
+QONNX = "qonnx.custom_op.general"
+LAST = "qonnx.custom_op.channels_last"
+
+
+class Form:
+    """A model by hand: constants, nodes, one output."""
+
+    def __init__(self, *shape: int) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.shape = shape
+        self.random = np.random.default_rng(2)
+
+    def constant(self, value: object, dtype: type = np.float32) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
+
+    def node(self, operator: str, *inputs: str, domain: str = "", **attributes: object) -> str:
+        name = f"t{len(self.nodes)}"
+        self.nodes.append(
+            helper.make_node(operator, inputs, [name], f"{operator}_{name}", domain=domain,
+                             **attributes)
+        )  # fmt: skip
+        return name
+
+    def quant(self, x: str, scale: object, bits: int, *, signed: int = 1) -> str:
+        return self.node("Quant", x, self.constant(scale), self.constant(0.0), self.constant(bits),
+                         domain=QONNX, signed=signed, narrow=0, rounding_mode="ROUND")  # fmt: skip
+
+    def weights(self, *shape: int, scale: object = 0.25) -> str:
+        values = self.random.integers(-7, 8, shape) * np.asarray(scale)
+        return self.quant(self.constant(values), scale, 4)
+
+    def model(self, output: str, classes: int = 3, opset: int = 17) -> onnx.ModelProto:
+        value = helper.make_tensor_value_info
+        graph = helper.make_graph(
+            self.nodes, "form", [value("x", TensorProto.FLOAT, self.shape)],
+            [value(output, TensorProto.FLOAT, (1, classes))], self.constants,
+        )  # fmt: skip
+        opsets = [helper.make_opsetid(n, 1 if n else opset) for n in ("", QONNX, LAST)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+def agrees(
+    model: onnx.ModelProto, images: np.ndarray, given: np.ndarray, *, onnx_only: bool = False
+) -> None:
+    """The integers for images (N, H, W, C) are what the model gives for `given`, one by one."""
+    shape = tuple(images.shape[1:])
+    graph = file.read(model, "FORM", shape=shape)
+    network = meaning.integers(graph)
+    assert network.image.shape == shape
+    limits.parts(network)
+    with finn_env.quiet():
+        shadow.check(graph, network, network.tensors(images))
+        if onnx_only:
+            from onnx.reference import ReferenceEvaluator
+
+            evaluator = ReferenceEvaluator(model)
+            runs = [evaluator.run(None, {"x": x[None].astype(np.float32)})[0] for x in given]
+        else:
+            from qonnx.core.modelwrapper import ModelWrapper
+            from qonnx.core.onnx_exec import execute_onnx
+            from qonnx.transformation.infer_shapes import InferShapes
+
+            wrapped = ModelWrapper(model).transform(InferShapes())
+            runs = [
+                next(iter(execute_onnx(wrapped, {"x": x[None].astype(np.float32)}).values()))
+                for x in given
+            ]
+    want = np.concatenate(runs).reshape(len(images), -1)
+    (got,) = network.logits(images)
+    e = network.exits[0]
+    assert np.abs(got - (want - e.offset) / e.scale).max() < 0.01
+    assert np.ptp(got, axis=0).any()
+
+
+def images(*shape: int) -> np.ndarray:
+    return np.random.default_rng(4).integers(0, 256, (4, *shape)).astype(np.uint8)
+
+
+# One dimension ----------------------------------------------------------------------------------
+
+
+def test_convolutions_in_one_dimension() -> None:
+    """Conv1d, pools and a mean over (1, C, L), per-channel scales, pads on one side."""
+    f = Form(1, 2, 20)
+    scale = np.array([0.25, 0.5, 0.125, 0.25]).reshape(4, 1, 1)
+    x = f.node("Conv", "x", f.weights(4, 2, 3, scale=scale), kernel_shape=[3], pads=[2, 1])
+    x = f.quant(f.node("Relu", x), 32.0, 4, signed=0)
+    x = f.node("MaxPool", x, kernel_shape=[2], strides=[2])
+    x = f.node("AveragePool", x, kernel_shape=[3], strides=[2], pads=[1, 1])
+    x = f.quant(x, 16.0, 4, signed=0)
+    x = f.node("GlobalMaxPool", f.node("Conv", x, f.weights(6, 4, 1), kernel_shape=[1]))
+    x = f.quant(f.node("Relu", x), 8.0, 4, signed=0)
+    x = f.node("MatMul", f.node("Flatten", x, axis=1), f.weights(6, 3))
+    found = images(1, 20, 2)
+    agrees(f.model(x), found, found[:, 0].transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize("shape", [(1, 12, 1), (3, 2, 2)])
+def test_a_vector_is_the_image_of_the_config(shape: tuple[int, int, int]) -> None:
+    f = Form(1, 12)
+    found = images(*shape)
+    x = f.node("Gemm", "x", f.weights(3, 12), transB=1)
+    agrees(f.model(x), found, found.transpose(0, 3, 1, 2).reshape(4, 12))
+
+
+# Channels last ----------------------------------------------------------------------------------
+
+
+def test_channels_last_by_transpositions() -> None:
+    f = Form(1, 6, 5, 2)
+    x = f.node("Transpose", "x", perm=[0, 3, 1, 2])
+    x = f.node("Conv", x, f.weights(4, 2, 3, 3), kernel_shape=[3, 3])
+    x = f.node("Transpose", x, perm=[0, 2, 3, 1])
+    x = f.quant(f.node("Relu", x), 64.0, 4, signed=0)
+    x = f.node("MatMul", f.node("Reshape", x, f.constant([1, -1], np.int64)), f.weights(48, 3))
+    found = images(6, 5, 2)
+    agrees(f.model(x), found, found)
+    plain = file.read(f.model(x), "FORM")  # the first operator says it as well
+    assert meaning.integers(plain).image.shape == (6, 5, 2)
+
+
+def test_channels_last_operators_of_qonnx() -> None:
+    """The same as ordinary operators between transpositions."""
+
+    def form(domain: str) -> onnx.ModelProto:
+        f = Form(1, 6, 6, 2)
+        x = "x"
+
+        def put(x: str, operator: str, *inputs: str, **attributes: object) -> str:
+            if domain:
+                return f.node(operator, x, *inputs, domain=domain, **attributes)
+            x = f.node("Transpose", x, perm=[0, 3, 1, 2])
+            x = f.node(operator, x, *inputs, **attributes)
+            return f.node("Transpose", x, perm=[0, 2, 3, 1])
+
+        x = put(x, "Conv", f.weights(4, 2, 3, 3), kernel_shape=[3, 3], pads=[1, 0, 1, 0])
+        x = f.quant(f.node("Relu", x), 64.0, 4, signed=0)
+        x = put(x, "MaxPool", kernel_shape=[2, 2], strides=[2, 2])
+        return f.model(f.node("MatMul", f.node("Flatten", x, axis=1), f.weights(24, 3)))
+
+    found = images(6, 6, 2)
+    (got,), (want,) = (
+        meaning.integers(file.read(form(domain), "FORM")).logits(found) for domain in (LAST, "")
+    )
+    assert np.array_equal(got, want)
+    agrees(form(""), found, found)
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+def test_a_mean_over_a_map_with_channels_last(keep: int) -> None:
+    f = Form(1, 4, 5, 3)
+    x = f.node("ReduceMean", "x", axes=[1, 2], keepdims=keep)
+    if keep:
+        x = f.node("Flatten", x, axis=1)
+    x = f.node("MatMul", x, f.weights(3, 3))
+    found = images(4, 5, 3)
+    agrees(f.model(x), found, found)
+
+
+# QCDQ -------------------------------------------------------------------------------------------
+
+
+def coded(f: Form, x: str, scale: object, kind: type = np.int8, **more: Any) -> str:
+    """QuantizeLinear and DequantizeLinear, between them a Clip if limits are given."""
+    zero = f.constant(np.full(np.shape(scale), more.get("zero", 0)), kind)
+    given = {"axis": more["axis"]} if "axis" in more else {}
+    step = f.constant(scale)
+    x = f.node("QuantizeLinear", x, step, zero, **given)
+    if "clip" in more:
+        x = f.node("Clip", x, *(f.constant(v, kind) for v in more["clip"]))
+    return f.node("DequantizeLinear", x, step, zero, **given)
+
+
+def qcdq(f: Form, **more: Any) -> onnx.ModelProto:
+    values = f.random.integers(-7, 8, (4, 2, 3, 3)) * 0.25
+    w = coded(f, f.constant(values), 0.25, clip=(-7, 7))
+    x = f.node("Conv", "x", w, kernel_shape=[3, 3])
+    x = coded(f, f.node("Relu", x), 64.0, np.uint8, **more)
+    integers = f.constant(f.random.integers(-7, 8, (4, 3)), np.int8)
+    scale, zero = f.constant(0.5), f.constant(0, np.int8)
+    w = f.node("DequantizeLinear", integers, scale, zero)
+    x = f.node("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
+    return f.model(f.node("MatMul", f.node("Flatten", x, axis=1), w), opset=19)
+
+
+@pytest.mark.parametrize("more", [{}, {"clip": (0, 15)}, {"zero": 6}], ids=str)
+def test_quantize_and_dequantize(more: dict[str, Any]) -> None:
+    found = images(4, 4, 2)
+    agrees(qcdq(Form(1, 2, 4, 4), **more), found, found.transpose(0, 3, 1, 2), onnx_only=True)
+
+
+def test_integer_weights_with_a_scale_a_channel() -> None:
+    f = Form(1, 2, 4, 4)
+    weights = f.constant(f.random.integers(-128, 128, (3, 2, 4, 4)), np.int8)
+    scale = f.constant([0.5, 0.25, 0.125])
+    w = f.node("DequantizeLinear", weights, scale, f.constant([0, 0, 0], np.int8), axis=0)
+    x = coded(f, f.node("Conv", "x", w, kernel_shape=[4, 4]), 256.0)
+    w = f.node("DequantizeLinear", f.constant(np.eye(3), np.int8), f.constant(1.0))
+    x = f.node("MatMul", f.node("Flatten", x, axis=1), w)
+    found = images(4, 4, 2)
+    agrees(f.model(x, opset=19), found, found.transpose(0, 3, 1, 2), onnx_only=True)
+
+
+def test_a_clip_to_no_whole_bits_is_refused() -> None:
+    with pytest.raises(InputError) as error:
+        file.read(qcdq(Form(1, 2, 4, 4), clip=(0, 9)), "FORM")
+    assert str(error.value) == (
+        "FORM: DequantizeLinear (node DequantizeLinear_t7) must have the integers of whole bits "
+        "but has those from 0 to 9; clip to a power of two"
+    )
+
+
+def test_half_a_pair_is_refused() -> None:
+    f = Form(1, 2, 4, 4)
+    x = f.node("QuantizeLinear", "x", f.constant(1.0), f.constant(0, np.uint8))
+    x = f.node("Flatten", x, axis=1)
+    w = f.node("DequantizeLinear", f.constant(np.ones((32, 3)), np.int8), f.constant(1.0))
+    with pytest.raises(InputError) as error:
+        file.read(f.model(f.node("MatMul", x, w)), "FORM")
+    assert str(error.value) == (
+        "FORM: Flatten (node Flatten_t1) must not work on integers but takes those of a "
+        "QuantizeLinear; put a DequantizeLinear in front of it"
+    )
+
+
+def test_written_forms_are_read_again(tmp_path: Path) -> None:
+    f = Form(1, 12)
+    model = f.model(f.node("Gemm", "x", f.weights(3, 12), transB=1))
+    graph = file.read(model, "FORM", shape=(3, 2, 2))
+    again = file.read(file.to_model(graph), "AGAIN")
+    found = images(3, 2, 2)
+    for a, b in zip(
+        meaning.integers(graph).logits(found), meaning.integers(again).logits(found), strict=True
+    ):
+        assert np.array_equal(a, b)
