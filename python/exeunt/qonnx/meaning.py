@@ -14,7 +14,7 @@ import numpy as np
 
 from exeunt.errors import InputError
 from exeunt.kernels.layer import Window
-from exeunt.qonnx import exits, quantizer
+from exeunt.qonnx import bits, exits, quantizer
 from exeunt.qonnx.activations import MAX_BITS, Activations, Value, standard
 from exeunt.qonnx.file import Graph
 from exeunt.qonnx.integers import (
@@ -39,7 +39,7 @@ def integers(graph: Graph) -> IntegerNetwork:
         InputError: something that integers cannot compute, with the node's name.
     """
     try:
-        return exits.ordered(_Reader(graph).network(), numbered=graph.numbered)
+        return bits.packed(exits.ordered(_Reader(graph).network(), numbered=graph.numbered))
     except InputError as error:
         raise InputError(f"{graph.where}: {error}") from error
 
