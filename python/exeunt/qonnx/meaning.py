@@ -15,7 +15,7 @@ import numpy as np
 
 from exeunt.errors import InputError
 from exeunt.kernels.layer import Window
-from exeunt.qonnx import exits, quantizer
+from exeunt.qonnx import bits, exits, quantizer
 from exeunt.qonnx.activations import MAX_BITS, Value, standard
 from exeunt.qonnx.file import Graph
 from exeunt.qonnx.integers import (
@@ -43,7 +43,8 @@ def integers(graph: Graph) -> IntegerNetwork:
     choices: Counter[str] = Counter()
     while True:
         try:
-            return exits.ordered(_Reader(graph, choices).network(), numbered=graph.numbered)
+            found = _Reader(graph, choices).network()
+            return bits.packed(exits.ordered(found, numbered=graph.numbered))
         except Again as again:
             choices[again.name] += 1
         except InputError as error:

@@ -85,6 +85,34 @@ def pools_first(b: Any) -> Any:
     return b
 
 
+# One bit ----------------------------------------------------------------------------------------
+
+
+def signs(b: Any, x: str, channels: int, kernel: int = 3, pad: int = 0) -> str:
+    """A convolution, a batch norm, and the signs of what it gives."""
+    y = b.conv(x, channels, kernel, pad=pad, act=False)
+    y = b.node("Sub", y, b.constant(1.0), shape=b.shapes[y])  # what the norm adds on average
+    y = b.quant(y, 1, signed=True, scale=0.5)
+    b.variance[y] = 0.25
+    return y
+
+
+def one_bit(b: Any) -> Any:
+    """Signs as bits: into a convolution, a pool, a linear layer, and logits of both parities."""
+    x = b.pool(signs(b, signs(b, "image", 6), 5))
+    b.exit(b.linear(x, 5))
+    x = b.flatten(signs(b, x, 8, 2))
+    values = b.random.choice([-1, 1], (5, b.shapes[x][1]))
+    b.exit(b.node("Gemm", x, b.integers(values, 2, scale=1.0), shape=(1, 5), transB=1))
+    return b
+
+
+def one_bit_with_padding(b: Any) -> Any:
+    """Padded zeros stand beside -1 and 1."""
+    b.exit(b.linear(signs(b, signs(b, "image", 6), 5, pad=1), 5))
+    return b
+
+
 # Pools ------------------------------------------------------------------------------------------
 
 
@@ -178,13 +206,21 @@ NETWORKS: dict[Made, tuple[int, int, int]] = {
     signed_pool_with_padding: SHAPE,
     signed_pool_beyond_the_map: SHAPE,
     truncated_average: SHAPE,
+    one_bit: SHAPE,
+    one_bit_with_padding: SHAPE,
     keywords: (1, 90, 1),
     spectrogram: (49, 10, 1),
     to_one_pixel: (6, 5, 1),
     pads_on_one_side: (7, 7, 1),
 }
-SIMULATED = (biased_logits, two_exits_at_one_tensor, heads_of_a_pool, average_of_what_is_there,
-             signed_pool_with_padding)  # fmt: skip
+SIMULATED = (
+    one_bit,
+    biased_logits,
+    two_exits_at_one_tensor,
+    heads_of_a_pool,
+    average_of_what_is_there,
+    signed_pool_with_padding,
+)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda f: f.__name__)
@@ -202,3 +238,16 @@ def test_parts_in_rtl(network: Made, builder: type, through: Any, tmp_path: Path
     shape = NETWORKS[network]
     path = network(builder(shape)).save(tmp_path / "model.onnx")
     through.simulated(*through.compiled(path, shape, frames=24), tmp_path)
+
+
+def test_signs_are_bits_unless_zeros_stand_beside_them(
+    builder: type, through: Any, tmp_path: Path
+) -> None:
+    def widths(network: Made) -> list[int]:
+        path = network(builder(SHAPE)).save(tmp_path / "model.onnx")
+        accelerator, _, _ = through.compiled(path, SHAPE, frames=4)
+        nodes = [n for c in accelerator.chains for n in c.nodes if n.kind == "mvu"]
+        return [n.input.dtype.bits for n in nodes]
+
+    assert widths(one_bit) == [8, 1, 1, 1, 1]
+    assert widths(one_bit_with_padding) == [8, 2, 1]
