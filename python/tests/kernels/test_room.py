@@ -31,7 +31,10 @@ HOMONYMS = {
         "python/exeunt/cost/layers.py", "quant/compress/precision.py",
     },
     # an operator of two functions of one integer
-    "add": {"python/exeunt/qonnx/activations.py", "python/exeunt/qonnx/tables.py"},
+    "add": {
+        "python/exeunt/qonnx/activations.py", "python/exeunt/qonnx/layers.py",
+        "python/exeunt/qonnx/tables.py",
+    },
     # bits of a stream's word, a field of the manifest
     "width": {
         "boards/ecp5.py", "boards/vivado_project.py", "python/exeunt/manifest.py",
