@@ -34,7 +34,7 @@ def network(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | No
             "reach": f"reached by {percent(reached[i])} of the images",
             "colour": figures.colour(i),
             "chains": [
-                {"name": name, "kernels": [_kernel(n, reached[i], busiest) for n in chain["nodes"]]}
+                {"name": name, "kernels": _kernels(chain, reached[i], busiest)}
                 for name, chain in zip(("segment", "head"), pair, strict=True)
             ],
             "exit": f"exit {i}",
@@ -49,7 +49,8 @@ def network(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | No
             "stages": stages,
             "caption": "Every box is one kernel: its kind, what it gives out per frame (height x "
             "width x channels), SIMD and PE (elements in and out per cycle), and its cycles per "
-            "frame at full rate. The bar is the load: cycles per frame times the share of the "
+            "frame at full rate; where streams part or meet, also which kernels it takes from. The "
+            "bar is the load: cycles per frame times the share of the "
             "images that get there, against the busiest kernel. Where it is full, the pace is set.",
         },
     )
@@ -57,6 +58,43 @@ def network(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | No
 
 def _exit(rows: list[Mapping[str, Any]], index: int) -> Mapping[str, Any]:
     return rows[index] if index < len(rows) else {}
+
+
+def _kernels(chain: Mapping[str, Any], reach: float, busiest: float) -> list[dict[str, Any]]:
+    """The kernels of a segment or head, with those that feed one where it is not the one before."""
+    given = [node["kind"] + node["name"].rpartition(node["kind"])[2] for node in chain["nodes"]]
+    writers = [k for k, count in enumerate(_outputs(chain)) for _ in range(count)]
+    found = []
+    for k, node in enumerate(chain["nodes"]):
+        takes = [writers[s] if s >= 0 else s for s in _reads(chain, k)]
+        names = [given[i] if i >= 0 else "what enters" for i in takes]
+        told = "" if takes == [k - 1] else f"from {' and '.join(names)}"
+        label = given[k] if _joins(chain) else node["kind"]
+        found.append({**_kernel(node, reach, busiest), "label": label, "from": told})
+    return found
+
+
+def _outputs(chain: Mapping[str, Any]) -> list[int]:
+    """How many streams each kernel gives."""
+    return [len(node_from_json(n, registry.nodes()).outputs) for n in chain["nodes"]]
+
+
+def _reads(chain: Mapping[str, Any], index: int) -> list[int]:
+    """Numbers of the streams that a kernel takes."""
+    reads = chain.get("reads")
+    return list(reads[index]) if reads else [index - 1]
+
+
+def _joins(chain: Mapping[str, Any]) -> bool:
+    return any(len(sources) > 1 for sources in chain.get("reads", ()))
+
+
+def _fifos(chain: Mapping[str, Any], index: int) -> str:
+    """Depths of the FIFOs behind a kernel."""
+    outputs = _outputs(chain)
+    first = sum(outputs[:index])
+    depths = chain["fifos"][first : first + outputs[index]]
+    return ", ".join(map(str, depths)) or "-"
 
 
 def _kernel(node: Mapping[str, Any], reach: float, busiest: float) -> dict[str, Any]:
@@ -93,7 +131,7 @@ def blocks(report: Mapping[str, Any], manifest: Mapping[str, Any]) -> Part | Non
                     node["output"]["lanes"],
                     f"{'signed' if dtype['signed'] else 'unsigned'} {dtype['bits']}",
                     number(cycles(node)),
-                    chain["fifos"][i] if i < len(chain["fifos"]) else "-",
+                    _fifos(chain, i),
                 )
             )
     if not rows:

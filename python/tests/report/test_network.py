@@ -50,3 +50,17 @@ def test_layers_have_readable_names():
         "body.conv",
     ]
     assert "<svg" in explanation.relevance(rows)
+
+
+def test_where_streams_part_and_meet_a_kernel_says_what_feeds_it():
+    manifest = {"graph": graph.to_json(samples.residual())}
+    section = network.network({}, manifest)
+    kernels = section["parts"][0]["stages"][0]["chains"][0]["kernels"]
+    added = next(k for k in kernels if k["kind"] == "add")
+    feeding = added["from"].removeprefix("from ").split(" and ")
+    assert len(feeding) == 2
+    assert set(feeding) <= {k["label"] for k in kernels}
+    assert [k["from"] for k in kernels[:2]] == ["", ""]
+    rows = network.blocks({}, manifest)["parts"][0]["rows"]
+    fifos = [row[-1] for row in rows]
+    assert [f.count(",") for f in fifos if "," in f] == [1, 1]  # behind the two that copy
