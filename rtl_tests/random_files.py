@@ -70,7 +70,7 @@ class Random:
             self.b.variance[x] = 0.25 if bounded else before
         made = self.b.quant(
             x, bits, signed=signed, scale=scale or self.scale(x, bits, signed),
-            narrow=int(self.chance(0.2)), mode=self.pick("ROUND", "ROUND", "FLOOR", "CEIL"),
+            narrow=int(bits > 1 and self.chance(0.2)), mode=self.pick("ROUND", "ROUND", "FLOOR", "CEIL"),
         )  # fmt: skip
         self.b.variance[made] = self.b.variance[x]
         return str(made)
@@ -87,11 +87,11 @@ class Random:
         if same:
             kernel = tuple(int(self.pick(1, 3)) if side > 1 else 1 for side in (h, w))
             pads = (kernel[0] // 2, kernel[1] // 2) * 2
-            stride = 1
+            stride = (1, 1)
         else:
             kernel = tuple(int(self.random.integers(1, min(4, side) + 1)) for side in (h, w))
             pads = tuple(int(self.random.integers(0, k)) for k in (*kernel, *kernel))
-            stride = int(self.pick(1, 1, 1, 2, 3, 5))
+            stride = tuple(int(self.pick(1, 1, 1, 2, 3, 5)) for _ in range(2))
         y = self.b.conv(
             x, channels or int(self.random.integers(1, 8)), kernel, stride=stride, pad=pads,
             weight_bits=int(self.pick(2, 3, 4, 4, 6, 8)), per_channel=self.chance(0.5),
@@ -105,8 +105,12 @@ class Random:
         _, _, h, w = self.b.shapes[x]
         size = tuple(int(self.random.integers(1, min(3, side) + 1)) for side in (h, w))
         kind = self.pick("MaxPool", "AveragePool")
-        stride = int(self.pick(1, 2, 3))
-        y = self.b.pool(x, kind, size, stride=stride)
+        stride = tuple(int(self.pick(1, 2, 3)) for _ in size)
+        pads = tuple(int(self.random.integers(0, k)) for k in (*size, *size))
+        if self.chance(0.5):
+            pads = (0, 0, 0, 0)
+        more = {} if kind == "MaxPool" else {"count_include_pad": int(self.chance(0.5))}
+        y = self.b.pool(x, kind, size, stride=stride, pad=pads, **more)
         return y if kind == "MaxPool" else self.quantized(y)
 
     def arms(self, x: str) -> tuple[str, str]:
@@ -149,9 +153,17 @@ class Random:
     # Exits ------------------------------------------------------------------------------------
 
     def head(self, x: str, *, last: bool) -> None:
-        _, _, h, w = self.b.shapes[x]
+        _, c, h, w = self.b.shapes[x]
         if x != "image" and h * w > 1 and self.chance(0.3):
-            x = self.quantized(self.b.pool(x, "AveragePool", (h, w)))
+            pooled = self.pick("GlobalAveragePool", "ReduceMean", "GlobalMaxPool")
+            if pooled == "ReduceMean":
+                x = self.b.mean(x, keepdims=int(self.chance(0.5)))
+            else:
+                x = self.b.node(pooled, x, shape=(1, c, 1, 1))
+            x = self.quantized(x)
+        if len(self.b.shapes[x]) == 4 and self.chance(0.2):  # another order of the features
+            n, c, h, w = self.b.shapes[x]
+            x = self.b.node("Transpose", x, shape=(n, h, w, c), perm=[0, 2, 3, 1])
         if self.chance(0.2):
             x = self.quantized(self.b.linear(x, int(self.random.integers(2, 8))))
         self.b.exit(self.b.linear(x, self.classes, weight_bits=int(self.pick(2, 4, 6))))

@@ -113,7 +113,7 @@ class Builder:
         channels: int,
         kernel: int | tuple[int, int] = 3,
         *,
-        stride: int = 1,
+        stride: int | tuple[int, int] = 1,
         pad: int | tuple[int, int, int, int] = 0,
         bits: int = 4,
         weight_bits: int = 4,
@@ -126,6 +126,7 @@ class Builder:
         dilation: int = 1,
     ) -> str:
         kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
+        sh, sw = (stride, stride) if isinstance(stride, int) else stride
         pads = (pad,) * 4 if isinstance(pad, int) else pad
         _, c, h, w = self.shapes[x]
         weight, power = self.weight((channels, c // group, kh, kw), weight_bits, per_channel)
@@ -135,11 +136,11 @@ class Builder:
         shape = (
             1,
             channels,
-            (h + pads[0] + pads[2] - kh) // stride + 1,
-            (w + pads[1] + pads[3] - kw) // stride + 1,
+            (h + pads[0] + pads[2] - kh) // sh + 1,
+            (w + pads[1] + pads[3] - kw) // sw + 1,
         )
         y = self.node(
-            "Conv", *inputs, shape=shape, pads=pads, strides=[stride, stride],
+            "Conv", *inputs, shape=shape, pads=pads, strides=[sh, sw],
             kernel_shape=[kh, kw], group=group, dilations=[dilation, dilation],
         )  # fmt: skip
         self.variance[y] = self.variance[x] * power * c * kh * kw
@@ -159,17 +160,18 @@ class Builder:
         kind: str = "MaxPool",
         size: int | tuple[int, int] = 2,
         *,
-        stride: int | None = None,
-        pad: int = 0,
+        stride: int | tuple[int, int] | None = None,
+        pad: int | tuple[int, int, int, int] = 0,
         **attributes: object,
     ) -> str:
         kh, kw = (size, size) if isinstance(size, int) else size
-        sh, sw = (kh, kw) if stride is None else (stride, stride)
+        sh, sw = stride if isinstance(stride, tuple) else (stride or kh, stride or kw)
+        top, left, bottom, right = (pad,) * 4 if isinstance(pad, int) else pad
         n, c, h, w = self.shapes[x]
-        shape = (n, c, (h + 2 * pad - kh) // sh + 1, (w + 2 * pad - kw) // sw + 1)
+        shape = (n, c, (h + top + bottom - kh) // sh + 1, (w + left + right - kw) // sw + 1)
         return self.node(
-            kind, x, shape=shape, kernel_shape=[kh, kw], strides=[sh, sw], pads=[pad] * 4,
-            **attributes,
+            kind, x, shape=shape, kernel_shape=[kh, kw], strides=[sh, sw],
+            pads=[top, left, bottom, right], **attributes,
         )  # fmt: skip
 
     def mean(self, x: str, keepdims: int = 1) -> str:
