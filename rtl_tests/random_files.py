@@ -70,7 +70,8 @@ class Random:
             self.b.variance[x] = 0.25 if bounded else before
         made = self.b.quant(
             x, bits, signed=signed, scale=scale or self.scale(x, bits, signed),
-            narrow=int(bits > 1 and self.chance(0.2)), mode=self.pick("ROUND", "ROUND", "FLOOR", "CEIL"),
+            narrow=int(bits > 1 and self.chance(0.2)),
+            mode=self.pick("ROUND", "ROUND", "FLOOR", "CEIL"),
         )  # fmt: skip
         self.b.variance[made] = self.b.variance[x]
         return str(made)

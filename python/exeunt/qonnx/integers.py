@@ -245,8 +245,9 @@ def run(operation: Operation, *taken: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return _matrix(operation, x)
     if isinstance(operation, Threshold):
         return _threshold(operation, x)
-    y = _windows(x, operation.window, fill=operation.source.low)
-    if operation.function == "sum":
+    summed = operation.function == "sum"
+    y = _windows(x, operation.window, fill=0 if summed else operation.source.low)
+    if summed:
         return y.sum(axis=(3, 4), dtype=_holding(operation.result))
     return np.asarray(y.max(axis=(3, 4)))
 

@@ -485,3 +485,20 @@ def random_network(builder: type, seed: int) -> tuple[Any, tuple[int, int, int]]
             y = b.linear(y, 7, act=True, bits=5, bias=bool(random.integers(2)))
         b.exit(b.linear(y, 3))
     return b, shape
+
+
+def test_padding_of_an_average_is_zero_also_where_no_level_is(
+    builder: type, tmp_path: Path
+) -> None:
+    """Levels that the values never reach are left out; a padded zero may be one of them."""
+    b = builder((6, 6, 2))
+    x = b.node("Sigmoid", b.conv("image", 3, act=False), shape=(1, 3, 4, 4))
+    x = b.quant(x, 4, scale=0.0789)
+    x = b.node("Clip", x, b.constant(0.4), b.constant(0.9), shape=b.shapes[x])
+    x = b.quant(x, 4, scale=0.0789)
+    y = b.pool(x, "AveragePool", 2, stride=1, pad=(1, 0, 0, 1), count_include_pad=1)
+    b.exit(b.linear(b.quant(y, 4, scale=0.0613), 3))
+    same(b, tmp_path, tolerance=0.02)
+    network = read(tmp_path / "model.onnx")
+    pool = next(o for o in network.operations if isinstance(o, Pool))
+    assert pool.source.low > 0
