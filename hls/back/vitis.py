@@ -59,6 +59,11 @@ def check() -> None:
         )
 
 
+def _streams(model: ModelWrapper, node: Any) -> list[str]:
+    """Inputs of a node that are no constants."""
+    return [name for name in node.input if model.get_initializer(name) is None]
+
+
 def specialised(part: Lowered, *, fpga_part: str, target_cycles: int) -> ModelWrapper:
     """The part in FINN's HLS layers where there are such, folded by FINN, with its FIFOs.
 
@@ -74,6 +79,12 @@ def specialised(part: Lowered, *, fpga_part: str, target_cycles: int) -> ModelWr
         )
     model = ModelWrapper(copy.deepcopy(part.hardware.model))
     for node in model.graph.node:
+        if len(model.find_consumers(node.output[0]) or []) > 1 or len(_streams(model, node)) > 1:
+            raise InputError(
+                f"{part.name} must be one row of layers for FINN's own IPs, whose FIFOs are not "
+                f"sized for streams that meet again, but parts or meets at {node.name}; take "
+                'compile.kernels = "exeunt"'
+            )
         if node.domain:
             getCustomOp(node).set_nodeattr("preferred_impl_style", "hls")
     passes = [
@@ -134,6 +145,8 @@ def build(
                     CreateStitchedIP(fpga_part, period, ip_name=part.name),
                 ],
             )
+        except InputError:
+            raise
         except Exception as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ToolError(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from exeunt.config import tree as configuration
-from exeunt.errors import ToolError
+from exeunt.errors import InputError, ToolError
 from exeunt.hls import compile as compiler
 from exeunt.hls.front import finn_env
 from exeunt.report import store
@@ -160,3 +160,23 @@ def test_finn_folds_for_the_target(vitis: Any, run_dir: Path) -> None:
         lanes.append([n.get_nodeattr("PE") * n.get_nodeattr("SIMD") for n in nodes])
     assert lanes[1][0] > lanes[0][0]
     assert dataclasses.is_dataclass(network.parts[0])
+
+
+def test_streams_that_meet_again_are_refused(vitis: Any, builder: type, tmp_path: Path) -> None:
+    """FINN's FIFOs are two words there, which would make all words stand still."""
+    b = builder((8, 8, 1))
+    x = b.conv("image", 4, pad=1)
+    x = b.quant(b.node("Add", b.conv(x, 4, pad=1), x, shape=b.shapes[x]))
+    b.exit(b.linear(x, 3))
+    path = b.save(tmp_path / "model.onnx")
+    config = configuration.parse(
+        f'name = "n"\n[data]\ndataset = "digits"\n[model]\nsource = "qonnx:{path}"\n'
+        "input = [8, 8, 1]\nclasses = 3\n[compile]\ntarget_cycles = 5000\n"
+    )
+    network = compiler.read_network(path, config=config)
+    with finn_env.quiet(), pytest.raises(InputError) as error:
+        vitis.specialised(network.parts[0], fpga_part="xc7z020clg400-1", target_cycles=10_000)
+    assert str(error.value) == (
+        "seg0 must be one row of layers for FINN's own IPs, whose FIFOs are not sized for streams "
+        'that meet again, but parts or meets at MVAU_0; take compile.kernels = "exeunt"'
+    )
