@@ -26,6 +26,7 @@ MAX_PASSES = 4096
 MIN_DEPTH = 2
 SETTLED = 4  # cycles after which what happened delays nothing any more
 TRIM_FRAMES = 6
+SEARCHED = 1 << 21  # words that all kernels take in a trial of shorter FIFOs
 
 
 @dataclass(frozen=True)
@@ -316,7 +317,8 @@ def depths(
     places they then occupy suffice: a self-timed graph is never slower than a schedule that fits,
     so that it never stands still either. Of the FIFOs between streams that part and meet again,
     which are the long ones, none could be a word shorter: words would stand still, or the last
-    of some frames leave later than with FIFOs that never fill and than in that schedule.
+    of some frames leave later than with FIFOs that never fill and than in that schedule. Only
+    where a trial would take too long (SEARCHED) they stay as long as the schedule has them.
     """
     if not nodes:
         return ()
@@ -331,6 +333,8 @@ def depths(
         max(MIN_DEPTH, occupancy(gives, gone))
         for gives, gone in zip(spread.gives, spread.gone, strict=True)
     ]
+    if any(len(node.inputs) > 1 for node in nodes) and words * frames * len(nodes) > SEARCHED:
+        return tuple(found)
     at_once = flow(nodes, unbounded, back_to_back(words, TRIM_FRAMES), reads=reads)
     limit = max(int(spread.leaves[-1]), int(at_once.leaves[-1]))
     return _Trimming(nodes, reads, period, limit).trimmed(found)
@@ -367,10 +371,29 @@ class _Trimming:
         least = [MIN_DEPTH] * len(found)
         if found == least or (not self._joins and self.suffice(least)):
             return tuple(least)
-        for i in sorted(range(len(found)), key=lambda i: -found[i]):
-            if found[i] > MIN_DEPTH:
-                found[i] = self._shortest(found, i)
+        longer = sorted((i for i, d in enumerate(found) if d > MIN_DEPTH), key=lambda i: found[i])
+        if self._joins:
+            return tuple(self._cut(found, longer))
+        for i in reversed(longer):
+            found[i] = self._shortest(found, i)
         return tuple(found)
+
+    def _cut(self, found: list[int], group: list[int]) -> list[int]:
+        """All of `group` at the least if that suffices, otherwise half by half, the long ones last.
+
+        Those that must be long are few, so that most are cut in one trial.
+        """
+        if not group:
+            return found
+        cut = [MIN_DEPTH if i in group else d for i, d in enumerate(found)]
+        if self.suffice(cut):
+            return cut
+        if len(group) == 1:
+            (i,) = group
+            found[i] = self._shortest(found, i)
+            return found
+        half = (len(group) + 1) // 2
+        return self._cut(self._cut(found, group[:half]), group[half:])
 
     def _shortest(self, found: list[int], i: int) -> int:
         """The least depth of FIFO i that suffices; in a row of kernels the least or as it is."""
@@ -378,9 +401,9 @@ class _Trimming:
         def enough(depth: int) -> bool:
             return self.suffice([*found[:i], depth, *found[i + 1 :]])
 
-        if enough(MIN_DEPTH):
-            return MIN_DEPTH
-        return _least(MIN_DEPTH + 1, found[i], enough) if self._joins else found[i]
+        if self._joins:
+            return _least(MIN_DEPTH + 1, found[i], enough)
+        return MIN_DEPTH if enough(MIN_DEPTH) else found[i]
 
 
 def _least(low: int, high: int, good: Callable[[int], bool]) -> int:
