@@ -37,6 +37,25 @@ class Net(nn.Module):
         x = self.a(x)
         return self.first(x), self.second(self.b(x))
 """
+NORMALISED = """
+import torch
+from torch import nn
+import brevitas.nn as q
+from brevitas.quant import Int8ActPerTensorFixedPoint
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.image = q.QuantIdentity(Int8ActPerTensorFixedPoint, bit_width=6)
+        self.conv = q.QuantConv2d(1, 4, 3, padding=1, bias=False, weight_bit_width=4)
+        self.norm, self.relu = nn.BatchNorm2d(4), q.QuantReLU(bit_width=4)
+        self.last = q.QuantLinear(120, 3, bias=False, weight_bit_width=4)
+
+    def forward(self, x):
+        x = self.relu(self.norm(self.conv(self.image(x))))
+        return (self.last(torch.flatten(x, 1)),)
+"""
 NETWORKS = {
     "one stage": """
 [[model.stages]]
@@ -55,6 +74,7 @@ blocks = [{ pool = "max" }]
 blocks = [{ pool = "average", size = 2, stride = 1 }]
 """,
     "a class with a head behind an average": CLASS,
+    "a class on normalised images": NORMALISED,
 }
 
 
@@ -68,9 +88,12 @@ def test_all_the_way(name: str, tmp_path: Path) -> None:
             pixels = random.integers(0, 256, (5, 6)).astype(np.uint8)
             Image.fromarray(pixels).save(folder / f"{k}.png")
     text, source = NETWORKS[name], ""
-    if text is CLASS:
+    if text in (CLASS, NORMALISED):
         (tmp_path / "net.py").write_text(text)
-        text, source = "", f'source = "python:{tmp_path}/net.py:Net"'
+        source = f'source = "python:{tmp_path}/net.py:Net"'
+        if text is NORMALISED:
+            source += "\npreprocess = { scale = 0.00392156862745098, mean = [0.5], std = [0.25] }"
+        text = ""
     config = tree.parse(f"""
 name = "small"
 [data]
@@ -93,4 +116,6 @@ baseline = false
     report = json.loads((folder / "report.json").read_text())
     assert report["simulation"]["mismatches"] == 0
     assert report["simulation"]["images"] == 9
-    assert len(report["exits"]) == (1 if name == "one stage" else 2)
+    assert len(report["exits"]) == (
+        1 if name in ("one stage", "a class on normalised images") else 2
+    )
