@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exeunt.errors import InputError
+from exeunt.graph import Integer
 from exeunt.hls.front.layers import MAX_BITS
 from exeunt.kernels.parts.weights import accumulator_range
 from exeunt.qonnx.exits import Part
 from exeunt.qonnx.exits import parts as split
-from exeunt.qonnx.integers import IntegerNetwork, Matrix, Pool
+from exeunt.qonnx.integers import IntegerNetwork, Matrix, Operation, Pool, Threshold
 
 SUM_BITS = 32  # of an accumulator
+MEMORY_BITS = 1 << 31  # of all weights and thresholds
 LOGIT_BITS = 31  # of a logit, so that the difference of two fits into a register
 
 
@@ -62,6 +64,15 @@ def parts(
 
 
 def _check(found: Sequence[Part]) -> None:
+    bits = 0
+    for part in found:
+        bits += sum(_memory(operation) for operation in part.operations)
+    if bits > MEMORY_BITS:
+        raise InputError(
+            f"weights and thresholds must fit into {MEMORY_BITS >> 23} MB, which is more than any "
+            f"device or simulation here has, but take {bits >> 23} MB; take a smaller network or "
+            "fewer bits"
+        )
     for part in found:
         for operation in part.operations:
             if isinstance(operation, Matrix):
@@ -81,6 +92,16 @@ def _check(found: Sequence[Part]) -> None:
                 f"{part.name} must end in integers of at most {most} bits but ends in {bits}; "
                 "put a quantizer in front of its last layer"
             )
+
+
+def _memory(made: Operation) -> int:
+    """Bits of the weights or thresholds of an operation."""
+    if isinstance(made, Matrix):
+        low, high = int(made.weights.min(initial=0)), int(made.weights.max(initial=0))
+        return made.weights.size * Integer.covering(min(low, -2), max(high, 1)).bits
+    if isinstance(made, Threshold):
+        return made.thresholds.size * made.source.dtype.bits
+    return 0
 
 
 def _matrix(made: Matrix) -> None:

@@ -151,6 +151,7 @@ OPERATORS: Mapping[str, Callable[[Arguments, Attributes], Tensor]] = {
     "Ceil": lambda x, a: x[0].ceil(),
     "Celu": lambda x, a: F.celu(x[0], a["alpha"]),
     "Clip": lambda x, a: torch.minimum(torch.maximum(x[0], x[1]), x[2]),
+    "Concat": lambda x, a: torch.cat(list(x), dim=a["axis"]),
     "Conv": _conv,
     "Div": lambda x, a: x[0] / x[1],
     "Elu": lambda x, a: F.elu(x[0], a["alpha"]),

@@ -9,7 +9,7 @@ import numpy as np
 
 from exeunt.errors import InputError
 from exeunt.kernels.layer import Window
-from exeunt.qonnx import quantizer, tables
+from exeunt.qonnx import bends, quantizer, tables
 from exeunt.qonnx.file import Graph
 from exeunt.qonnx.integers import IntArray, Matrix, Pool, Shape, Tensor, Threshold
 from exeunt.qonnx.layers import Array, Node
@@ -18,7 +18,6 @@ from exeunt.qonnx.tables import Function
 
 MAX_BITS = 8  # of activations: a kernel has at most 255 thresholds
 _SMALL = 1 << 12  # values of integers on which a function is tried value by value
-_TABLE = 1 << 16  # values of integers of which a function is a table
 _SATURATED = 192  # of 256 values of a pixel
 
 
@@ -181,7 +180,12 @@ class Activations:
         shape: tuple[int, ...] = self.made.tensors[value.base].shape
         shape = shape if flat else shape[2:]
         low, high = self.made.range(value.base, shape)
-        self._check_monotone(node, value, low, high, shape)
+        name = f"{node.output}.levels" if value.pools else node.output
+        if not function.monotone:
+            every = bends.values(function, parsed, low, high, shape, label=node.label)
+            if every is not None:
+                bends.difference(self.made, node, value.base, every, low, name=name)
+                return self._quantized(node, value, name, scale)
         table = tables.quantized(function, parsed, low, high, shape, label=node.label)
         if value.base == self.image.name:
             self._check_image(node, table)
@@ -198,37 +202,18 @@ class Activations:
             node, value.base, signs if not flat or (signs < 0).any() else signs[:1]
         )
         source = self.made.tensors[base]
-        name = f"{node.output}.levels" if value.pools else node.output
         result = Tensor(name, source.shape, table.bias, table.bias + table.thresholds.shape[1])
         self.made.add(
             Threshold(node.label, source, result, table.thresholds, table.bias, flat=flat)
         )
-        value = Value(name, value.shape, value.index, pools=value.pools)
+        return self._quantized(node, value, name, scale)
+
+    def _quantized(self, node: Node, value: Value, base: str, scale: Array) -> Value:
+        """The value of a quantizer whose integers, before any pool, are those of `base`."""
+        value = Value(base, value.shape, value.index, pools=value.pools)
         if value.pools:
             value = self.pooled(node, value, name=node.output)
         return self._levels(value, scale)
-
-    def _check_monotone(
-        self, node: Node, value: Value, low: IntArray, high: IntArray, shape: tuple[int, ...]
-    ) -> None:
-        """Refuse a function that rises and falls within its range: thresholds only count."""
-        if value.function.monotone:
-            return
-        first, last = int(low.min()), int(high.max())
-        if last - first < _TABLE:
-            n = np.arange(first, last + 1)[None]
-            inside = (n >= low.reshape(-1, 1)) & (n <= high.reshape(-1, 1))
-            steps = np.diff(value.function.rows(shape)(n.astype(np.float64)), axis=1)
-            steps = np.where(inside[:, 1:] & inside[:, :-1], steps, 0.0)
-            if not ((steps > 0).any(axis=1) & (steps < 0).any(axis=1)).any():
-                return
-            what = "rises and falls"
-        else:
-            what = f"may rise and fall over {last - first + 1} integers"
-        raise InputError(
-            f"{node.label} quantizes {value.by}, which {what} and is no table of thresholds; use a "
-            "function that rises, such as a ReLU"
-        )
 
     def _levels(self, value: Value, scale: Array) -> Value:
         """The real values of a quantizer's integers."""

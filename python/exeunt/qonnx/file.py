@@ -31,6 +31,7 @@ INPUT = "images"
 _DOMAIN = "qonnx.custom_op.general"
 _DOMAINS = ("", "ai.onnx", _DOMAIN, "finn.custom_op.general", "onnx.brevitas")
 _OPSET, _NEW_OPSET = 17, 20
+_CONTROL = ("If", "Loop", "Scan")
 _NEWER = ("Gelu", "Mish")  # which the older one does not have
 _NUMBERED = re.compile(r"exit\d+")
 _TABLE = "see the table of operators in hls/README.md"
@@ -159,6 +160,11 @@ class _Reader:
         nodes = _ordered(self._nodes(), outputs)
         for node in nodes:
             known = (*operators.NAMES, *operators.CONSTANT)
+            if node.operator in _CONTROL:
+                raise InputError(
+                    f"{node.label} is control flow but a network in hardware does the same for "
+                    "every image; export it without"
+                )
             if node.operator not in known:
                 raise InputError(f"the operator {node.label} is not supported; {_TABLE}")
         if not any(n.operator in (*QUANTIZERS, "DequantizeLinear") for n in nodes):
@@ -361,7 +367,9 @@ def _ordered(nodes: list[Node], outputs: list[str]) -> list[Node]:
             done[name] = node
             continue
         if name in begun:
-            raise InputError(f"the graph must not have a loop but {node.label} is in one")
+            raise InputError(
+                f"the graph must not have a loop but {node.label} is in one; unroll it"
+            )
         begun.add(name)
         stack.append((name, True))
         stack.extend((i, False) for i in reversed(node.inputs) if i and i not in done)

@@ -72,8 +72,8 @@ STREAM: tuple[Operator, ...] = (
     ),
     Operator(
         ("Abs", "Pow", "HardSwish", "Mish", "Gelu"),
-        "part of the next thresholds",
-        "where the integers in front of them reach one side of their turning point alone",
+        "part of the next thresholds; two counts and their difference where they rise and fall",
+        "integers of at most 16 bits in front of them where they rise and fall",
     ),
     Operator(
         ("QuantizeLinear", "DequantizeLinear"),

@@ -88,6 +88,17 @@ class Function:
 
         return Function(tuple(map(rows, self.steps)))
 
+    def row(self, index: int) -> Function:
+        """Of a function with rows the one of that index, for n of (1, any)."""
+
+        def one(value: Floats) -> Floats:
+            return value if value.ndim < 2 or len(value) == 1 else value[index : index + 1]
+
+        def of(s: Step) -> Step:
+            return Step(s.kind, one(s.a), one(s.b), None if s.other is None else s.other.row(index))
+
+        return Function(tuple(map(of, self.steps)))
+
     @property
     def ndim(self) -> int:
         """0, 1 or 3: one function for all, per channel, or per element."""

@@ -136,14 +136,14 @@ def compiled(name: str, folder: Path) -> Path:
     cnv = name.startswith("CNV")
     shape = (32, 32, 3) if cnv else (28, 28, 1)
     export(name, folder)
-    dataset(folder / "data" / "made", shape, each=10 if cnv else 20)
+    dataset(folder / f"data-{name}" / "made", shape, each=10 if cnv else 20)
     cycles = 200_000 if cnv else 4000
     text = CONFIG.format(name=name, shape=list(shape), cycles=cycles)
     (folder / f"{name}.toml").write_text(text)
     run = folder / f"run-{name}"
     command = [f"{sys.prefix}/bin/exeunt", "run", f"{folder}/{name}.toml"]
     subprocess.run(
-        [*command, "--out", str(run), "--data", f"{folder}/data"],
+        [*command, "--out", str(run), "--data", f"{folder}/data-{name}"],
         check=True,
         capture_output=True,
         text=True,

@@ -113,6 +113,25 @@ def one_bit_with_padding(b: Any) -> Any:
     return b
 
 
+# Functions that rise and fall -------------------------------------------------------------------
+
+
+def sigmoid_linear_units(b: Any) -> Any:
+    """x * sigmoid(x) of sums, padding behind it, and of integers, in front of a pool."""
+
+    def silu(x: str, scale: float) -> str:
+        x = b.node("Sub", x, b.constant(1.5), shape=b.shapes[x])
+        y = b.node("Mul", x, b.node("Sigmoid", x, shape=b.shapes[x]), shape=b.shapes[x])
+        y = b.quant(y, 4, signed=True, scale=scale)
+        b.variance[y] = 0.5
+        return y
+
+    x = b.conv(silu(b.conv("image", 4, act=False), 0.1), 3, pad=1, act=False)
+    x = b.pool(silu(b.quant(x, 5, signed=True, scale=0.25), 0.15))
+    b.exit(b.linear(x, 5))
+    return b
+
+
 # Pools ------------------------------------------------------------------------------------------
 
 
@@ -206,6 +225,7 @@ NETWORKS: dict[Made, tuple[int, int, int]] = {
     signed_pool_with_padding: SHAPE,
     signed_pool_beyond_the_map: SHAPE,
     truncated_average: SHAPE,
+    sigmoid_linear_units: SHAPE,
     one_bit: SHAPE,
     one_bit_with_padding: SHAPE,
     keywords: (1, 90, 1),
@@ -214,6 +234,7 @@ NETWORKS: dict[Made, tuple[int, int, int]] = {
     pads_on_one_side: (7, 7, 1),
 }
 SIMULATED = (
+    sigmoid_linear_units,
     one_bit,
     biased_logits,
     two_exits_at_one_tensor,

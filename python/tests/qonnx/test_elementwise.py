@@ -46,6 +46,31 @@ def squared(b: Any, x: str) -> str:
     return b.node("Pow", x, b.constant(2.0), shape=b.shapes[x])
 
 
+def bent(operator: str, **attributes: object) -> Callable[[Any, str], str]:
+    """It falls, then rises, within what comes."""
+
+    def put(b: Any, x: str) -> str:
+        x = b.node("Sub", x, b.constant(1.5), shape=b.shapes[x])
+        return b.node(operator, x, shape=b.shapes[x], **attributes)
+
+    return put
+
+
+def silu(b: Any, x: str) -> str:
+    x = b.node("Sub", x, b.constant(1.5), shape=b.shapes[x])
+    return b.node("Mul", x, b.node("Sigmoid", x, shape=b.shapes[x]), shape=b.shapes[x])
+
+
+def silu_of_integers(b: Any, x: str) -> str:
+    """Behind a quantizer, and in front of a pool."""
+    x = silu(b, b.quant(x, 5, signed=True, scale=0.2))
+    return b.node("MaxPool", x, shape=(1, 4, 2, 2), kernel_shape=[2, 2], strides=[2, 2])
+
+
+def parabola(b: Any, x: str) -> str:
+    return b.node("Pow", x, b.constant(2.0), shape=b.shapes[x])
+
+
 FUNCTIONS: dict[str, Callable[[Any, str], str]] = {
     "Softplus": single("Softplus"),
     "Elu": single("Elu", alpha=0.7),
@@ -67,6 +92,14 @@ FUNCTIONS: dict[str, Callable[[Any, str], str]] = {
     "Gelu": positive("Gelu"),
     "Mish": positive("Mish"),
     "Pow": squared,
+    "bent Abs": bent("Abs"),
+    "bent HardSwish": bent("HardSwish"),
+    "bent Mish": bent("Mish"),
+    "bent Gelu": bent("Gelu"),
+    "bent Gelu by tanh": bent("Gelu", approximate="tanh"),
+    "bent Pow": parabola,
+    "SiLU": silu,
+    "SiLU of integers": silu_of_integers,
     "product": product,
     "skipped": skipped,
 }

@@ -408,9 +408,10 @@ def other_channels(m: onnx.ModelProto) -> None:
 
 
 REFUSED: dict[Callable[[onnx.ModelProto], None], str] = {
-    loop: "the graph must not have a loop but MaxPool (node *) is in one",
+    loop: "the graph must not have a loop but MaxPool (node *) is in one; unroll it",
     control_flow: (
-        "the operator Loop (node *) is not supported; see the table of operators in hls/README.md"
+        "Loop (node *) is control flow but a network in hardware does the same for every image; "
+        "export it without"
     ),
     dangling: "MaxPool (node *) takes nowhere, which nothing gives; export it again",
     float_weights: (

@@ -21,7 +21,7 @@ LAST = "qonnx.custom_op.channels_last"
 class Form:
     """A model by hand: constants, nodes, one output."""
 
-    def __init__(self, *shape: int) -> None:
+    def __init__(self, *shape: object) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.shape = shape
@@ -252,3 +252,34 @@ def test_written_forms_are_read_again(tmp_path: Path) -> None:
         meaning.integers(graph).logits(found), meaning.integers(again).logits(found), strict=True
     ):
         assert np.array_equal(a, b)
+
+
+# Opsets and batches -----------------------------------------------------------------------------
+
+
+def old_forms(opset: int, batch: object) -> onnx.ModelProto:
+    """What changed its form between opsets: Squeeze, ReduceMean, Pad, Dropout, Clip."""
+    f = Form(batch, 2, 6, 6)
+    inputs = [f.constant([2, 3], np.int64)] if opset >= 18 else []
+    axes = {} if opset >= 18 else {"axes": [2, 3]}
+    x = f.node("Pad", "x", f.constant([0, 0, 1, 0, 0, 0, 0, 1], np.int64), mode="constant")
+    x = f.node("Conv", x, f.weights(4, 2, 3, 3), kernel_shape=[3, 3])
+    x = f.node("Clip", x, f.constant(0.0), f.constant(900.0))
+    x = f.quant(f.node("Dropout", f.node("Identity", x)), 64.0, 4, signed=0)
+    x = f.node("ReduceMean", x, *inputs, keepdims=1, **axes)
+    if opset >= 13:
+        x = f.node("Squeeze", x, f.constant([2, 3], np.int64))
+    else:
+        x = f.node("Squeeze", x, axes=[2, 3])
+    return f.model(f.node("MatMul", x, f.weights(4, 3)), opset=opset)
+
+
+@pytest.mark.parametrize("opset", [11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21])
+def test_opsets_and_batches_of_any_size(opset: int) -> None:
+    found = images(6, 6, 2)
+    agrees(old_forms(opset, 1), found, found.transpose(0, 3, 1, 2))
+    logits = [
+        meaning.integers(file.read(old_forms(opset, batch), "FORM")).logits(found)[0]
+        for batch in (1, "N")
+    ]
+    assert np.array_equal(*logits)

@@ -126,7 +126,7 @@ def mixed_padded_pool(b: Any) -> Any:
 
 
 def bent(b: Any) -> Any:
-    x = b.conv("image", 4, act=False)
+    x = b.conv("image", 4, act=False, weight_bits=8)
     return two(b, b.quant(b.node("Mul", x, b.node("Sigmoid", x, shape=b.shapes[x]),
                                  shape=b.shapes[x]), signed=True), b.conv("image", 4))  # fmt: skip
 
@@ -217,8 +217,8 @@ REFUSALS: dict[Callable[[Any], Any], str] = {
         "negative values takes at most 8 bits; quantize in front of it"
     ),
     bent: (
-        "FILE: Quant (node Quant_#) quantizes Mul (node Mul_#), which rises and falls and is no "
-        "table of thresholds; use a function that rises, such as a ReLU"
+        "FILE: Quant (node Quant_#) must be a table of at most 16 bits where it may rise and fall "
+        "but takes integers from -137445 to 121125; quantize in front of it"
     ),
     too_many_levels: (
         "FILE: Quant (node Quant_#) must give at most 256 different integers but gives 833; use 8 "
