@@ -26,6 +26,7 @@ MAX_PASSES = 4096
 MIN_DEPTH = 2
 SETTLED = 4  # cycles after which what happened delays nothing any more
 TRIM_FRAMES = 6
+TRIAL_PASSES = 24  # what suffices settles in a few; what is barely too slow takes thousands
 SEARCHED = 1 << 21  # words that all kernels take in a trial of shorter FIFOs
 
 
@@ -96,6 +97,7 @@ def flow(
     hold: Cycles | None = None,
     past: Past | None = None,
     limit: int | None = None,
+    passes: int = MAX_PASSES,
 ) -> Flow:
     """When every word of whole frames moves through kernels and the FIFOs behind them.
 
@@ -110,9 +112,10 @@ def flow(
         hold: int64, first cycle in which that reader accepts each word; None: always.
         past: what an earlier flow through these kernels left; None: they are empty.
         limit: latest cycle in which the last output word may leave.
+        passes: after how many passes over all kernels to give up.
 
     Raises:
-        Stuck: the last word leaves later than `limit`, or never.
+        Stuck: the last word leaves later than `limit`, or never, or `passes` do not suffice.
     """
     wiring = _Wiring(nodes, fifos, in_a_row(len(nodes)) if reads is None else reads, entry)
     stages, depths = wiring.stages, wiring.depths
@@ -125,7 +128,7 @@ def flow(
     gives: list[Cycles] = [offered] * len(depths)
     stale = [True] * len(stages)
     come = shows = np.zeros(0, np.int64)
-    for step in range(MAX_PASSES):
+    for step in range(passes):
         settled = True
         for i, node in enumerate(stages):
             arriving = tuple(offered if s == ENTRY else gives[s] + 1 for s in wiring.reads[i])
@@ -273,6 +276,7 @@ def interval(
     reads: Reads | None = None,
     frames: int = 8,
     limit: int | None = None,
+    passes: int = MAX_PASSES,
 ) -> float:
     """Cycles a frame costs when the source always has a word and the sink always takes.
 
@@ -282,6 +286,7 @@ def interval(
         reads: who reads what, as in `flow`.
         frames: frames to look at before the period must have settled.
         limit: as in `flow`.
+        passes: as in `flow`.
 
     Raises:
         Stuck: as in `flow`.
@@ -289,7 +294,9 @@ def interval(
     if not nodes:
         return 0.0
     words = nodes[0].input.words
-    result = flow(nodes, fifos, back_to_back(words, frames), reads=reads, limit=limit)
+    result = flow(
+        nodes, fifos, back_to_back(words, frames), reads=reads, limit=limit, passes=passes
+    )
     out = result.leaves.reshape(frames, -1)
     repeated = settle(result.leaves, out.shape[1])
     if repeated is not None:
@@ -356,8 +363,9 @@ class _Trimming:
             return False  # the cycles would grow for ever
         try:
             found = interval(
-                self._nodes, depths, reads=self._reads, frames=TRIM_FRAMES, limit=self._limit
-            )
+                self._nodes, depths, reads=self._reads, frames=TRIM_FRAMES, limit=self._limit,
+                passes=TRIAL_PASSES if self._joins else MAX_PASSES,
+            )  # fmt: skip
         except Stuck:
             return False
         return found <= self._period
