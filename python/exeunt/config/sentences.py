@@ -111,6 +111,8 @@ def _rule(message: str) -> str:
     for head, tail in (("Input should be ", ""), ("String should match ", "text that matches ")):
         if message.startswith(head):
             message = tail + message[len(head) :]
+    if message.startswith("a valid dictionary"):
+        return "a table"
     if message.startswith(("Tuple should have", "String should have")):
         message = "longer: " + message.partition("should have ")[2].partition(" after")[0]
     for long, short in (

@@ -30,6 +30,7 @@ MAX_EXITS = 8
 Bits = Annotated[int, Field(ge=2, le=8)]
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
+Channels = Annotated[int, Field(ge=1, le=65535)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -46,7 +47,7 @@ class Conv(_Section):
         activation_bits: bits of an output; unset: model.activation_bits
     """
 
-    conv: Positive
+    conv: Channels
     kernel: Positive = 3
     stride: Positive = 1
     padding: Natural = 0
@@ -81,7 +82,7 @@ class Linear(_Section):
         activation_bits: bits of an output; unset: model.activation_bits
     """
 
-    linear: Positive
+    linear: Channels
     weight_bits: Bits | None = None
     activation_bits: Bits | None = None
 
@@ -464,10 +465,28 @@ def parse(text: str, *, where: str = "config", folder: Path | None = None) -> Co
             f"config {where} must be valid TOML, got {reason[:1].lower()}{reason[1:]}: "
             "correct that line"
         ) from None
+    nul = _with_nul(raw)
+    if nul is not None:
+        raise InputError(
+            f"config {where}: {nul} must be text without the character \\u0000: take it out"
+        )
     try:
         return Config.model_validate(_anchor(_tuples(raw), folder))
     except ValidationError as error:
         raise InputError(sentence(error, where, Config)) from None
+
+
+def _with_nul(value: Any, key: str = "") -> str | None:
+    """The first key whose text has a NUL, which no name of a file may have."""
+    if isinstance(value, str):
+        return key if "\0" in value else None
+    if isinstance(value, list):
+        below = [(v, f"{key}[{i}]") for i, v in enumerate(value)]
+    elif isinstance(value, dict):
+        below = [(v, f"{key}.{k}" if key else str(k)) for k, v in value.items()]
+    else:
+        return None
+    return next((found for v, k in below if (found := _with_nul(v, k)) is not None), None)
 
 
 def _tuples(value: Any) -> Any:
