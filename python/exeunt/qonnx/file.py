@@ -161,8 +161,9 @@ class _Reader:
         nodes = _ordered(self._nodes(), outputs)
         for node in nodes:
             _known(node)
-        for taker, names in [*((n.label, n.inputs) for n in nodes), ("the network", outputs)]:
-            for name in names:
+        takers = [(n.label, n.inputs) for n in nodes]
+        for taker, taken in [*takers, ("the network", tuple(outputs))]:
+            for name in taken:
                 if name in self.others:
                     _known(self.others[name])
                     raise InputError(
