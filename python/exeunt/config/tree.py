@@ -21,7 +21,7 @@ from exeunt.config.compress import Compress
 from exeunt.config.methods import Method
 from exeunt.config.preprocess import Preprocess
 from exeunt.config.section import Section as _Section
-from exeunt.config.sentences import LAYERS, did_you_mean, sentence
+from exeunt.config.sentences import LAYERS, did_you_mean, sentence, with_nul
 from exeunt.config.toml import to_toml as to_toml
 from exeunt.errors import InputError
 from exeunt.files import reason
@@ -465,7 +465,7 @@ def parse(text: str, *, where: str = "config", folder: Path | None = None) -> Co
             f"config {where} must be valid TOML, got {reason[:1].lower()}{reason[1:]}: "
             "correct that line"
         ) from None
-    nul = _with_nul(raw)
+    nul = with_nul(raw)
     if nul is not None:
         raise InputError(
             f"config {where}: {nul} must be text without the character \\u0000: take it out"
@@ -474,19 +474,6 @@ def parse(text: str, *, where: str = "config", folder: Path | None = None) -> Co
         return Config.model_validate(_anchor(_tuples(raw), folder))
     except ValidationError as error:
         raise InputError(sentence(error, where, Config)) from None
-
-
-def _with_nul(value: Any, key: str = "") -> str | None:
-    """The first key whose text has a NUL, which no name of a file may have."""
-    if isinstance(value, str):
-        return key if "\0" in value else None
-    if isinstance(value, list):
-        below = [(v, f"{key}[{i}]") for i, v in enumerate(value)]
-    elif isinstance(value, dict):
-        below = [(v, f"{key}.{k}" if key else str(k)) for k, v in value.items()]
-    else:
-        return None
-    return next((found for v, k in below if (found := _with_nul(v, k)) is not None), None)
 
 
 def _tuples(value: Any) -> Any:
