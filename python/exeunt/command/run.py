@@ -207,6 +207,7 @@ class State:
         self.steps[step.name] = {
             "inputs": dict(inputs),
             "outputs": outputs,
+            "reports": [key for key in step.reports if store.holds(self.run_dir, key)],
             "seconds": round(seconds, 2),
         }
         self.running = None
@@ -221,6 +222,9 @@ class State:
         entry = self.steps.get(step.name)
         if entry is None or entry["inputs"] != inputs:
             return False
+        told = entry.get("reports", ())
+        if told and not any(store.holds(self.run_dir, key) for key in told):
+            return False  # report.json was deleted
         for name, found in self.outputs(step).items():
             wrote = entry["outputs"].get(name)
             if found is None and wrote is not None:
@@ -302,6 +306,8 @@ def _execute(step: Step, context: Context, state: State) -> None:
         raise
     finally:
         _remove(context.run_dir / ASIDE)
+    if step.outputs and before is not None and state.outputs(step) == before["outputs"]:
+        store.keep(context.run_dir, step.reports, told)  # nor will a later step say it again
     state.end(step, inputs, time.monotonic() - started)
     # what later steps left from other inputs is no longer true of this network
     later = NAMES[NAMES.index(step.name.partition(":")[0]) + 1 :]

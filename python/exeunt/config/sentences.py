@@ -19,6 +19,19 @@ def did_you_mean(word: str, known: tuple[str, ...] | list[str]) -> str:
     return f", or did you mean {near[0]!r}?" if near else ""
 
 
+def with_nul(value: Any, key: str = "") -> str | None:
+    """The first key whose text has a NUL, which no name of a file may have."""
+    if isinstance(value, str):
+        return key if "\0" in value else None
+    if isinstance(value, list):
+        below = [(v, f"{key}[{i}]") for i, v in enumerate(value)]
+    elif isinstance(value, dict):
+        below = [(v, f"{key}.{k}" if key else str(k)) for k, v in value.items()]
+    else:
+        return None
+    return next((found for v, k in below if (found := with_nul(v, k)) is not None), None)
+
+
 def _models(annotation: Any) -> set[type[BaseModel]]:
     """The tables that a value of this type may be made of."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -111,6 +124,8 @@ def _rule(message: str) -> str:
     for head, tail in (("Input should be ", ""), ("String should match ", "text that matches ")):
         if message.startswith(head):
             message = tail + message[len(head) :]
+    if message.startswith("a valid dictionary"):
+        return "a table"
     if message.startswith(("Tuple should have", "String should have")):
         message = "longer: " + message.partition("should have ")[2].partition(" after")[0]
     for long, short in (

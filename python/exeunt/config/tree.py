@@ -21,7 +21,7 @@ from exeunt.config.compress import Compress
 from exeunt.config.methods import Method
 from exeunt.config.preprocess import Preprocess
 from exeunt.config.section import Section as _Section
-from exeunt.config.sentences import LAYERS, did_you_mean, sentence
+from exeunt.config.sentences import LAYERS, did_you_mean, sentence, with_nul
 from exeunt.config.toml import to_toml as to_toml
 from exeunt.errors import InputError
 from exeunt.files import reason
@@ -30,6 +30,7 @@ MAX_EXITS = 8
 Bits = Annotated[int, Field(ge=2, le=8)]
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
+Channels = Annotated[int, Field(ge=1, le=65535)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -46,7 +47,7 @@ class Conv(_Section):
         activation_bits: bits of an output; unset: model.activation_bits
     """
 
-    conv: Positive
+    conv: Channels
     kernel: Positive = 3
     stride: Positive = 1
     padding: Natural = 0
@@ -81,7 +82,7 @@ class Linear(_Section):
         activation_bits: bits of an output; unset: model.activation_bits
     """
 
-    linear: Positive
+    linear: Channels
     weight_bits: Bits | None = None
     activation_bits: Bits | None = None
 
@@ -464,6 +465,11 @@ def parse(text: str, *, where: str = "config", folder: Path | None = None) -> Co
             f"config {where} must be valid TOML, got {reason[:1].lower()}{reason[1:]}: "
             "correct that line"
         ) from None
+    nul = with_nul(raw)
+    if nul is not None:
+        raise InputError(
+            f"config {where}: {nul} must be text without the character \\u0000: take it out"
+        )
     try:
         return Config.model_validate(_anchor(_tuples(raw), folder))
     except ValidationError as error:

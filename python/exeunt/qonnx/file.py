@@ -146,6 +146,7 @@ class _Reader:
         self.shape: tuple[int, int, int] | None = None  # of the images, where somebody knows it
         self.found = Tensors()
         self.codes = qcdq.Codes(self.found)
+        self.others: dict[str, Node] = {}  # results of nodes behind their first one
         for tensor in model.graph.initializer:
             self.found.constants[tensor.name] = np.array(numpy_helper.to_array(tensor))
         self.opset = next(
@@ -159,14 +160,16 @@ class _Reader:
         outputs = self._outputs()
         nodes = _ordered(self._nodes(), outputs)
         for node in nodes:
-            known = (*operators.NAMES, *operators.CONSTANT)
-            if node.operator in _CONTROL:
-                raise InputError(
-                    f"{node.label} is control flow but a network in hardware does the same for "
-                    "every image; export it without"
-                )
-            if node.operator not in known:
-                raise InputError(f"the operator {node.label} is not supported; {_TABLE}")
+            _known(node)
+        takers = [(n.label, n.inputs) for n in nodes]
+        for taker, taken in [*takers, ("the network", tuple(outputs))]:
+            for name in taken:
+                if name in self.others:
+                    _known(self.others[name])
+                    raise InputError(
+                        f"{self.others[name].label} may be used for its first result alone but "
+                        f"{taker} takes another one, {name}; leave it out"
+                    )
         if not any(n.operator in (*QUANTIZERS, "DequantizeLinear") for n in nodes):
             raise InputError(
                 "the network has no quantizers (no Quant node); "
@@ -178,6 +181,8 @@ class _Reader:
         if len(set(logits)) != len(logits):
             raise InputError("every exit must have logits of its own but two outputs are the same")
         kept = _used(found.nodes, logits)
+        for node in kept:
+            _check_finite(node, found.constants)
         names = {name for node in kept for name in node.inputs}
         constants = {k: v for k, v in found.constants.items() if k in names}
         numbered = bool(self.exits) or self.trained
@@ -201,7 +206,11 @@ class _Reader:
                 operator = f"{node.domain}::{operator}"
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
             made = Node(operator, name, tuple(node.input), output, attributes)
-            nodes += layouts.channels_first(made) if node.domain == layouts.DOMAIN else [made]
+            self.others.update({other: made for other in node.output[1:] if other})
+            if operator == "Sum":
+                nodes += _added(made)
+            else:
+                nodes += layouts.channels_first(made) if node.domain == layouts.DOMAIN else [made]
         return nodes
 
     def _outputs(self) -> list[str]:
@@ -350,6 +359,42 @@ class _Reader:
 
 
 _EVALUATED = ("Add", "Clip", "Flatten", "Relu", "ReduceMean", "Pad")
+
+
+def _known(node: Node) -> None:
+    """Refuse an operator that is in no list."""
+    if node.operator in _CONTROL:
+        raise InputError(
+            f"{node.label} is control flow but a network in hardware does the same for "
+            "every image; export it without"
+        )
+    if node.operator not in (*operators.NAMES, *operators.CONSTANT):
+        raise InputError(f"the operator {node.label} is not supported; {_TABLE}")
+
+
+def _check_finite(node: Node, constants: Mapping[str, Array]) -> None:
+    """Refuse numbers that are none; limits of a Clip may be infinite."""
+    for name in node.inputs:
+        value = constants.get(name)
+        if value is None or value.dtype.kind != "f":
+            continue
+        if np.isnan(value).any() or (node.operator != "Clip" and np.isinf(value).any()):
+            raise InputError(
+                f"{node.label} must have finite parameters but has not; train the network again"
+            )
+
+
+def _added(node: Node) -> list[Node]:
+    """A sum of any number of tensors as sums of two."""
+    if len(node.inputs) == 1:
+        return [replace(node, operator="Identity")]
+    made, total = [], node.inputs[0]
+    for k, name in enumerate(node.inputs[1:], start=2):
+        last = k == len(node.inputs)
+        output = node.output if last else f"{node.output}.{k}"
+        made.append(Node("Add", node.name if last else f"{node.name}.{k}", (total, name), output))
+        total = output
+    return made
 
 
 def _ordered(nodes: list[Node], outputs: list[str]) -> list[Node]:

@@ -57,6 +57,13 @@ def add(found: Tensors, node: Node) -> None:
 
 def _nothing(found: Tensors, node: Node, shape: Shape) -> None:
     del shape
+    if node.operator == "Dropout" and any(
+        found.constants.get(i, np.zeros(1)).any() for i in node.inputs[2:]
+    ):
+        raise InputError(
+            f"{node.label} must let everything pass but has training_mode set; export the network "
+            "in evaluation mode"
+        )
     if node.operator == "Cast" and int(node.attributes.get("to", 1)) not in (1, 10, 11, 16):
         raise InputError(
             f"{node.label} must cast activations to a float type but does not; leave it out"
@@ -140,6 +147,11 @@ def _clip(found: Tensors, node: Node, shape: Shape) -> None:
 
 
 def _norm(found: Tensors, node: Node, shape: Shape) -> None:
+    if node.attributes.get("training_mode", 0):
+        raise InputError(
+            f"{node.label} must use stored statistics but has training_mode set; export the "
+            "network in evaluation mode"
+        )
     values = [found.constants.get(i) for i in node.inputs[1:5]]
     if len(values) != 4 or any(v is None or v.shape != (shape[1],) for v in values):
         raise InputError(

@@ -22,6 +22,7 @@ from exeunt.qonnx.integers import (
     Exit,
     IntArray,
     IntegerNetwork,
+    Join,
     Matrix,
     Pool,
     Shape,
@@ -176,9 +177,11 @@ class _Reader(Joins):
                 "with one scale between them"
             )
         if a.ndim:
+            joins = isinstance(self.made.found.get(value.base), Join)
+            remedy = "give what it joins one scale" if joins else "use per-tensor scaling there"
             raise InputError(
                 f"{node.label} must take integers with one scale but {self.origin(value)} gives "
-                f"{a.size} scales from {a.min():.4g} to {a.max():.4g}; use per-tensor scaling there"
+                f"{a.size} scales from {a.min():.4g} to {a.max():.4g}; {remedy}"
             )
         if not float(a):
             raise InputError(f"{node.label} takes zeros alone; train the network again")

@@ -38,7 +38,7 @@ STREAM: tuple[Operator, ...] = (
         "with constants; behind the last layer of an exit one factor, and a bias on its grid",
     ),
     Operator(
-        ("Add", "Sub"),
+        ("Add", "Sub", "Sum"),
         "Add, of two streams; their scales become integer factors",
         "one scale per stream; both streams of one shape",
     ),

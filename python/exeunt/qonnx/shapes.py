@@ -33,7 +33,12 @@ def window(
     sizes = [int(k) for k in attributes.get("kernel_shape") or kernel or ()]
     strides = [int(s) for s in attributes.get("strides") or [1] * len(sizes)]
     pads = [int(p) for p in attributes.get("pads") or [0] * 2 * len(sizes)]
-    if not len(sizes) == len(strides) == len(pads) / 2 == 2 or min(*sizes, *strides) < 1:
+    if sizes and strides and min(*sizes, *strides) < 1:
+        raise InputError(
+            f"{label} must have a kernel and strides of 1 or more but has {sizes} and {strides}; "
+            "export it again"
+        )
+    if not len(sizes) == len(strides) == len(pads) / 2 == 2:
         raise InputError(
             f"{label} must have a kernel, strides and pads in two dimensions but has {sizes}, "
             f"{strides} and {pads}; write one-dimensional layers as 1 x K ones"

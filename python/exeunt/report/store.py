@@ -66,6 +66,33 @@ def put(run_dir: Path, name: str, key: str, entries: Sequence[Mapping[str, Any]]
     update(run_dir, {name: [*kept, *new.values()]})
 
 
+def holds(run_dir: Path, name: str) -> bool:
+    """Whether `run_dir`/report.json has the dotted key, written as for `discard`."""
+    dotted, _, choice = name.partition("[")
+    found: Any = read(run_dir)
+    for part in dotted.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    key, _, value = choice.rstrip("]").partition("=")
+    if not key or found is None:
+        return found is not None
+    entries = found if isinstance(found, list) else [found]
+    return any(key in e and (not value or e[key] == value) for e in entries)
+
+
+def keep(run_dir: Path, keys: Sequence[str], old: Mapping[str, Any]) -> None:
+    """Add to the tables in the lists `keys` what the report `old` had there beside.
+
+    Only lists with as many tables as before, such as `exits`, to which several steps add.
+    """
+    now = read(run_dir)
+    for key in keys:
+        tables, before = now.get(key), old.get(key)
+        if not isinstance(tables, list) or not isinstance(before, list):
+            continue
+        if len(tables) == len(before):
+            update(run_dir, {key: [{**b, **t} for b, t in zip(before, tables, strict=True)]})
+
+
 def discard(run_dir: Path, keys: tuple[str, ...]) -> None:
     """Take the dotted `keys` out of `run_dir`/report.json: they are no longer true.
 

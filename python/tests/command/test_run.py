@@ -118,6 +118,40 @@ def test_missing_output_is_made_again(world):
     assert world.run() == ["export"]
 
 
+def test_figures_that_were_deleted_are_made_again(world):
+    """A step that wrote figures is not done when none of them is left."""
+    world.run()
+    (world.folder / store.JSON).unlink()
+    assert world.run() == ["simulate"]  # the only one of these steps that reports
+    assert store.read(world.folder)["simulation"] == {"by": "simulate"}
+    store.update(world.folder, {"hardware": {"clock_mhz": 100}})
+    assert world.run() == []
+
+
+def test_what_a_later_step_said_of_an_exit_stays_when_nothing_has_changed(world, monkeypatch):
+    def call(step, context):
+        world.call(step, context)
+        if step.name == "calibrate":
+            store.update(context.run_dir, {"exits": [{"rate": 0.5}, {"rate": world.rate}]})
+        if step.name == "simulate":
+            rows = store.read(context.run_dir)["exits"]
+            rows = [{**row, "latency_cycles": k} for k, row in enumerate(rows)]
+            store.update(context.run_dir, {"exits": rows})
+
+    monkeypatch.setattr(run.Step, "__call__", lambda step, context: call(step, context))
+    world.rate = 0.5
+    world.run()
+    before = store.read(world.folder)["exits"]
+    assert before[1] == {"rate": 0.5, "latency_cycles": 1}
+    (world.folder / "exits.json").unlink()
+    assert world.run() == ["calibrate"]
+    assert store.read(world.folder)["exits"] == before
+    world.rate, world.texts["calibrate"] = 0.25, "others"
+    (world.folder / "exits.json").unlink()
+    assert world.run() == ["calibrate", "compile"]
+    assert store.read(world.folder)["exits"] == [{"rate": 0.5}, {"rate": 0.25}]
+
+
 def test_output_changed_by_hand_is_refused_and_kept(world):
     world.run()
     (world.folder / "rtl" / "a.sv").write_text("mine")

@@ -95,6 +95,21 @@ REFUSED = [
     ),
     (
         "conv = 8,",
+        "conv = 70000,",
+        "model.stages[0].blocks[0].conv must be at most 65535, got 70000: change it",
+    ),
+    (
+        "classes = 10",
+        "classes = 10\npreprocess = 1.0",
+        "model.preprocess must be a table, got 1.0: change it",
+    ),
+    (
+        "classes = 10",
+        'classes = 10\nfiles = ["a", "b\\u0000"]',
+        "model.files[1] must be text without the character \\u0000: take it out",
+    ),
+    (
+        "conv = 8,",
         "",
         'model.stages[0].blocks[0] must have a key "conv" or "pool", got { kernel = 3 }: add it',
     ),

@@ -113,6 +113,15 @@ def test_a_difference_a_nested_sum_and_a_tensor_with_itself(builder: type, tmp_p
     same(ended(b, add(b, nested, nested)), tmp_path)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_sum_of_any_number_of_streams(count: int, builder: type, tmp_path: Path) -> None:
+    b = builder(SHAPE)
+    y, z = arms(b, 0.5, 0.25)
+    streams = [y, z, b.conv(y, 4, pad=1)][:count]
+    network = same(ended(b, b.node("Sum", *streams, shape=b.shapes[y])), tmp_path)
+    assert len(joined(network)) == count - 1
+
+
 def test_a_sum_with_a_norm_behind_it_and_one_that_a_pool_takes(
     builder: type, tmp_path: Path
 ) -> None:

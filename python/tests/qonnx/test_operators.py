@@ -23,7 +23,7 @@ def test_the_table_of_the_readme_is_the_list() -> None:
 
 
 def test_the_reader_has_every_operator_of_the_list_and_no_other() -> None:
-    assert set(layers.LAYERS) | {"IntQuant", *qcdq.OPERATORS} == operators.NAMES
+    assert set(layers.LAYERS) | {"IntQuant", "Sum", *qcdq.OPERATORS} == operators.NAMES
 
 
 HALVES = np.array([-2.5, -1.75, -1.5, -0.5, -0.25, 0.0, 0.25, 0.5, 1.5, 1.75, 2.5])

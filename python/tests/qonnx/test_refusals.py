@@ -149,6 +149,69 @@ def padding_as_wide_as_the_kernel(b: Any) -> Any:
     return two(b, x, b.conv(x, 4))
 
 
+def _other_result(b: Any, operator: str, shape: tuple[int, ...], **attributes: Any) -> str:
+    """The second result of a node."""
+    b.node(operator, b.conv("image", 4), shape=shape, **attributes)
+    b.nodes[-1].output.append("second")
+    b.shapes["second"], b.variance["second"] = shape, 1.0
+    return "second"
+
+
+def places_of_maxima(b: Any) -> Any:
+    x = _other_result(b, "MaxPool", (1, 4, 3, 3), kernel_shape=[2, 2], strides=[2, 2])
+    return two(b, b.conv("image", 4), b.quant(x))
+
+
+def best_class(b: Any) -> Any:
+    """As networks for FINN end: in the class with the largest logit."""
+    x = b.linear(b.conv("image", 4), 5)
+    b.node("TopK", x, b.constant([1], np.int64), shape=(1, 1), axis=-1)
+    b.nodes[-1].output.append("second")
+    b.outputs.append(helper.make_tensor_value_info("second", TensorProto.INT64, (1, 1)))
+    return b
+
+
+def no_number(b: Any) -> Any:
+    """As a training that diverged leaves weights."""
+    x = b.conv("image", 4)
+    weights = np.full((144, 5), 0.25)
+    weights[3, 2] = np.nan
+    b.exit(b.node("MatMul", b.flatten(x), b.integers(weights, 4, scale=1.0), shape=(1, 5)))
+    return b
+
+
+def infinite_bias(b: Any) -> Any:
+    x = b.conv("image", 4, act=False)
+    x = b.node("Add", x, b.constant(np.array([0, 1, np.inf, 2]).reshape(1, 4, 1, 1)),
+               shape=b.shapes[x])  # fmt: skip
+    return two(b, x := b.quant(x), b.conv(x, 4))
+
+
+def norm_in_training(b: Any) -> Any:
+    x = b.conv("image", 4)
+    norm = next(n for n in b.nodes if n.op_type == "BatchNormalization")
+    norm.attribute.append(helper.make_attribute("training_mode", 1))
+    return two(b, x, b.conv(x, 4))
+
+
+def dropout_in_training(b: Any) -> Any:
+    x = b.conv("image", 4)
+    y = b.node("Dropout", x, b.constant(0.5), b.constant(True, bool), shape=b.shapes[x])
+    return two(b, x, b.conv(y, 4))
+
+
+def no_stride(b: Any) -> Any:
+    x = b.conv("image", 4)
+    return two(b, x, b.node("MaxPool", x, shape=b.shapes[x], kernel_shape=[2, 2], strides=[0, 0]))
+
+
+def scales_side_by_side(b: Any) -> Any:
+    x = b.conv("image", 2)
+    y = b.quant(b.conv(x, 2, 1, act=False), 4, scale=0.17)
+    z = b.quant(b.conv(x, 2, 1, act=False), 4, scale=0.25)
+    return two(b, x, b.conv(b.node("Concat", y, z, shape=(1, 4, 6, 6), axis=1), 4))
+
+
 def wide_weights(b: Any) -> Any:
     x = b.conv("image", 4, weight_bits=9)
     return two(b, x, b.conv(x, 4))
@@ -231,6 +294,37 @@ REFUSALS: dict[Callable[[Any], Any], str] = {
     padding_as_wide_as_the_kernel: (
         "FILE: a window's padding must be below its kernel but Conv (node Conv_#) has the kernel "
         "(1, 1) and the padding (1, 1, 1, 1); pad less"
+    ),
+    places_of_maxima: (
+        "FILE: MaxPool (node MaxPool_#) may be used for its first result alone but Quant (node "
+        "Quant_#) takes another one, second; leave it out"
+    ),
+    best_class: (
+        "FILE: the operator TopK (node TopK_#) is not supported; see the table of operators in "
+        "hls/README.md"
+    ),
+    no_number: (
+        "FILE: Quant (node Quant_#) must have finite parameters but has not; train the network "
+        "again"
+    ),
+    infinite_bias: (
+        "FILE: Add (node Add_#) must have finite parameters but has not; train the network again"
+    ),
+    norm_in_training: (
+        "FILE: BatchNormalization (node BatchNormalization_#) must use stored statistics but has "
+        "training_mode set; export the network in evaluation mode"
+    ),
+    dropout_in_training: (
+        "FILE: Dropout (node Dropout_#) must let everything pass but has training_mode set; export "
+        "the network in evaluation mode"
+    ),
+    no_stride: (
+        "FILE: MaxPool (node MaxPool_#) must have a kernel and strides of 1 or more but has [2, 2] "
+        "and [0, 0]; export it again"
+    ),
+    scales_side_by_side: (
+        "FILE: Conv (node Conv_#) must take integers with one scale but Concat (node Concat_#) "
+        "gives 4 scales from 0.17 to 0.25; give what it joins one scale"
     ),
     wide_weights: (
         "FILE: the weights of Conv (node Conv_#) must have 1 to 8 bits but Quant (node Quant_#) "

@@ -37,6 +37,28 @@ def test_discard_takes_dotted_keys(tmp_path):
     assert store.read(tmp_path) == {"schema": 1, "a": {"y": 2}}
 
 
+@pytest.mark.parametrize(
+    ("key", "held"),
+    [
+        ("a.x", True),
+        ("a.z", False),
+        ("b", True),
+        ("b.x", False),
+        ("no.such", False),
+        ("counts[target]", True),
+        ("counts[board=zcu104]", True),
+        ("counts[board=pynq-z2]", False),
+        ("bench[board=zcu104]", True),
+        ("bench[board=pynq-z2]", False),
+        ("bench[target]", False),
+    ],
+)
+def test_holds_knows_the_keys_that_discard_takes(tmp_path, key, held):
+    counts = [{"target": "xc7"}, {"board": "zcu104"}]
+    store.update(tmp_path, {"a": {"x": 1}, "b": 3, "counts": counts, "bench": {"board": "zcu104"}})
+    assert store.holds(tmp_path, key) is held
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"schema": 99}', "\x00"])
 def test_file_that_is_not_a_report(tmp_path, content):
     (tmp_path / "report.json").write_text(content)
