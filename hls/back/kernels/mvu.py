@@ -12,7 +12,7 @@ from exeunt.hls.back.kernels import levels, sparsity
 from exeunt.hls.back.kernels.operators import Found, Operator
 from exeunt.hls.back.kernels.registry import Backend, register, register_operator
 from exeunt.kernels.layer import Fold, Matrix
-from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.mvu import Mvu, columns
 from exeunt.kernels.parts.weights import accumulator_range
 
 MODULES = ("ex_mvu", "ex_threshold")
@@ -43,11 +43,10 @@ def weight_file(weights: IntArray, *, lanes_in: int, lanes_out: int, bits: int) 
 
 def parameters(node: Mvu) -> dict[str, int | str]:
     """Parameters of `ex_mvu`."""
-    vectors = node.output.shape[0] * node.output.shape[1]
     return {
-        "MW": node.input.elements // vectors,
+        "MW": columns(node),
         "MH": node.output.shape[2],
-        "SIMD": node.input.lanes,
+        "SIMD": node.simd,
         "PE": node.output.lanes,
         "IN_BITS": node.input.dtype.bits,
         "IN_SIGNED": int(node.input.dtype.signed),
@@ -56,6 +55,8 @@ def parameters(node: Mvu) -> dict[str, int | str]:
         "OUT_BITS": node.output.dtype.bits,
         "LEVELS": node.levels,
         "BIAS": node.bias,
+        "PARTS": node.groups,
+        "ARMS": node.together,
         "WEIGHT_FILE": f"{node.name}_weights.hex",
         "THRESHOLD_FILE": f"{node.name}_thresholds" if node.levels else "",
         "OFFSET_FILE": f"{node.name}_offsets.hex" if node.offset else "",
@@ -67,7 +68,7 @@ def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     result = {
         f"{node.name}_weights.hex": weight_file(
             arrays["weights"],
-            lanes_in=node.input.lanes,
+            lanes_in=node.simd,
             lanes_out=node.output.lanes,
             bits=node.weight_bits,
         )
@@ -91,7 +92,7 @@ def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
 
 def facts(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, Any]:
     """What a schedule that skips zeros could gain."""
-    lanes = {"simd": node.input.lanes, "pe": node.output.lanes}
+    lanes = {"simd": node.simd, "pe": node.output.lanes}
     return {"sparsity": sparsity.pattern(arrays["weights"], **lanes)}
 
 

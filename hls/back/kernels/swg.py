@@ -38,6 +38,9 @@ def parameters(node: Swg) -> dict[str, int | str]:
         "PL": left,
         "PB": bottom,
         "PR": right,
+        "DH": node.dilation[0],
+        "DW": node.dilation[1],
+        "BLOCKS": node.blocks,
     }
 
 
