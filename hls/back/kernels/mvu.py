@@ -9,7 +9,7 @@ import numpy as np
 
 from exeunt.graph import IntArray, Integer
 from exeunt.hls.back.kernels import levels, sparsity
-from exeunt.hls.back.kernels.operators import Found, Operator
+from exeunt.hls.back.kernels.operators import Found, Operator, groups_of
 from exeunt.hls.back.kernels.registry import Backend, register, register_operator
 from exeunt.kernels.layer import Fold, Matrix
 from exeunt.kernels.mvu import Mvu, columns
@@ -98,12 +98,32 @@ def facts(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, Any]:
 
 def read(found: Found) -> Matrix:
     """The matrix of a FINN MVAU, with the window in front of it and the thresholds in it."""
-    weights = np.rint(found.model.get_initializer(found.node.input[1])).astype(np.int64).T
+    name = found.node.input[1]
+    weights = np.rint(found.model.get_initializer(name)).astype(np.int64).T
+    vectors = [int(v) for v in found.get("numInputVectors")]
+    size = (vectors[1], vectors[2]) if len(vectors) == 3 else (1, int(np.prod(vectors)))
+    groups = int(found.model.get_metadata_prop(groups_of(name)) or 1)
+    if groups > 1:
+        filters = len(weights) // groups
+        parts = weights.reshape(groups, filters, -1, groups, found.input[2] // groups)
+        own = np.arange(groups)
+        weights = parts[own, :, :, own].reshape(len(weights), -1)
+    return _read(found, weights, size, groups)
+
+
+def read_depthwise(found: Found) -> Matrix:
+    """The filters of a FINN VVAU, each on its own channel."""
+    weights = np.rint(found.model.get_initializer(found.node.input[1])).astype(np.int64)
+    height, width = (int(v) for v in found.get("Dim"))
+    return _read(found, weights.reshape(len(weights), -1), (height, width), len(weights))
+
+
+def _read(found: Found, weights: IntArray, size: tuple[int, int], groups: int) -> Matrix:
+    """The matrix with weights (rows, columns of a group) for an output of `size`."""
     source, get, window = found.source, found.get, found.front.window
     low, high = accumulator_range(weights, source)
     shape = found.input
-    vectors = [int(v) for v in get("numInputVectors")]
-    height, width = (vectors[1], vectors[2]) if len(vectors) == 3 else (1, int(np.prod(vectors)))
+    height, width = size
     # signed, two bits at least, as the kernel wants it
     thresholds, bias, accumulator = None, 0, Integer.covering(min(low, -2), max(high, 1))
     result = accumulator
@@ -127,6 +147,7 @@ def read(found: Found) -> Matrix:
         window=window,
         finn=found.finn,
         columns=weights.shape[1],
+        groups=groups,
         weight_bits=Integer.covering(min(smallest, -2), max(largest, 1)).bits,
         levels=0 if thresholds is None else thresholds.shape[1],
         bias=bias,
@@ -138,6 +159,11 @@ def read(found: Found) -> Matrix:
 def folding(fold: Fold) -> dict[str, int]:
     """FINN's folding attributes."""
     return {"PE": fold.pe, "SIMD": fold.simd}
+
+
+def folding_depthwise(fold: Fold) -> dict[str, int]:
+    """The same of a VVAU, whose SIMD is of each of its channels."""
+    return {"PE": fold.pe, "SIMD": fold.simd // fold.pe}
 
 
 def lut_estimation(self: Any, fpgapart: str) -> int:
@@ -156,6 +182,16 @@ register_operator(
         read,
         MODULES,
         folding,
+        {"lut_estimation": lut_estimation},
+    )
+)
+register_operator(
+    Operator(
+        "VVAU",
+        "finn.custom_op.fpgadataflow.vectorvectoractivation:VVAU",
+        read_depthwise,
+        MODULES,
+        folding_depthwise,
         {"lut_estimation": lut_estimation},
     )
 )

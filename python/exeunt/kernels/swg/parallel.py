@@ -3,9 +3,9 @@
 A column step reads the pixels of one column of a row of windows, one cycle after the lowest of
 them was taken at the earliest, and frees pixels of the top row; pixel k is taken when pixel k - D
 is free, D = EH * W with EH rows from the first to the last of a window, or a row more for very
-narrow frames. A window is on offer two cycles after the step that completes it. While it waits, nothing moves. The padding on the right of a row (the
-tail) completes in the first steps of the next row; at a frame's end in steps of its own when the
-next frame's columns are not there.
+narrow frames. A window is on offer two cycles after the step that completes it. While it waits,
+nothing moves. The padding on the right of a row (the tail) completes in the first steps of the next
+row; at a frame's end in steps of its own when the next frame's columns are not there.
 """
 
 from __future__ import annotations
