@@ -54,7 +54,18 @@ def sided(b: Any) -> Any:
     return b
 
 
-KINDS = (depthwise, grouped, dilated, sided)
+def shifted(b: Any) -> Any:
+    """Groups behind a zero point, on one pixel, and holes that reach over a short side."""
+    x = b.quant(b.conv("image", 4, 3, pad=1, act=False), 4, scale=0.5, zero=3.0)
+    y = b.conv(x, 4, 3, group=2, stride=2)
+    b.exit(b.linear(y, 4))
+    y = b.conv(y, 8, 3, dilation=3, pad=3, group=4, signed=True)
+    y = b.conv(y, 8, (4, 3), signed=True)
+    b.exit(b.linear(b.conv(b.conv(y, 8, 1, group=8, signed=True), 6, 3, pad=1, group=2), 4))
+    return b
+
+
+KINDS = (depthwise, grouped, dilated, sided, shifted)
 
 
 @pytest.mark.parametrize("made", KINDS)
