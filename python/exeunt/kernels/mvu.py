@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from exeunt.errors import InputError
 from exeunt.graph import IntArray, Integer, Stream
 from exeunt.kernels.kind import Arrays, Effort, Fast, Kind, Product
 from exeunt.kernels.layer import Fold, Levels, Windows, divisors
@@ -19,14 +18,12 @@ from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fast import Floats, Matrix, Step
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
 from exeunt.kernels.parts.levels import narrow
-from exeunt.kernels.parts.levels import size as levels_size
-from exeunt.kernels.parts.size import Size, lut, lutrams, ram, rom
+from exeunt.kernels.parts.products import parts, unit
+from exeunt.kernels.parts.size import Size
 from exeunt.kernels.parts.weights import Weighted
 from exeunt.kernels.registry import foldings as foldings_of
 from exeunt.kernels.registry import register
 
-MIN_BITS, MAX_BITS = 2, 8  # of weights
-DSP_RESULT = 9  # bits of a product below which Yosys leaves it to LUTs
 GROUP = 9  # products that the hardware adds in one cycle
 
 
@@ -57,19 +54,19 @@ class Mvu(Weighted):
         return self.input.lanes // self.together
 
 
-def parted(node: Mvu, x: IntArray) -> IntArray:
+def parted(node: Mvu, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Vectors (n, groups, MW), for vectors (n, groups * MW) in the order of the stream."""
     order = x.reshape(len(x), node.groups // node.together, -1, node.together, node.simd)
     return order.transpose(0, 1, 3, 2, 4).reshape(len(x), node.groups, -1)
 
 
-def product(node: Mvu, weights: IntArray, x: IntArray) -> IntArray:
+def product(node: Mvu, weights: IntArray, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """W x of vectors (n, groups * MW) in the order of the stream: (n, MH), type of x."""
     if node.groups == 1:
-        return x @ np.ascontiguousarray(weights.T, dtype=x.dtype)
+        return np.asarray(x @ np.ascontiguousarray(weights.T, dtype=x.dtype))
     of_groups = weights.reshape(node.groups, -1, weights.shape[1]).transpose(0, 2, 1)
     y = np.matmul(parted(node, x).transpose(1, 0, 2), of_groups.astype(x.dtype))
-    return y.transpose(1, 0, 2).reshape(len(x), -1)
+    return np.asarray(y.transpose(1, 0, 2).reshape(len(x), -1))
 
 
 def values(node: Mvu, arrays: Arrays, x: IntArray) -> IntArray:
@@ -274,101 +271,6 @@ def steps(node: Mvu, arrays: Arrays, dtype: np.dtype[Any], front: Product | None
             )
         )
     return found
-
-
-def in_dsp(in_bits: int, weight_bits: int, simd: int) -> bool:
-    """Whether Yosys puts a product of an unsigned input and a signed weight into a DSP.
-
-    It does from nine bits of result on; beside others the product keeps its sign's bit.
-    """
-    return in_bits + weight_bits + (simd > 1) >= DSP_RESULT
-
-
-def parts(
-    *,
-    rows: int, columns: int, simd: int, pe: int, in_bits: int, weight_bits: int, acc_bits: int,
-    groups: int = 1,
-) -> dict[str, float]:  # fmt: skip
-    """The parts of a matrix-vector unit without thresholds, by name.
-
-    "product": bits of input times bits of weight over all lanes, "sum": bits that are added up,
-    "accumulator": bits of it, "rom": words of 64 bits of weights in LUTs, "room": groups of LUT
-    memory for the input, "control": bits of its counters.
-    """
-    lanes, steps = simd * pe, (rows // pe) * (columns // simd)
-    arms = max(1, pe * groups // rows)
-    room = 2 if rows <= pe * groups else 2 * (columns // simd)
-    word = lanes * weight_bits
-    in_logic = not rom(steps, word)
-    return {
-        "product": lanes * in_bits * weight_bits,
-        "sum": lanes * (in_bits + weight_bits),
-        "lane": lanes,
-        "accumulator": pe * acc_bits,
-        "rom": steps * word / 64 if in_logic and steps > 1 else 0.0,
-        "room": 0 if ram(room, arms * simd * in_bits) else lutrams(room, arms * simd * in_bits),
-        "control": math.log2(steps) + math.log2(columns // simd),
-        "one": 1,
-    }
-
-
-def unit(
-    *,
-    rows: int,
-    columns: int,
-    simd: int,
-    pe: int,
-    in_bits: int,
-    weight_bits: int,
-    acc_bits: int,
-    levels: int = 0,
-    groups: int = 1,
-    dsp: bool = True,
-) -> Size:
-    """A matrix-vector unit of `rows` x `columns`, folded to `pe` x `simd` multipliers.
-
-    Args:
-        rows: MH, a multiple of `pe`.
-        columns: MW, a multiple of `simd`.
-        simd: lanes in.
-        pe: lanes out.
-        in_bits: of an unsigned input, 2 to 16.
-        weight_bits: 2 to 8.
-        acc_bits: of an accumulator, 2 to 32.
-        levels: thresholds of a row, 0 for none.
-        groups: parts of the rows with vectors of their own.
-        dsp: products may become DSPs.
-
-    Raises:
-        InputError: widths or lanes that the kernel does not have.
-    """
-    if not MIN_BITS <= weight_bits <= MAX_BITS:
-        raise InputError(
-            f"weights must have {MIN_BITS} to {MAX_BITS} bits, got {weight_bits}: choose a width "
-            "in between"
-        )
-    if not 1 <= in_bits <= 16:
-        raise InputError(
-            f"inputs of a matrix must have 1 to 16 bits, got {in_bits}: requantize them"
-        )
-    if min(pe, simd) < 1 or rows % pe or columns % simd:
-        raise InputError(
-            f"PE must divide the {rows} rows and SIMD the {columns} columns, got PE {pe} and SIMD "
-            f"{simd}: choose divisors"
-        )
-    found = parts(
-        rows=rows, columns=columns, simd=simd, pe=pe, in_bits=in_bits, weight_bits=weight_bits,
-        acc_bits=acc_bits, groups=groups,
-    )  # fmt: skip
-    mapped = dsp and in_dsp(in_bits, weight_bits, simd)
-    steps = (rows // pe) * (columns // simd)
-    arms = max(1, pe * groups // rows)
-    room = 2 if rows <= pe * groups else 2 * (columns // simd)
-    blocks = rom(steps, pe * simd * weight_bits) + ram(room, arms * simd * in_bits)
-    size = Size(lut("mvu_dsp" if mapped else "mvu", found), pe * simd if mapped else 0, blocks)
-    if levels:
-        size += levels_size(channels=rows, pe=pe, in_bits=acc_bits, levels=levels)
-    return size
 
 
 def size(node: Mvu, dsp: bool) -> Size:

@@ -301,8 +301,10 @@ def _grouped(matrix: Matrix, x: npt.NDArray[Any], weights: npt.NDArray[Any]) -> 
     """(pixels, O): filters (O, n) of windows (N, OH, OW, KH, KW, C), each of its own channels."""
     taps, groups = x.shape[3] * x.shape[4], matrix.groups
     parts = x.reshape(-1, taps, groups, x.shape[5] // groups).transpose(2, 0, 1, 3)
-    parts = parts.reshape(groups, len(x) * matrix.result.shape[0] * matrix.result.shape[1], -1)
-    y = np.matmul(parts, weights.reshape(groups, -1, weights.shape[1]).transpose(0, 2, 1))
+    y = np.matmul(
+        parts.reshape(groups, parts.shape[1], -1),
+        weights.reshape(groups, -1, weights.shape[1]).transpose(0, 2, 1),
+    )
     return y.transpose(1, 0, 2).reshape(-1, len(weights))
 
 
