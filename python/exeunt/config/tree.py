@@ -8,20 +8,30 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from exeunt import criteria
 from exeunt.config import agreement
 from exeunt.config.compress import Compress
+from exeunt.config.layers import (
+    Bits,
+    Linear,
+    Natural,
+    Pool,
+    Positive,
+    Stage,
+    behind,
+    pooled,
+)
 from exeunt.config.methods import Method
 from exeunt.config.preprocess import Preprocess
 from exeunt.config.section import Section as _Section
 from exeunt.config.sentences import LAYERS, did_you_mean, sentence, with_nul
+from exeunt.config.sentences import did_you_mean, sentence
 from exeunt.config.toml import to_toml as to_toml
 from exeunt.errors import InputError
 from exeunt.files import reason
@@ -211,33 +221,17 @@ class Model(_Section):
         return self
 
     def _check_shapes(self) -> None:
-        height, width = self.input[:2]
+        shape = self.input
         for i, stage in enumerate(self.stages):
             for j, block in enumerate(stage.blocks):
-                height, width = _after(block, height, width, f"stages[{i}].blocks[{j}]")
-            h, w = height, width
+                shape = behind(block, shape, f"stages[{i}].blocks[{j}]")
+            h, w = shape[:2]
             for j, layer in enumerate(stage.head):
                 where = f"stages[{i}].head[{j}]"
                 if isinstance(layer, Pool):
                     if any(isinstance(before, Linear) for before in stage.head[:j]):
                         raise ValueError(f"{where} must not be a pool behind a linear layer")
-                    h, w = (1, 1) if layer.size == "global" else _after(layer, h, w, where)
-
-
-def _after(layer: Conv | Pool, height: int, width: int, where: str) -> tuple[int, int]:
-    """Height and width behind a convolution or pool; ValueError when nothing would be left."""
-    if isinstance(layer, Conv):
-        size, stride = layer.kernel, layer.stride
-    elif layer.size == "global":
-        raise ValueError(f'{where}.size must be a number in a stage, got "global"')
-    else:
-        size, stride = layer.size, layer.stride or layer.size
-    if layer.padding >= size:
-        raise ValueError(f"{where}.padding must be below the window {size}, got {layer.padding}")
-    h, w = height + 2 * layer.padding, width + 2 * layer.padding
-    if size > h or size > w:
-        raise ValueError(f"{where} must have a window within its {h} x {w} input, got {size}")
-    return (h - size) // stride + 1, (w - size) // stride + 1
+                    h, w = (1, 1) if layer.size == "global" else pooled(layer, h, w, where)
 
 
 class Train(_Section):

@@ -14,11 +14,11 @@ from exeunt.kernels.kind import Arrays, Effort, Fast, Kind, Product
 from exeunt.kernels.layer import Fold, Levels, Windows, divisors
 from exeunt.kernels.layer import Matrix as MatrixLayer
 from exeunt.kernels.lowering import Lowering
+from exeunt.kernels.mvu.products import parts, unit
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fast import Floats, Matrix, Step
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
 from exeunt.kernels.parts.levels import narrow
-from exeunt.kernels.parts.products import parts, unit
 from exeunt.kernels.parts.size import Size
 from exeunt.kernels.parts.weights import Weighted
 from exeunt.kernels.registry import foldings as foldings_of
