@@ -15,10 +15,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from exeunt.config.layers import Conv, Linear, Pool, Residual
+from exeunt.config.layers import Conv, Linear, Pool, Residual, Window
 from exeunt.config.tree import Model
 from exeunt.errors import InputError
-from exeunt.kernels.layer import Window
 from exeunt.quant.network.brevitas import (
     Int8ActPerTensorFloat,
     Int8WeightPerChannelFloat,
