@@ -14,8 +14,9 @@ from exeunt import cost, samples
 from exeunt.config import tree
 from exeunt.cost import fit
 from exeunt.errors import InputError
-from exeunt.kernels.mvu import products, size
+from exeunt.kernels.mvu import products
 from exeunt.kernels.parts import levels as threshold
+from exeunt.kernels.parts import size
 
 TABLE = Path(__file__).parents[3] / "rtl_tests" / "cost_sizes.jsonl"
 REACH = (1.0, 0.2, 0.05)
