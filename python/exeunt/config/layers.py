@@ -14,6 +14,7 @@ from exeunt.config.sentences import LAYERS
 Bits = Annotated[int, Field(ge=2, le=8)]
 Positive = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
+Channels = Annotated[int, Field(ge=1, le=65535)]
 
 
 Sides = Positive | tuple[Positive, Positive]
@@ -55,7 +56,7 @@ class Conv(_Section):
         activation_bits: bits of an output; unset: model.activation_bits
     """
 
-    conv: Positive
+    conv: Channels
     kernel: Sides = 3
     stride: Sides = 1
     padding: Natural | tuple[Natural, Natural] | tuple[Natural, Natural, Natural, Natural] = 0
@@ -132,7 +133,7 @@ class Linear(_Section):
         activation_bits: bits of an output; unset: model.activation_bits
     """
 
-    linear: Positive
+    linear: Channels
     weight_bits: Bits | None = None
     activation_bits: Bits | None = None
 

@@ -30,98 +30,14 @@ from exeunt.config.layers import (
 from exeunt.config.methods import Method
 from exeunt.config.preprocess import Preprocess
 from exeunt.config.section import Section as _Section
-from exeunt.config.sentences import LAYERS, did_you_mean, sentence, with_nul
-from exeunt.config.sentences import did_you_mean, sentence
+from exeunt.config.sentences import did_you_mean, sentence, with_nul
 from exeunt.config.toml import to_toml as to_toml
 from exeunt.errors import InputError
 from exeunt.files import reason
 
 MAX_EXITS = 8
-Bits = Annotated[int, Field(ge=2, le=8)]
-Positive = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-Channels = Annotated[int, Field(ge=1, le=65535)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-class Conv(_Section):
-    """Convolution, batch norm and a quantized ReLU.
-
-    Attributes:
-        conv: channels that it gives
-        kernel: side of its square window, in pixels
-        stride: step of the window, in pixels
-        padding: zeros around the image, in pixels; below `kernel`
-        weight_bits: bits of a weight; unset: model.weight_bits
-        activation_bits: bits of an output; unset: model.activation_bits
-    """
-
-    conv: Channels
-    kernel: Positive = 3
-    stride: Positive = 1
-    padding: Natural = 0
-    weight_bits: Bits | None = None
-    activation_bits: Bits | None = None
-
-
-class Pool(_Section):
-    """Maximum or average of a square window.
-
-    Attributes:
-        pool: what is taken of the window
-        size: side of the window, in pixels; in a head also "global", the whole image
-        stride: step of the window, in pixels; unset: `size`
-        padding: zeros around the image, in pixels; below `size`
-        activation_bits: bits to which an average is quantized; unset: model.activation_bits
-    """
-
-    pool: Literal["max", "average"]
-    size: Positive | Literal["global"] = 2
-    stride: Positive | None = None
-    padding: Natural = 0
-    activation_bits: Bits | None = None
-
-
-class Linear(_Section):
-    """Fully connected layer; all but the last of a head are followed by a ReLU.
-
-    Attributes:
-        linear: features that it gives; of the last one: model.classes
-        weight_bits: bits of a weight; unset: model.weight_bits
-        activation_bits: bits of an output; unset: model.activation_bits
-    """
-
-    linear: Channels
-    weight_bits: Bits | None = None
-    activation_bits: Bits | None = None
-
-
-def _layer_kind(value: Any) -> str | None:
-    """Which of the three layers a table describes: the one whose key it has."""
-    if isinstance(value, Mapping):
-        return next((k for k in LAYERS if k in value), None)
-    return type(value).__name__.lower() if isinstance(value, Conv | Pool | Linear) else None
-
-
-Block = Annotated[
-    Annotated[Conv, Tag("conv")] | Annotated[Pool, Tag("pool")], Discriminator(_layer_kind)
-]
-HeadLayer = Annotated[
-    Annotated[Pool, Tag("pool")] | Annotated[Linear, Tag("linear")], Discriminator(_layer_kind)
-]
-
-
-class Stage(_Section):
-    """The blocks between two exits, and the head that sits behind them.
-
-    Attributes:
-        blocks: convolutions and pools, in order
-        head: pools, then linear layers; the last one, to the classes, is implied
-    """
-
-    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
-    head: tuple[HeadLayer, ...] = ()
 
 
 class Data(_Section):

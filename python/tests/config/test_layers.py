@@ -114,11 +114,12 @@ def test_what_cannot_be_is_refused(blocks: str, said: str) -> None:
     assert f"model.stages[0].{said}" in str(error.value)
 
 
-def test_precision_is_not_chosen_with_residual_blocks() -> None:
-    text = f'{HEAD}blocks = [{BLOCKS}]\n[compress]\npasses = [{{ kind = "precision" }}]\n'
+@pytest.mark.parametrize("kind", ["precision", "sharing"])
+def test_passes_that_do_not_know_residual_blocks_are_refused(kind: str) -> None:
+    text = f'{HEAD}blocks = [{BLOCKS}]\n[compress]\npasses = [{{ kind = "{kind}" }}]\n'
     with pytest.raises(InputError) as error:
         tree.parse(text)
     assert (
-        'compress.passes[0] of kind "precision" must have stages without residual blocks, got one '
+        f'compress.passes[0] of kind "{kind}" must have stages without residual blocks, got one '
         "at model.stages[0].blocks[1]: change it"
     ) in str(error.value)
