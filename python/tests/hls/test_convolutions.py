@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exeunt.graph import Integer, Stream
+from exeunt.hls.back.kernels import registry
 from exeunt.kernels.mvu import Mvu
 from exeunt.kernels.swg import Swg
 
@@ -84,6 +86,21 @@ def test_every_kernel_agrees_with_the_file(
             assert any(node.together > 1 for node in units) == (cycles == 80)
     if made is dilated:
         assert any(isinstance(node, Swg) and node.dilation != (1, 1) for node in nodes)
+
+
+def test_finns_kernels_leave_them_to_ours() -> None:
+    dtype, sums = Integer(4), Integer(12, signed=True)
+    unit = Mvu("m", Stream((2, 2, 18), dtype, 9), Stream((2, 2, 4), sums, 1), accumulator=sums,
+               groups=2)  # fmt: skip
+    assert registry.unsupported(unit, "finn") == (
+        "FINN's RTL MVAU shows every row the whole vector, not one of 2 groups"
+    )
+    for change in ({"dilation": (2, 2)}, {"blocks": 2}):
+        window = Swg("s", Stream((6, 6, 2), dtype, 1), Stream((4, 4, 18), dtype, 1), kernel=(3, 3),
+                     **change)  # fmt: skip
+        assert registry.unsupported(window, "finn") == (
+            "our use of FINN's RTL window has neither holes nor blocks of channels"
+        )
 
 
 @pytest.mark.sim
