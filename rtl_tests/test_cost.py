@@ -15,7 +15,7 @@ from lib.yosys import measure
 
 from exeunt.graph import Integer
 from exeunt.kernels import registry
-from exeunt.kernels.mvu import unit
+from exeunt.kernels.mvu.products import unit
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.size import Size, fifo
 from exeunt.synth.counts import XC7, XC7_LUTS

@@ -17,9 +17,11 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import qonnx_make_model
 
 from exeunt.graph import Integer
+from exeunt.hls.back.kernels.operators import groups_of
 from exeunt.kernels.layer import Window
 from exeunt.qonnx.exits import Part
 from exeunt.qonnx.integers import IntArray, Join, Matrix, Pool, Tensor, Threshold
+from exeunt.qonnx.meaning import spread
 
 FINN = "finn.custom_op.fpgadataflow"
 QONNX = "qonnx.custom_op.general"
@@ -123,9 +125,17 @@ class _Graph:
         if made.window is None or source in self.flat:
             source = self._flatten(made.source, index)
             self.flat.add(result)
-        elif made.window != Window((1, 1), (1, 1), (0, 0, 0, 0)):
-            source = self._windows(made.source, made.window, made.result, index, depthwise=False)
-        weights = self._constant(f"weights{index}", made.weights.reshape(rows, -1).T)
+        elif not made.window.nothing:
+            alone = rows == made.groups == made.source.shape[2] > 1
+            source = self._windows(made.source, made.window, made.result, index, depthwise=alone)
+        wide = np.moveaxis(spread(np.moveaxis(made.weights, -1, 1), made.groups), 1, -1)
+        weights = self._constant(f"weights{index}", wide.reshape(rows, -1).T)
+        if made.groups > 1 and source not in self.flat:
+            if rows == made.groups == made.source.shape[2]:
+                kernel = {"kernel_shape": list(made.weights.shape[1:3])}
+                self.model.set_tensor_sparsity(weights, {"dw": kernel})
+            else:
+                self.model.set_metadata_prop(groups_of(weights), str(made.groups))
         name = f"{index}"
         self._add(helper.make_node("MatMul", [source, weights], [result], name=name), made.result)
 
@@ -183,7 +193,7 @@ class _Graph:
             OFMDim=list(result.shape[:2]),
             SIMD=c,
             Stride=list(window.stride),
-            Dilation=[1, 1],
+            Dilation=list(window.dilation),
             outputDataType=finn_type(source.dtype),
             depthwise=int(depthwise),
             is1D=int(1 in (h, w)),

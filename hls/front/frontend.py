@@ -12,6 +12,9 @@ from finn.transformation.fpgadataflow.convert_to_hw.quantized_matrix_vector_acti
     InferQuantizedMatrixVectorActivation,
 )
 from finn.transformation.fpgadataflow.convert_to_hw.thresholding import InferThresholdingLayer
+from finn.transformation.fpgadataflow.convert_to_hw.vector_vector_activation import (
+    InferVectorVectorActivation,
+)
 from finn.transformation.fpgadataflow.minimize_accumulator_width import MinimizeAccumulatorWidth
 from finn.transformation.fpgadataflow.minimize_weight_bit_width import MinimizeWeightBitWidth
 from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
@@ -175,6 +178,7 @@ def passes() -> list[tuple[str, list[Transformation]]]:
             [
                 GiveUniqueParameterTensors(),
                 InferQuantizedMatrixVectorActivation(),
+                InferVectorVectorActivation(),
                 InferThresholdingLayer(),
                 DropFlatten(),
                 GiveUniqueNodeNames(),

@@ -78,7 +78,7 @@ def _check(found: Sequence[Part]) -> None:
             if isinstance(operation, Matrix):
                 _matrix(operation)
             if isinstance(operation, Matrix | Pool) and operation.window is not None:
-                kernel, pad = operation.window.kernel, operation.window.pad
+                kernel, pad = operation.window.extent, operation.window.pad
                 if max(pad[0], pad[2]) >= kernel[0] or max(pad[1], pad[3]) >= kernel[1]:
                     raise InputError(
                         f"a window's padding must be below its kernel but {operation.label} has "

@@ -1,7 +1,7 @@
 """Our kernels as FINN RTL variants, so that SpecializeLayers and a folding file see them.
 
 FINN looks for the RTL variant of a layer, `<Layer>_rtl`, in one dictionary. While `registered()`
-is open our classes stand there: in the place of FINN's for MVAU, Thresholding,
+is open our classes stand there: in the place of FINN's for MVAU, VVAU, Thresholding,
 ConvolutionInputGenerator, FMPadding and elementwise sums, and as new entries for Pool,
 GlobalAccPool and StreamingConcat, which FINN has only in HLS. Node names therefore stay FINN's
 (`MVAU_rtl_0`), and so do the attributes PE, SIMD and parallel_window. What differs is the expected
@@ -32,7 +32,8 @@ from exeunt.hls.back.kernels import registry
 from exeunt.hls.back.kernels.operators import Operator
 
 DOMAIN = "finn.custom_op.fpgadataflow.rtl"
-CHECKS = ("_mvu_rtl_possible", "_elementwise_rtl_possible")  # what FINN's own RTL can do
+# what FINN's own RTL can do
+CHECKS = ("_mvu_rtl_possible", "_vvu_rtl_possible", "_elementwise_rtl_possible")
 
 
 class _Kernel(RTLBackend):

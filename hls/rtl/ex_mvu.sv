@@ -11,15 +11,22 @@
 // everything inside is forgotten, the next input word begins a vector. busy: something moves inside
 // or leaves (see ex_gate).
 //
-// WEIGHT_FILE: word nf * SF + sf holds PE * SIMD weights, row p and column s at position
+// With PARTS > 1 so many vectors that follow each other have rows of their own: MH counts the rows
+// of all, NF = MH / PARTS / PE, and vector g is multiplied by rows g * MH / PARTS and on. With
+// ARMS > 1 a word holds SIMD elements of each of ARMS such vectors, of which ARMS * MW = x; the
+// lanes of a word out see one of them each, PE / ARMS lanes the first, and on: PE = MH / PARTS *
+// ARMS, so NF = 1.
+//
+// WEIGHT_FILE: word (g * NF + nf) * SF + sf holds PE * SIMD weights, row p and column s at position
 // p * SIMD + s. Accumulators wrap at ACC_BITS, which must hold every result. OFFSET_FILE: word nf
-// holds the PE constants of ACC_BITS of output word nf, with which its accumulators begin.
+// holds the PE constants of ACC_BITS of output word nf, with which its accumulators begin, those of
+// vector g behind those of g - 1.
 `default_nettype none
 
 module ex_mvu #(
     parameter int MW        = 8,     // elements of x
-    parameter int MH        = 4,     // elements of y
-    parameter int SIMD      = 4,     // elements of an input word
+    parameter int MH        = 4,     // elements of y, of all PARTS
+    parameter int SIMD      = 4,     // elements of x in an input word
     parameter int PE        = 2,     // elements of an output word
     parameter int IN_BITS   = 4,     // bits of an element of x
     parameter bit IN_SIGNED = 1'b0,  // x is two's complement
@@ -28,6 +35,8 @@ module ex_mvu #(
     parameter int OUT_BITS  = 16,    // bits of an element of y; ACC_BITS where LEVELS = 0
     parameter int LEVELS    = 0,     // thresholds of a row; 0: y is the accumulator
     parameter int BIAS      = 0,     // y below the first threshold
+    parameter int PARTS     = 1,     // vectors that have rows of their own
+    parameter int ARMS      = 1,     // of these, how many a word holds
     parameter     WEIGHT_FILE    = "",  // empty: not initialised
     parameter     THRESHOLD_FILE = "",  // see ex_threshold
     parameter     OFFSET_FILE    = ""   // empty: no constants; not with thresholds
@@ -36,7 +45,7 @@ module ex_mvu #(
     input  wire                     rst,
     input  wire                     s_valid,
     output wire                     s_ready,
-    input  wire  [SIMD*IN_BITS-1:0] s_data,
+    input  wire  [ARMS*SIMD*IN_BITS-1:0] s_data,
     output wire                     m_valid,
     input  wire                     m_ready,
     output wire  [PE*OUT_BITS-1:0]  m_data,
@@ -44,12 +53,16 @@ module ex_mvu #(
 );
 
   localparam int SF    = MW / SIMD;
-  localparam int NF    = MH / PE;
+  localparam int ROWS  = MH / PARTS;
+  localparam int NF    = ROWS * ARMS / PE;
   localparam int ROOM  = NF == 1 ? 2 : 2 * SF;  // input words
-  localparam int STEPS = NF * SF;
+  localparam int STEPS = MH / PE * SF;
+  localparam int WORD  = ARMS * SIMD * IN_BITS;
+  localparam int ARM   = PE / ARMS;  // lanes that see the same elements
 
   localparam int SF_BITS   = SF > 1 ? $clog2(SF) : 1;
   localparam int NF_BITS   = NF > 1 ? $clog2(NF) : 1;
+  localparam int ROW_BITS  = MH > PE ? $clog2(MH / PE) : 1;
   localparam int ROOM_BITS = $clog2(ROOM);
   localparam int STEP_BITS = STEPS > 1 ? $clog2(STEPS) : 1;
 
@@ -65,8 +78,12 @@ module ex_mvu #(
   if (SIMD < 1 || MW % SIMD != 0) begin : g_bad_simd
     $error("ex_mvu: SIMD must divide MW %0d, not be %0d", MW, SIMD);
   end
-  if (PE < 1 || MH % PE != 0) begin : g_bad_pe
-    $error("ex_mvu: PE must divide MH %0d, not be %0d", MH, PE);
+  if (PARTS < 1 || MH % PARTS != 0 || ARMS < 1 || PARTS % ARMS != 0) begin : g_bad_parts
+    $error("ex_mvu: ARMS must divide PARTS and PARTS MH %0d, not be %0d and %0d", MH, ARMS, PARTS);
+  end
+  if (PE < 1 || ROWS * ARMS % PE != 0 || (ARMS > 1 && PE != ROWS * ARMS)) begin : g_bad_pe
+    $error("ex_mvu: PE must divide the %0d rows of a part, or be those of all %0d arms, not be %0d",
+           ROWS, ARMS, PE);
   end
   if (ACC_BITS < 2 || ACC_BITS > 32) begin : g_bad_acc_bits
     $error("ex_mvu: ACC_BITS must be 2 to 32, is %0d", ACC_BITS);
@@ -128,9 +145,9 @@ module ex_mvu #(
 
   // Stage m: operands as the memories give them, late in the cycle where these are blocks. Stage a:
   // the same, one cycle later, next to the multipliers.
-  (* no_rw_check *) logic [SIMD*IN_BITS-1:0] room[ROOM];
+  (* no_rw_check *) logic [WORD-1:0] room[ROOM];
   logic [PE*SIMD*W_BITS-1:0] weights[STEPS];
-  logic [SIMD*IN_BITS-1:0]   x_m_q, x_q;
+  logic [WORD-1:0]           x_m_q, x_q;
   logic [PE*SIMD*W_BITS-1:0] w_m_q, w_q;
   logic valid_m_q, first_m_q, last_m_q;
   logic valid_a_q, first_a_q, last_a_q;
@@ -210,12 +227,12 @@ module ex_mvu #(
   wire [PE*ACC_BITS-1:0] result, begins;
 
   if (OFFSET_FILE != "") begin : g_offsets
-    logic [PE*ACC_BITS-1:0] offsets[NF];
-    logic [NF_BITS-1:0]     row_q;  // the output word that is summed up
+    logic [PE*ACC_BITS-1:0] offsets[MH/PE];
+    logic [ROW_BITS-1:0]    row_q;  // the output word that is summed up
     initial $readmemh(OFFSET_FILE, offsets);
     always_ff @(posedge clk) begin
       if (rst) row_q <= '0;
-      else if (load_c && last_b_q) row_q <= row_q == NF_BITS'(NF - 1) ? '0 : row_q + 1'b1;
+      else if (load_c && last_b_q) row_q <= row_q == ROW_BITS'(MH / PE - 1) ? '0 : row_q + 1'b1;
     end
     assign begins = offsets[row_q];
   end else begin : g_offsets
@@ -225,6 +242,7 @@ module ex_mvu #(
   for (genvar p = 0; p < PE; p++) begin : g_lane
     logic signed [SUM_BITS-1:0] sum_q;
     logic signed [ACC_BITS-1:0] acc_q;
+    wire [SIMD*IN_BITS-1:0] x = x_q[p/ARM*SIMD*IN_BITS+:SIMD*IN_BITS];
 
     if (GROUPS > 1) begin : g_tree
       logic signed [SUM_BITS-1:0] total;
@@ -237,7 +255,7 @@ module ex_mvu #(
           if (move_a) begin
             sum = 0;
             for (int s = LOW; s < HIGH; s++) begin
-              sum = sum + 32'($signed({IN_SIGNED && x_q[(s+1)*IN_BITS-1], x_q[s*IN_BITS+:IN_BITS]}))
+              sum = sum + 32'($signed({IN_SIGNED && x[(s+1)*IN_BITS-1], x[s*IN_BITS+:IN_BITS]}))
                   * 32'($signed(w_q[(p*SIMD+s)*W_BITS+:W_BITS]));
             end
             sum_group_q <= GROUP_BITS'(sum);
@@ -261,7 +279,7 @@ module ex_mvu #(
         if (move_g) begin
           sum = 0;
           for (int s = 0; s < SIMD; s++) begin
-            sum = sum + 32'($signed({IN_SIGNED && x_q[(s+1)*IN_BITS-1], x_q[s*IN_BITS+:IN_BITS]}))
+            sum = sum + 32'($signed({IN_SIGNED && x[(s+1)*IN_BITS-1], x[s*IN_BITS+:IN_BITS]}))
                 * 32'($signed(w_q[(p*SIMD+s)*W_BITS+:W_BITS]));
           end
           sum_q <= SUM_BITS'(sum);
@@ -289,7 +307,7 @@ module ex_mvu #(
         .IN_BITS       (ACC_BITS),
         .IN_SIGNED     (1'b1),
         .OUT_BITS      (OUT_BITS),
-        .FOLDS         (NF),
+        .FOLDS         (MH / PE),
         .LEVELS        (LEVELS),
         .BIAS          (BIAS),
         .THRESHOLD_FILE(THRESHOLD_FILE)

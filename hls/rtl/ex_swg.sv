@@ -1,8 +1,9 @@
 // Sliding window, serial: every window of a zero-padded (H, W, C) frame as KH * KW * C elements,
 // SIMD elements a beat in and out.
 //
-//   m[oy][ox][ky][kx][c] = s[oy*SH - PT + ky][ox*SW - PL + kx][c], 0 outside of the frame,
-//   OH = (H + PT + PB - KH) / SH + 1, OW = (W + PL + PR - KW) / SW + 1, last index fastest
+//   m[oy][ox][b][ky][kx][c] = s[oy*SH - PT + ky*DH][ox*SW - PL + kx*DW][b][c], 0 outside of the
+//   frame, b one of BLOCKS blocks of C / BLOCKS channels, last index fastest;
+//   OH = (H + PT + PB - EH) / SH + 1 with EH = (KH - 1) * DH + 1, OW likewise
 //
 // A ring of DEPTH words keeps what later windows still need. Input goes on, across rows and
 // frames, while there is room; output goes on as soon as its word is there. A window waits for
@@ -25,7 +26,10 @@ module ex_swg #(
     parameter int unsigned PT   = 0,  // rows of zeros above
     parameter int unsigned PL   = 0,  // columns of zeros on the left
     parameter int unsigned PB   = 0,  // rows of zeros below
-    parameter int unsigned PR   = 0   // columns of zeros on the right
+    parameter int unsigned PR   = 0,  // columns of zeros on the right
+    parameter int unsigned DH   = 1,  // rows from element to element of a window
+    parameter int unsigned DW   = 1,  // columns from element to element of a window
+    parameter int unsigned BLOCKS = 1  // blocks of channels that leave one behind the other
 ) (
     input  wire logic                 clk,
     input  wire logic                 rst,
@@ -37,16 +41,22 @@ module ex_swg #(
     output      logic [SIMD*BITS-1:0] m_data,
     output      logic                 busy
 );
-  if (C % SIMD != 0) begin : gen_illegal_simd
-    $error("ex_swg: SIMD must divide C %0d, not be %0d", C, SIMD);
+  localparam int EH = int'((KH - 1) * DH) + 1;  // rows from first to last of a window
+  localparam int EW = int'((KW - 1) * DW) + 1;  // columns
+
+  if (C % (BLOCKS * SIMD) != 0) begin : gen_illegal_simd
+    $error("ex_swg: BLOCKS * SIMD must divide C %0d, not be %0d * %0d", C, BLOCKS, SIMD);
   end
-  if (KH > H + PT + PB || KW > W + PL + PR) begin : gen_illegal_kernel
-    $error("ex_swg: KH x KW must lie inside the padded frame %0dx%0d, not be %0dx%0d",
-           H + PT + PB, W + PL + PR, KH, KW);
+  if (DH < 1 || DW < 1) begin : gen_illegal_dilation
+    $error("ex_swg: DH and DW must be at least 1, not %0d and %0d", DH, DW);
   end
-  if (PT >= KH || PB >= KH || PL >= KW || PR >= KW) begin : gen_illegal_pad
-    $error("ex_swg: PT, PB must be below KH %0d and PL, PR below KW %0d, not %0d, %0d, %0d, %0d",
-           KH, KW, PT, PB, PL, PR);
+  if (EH > int'(H + PT + PB) || EW > int'(W + PL + PR)) begin : gen_illegal_kernel
+    $error("ex_swg: a window must lie inside the padded frame %0dx%0d, not be %0dx%0d",
+           H + PT + PB, W + PL + PR, EH, EW);
+  end
+  if (int'(PT) >= EH || int'(PB) >= EH || int'(PL) >= EW || int'(PR) >= EW) begin : gen_illegal_pad
+    $error("ex_swg: PT, PB must be below %0d rows and PL, PR below %0d columns, not %0d %0d %0d %0d",
+           EH, EW, PT, PB, PL, PR);
   end
   if (SH < 1 || SW < 1) begin : gen_illegal_stride
     $error("ex_swg: SH and SW must be at least 1, not %0d and %0d", SH, SW);
@@ -54,12 +64,13 @@ module ex_swg #(
 
   // All distances below are in words, signed, counted in stream order.
   localparam int F = int'(C / SIMD);
+  localparam int FB = F / int'(BLOCKS);  // of a block
   localparam int ROW = int'(W) * F;
   localparam int FRAME = int'(H) * ROW;
   localparam int DY = SH > 0 ? int'(SH) : 1;
   localparam int DX = SW > 0 ? int'(SW) : 1;
-  localparam int OH = (int'(H + PT + PB) - int'(KH)) / DY + 1;
-  localparam int OW = (int'(W + PL + PR) - int'(KW)) / DX + 1;
+  localparam int OH = (int'(H + PT + PB) - EH) / DY + 1;
+  localparam int OW = (int'(W + PL + PR) - EW) / DX + 1;
   localparam int WINDOW = int'(KH * KW) * F;
   localparam int Y_FIRST = -int'(PT);
   localparam int X_FIRST = -int'(PL);
@@ -79,11 +90,11 @@ module ex_swg #(
 
   // Ring size: what is kept over the worst step from row to row, and from frame to frame, and
   // what is freed during the windows in which the new words of that step come in.
-  localparam int HEAD_ROWS = int'(KH - PT) < int'(H) ? int'(KH - PT) : int'(H);
-  localparam int HEAD_COLUMNS = int'(KW - PL) < int'(W) ? int'(KW - PL) : int'(W);
+  localparam int HEAD_ROWS = EH - int'(PT) < int'(H) ? EH - int'(PT) : int'(H);
+  localparam int HEAD_COLUMNS = EW - int'(PL) < int'(W) ? EW - int'(PL) : int'(W);
   localparam int HEAD = (HEAD_ROWS - 1) * ROW + HEAD_COLUMNS * F;
-  localparam int NEW_ROW = (DY - 1) * ROW + int'(KW) * F;
-  localparam int KEEP_ROW = int'(KH - 1) * ROW + int'(KW) * F + NEW_ROW;
+  localparam int NEW_ROW = (DY - 1) * ROW + EW * F;
+  localparam int KEEP_ROW = (EH - 1) * ROW + EW * F + NEW_ROW;
   localparam int KEEP_FRAME = FRAME - LAST_BASE + HEAD;
   localparam int FREE_ROW = (NEW_ROW / WINDOW + 2) * MOVE_COLUMN;
   localparam int FREE_FRAME = ((FRAME - LAST_BASE + HEAD) / WINDOW + 2) * MOVE_COLUMN;
@@ -92,12 +103,13 @@ module ex_swg #(
   localparam int DEPTH = (NEED_ROW > NEED_FRAME ? NEED_ROW : NEED_FRAME) + 2;
 
   localparam int AW = $clog2(DEPTH);
-  localparam int LW = $clog2(FRAME + DEPTH + int'(PT + KH) * ROW) + 2;  // signed distances
-  localparam int FW = F > 1 ? $clog2(F) : 1;
+  localparam int LW = $clog2(FRAME + DEPTH + (int'(PT) + EH) * ROW) + 2;  // signed distances
+  localparam int FW = FB > 1 ? $clog2(FB) : 1;
+  localparam int BW = BLOCKS > 1 ? $clog2(BLOCKS) : 1;
   localparam int KXW = KW > 1 ? $clog2(KW) : 1;
   localparam int KYW = KH > 1 ? $clog2(KH) : 1;
-  localparam int XW = $clog2(W + PL + PR + SW) + 1;  // signed columns
-  localparam int YW = $clog2(H + PT + PB + SH) + 1;  // signed rows
+  localparam int XW = $clog2(W + PL + PR + SW + DW) + 1;  // signed columns
+  localparam int YW = $clog2(H + PT + PB + SH + DH) + 1;  // signed rows
 
   logic [SIMD*BITS-1:0] memory[DEPTH];
   logic [SIMD*BITS-1:0] read_q;
@@ -114,20 +126,22 @@ module ex_swg #(
   logic [FW-1:0] fold_q;
   logic [KXW-1:0] kx_q;
   logic [KYW-1:0] ky_q;
+  logic [BW-1:0] block_q;
   logic signed [XW-1:0] x0_q, x_q;  // column of the window, of the word
   logic signed [YW-1:0] y0_q, y_q;  // row of the window, of the word
   logic [AW-1:0] base_q;  // where the base is in the ring
   logic signed [LW-1:0] window_q, offset_q;  // window and word, counted from the base
-  logic fold_end, kx_end, ky_end, ox_end, oy_end, window_end, present, go, step;
+  logic fold_end, kx_end, ky_end, block_end, ox_end, oy_end, window_end, present, go, step;
   logic signed [LW-1:0] need;
   logic signed [XW-1:0] x0_next;
   logic signed [YW-1:0] y0_next;
-  assign fold_end = fold_q == FW'(F - 1);
+  assign fold_end = fold_q == FW'(FB - 1);
   assign kx_end = kx_q == KXW'(KW - 1);
   assign ky_end = ky_q == KYW'(KH - 1);
   assign ox_end = x0_q == XW'(X_LAST);
   assign oy_end = y0_q == YW'(Y_LAST);
-  assign window_end = fold_end && kx_end && ky_end;
+  assign block_end = block_q == BW'(BLOCKS - 1);
+  assign window_end = fold_end && kx_end && ky_end && block_end;
   assign present = x_q >= XW'(0) && x_q < XW'(W) && y_q >= YW'(0) && y_q < YW'(H);
   assign need = present ? offset_q : LW'(0);
   assign go = !valid_q || m_ready;
@@ -197,17 +211,24 @@ module ex_swg #(
       if (fold_end) begin
         fold_q <= '0;
         kx_q   <= kx_q + KXW'(1);
-        x_q    <= x_q + XW'(1);
+        x_q    <= x_q + XW'(DW);
+        offset_q <= offset_q + LW'(int'(DW) * F - FB + 1);
         if (kx_end) begin
           kx_q <= '0;
           x_q <= x0_q;
           ky_q <= ky_q + KYW'(1);
-          y_q <= y_q + YW'(1);
-          offset_q <= offset_q + LW'(ROW - int'(KW) * F + 1);
+          y_q <= y_q + YW'(DH);
+          offset_q <= offset_q + LW'(int'(DH) * ROW - (EW - 1) * F - FB + 1);
+          if (ky_end) begin
+            ky_q <= '0;
+            y_q <= y0_q;
+            block_q <= block_q + BW'(1);
+            offset_q <= offset_q + LW'(1 - (EH - 1) * ROW - (EW - 1) * F);
+          end
         end
       end
       if (window_end) begin
-        ky_q <= '0;
+        block_q <= '0;
         base_q <= base_next;
         window_q <= window_next;
         offset_q <= window_next;
@@ -227,6 +248,7 @@ module ex_swg #(
       fold_q <= '0;
       kx_q <= '0;
       ky_q <= '0;
+      block_q <= '0;
       x0_q <= XW'(X_FIRST);
       x_q <= XW'(X_FIRST);
       y0_q <= YW'(Y_FIRST);

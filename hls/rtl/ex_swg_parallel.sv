@@ -1,17 +1,18 @@
 // Sliding window, parallel: every window of a zero-padded (H, W, C) frame, one pixel of C elements
 // a beat in, one whole window of KH * KW * C elements a beat out.
 //
-//   m[oy][ox][ky][kx][c] = s[oy*SH - PT + ky][ox*SW - PL + kx][c], 0 outside of the frame,
-//   OH = (H + PT + PB - KH) / SH + 1, OW = (W + PL + PR - KW) / SW + 1; a beat is [ky][kx][c]
+//   m[oy][ox][b][ky][kx][c] = s[oy*SH - PT + ky*DH][ox*SW - PL + kx*DW][b][c], 0 outside of the
+//   frame, b one of BLOCKS blocks of C / BLOCKS channels; a beat is [b][ky][kx][c];
+//   OH = (H + PT + PB - EH) / SH + 1 with EH = (KH - 1) * DH + 1, OW likewise with EW
 //
-// KH row memories, one more for very narrow frames, filled row after row in turn; a column of KH
-// pixels a cycle moves from them into a shift register of KW columns. A row of windows takes
-// COLUMNS = W + max(0, PL + PR + 1 - KW) column steps: the padding on its right shares steps with
+// EH row memories, one more for very narrow frames, filled row after row in turn; a column of KH
+// pixels a cycle moves from them into a shift register of EW columns. A row of windows takes
+// COLUMNS = W + max(0, PL + PR + 1 - EW) column steps: the padding on its right shares steps with
 // the first columns of the next row, each hiding the other's columns. At the end of a frame it
 // shares steps with the next frame if that one's first columns are there, and goes ahead alone
 // otherwise: no output waits for the next frame. Latency: 3 cycles from the last pixel of a window
 // to the window. Throughput: a frame in H * W cycles, without a gap between frames, when
-// PT + PB < KH and PL + PR < KW; with more padding about max(H * W, OH * COLUMNS). Stall: the
+// PT + PB < EH and PL + PR < EW; with more padding about max(H * W, OH * COLUMNS). Stall: the
 // output is held, input is accepted until the memories are full. Reset: empty, at the start of a
 // frame. busy: a column moves inside or a window leaves (see ex_gate).
 `default_nettype none
@@ -27,7 +28,10 @@ module ex_swg_parallel #(
     parameter int unsigned PT   = 0,  // rows of zeros above
     parameter int unsigned PL   = 0,  // columns of zeros on the left
     parameter int unsigned PB   = 0,  // rows of zeros below
-    parameter int unsigned PR   = 0   // columns of zeros on the right
+    parameter int unsigned PR   = 0,  // columns of zeros on the right
+    parameter int unsigned DH   = 1,  // rows from element to element of a window
+    parameter int unsigned DW   = 1,  // columns from element to element of a window
+    parameter int unsigned BLOCKS = 1  // blocks of channels that lie one behind the other in a beat
 ) (
     input  wire logic                    clk,
     input  wire logic                    rst,
@@ -39,13 +43,22 @@ module ex_swg_parallel #(
     output      logic [KH*KW*C*BITS-1:0] m_data,
     output      logic                    busy
 );
-  if (KH > H + PT + PB || KW > W + PL + PR) begin : gen_illegal_kernel
-    $error("ex_swg_parallel: KH x KW must lie in the padded frame %0dx%0d, not be %0dx%0d",
-           H + PT + PB, W + PL + PR, KH, KW);
+  localparam int EH = int'((KH - 1) * DH) + 1;  // rows from first to last of a window
+  localparam int EW = int'((KW - 1) * DW) + 1;  // columns
+
+  if (C % BLOCKS != 0) begin : gen_illegal_blocks
+    $error("ex_swg_parallel: BLOCKS must divide C %0d, not be %0d", C, BLOCKS);
   end
-  if (PT >= KH || PB >= KH || PL >= KW || PR >= KW) begin : gen_illegal_pad
-    $error("ex_swg_parallel: PT, PB must be below KH %0d, PL, PR below KW %0d, not %0d %0d %0d %0d",
-           KH, KW, PT, PB, PL, PR);
+  if (DH < 1 || DW < 1) begin : gen_illegal_dilation
+    $error("ex_swg_parallel: DH and DW must be at least 1, not %0d and %0d", DH, DW);
+  end
+  if (EH > int'(H + PT + PB) || EW > int'(W + PL + PR)) begin : gen_illegal_kernel
+    $error("ex_swg_parallel: a window must lie in the padded frame %0dx%0d, not be %0dx%0d",
+           H + PT + PB, W + PL + PR, EH, EW);
+  end
+  if (int'(PT) >= EH || int'(PB) >= EH || int'(PL) >= EW || int'(PR) >= EW) begin : gen_illegal_pad
+    $error("ex_swg_parallel: PT, PB must be below EH %0d, PL, PR below EW %0d, not %0d %0d %0d %0d",
+           EH, EW, PT, PB, PL, PR);
   end
   if (SH < 1 || SW < 1) begin : gen_illegal_stride
     $error("ex_swg_parallel: SH and SW must be at least 1, not %0d and %0d", SH, SW);
@@ -55,15 +68,15 @@ module ex_swg_parallel #(
   localparam int FRAME = int'(H * W);
   localparam int DY = SH > 0 ? int'(SH) : 1;
   localparam int DX = SW > 0 ? int'(SW) : 1;
-  localparam int OH = (int'(H + PT + PB) - int'(KH)) / DY + 1;
-  localparam int OW = (int'(W + PL + PR) - int'(KW)) / DX + 1;
+  localparam int OH = (int'(H + PT + PB) - EH) / DY + 1;
+  localparam int OW = (int'(W + PL + PR) - EW) / DX + 1;
   localparam int Y_FIRST = -int'(PT);
   localparam int Y_LAST = (OH - 1) * DY - int'(PT);
   localparam int X_LAST = (OW - 1) * DX - int'(PL);
   localparam int Y_CROSS = (int'(PT) + DY - 1) / DY * DY - int'(PT);
-  localparam int COLUMNS = int'(W) + (PL + PR + 1 > KW ? int'(PL + PR + 1 - KW) : 0);
-  localparam int TAIL = X_LAST + int'(KW) > COLUMNS ? X_LAST + int'(KW) - COLUMNS : 0;
-  localparam int BANKS = int'(KH) + (int'(W) <= TAIL || W == 1 ? 1 : 0);  // row memories
+  localparam int COLUMNS = int'(W) + (int'(PL + PR) + 1 > EW ? int'(PL + PR) + 1 - EW : 0);
+  localparam int TAIL = X_LAST + EW > COLUMNS ? X_LAST + EW - COLUMNS : 0;
+  localparam int BANKS = EH + (int'(W) <= TAIL || W == 1 ? 1 : 0);  // row memories
   localparam int DEPTH = BANKS * int'(W);
   localparam int PIXEL = int'(C * BITS);
   localparam int COLUMN = int'(KH) * PIXEL;
@@ -75,7 +88,8 @@ module ex_swg_parallel #(
 
   // Bottom row of a window inside the frame, as the place of its first pixel.
   localparam int BOTTOM_LAST = int'(H - 1) * int'(W);
-  localparam int BOTTOM_FIRST = KH - PT < H ? int'(KH - PT - 1) * int'(W) : BOTTOM_LAST;
+  localparam int BOTTOM_FIRST =
+      EH - int'(PT) < int'(H) ? (EH - int'(PT) - 1) * int'(W) : BOTTOM_LAST;
 
   // Which memory holds the top row of a window.
   localparam int TURN_FIRST = (BANKS - int'(PT)) % BANKS;
@@ -121,7 +135,7 @@ module ex_swg_parallel #(
   assign step = go && (ready || flush);
   assign row_end = step && !flush && x_end;
   assign y0_next = y0_q + YW'(SH);
-  assign bottom_next = y0_next > YW'(int'(H) - int'(KH)) ? LW'(BOTTOM_LAST)
+  assign bottom_next = y0_next > YW'(int'(H) - EH) ? LW'(BOTTOM_LAST)
                                                          : bottom_q + LW'(DY * int'(W));
   if (COLUMNS > int'(W)) begin : gen_blank
     assign pixel = x_q < XW'(W);
@@ -150,11 +164,11 @@ module ex_swg_parallel #(
   logic [COLUMNS-1:0] ends;
   logic [TAIL:0] tail_ends;  // with t steps to go; index 0 is not used
   for (genvar x = 0; x < COLUMNS; x++) begin : gen_ends
-    localparam int X0 = x - int'(KW) + 1 + int'(PL);
+    localparam int X0 = x - EW + 1 + int'(PL);
     assign ends[x] = X0 >= 0 && X0 % DX == 0 && X0 / DX < OW;
   end
   for (genvar t = 0; t <= TAIL; t++) begin : gen_tail_ends
-    localparam int X0 = TAIL - t + COLUMNS - int'(KW) + 1 + int'(PL);
+    localparam int X0 = TAIL - t + COLUMNS - EW + 1 + int'(PL);
     assign tail_ends[t] = t > 0 && X0 >= 0 && X0 % DX == 0 && X0 / DX < OW;
   end
 
@@ -171,15 +185,15 @@ module ex_swg_parallel #(
   // What goes along with the column that is being read
   logic column_valid_q, column_end_q;
   logic [KH-1:0] rows_q, rows;  // rows of the column inside the frame
-  logic [KW-1:0] keep_q, keep;  // columns of the window that are inside of its row
+  logic [EW-1:0] keep_q, keep;  // columns of the window that are inside of its row
   logic [BW-1:0] column_turn_q;
   for (genvar r = 0; r < int'(KH); r++) begin : gen_rows
-    localparam int FROM = -r;
-    localparam int UPTO = int'(H) - r;
+    localparam int FROM = -r * int'(DH);
+    localparam int UPTO = int'(H) - r * int'(DH);
     assign rows[r] = (FROM <= Y_FIRST || y0_q >= YW'(FROM)) && (UPTO > Y_LAST || y0_q < YW'(UPTO));
   end
-  for (genvar k = 0; k < int'(KW); k++) begin : gen_keep
-    localparam int BACK = int'(KW) - 1 - k;  // steps since column k of the window came in
+  for (genvar k = 0; k < EW; k++) begin : gen_keep
+    localparam int BACK = EW - 1 - k;  // steps since column k of the window came in
     localparam int LIMIT = TAIL + COLUMNS - BACK;
     logic own;  // column k came with the row at x_q
     logic old;  // it came before the row that the tail belongs to
@@ -202,7 +216,7 @@ module ex_swg_parallel #(
     column = '0;
     for (int r = 0; r < KH; r++) begin
       for (int b = 0; b < BANKS; b++) begin
-        if (rows_q[r] && column_turn_q == BW'((b + BANKS - r) % BANKS)) begin
+        if (rows_q[r] && column_turn_q == BW'((b + BANKS - r * int'(DH)) % BANKS)) begin
           column[r*PIXEL+:PIXEL] = banks_q[b*PIXEL+:PIXEL];
         end
       end
@@ -210,8 +224,8 @@ module ex_swg_parallel #(
   end
 
   logic valid_q;
-  logic [KW*COLUMN-1:0] window_q;  // the oldest column lowest
-  logic [KW-1:0] window_keep_q;
+  logic [EW*COLUMN-1:0] window_q;  // the oldest column lowest
+  logic [EW-1:0] window_keep_q;
   assign go = !valid_q || m_ready;
   assign m_valid = valid_q;
 
@@ -253,7 +267,7 @@ module ex_swg_parallel #(
         column_turn_q <= turn_q;
       end
       if (column_valid_q) begin
-        window_q <= (KW * COLUMN)'({column, window_q} >> COLUMN);
+        window_q <= (EW * COLUMN)'({column, window_q} >> COLUMN);
         window_keep_q <= keep_q;
       end
     end
@@ -274,11 +288,14 @@ module ex_swg_parallel #(
     end
   end
 
+  localparam int PART = PIXEL / int'(BLOCKS);  // a block's bits of a pixel
   always_comb begin
-    for (int r = 0; r < KH; r++) begin
-      for (int k = 0; k < KW; k++) begin
-        m_data[(r*KW+k)*PIXEL+:PIXEL] =
-            window_keep_q[k] ? window_q[k*COLUMN+r*PIXEL+:PIXEL] : '0;
+    for (int b = 0; b < BLOCKS; b++) begin
+      for (int r = 0; r < KH; r++) begin
+        for (int k = 0; k < KW; k++) begin
+          m_data[((b*KH+r)*KW+k)*PART+:PART] =
+              window_keep_q[k*DW] ? window_q[k*DW*COLUMN+r*PIXEL+b*PART+:PART] : '0;
+        end
       end
     end
   end

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from exeunt import cost
 from exeunt.config.compress import Precision
+from exeunt.config.layers import Conv, Pool
 from exeunt.config.tree import Model
 from exeunt.cost.totals import Cost
 from exeunt.errors import InputError
@@ -174,11 +175,12 @@ def items(model: Model) -> Iterator[tuple[Item, str]]:
             flat = False
             for number, layer in enumerate(found):
                 name = f"{chain}.{index}."
-                if hasattr(layer, "conv"):
+                if isinstance(layer, Conv):
+                    place += layer.window.pad[:2] != layer.window.pad[2:]  # a layer that pads
                     yield Item(index, part, number, "weight_bits"), f"{name}{place}"
                     yield Item(index, part, number, "activation_bits"), f"{name}{place + 2}"
                     place += 3
-                elif hasattr(layer, "pool"):
+                elif isinstance(layer, Pool):
                     place += 1
                     if layer.pool == "average":
                         yield Item(index, part, number, "activation_bits"), f"{name}{place}"

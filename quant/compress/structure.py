@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from exeunt.config.tree import Conv, Model, Pool
+from exeunt.config.layers import Conv, Pool, Residual
+from exeunt.config.tree import Model
 from exeunt.errors import InputError
 from exeunt.quant.network.brevitas import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
 
 Widths = Sequence[int]
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-_PASS = (QuantReLU, QuantIdentity, nn.ReLU, nn.Identity, nn.Dropout, *_POOLS)
+_PASS = (QuantReLU, QuantIdentity, nn.ZeroPad2d, nn.ReLU, nn.Identity, nn.Dropout, *_POOLS)
 _ADD = (operator.add, operator.iadd, torch.add)
 
 
@@ -164,6 +166,14 @@ class _Walk(fx.Interpreter):
         spatial = math.prod(result.shape[2:]) if isinstance(module, nn.Conv2d) else 1
         group = self._group(result.shape[1])
         outputs = result.shape[1]
+        alone = grouped and isinstance(module, nn.Conv2d) and module.groups == outputs
+        if alone and source.channels == outputs and source.group is not None:
+            # depthwise: its channels are those that enter
+            self.parents[self.root(group)] = self.root(source.group)
+            self.producers.append((group, name))
+            self.layers.append(Layer(name, None, group, 1, outputs, 1, where * spatial))
+            self.values[n] = _Value(group, outputs)
+            return
         if grouped:  # its channels are tied to the inputs in a way that is not followed
             assert isinstance(module, nn.Conv2d)
             spatial //= module.groups
@@ -304,7 +314,7 @@ def narrowed(model: Model, structure: Structure, keep: Mapping[int, Tensor]) -> 
     widths = {
         name: len(indices) for g, indices in keep.items() for name in structure.groups[g].producers
     }
-    names = iter(y.name for y in structure.layers)
+    names = deque(y.name for y in structure.layers)
     stages = []
     for index, stage in enumerate(model.stages):
         blocks = tuple(_narrow(b, widths, names) for b in stage.blocks)
@@ -313,12 +323,23 @@ def narrowed(model: Model, structure: Structure, keep: Mapping[int, Tensor]) -> 
     return model.model_copy(update={"stages": tuple(stages)})
 
 
-def _narrow(layer: Any, widths: Mapping[str, int], names: Iterator[str]) -> Any:
+def _narrow(layer: Any, widths: Mapping[str, int], names: deque[str]) -> Any:
     """One layer of the config with its new width; the layers come in the order of execution."""
     if isinstance(layer, Pool):
         return layer
-    key = "conv" if isinstance(layer, Conv) else "linear"
-    return layer.model_copy(update={key: widths.get(next(names), getattr(layer, key))})
+    if isinstance(layer, Residual):
+        long = tuple(_narrow(conv, widths, names) for conv in layer.residual)
+        short = bool(names) and ".short." in names[0]
+        if short:
+            names.popleft()
+        shortcut = "conv" if short else "identity"
+        return layer.model_copy(update={"residual": long, "shortcut": shortcut})
+    name = names.popleft()
+    if not isinstance(layer, Conv):
+        return layer.model_copy(update={"linear": widths.get(name, layer.linear)})
+    width = widths.get(name, layer.conv)
+    groups = width if layer.groups == layer.conv and width != layer.conv else layer.groups
+    return layer.model_copy(update={"conv": width, "groups": groups})
 
 
 def features(channels: Tensor, repeat: int) -> Tensor:

@@ -106,6 +106,8 @@ def conform(network: nn.Module, state: dict[str, Tensor]) -> None:
         module = modules[owner]
         if part == "weight" and isinstance(module, nn.Conv2d):
             module.out_channels, module.in_channels = value.shape[:2]
+            if module.groups > 1:  # depthwise: others keep their filters
+                module.groups = module.in_channels = module.out_channels
         elif part == "weight" and isinstance(module, nn.Linear):
             module.out_features, module.in_features = value.shape
         elif part == "weight" and isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):

@@ -14,6 +14,7 @@ with warnings.catch_warnings():
     from brevitas.nn.quant_layer import QuantNonLinearActLayer
     from brevitas.proxy.runtime_quant import ActQuantProxyFromInjectorBase
     from brevitas.quant import (
+        Int8ActPerTensorFloat,
         Int8WeightPerChannelFloat,
         Int8WeightPerTensorFloat,
         Uint8ActPerTensorFloat,
@@ -21,6 +22,7 @@ with warnings.catch_warnings():
 
 __all__ = [
     "ActQuantProxyFromInjectorBase",
+    "Int8ActPerTensorFloat",
     "Int8WeightPerChannelFloat",
     "Int8WeightPerTensorFloat",
     "QuantConv2d",

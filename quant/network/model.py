@@ -15,9 +15,11 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from exeunt.config.tree import Conv, Linear, Model, Pool
+from exeunt.config.layers import Conv, Linear, Pool, Residual, Window
+from exeunt.config.tree import Model
 from exeunt.errors import InputError
 from exeunt.quant.network.brevitas import (
+    Int8ActPerTensorFloat,
     Int8WeightPerChannelFloat,
     Int8WeightPerTensorFloat,
     QuantConv2d,
@@ -100,12 +102,32 @@ class MultiExitNetwork(nn.Module):
         return scales
 
 
+class ResidualBlock(nn.Module):
+    """Y = out(arm(long(x)) + arm(short(x))), each of arm and out with one scale."""
+
+    def __init__(
+        self, long: Sequence[nn.Module], short: Sequence[nn.Module], arm: nn.Module, out: nn.Module
+    ) -> None:
+        """Without `short` the input itself is added."""
+        super().__init__()
+        self.long = nn.Sequential(*long)
+        self.short = nn.Sequential(*short)
+        self.arm = arm
+        self.out = out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float (N, C, H, W) to (N, C', H', W')."""
+        y: Tensor = self.out(self.arm(self.long(x)) + self.arm(self.short(x)))
+        return y
+
+
 def _output_scale(chain: nn.Module, scale: float) -> float:
     """Scale of what leaves a chain of layers, given that of what enters."""
     layers = list(chain.children())
     for layer in layers:
-        if isinstance(layer, QuantReLU | QuantIdentity):
-            scale = layer.act_quant.scale().item()
+        quantizer = layer.out if isinstance(layer, ResidualBlock) else layer
+        if isinstance(quantizer, QuantReLU | QuantIdentity):
+            scale = quantizer.act_quant.scale().item()
     last = layers[-1]
     if isinstance(last, QuantLinear):
         scale *= last.weight_quant(last.weight).scale.item()
@@ -125,6 +147,18 @@ def quantizers_disabled(network: nn.Module) -> Iterator[None]:
         yield
 
 
+def _quantizer(
+    kind: type[QuantReLU] | type[QuantIdentity], bits: int, *, signed: bool = False
+) -> nn.Module:
+    """A quantizer with one scale, learned."""
+    return kind(
+        act_quant=Int8ActPerTensorFloat if signed else Uint8ActPerTensorFloat,
+        bit_width=bits,
+        scaling_impl_type=ScalingImplType.PARAMETER,
+        scaling_init=CLIP[bits],
+    )
+
+
 class _Builder:
     """Layers of one segment or head, the shape (C, H, W) behind them, their multiplications."""
 
@@ -136,10 +170,13 @@ class _Builder:
         self.quantized = False
         self.flat = False
 
-    def add(self, layer: Conv | Pool | Linear, where: str) -> None:
+    def add(self, layer: Conv | Pool | Linear | Residual, where: str) -> None:
         """One entry of a stage's `blocks` or `head`."""
         if isinstance(layer, Conv):
             self._conv(layer, where)
+            self.quantizer(QuantReLU, layer.activation_bits or self.model.activation_bits)
+        elif isinstance(layer, Residual):
+            self._residual(layer, where)
         elif isinstance(layer, Pool):
             self._pool(layer, where)
         else:
@@ -161,35 +198,55 @@ class _Builder:
 
     def quantizer(self, kind: type[QuantReLU] | type[QuantIdentity], bits: int) -> None:
         """Y = scale * clip(round(x / scale), 0, 2^bits - 1) with one scale, learned."""
-        self.layers.append(
-            kind(
-                act_quant=Uint8ActPerTensorFloat,
-                bit_width=bits,
-                scaling_impl_type=ScalingImplType.PARAMETER,
-                scaling_init=CLIP[bits],
-            )
-        )
+        self.layers.append(_quantizer(kind, bits))
         self.quantized = True
 
+    def _residual(self, layer: Residual, where: str) -> None:
+        bits = layer.activation_bits or self.model.activation_bits
+        channels, height, width = self.shape
+        long = _Builder(self.model, self.shape)
+        *first, last = layer.residual
+        for number, conv in enumerate(first):
+            long.add(conv, f"{where}.residual[{number}]")
+        long._conv(last, f"{where}.residual[{len(first)}]")
+        after = (long.shape[1], long.shape[2], long.shape[0])
+        single = layer.short((height, width, channels), after)
+        short = _Builder(self.model, self.shape)
+        if single is not None:
+            short._conv(single, where)
+        arm = _quantizer(QuantIdentity, bits, signed=True)
+        self.layers.append(
+            ResidualBlock(long.layers, short.layers, arm, _quantizer(QuantReLU, bits))
+        )
+        self.quantized = True
+        self.shape = long.shape
+        self.macs += long.macs + short.macs
+
     def _conv(self, layer: Conv, where: str) -> None:
-        inputs = self.shape[0]
-        _, height, width = self._window(layer.kernel, layer.stride, layer.padding, where)
+        """A convolution and its batch norm."""
+        inputs, window = self.shape[0], layer.window
+        _, height, width = self._window(window, where)
+        top, left, bottom, right = window.pad
+        even = (top, left) == (bottom, right)
+        if not even:
+            self.layers.append(nn.ZeroPad2d((left, right, top, bottom)))
         self.layers += [
             QuantConv2d(
                 inputs,
                 layer.conv,
-                layer.kernel,
-                stride=layer.stride,
-                padding=layer.padding,
+                window.kernel,
+                stride=window.stride,
+                padding=(top, left) if even else 0,
+                dilation=window.dilation,
+                groups=layer.groups,
                 bias=False,
                 weight_quant=Int8WeightPerChannelFloat,
                 weight_bit_width=layer.weight_bits or self.model.weight_bits,
             ),
             nn.BatchNorm2d(layer.conv),
         ]
-        self.quantizer(QuantReLU, layer.activation_bits or self.model.activation_bits)
         self.shape = (layer.conv, height, width)
-        self.macs += layer.conv * height * width * inputs * layer.kernel**2
+        self.macs += layer.conv * height * width * inputs // layer.groups * math.prod(window.kernel)
 
     def _hidden(self, layer: Linear) -> None:
         features = self._flatten()
@@ -218,28 +275,28 @@ class _Builder:
                 f"{where} must pad by at most half of its window of {kernel[0]}x{kernel[1]}, got "
                 f"{layer.padding}: lower its padding"
             )
-        self.shape = self._window(kernel, strides, layer.padding, where)
+        window = Window((kernel[0], kernel[1]), (strides[0], strides[1]), (layer.padding,) * 4)
+        self.shape = self._window(window, where)
         if layer.pool == "max":
             self.layers.append(nn.MaxPool2d(kernel, strides, layer.padding))
         else:
             self.layers.append(nn.AvgPool2d(kernel, strides, layer.padding))
             self.quantizer(QuantIdentity, layer.activation_bits or self.model.activation_bits)
 
-    def _window(
-        self, kernel: int | tuple[int, int], stride: int | tuple[int, int], padding: int, where: str
-    ) -> tuple[int, int, int]:
-        kernels = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-        strides = stride if isinstance(stride, tuple) else (stride, stride)
+    def _window(self, window: Window, where: str) -> tuple[int, int, int]:
         channels, height, width = self.shape
-        if height + 2 * padding < kernels[0] or width + 2 * padding < kernels[1]:
+        over, (top, left, bottom, right) = window.extent, window.pad
+        h, w = height + top + bottom, width + left + right
+        if h < over[0] or w < over[1]:
+            pad = top if len(set(window.pad)) == 1 else window.pad
             raise InputError(
                 f"{where} must have a window within the {height}x{width} tensor in front of it "
-                f"(padding {padding}), got {kernels[0]}x{kernels[1]}: shrink it or pool less"
+                f"(padding {pad}), got {over[0]}x{over[1]}: shrink it or pool less"
             )
         return (
             channels,
-            (height + 2 * padding - kernels[0]) // strides[0] + 1,
-            (width + 2 * padding - kernels[1]) // strides[1] + 1,
+            (h - over[0]) // window.stride[0] + 1,
+            (w - over[1]) // window.stride[1] + 1,
         )
 
     def _flatten(self) -> int:

@@ -110,7 +110,14 @@ def _padding(x: Tensor, a: Attributes, fill: float) -> Tensor:
 
 def _conv(x: Arguments, a: Attributes) -> Tensor:
     bias = x[2] if len(x) > 2 else None
-    return F.conv2d(_padding(x[0], a, 0.0), x[1], bias, stride=tuple(a["strides"]))
+    return F.conv2d(
+        _padding(x[0], a, 0.0),
+        x[1],
+        bias,
+        stride=tuple(a["strides"]),
+        dilation=tuple(a["dilations"]),
+        groups=a["group"],
+    )
 
 
 def _max_pool(x: Arguments, a: Attributes) -> Tensor:

@@ -22,17 +22,23 @@ def corner(
     bias: int = 0,
     vectors: tuple[int, int] = (2, 3),
     offset: bool = False,
+    groups: tuple[int, int] = (1, 1),
 ) -> Corner:
     """A matrix of NF * PE rows and SF * SIMD columns, `fold` = (SF, SIMD, NF, PE).
+
+    `groups` = (parts one behind the other, side by side), each with such a matrix.
 
     Weights include both extremes; thresholds part the results evenly, one of
     them is always reached and one never.
     """
     sf, simd, nf, pe = fold
-    mw, mh = sf * simd, nf * pe
+    behind, beside = groups
+    mw, mh = sf * simd, nf * pe * behind * beside
     sign = "s" if dtype.signed else "u"
     name = f"sf{sf}x{simd}_nf{nf}x{pe}_{sign}{dtype.bits}_w{weight_bits}_l{levels}"
     name += "_o" * offset
+    if groups != (1, 1):
+        name += f"_g{behind}x{beside}"
     rng = np.random.default_rng(sum(map(ord, name)))
     low = -(1 << (weight_bits - 1))
     weights = rng.integers(low, -low, (mh, mw))
@@ -54,13 +60,15 @@ def corner(
         arrays["thresholds"] = limits
     node = Mvu(
         name,
-        Stream((*vectors, mw), dtype, simd),
-        Stream((*vectors, mh), output, pe),
+        Stream((*vectors, mw * behind * beside), dtype, simd * beside),
+        Stream((*vectors, mh), output, pe * beside),
         weight_bits=weight_bits,
         accumulator=accumulator,
         levels=levels,
         bias=bias,
         offset=offset,
+        groups=behind * beside,
+        together=beside,
     )
     return kernel_corner(node, arrays)
 
@@ -89,6 +97,16 @@ FACTORS: dict[str, Sequence[Any]] = {
     "levels": (0, 15, 3, 6, 255),
 }
 
+GROUPS: Sequence[tuple[tuple[int, int, int, int], tuple[int, int]]] = (
+    ((3, 2, 2, 1), (4, 1)),  # groups one behind the other
+    ((9, 1, 1, 1), (1, 3)),  # all channels of a depthwise convolution at once
+    ((9, 1, 1, 2), (3, 2)),  # several of them, two filters each
+    ((1, 9, 1, 1), (2, 2)),  # their whole windows
+    ((4, 2, 1, 3), (2, 2)),
+    ((1, 4, 1, 2), (3, 1)),
+    ((1, 12, 2, 1), (2, 1)),
+)
+
 CORNERS: list[Corner] = [
     corner((1, 9, 8, 1), Integer(8), levels=15, vectors=(4, 4)),
     corner((4, 9, 2, 8), Integer(4), levels=14, bias=-7),
@@ -97,6 +115,10 @@ CORNERS: list[Corner] = [
     corner((1, 9, 4, 2), Integer(3, signed=True), offset=True),
     corner((3, 12, 5, 1), Integer(8), weight_bits=2, offset=True),
     *(corner(**row) for row in pairwise(FACTORS)),
+    *(corner(fold, Integer(4), levels=7, groups=groups) for fold, groups in GROUPS),
+    corner((9, 1, 1, 1), Integer(4, signed=True), weight_bits=3, groups=(2, 4)),
+    corner((2, 3, 2, 2), Integer(4), offset=True, groups=(3, 1)),
+    corner((2, 10, 1, 2), Integer(3), weight_bits=2, groups=(3, 1), levels=4, bias=-2),
 ]
 
 

@@ -26,7 +26,10 @@ def test_values_against_the_definition(corner: Corner) -> None:
     node = corner.node
     assert isinstance(node, Mvu)
     x = random_input(node, 4, 5)
-    expected = np.einsum("...c,rc->...r", x, corner.arrays["weights"])
+    weights = corner.arrays["weights"].reshape(node.groups, -1, corner.arrays["weights"].shape[1])
+    words = x.reshape(*x.shape[:3], node.groups // node.together, -1, node.together, node.simd)
+    vectors = np.moveaxis(words, 5, 4).reshape(*x.shape[:3], node.groups, -1)
+    expected = np.einsum("nhwgc,grc->nhwgr", vectors, weights).reshape(*x.shape[:3], -1)
     if node.offset:
         expected = expected + corner.arrays["offsets"]
     if node.levels:

@@ -9,13 +9,17 @@ from lib.bench import Corner, kernel_corner
 from lib.pairwise import grid, pairwise
 
 from exeunt.graph import Integer, Stream
+from exeunt.kernels.layer import extent
 from exeunt.kernels.swg import Swg
 
 INT4 = Integer(4)
 
 
 def paddings(kernel: tuple[int, int]) -> dict[str, tuple[int, int, int, int]]:
-    """Top, left, bottom, right: none, as much as keeps the size, uneven, as much as is allowed."""
+    """Top, left, bottom, right: none, as much as keeps the size, uneven, as much as is allowed.
+
+    `kernel` is what a window reaches over.
+    """
     kh, kw = kernel
     return {
         "none": (0, 0, 0, 0),
@@ -34,30 +38,41 @@ def node(
     lanes: tuple[int, int] = (1, 1),
     dtype: Integer = INT4,
     parallel: bool = False,
+    dilation: tuple[int, int] = (1, 1),
+    blocks: int = 1,
 ) -> Swg:
-    """A sliding window over (channels, SIMD) = `lanes`."""
+    """A sliding window over (channels, SIMD) = `lanes`, in blocks where these divide."""
     channels, simd = lanes
     (h, w), (kh, kw), (sh, sw) = size, kernel, stride
-    top, left, bottom, right = paddings(kernel)[pad]
-    oh, ow = (h + top + bottom - kh) // sh + 1, (w + left + right - kw) // sw + 1
+    eh, ew = extent(kernel, dilation)
+    top, left, bottom, right = paddings((eh, ew))[pad]
+    oh, ow = (h + top + bottom - eh) // sh + 1, (w + left + right - ew) // sw + 1
     depth = kh * kw * channels
     kind = "parallel" if parallel else "serial"
     sign = "s" if dtype.signed else "u"
     return Swg(
-        f"{kind}_{h}x{w}x{channels}_k{kh}{kw}_s{sh}{sw}_{pad}_simd{simd}_{sign}{dtype.bits}",
+        f"{kind}_{h}x{w}x{channels}_k{kh}{kw}_s{sh}{sw}_{pad}_simd{simd}_{sign}{dtype.bits}"
+        f"_d{dilation[0]}{dilation[1]}_b{blocks}",
         Stream((h, w, channels), dtype, channels if parallel else simd),
         Stream((oh, ow, depth), dtype, depth if parallel else simd),
         kernel=kernel,
         stride=stride,
         pad=(top, left, bottom, right),
         parallel=parallel,
+        dilation=dilation,
+        blocks=blocks,
     )
 
 
 def legal(row: dict[str, Any]) -> bool:
     """Whether the kernel lies inside the padded frame, and the padding inside the next row."""
-    (kh, kw), (h, w) = row["kernel"], row["size"]
-    top, left, bottom, right = paddings(row["kernel"])[row["pad"]]
+    channels, simd = row["lanes"]
+    if channels % row.get("blocks", 1) or (
+        not row["parallel"] and channels // row.get("blocks", 1) % simd
+    ):
+        return False
+    (kh, kw), (h, w) = extent(row["kernel"], row.get("dilation", (1, 1))), row["size"]
+    top, left, bottom, right = paddings((kh, kw))[row["pad"]]
     return kh <= h + top + bottom and kw <= w + left + right and not (row["parallel"] and right > w)
 
 
@@ -69,13 +84,25 @@ FACTORS: dict[str, Sequence[Any]] = {
     "lanes": ((1, 1), (4, 2), (4, 4), (3, 1)),
     "dtype": (Integer(2), Integer(4, signed=True), Integer(8)),
 }
+SPREAD: dict[str, Sequence[Any]] = {  # windows with holes, channels in blocks
+    "size": ((8, 8), (5, 7)),
+    "kernel": ((3, 3), (2, 3)),
+    "stride": ((1, 1), (2, 1), (3, 3)),
+    "pad": ("same", "none", "full"),
+    "lanes": ((4, 2), (4, 1), (4, 4)),
+    "dilation": ((2, 2), (1, 3), (1, 1)),
+    "blocks": (1, 2, 4),
+}
 
 
 def _nodes(*, parallel: bool) -> list[Swg]:
     factors = {**FACTORS, "parallel": (parallel,)}
     if parallel:
         factors["lanes"] = ((1, 1), (4, 4), (3, 3))
-    return [node(**row) for row in pairwise(factors, legal)]
+    spread = {**SPREAD, "parallel": (parallel,)}
+    if parallel:
+        spread["lanes"] = ((4, 4),)
+    return [node(**row) for f in (factors, spread) for row in pairwise(f, legal)]
 
 
 NAMED = [
@@ -89,6 +116,9 @@ NAMED = [
     node((4, 3), (7, 7), pad="same", parallel=True),
     node((1, 1), (1, 1), lanes=(2, 2), parallel=True),
     node((1, 9), (1, 3), pad="full"),
+    node((6, 7), (3, 3), pad="same", lanes=(8, 2), blocks=2),
+    node((7, 6), (3, 3), pad="same", lanes=(4, 1), blocks=4, dilation=(2, 2)),
+    node((7, 6), (3, 3), pad="same", lanes=(4, 4), blocks=4, dilation=(2, 2), parallel=True),
 ]
 
 CORNERS: list[Corner] = [
@@ -99,7 +129,7 @@ CORNERS: list[Corner] = [
 
 def full_grid(part: int, parts: int) -> list[Corner]:
     """Part `part` of `parts` of the grid of sizes, kernels, strides and paddings, both modules."""
-    rows = grid(
-        {**FACTORS, "lanes": ((2, 1),), "dtype": (Integer(3),), "parallel": (False, True)}, legal
-    )
+    small = {"lanes": ((2, 1),), "dtype": (Integer(3),), "parallel": (False, True)}
+    rows = grid({**FACTORS, **small}, legal)
+    rows += grid({**SPREAD, "lanes": ((4, 2), (4, 4)), "parallel": (False, True)}, legal)
     return [kernel_corner(node(**row)) for row in rows[part::parts]]

@@ -1,5 +1,7 @@
 """`ex_swg` and `ex_swg_parallel` against their reference; the size of the ring by its purpose."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from lib.bench import check_stream_block
@@ -27,24 +29,28 @@ def gives_of_an_endless_ring(node: Swg, frames: int) -> list[int]:
     """When the words leave if input never waits, from the definition of a window alone.
 
     One word a cycle, each two cycles after it came; in place of a word outside of the frame, the
-    oldest word that this window or a later one needs.
+    oldest word within this window or a later one.
     """
     (h, w, channels), (oh, ow, _) = node.input.shape, node.output.shape
     (kh, kw), (sh, sw), (top, left, _, _) = node.kernel, node.stride, node.pad
     folds = channels // node.input.lanes
     windows: list[list[int | None]] = []
+    reach: list[list[int]] = []  # the words of the map that lie within each window
     for oy in range(oh):
         for ox in range(ow):
             windows.append([])
-            for ky in range(kh):
-                for kx in range(kw):
-                    y, x = oy * sh - top + ky, ox * sw - left + kx
-                    inside = 0 <= y < h and 0 <= x < w
-                    for fold in range(folds):
-                        windows[-1].append((y * w + x) * folds + fold if inside else None)
+            ys = range(max(0, oy * sh - top), min(h, oy * sh - top + node.extent[0]))
+            xs = range(max(0, ox * sw - left), min(w, ox * sw - left + node.extent[1]))
+            reach.append([(y * w + x) * folds for y, x in product(ys, xs)])
+            for block, ky, kx in product(range(node.blocks), range(kh), range(kw)):
+                y = oy * sh - top + ky * node.dilation[0]
+                x = ox * sw - left + kx * node.dilation[1]
+                inside = 0 <= y < h and 0 <= x < w
+                for fold in range(folds // node.blocks * block, folds // node.blocks * (block + 1)):
+                    windows[-1].append((y * w + x) * folds + fold if inside else None)
     oldest, waits = h * w * folds, []
-    for words in reversed(windows):
-        oldest = min([oldest, *(k for k in words if k is not None)])
+    for words, within in zip(reversed(windows), reversed(reach), strict=True):
+        oldest = min([oldest, *within])
         waits.append([oldest if k is None else k for k in words])
     gives: list[int] = []
     for frame in range(frames):

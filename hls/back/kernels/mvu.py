@@ -9,10 +9,10 @@ import numpy as np
 
 from exeunt.graph import IntArray, Integer
 from exeunt.hls.back.kernels import levels, sparsity
-from exeunt.hls.back.kernels.operators import Found, Operator
+from exeunt.hls.back.kernels.operators import Found, Operator, groups_of
 from exeunt.hls.back.kernels.registry import Backend, register, register_operator
 from exeunt.kernels.layer import Fold, Matrix
-from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.mvu import Mvu, columns
 from exeunt.kernels.parts.weights import accumulator_range
 
 MODULES = ("ex_mvu", "ex_threshold")
@@ -43,11 +43,10 @@ def weight_file(weights: IntArray, *, lanes_in: int, lanes_out: int, bits: int) 
 
 def parameters(node: Mvu) -> dict[str, int | str]:
     """Parameters of `ex_mvu`."""
-    vectors = node.output.shape[0] * node.output.shape[1]
     return {
-        "MW": node.input.elements // vectors,
+        "MW": columns(node),
         "MH": node.output.shape[2],
-        "SIMD": node.input.lanes,
+        "SIMD": node.simd,
         "PE": node.output.lanes,
         "IN_BITS": node.input.dtype.bits,
         "IN_SIGNED": int(node.input.dtype.signed),
@@ -56,6 +55,8 @@ def parameters(node: Mvu) -> dict[str, int | str]:
         "OUT_BITS": node.output.dtype.bits,
         "LEVELS": node.levels,
         "BIAS": node.bias,
+        "PARTS": node.groups,
+        "ARMS": node.together,
         "WEIGHT_FILE": f"{node.name}_weights.hex",
         "THRESHOLD_FILE": f"{node.name}_thresholds" if node.levels else "",
         "OFFSET_FILE": f"{node.name}_offsets.hex" if node.offset else "",
@@ -67,7 +68,7 @@ def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     result = {
         f"{node.name}_weights.hex": weight_file(
             arrays["weights"],
-            lanes_in=node.input.lanes,
+            lanes_in=node.simd,
             lanes_out=node.output.lanes,
             bits=node.weight_bits,
         )
@@ -91,18 +92,38 @@ def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
 
 def facts(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, Any]:
     """What a schedule that skips zeros could gain."""
-    lanes = {"simd": node.input.lanes, "pe": node.output.lanes}
+    lanes = {"simd": node.simd, "pe": node.output.lanes}
     return {"sparsity": sparsity.pattern(arrays["weights"], **lanes)}
 
 
 def read(found: Found) -> Matrix:
     """The matrix of a FINN MVAU, with the window in front of it and the thresholds in it."""
-    weights = np.rint(found.model.get_initializer(found.node.input[1])).astype(np.int64).T
+    name = found.node.input[1]
+    weights = np.rint(found.model.get_initializer(name)).astype(np.int64).T
+    vectors = [int(v) for v in found.get("numInputVectors")]
+    size = (vectors[1], vectors[2]) if len(vectors) == 3 else (1, int(np.prod(vectors)))
+    groups = int(found.model.get_metadata_prop(groups_of(name)) or 1)
+    if groups > 1:
+        filters = len(weights) // groups
+        parts = weights.reshape(groups, filters, -1, groups, found.input[2] // groups)
+        own = np.arange(groups)
+        weights = parts[own, :, :, own].reshape(len(weights), -1)
+    return _read(found, weights, size, groups)
+
+
+def read_depthwise(found: Found) -> Matrix:
+    """The filters of a FINN VVAU, each on its own channel."""
+    weights = np.rint(found.model.get_initializer(found.node.input[1])).astype(np.int64)
+    height, width = (int(v) for v in found.get("Dim"))
+    return _read(found, weights.reshape(len(weights), -1), (height, width), len(weights))
+
+
+def _read(found: Found, weights: IntArray, size: tuple[int, int], groups: int) -> Matrix:
+    """The matrix with weights (rows, columns of a group) for an output of `size`."""
     source, get, window = found.source, found.get, found.front.window
     low, high = accumulator_range(weights, source)
     shape = found.input
-    vectors = [int(v) for v in get("numInputVectors")]
-    height, width = (vectors[1], vectors[2]) if len(vectors) == 3 else (1, int(np.prod(vectors)))
+    height, width = size
     # signed, two bits at least, as the kernel wants it
     thresholds, bias, accumulator = None, 0, Integer.covering(min(low, -2), max(high, 1))
     result = accumulator
@@ -126,6 +147,7 @@ def read(found: Found) -> Matrix:
         window=window,
         finn=found.finn,
         columns=weights.shape[1],
+        groups=groups,
         weight_bits=Integer.covering(min(smallest, -2), max(largest, 1)).bits,
         levels=0 if thresholds is None else thresholds.shape[1],
         bias=bias,
@@ -137,6 +159,11 @@ def read(found: Found) -> Matrix:
 def folding(fold: Fold) -> dict[str, int]:
     """FINN's folding attributes."""
     return {"PE": fold.pe, "SIMD": fold.simd}
+
+
+def folding_depthwise(fold: Fold) -> dict[str, int]:
+    """The same of a VVAU, whose SIMD is of each of its channels."""
+    return {"PE": fold.pe, "SIMD": fold.simd // fold.pe}
 
 
 def lut_estimation(self: Any, fpgapart: str) -> int:
@@ -155,6 +182,16 @@ register_operator(
         read,
         MODULES,
         folding,
+        {"lut_estimation": lut_estimation},
+    )
+)
+register_operator(
+    Operator(
+        "VVAU",
+        "finn.custom_op.fpgadataflow.vectorvectoractivation:VVAU",
+        read_depthwise,
+        MODULES,
+        folding_depthwise,
         {"lut_estimation": lut_estimation},
     )
 )

@@ -54,6 +54,11 @@ class Found:
     other: tuple[Integer, int] | None = None
 
 
+def groups_of(weights: str) -> str:
+    """The model's property that says into how many groups a matrix falls, by its input's name."""
+    return f"groups of {weights}"
+
+
 def pe_alone(fold: Fold) -> dict[str, int]:
     """The folding attributes of an operator with PE alone."""
     return {"PE": fold.pe}

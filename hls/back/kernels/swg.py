@@ -38,14 +38,20 @@ def parameters(node: Swg) -> dict[str, int | str]:
         "PL": left,
         "PB": bottom,
         "PR": right,
+        "DH": node.dilation[0],
+        "DW": node.dilation[1],
+        "BLOCKS": node.blocks,
     }
 
 
 def read(found: Found) -> Front:
     """The window of a FINN ConvolutionInputGenerator, in front of the next layer."""
-    kernel, stride = (tuple(int(v) for v in found.get(k)) for k in ("ConvKernelDim", "Stride"))
+    kernel, stride, dilation = (
+        (int(found.get(k)[0]), int(found.get(k)[1]))
+        for k in ("ConvKernelDim", "Stride", "Dilation")
+    )
     pad = found.front.pad
-    return Front(pad, Window((kernel[0], kernel[1]), (stride[0], stride[1]), pad))
+    return Front(pad, Window(kernel, stride, pad, dilation))
 
 
 def read_padding(found: Found) -> Front:

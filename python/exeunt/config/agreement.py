@@ -94,8 +94,20 @@ def _compression(config: Any) -> None:
                 f"compress.passes[{i}] must have a network of stages for its bits, got "
                 f'model.source = "{config.model.source}"'
             )
+    for i, spec in enumerate(passes):
+        for j, stage in enumerate(config.model.stages):
+            for k, block in enumerate(stage.blocks):
+                if spec.kind in ("precision", "sharing") and hasattr(block, "residual"):
+                    raise ValueError(
+                        f'compress.passes[{i}] of kind "{spec.kind}" must have stages without '
+                        f"residual blocks, got one at model.stages[{j}].blocks[{k}]"
+                    )
     widths = [
-        block.conv for s in config.model.stages for block in s.blocks if hasattr(block, "conv")
+        layer.conv
+        for s in config.model.stages
+        for block in s.blocks
+        for layer in (block.residual if hasattr(block, "residual") else [block])
+        if hasattr(layer, "conv") and layer.groups in (1, layer.conv)
     ]
     for i in range(len(config.model.stages)):
         hidden = [y.linear for y in config.model.head(i) if hasattr(y, "linear")][:-1]

@@ -157,6 +157,8 @@ def _allowed(annotation: Any, metadata: Any = ()) -> str:
         return "table"
     if parts:
         return " or ".join(dict.fromkeys(_allowed(p, metadata) for p in parts))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"{annotation.__name__} tables"
     name = {bool: "true or false", int: "integer", float: "number", str: "text"}.get(annotation, "")
     return " ".join([name, *_bounds(metadata)])
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from exeunt.config.compress import KINDS
 from exeunt.config.toml import toml
 
-LAYERS = ("conv", "pool", "linear")
+LAYERS = ("conv", "pool", "linear", "residual")
 
 
 def did_you_mean(word: str, known: tuple[str, ...] | list[str]) -> str:
@@ -111,7 +111,7 @@ def sentence(error: ValidationError, where: str, root: type[BaseModel]) -> str:
         if "passes" in location:
             allowed = f'"kind", one of {", ".join(KINDS)}'
             return f"config {where}: {key} must have a key {allowed}, got {_shown(value)}: add it"
-        allowed = '"conv" or "pool"' if "blocks" in location else '"pool" or "linear"'
+        allowed = '"conv", "pool" or "residual"' if "blocks" in location else '"pool" or "linear"'
         return f"config {where}: {key} must have a key {allowed}, got {_shown(value)}: add it"
     # the members of a union complain one by one: tell all that the value may be
     same = [e["msg"] for e in found if _dotted(tuple(e["loc"])) == key]
@@ -127,7 +127,8 @@ def _rule(message: str) -> str:
     if message.startswith("a valid dictionary"):
         return "a table"
     if message.startswith(("Tuple should have", "String should have")):
-        message = "longer: " + message.partition("should have ")[2].partition(" after")[0]
+        size = message.partition("should have ")[2].partition(" after")[0]
+        message = f"{'shorter' if 'at most' in size else 'longer'}: {size}"
     for long, short in (
         ("a valid integer", "an integer"),
         ("a valid number", "a number"),

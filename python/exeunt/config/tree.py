@@ -8,110 +8,36 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from exeunt import criteria
 from exeunt.config import agreement
 from exeunt.config.compress import Compress
+from exeunt.config.layers import (
+    Bits,
+    Linear,
+    Natural,
+    Pool,
+    Positive,
+    Stage,
+    behind,
+    pooled,
+)
 from exeunt.config.methods import Method
 from exeunt.config.preprocess import Preprocess
 from exeunt.config.section import Section as _Section
-from exeunt.config.sentences import LAYERS, did_you_mean, sentence, with_nul
+from exeunt.config.sentences import did_you_mean, sentence, with_nul
 from exeunt.config.toml import to_toml as to_toml
 from exeunt.errors import InputError
 from exeunt.files import reason
 
 MAX_EXITS = 8
-Bits = Annotated[int, Field(ge=2, le=8)]
-Positive = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-Channels = Annotated[int, Field(ge=1, le=65535)]
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-class Conv(_Section):
-    """Convolution, batch norm and a quantized ReLU.
-
-    Attributes:
-        conv: channels that it gives
-        kernel: side of its square window, in pixels
-        stride: step of the window, in pixels
-        padding: zeros around the image, in pixels; below `kernel`
-        weight_bits: bits of a weight; unset: model.weight_bits
-        activation_bits: bits of an output; unset: model.activation_bits
-    """
-
-    conv: Channels
-    kernel: Positive = 3
-    stride: Positive = 1
-    padding: Natural = 0
-    weight_bits: Bits | None = None
-    activation_bits: Bits | None = None
-
-
-class Pool(_Section):
-    """Maximum or average of a square window.
-
-    Attributes:
-        pool: what is taken of the window
-        size: side of the window, in pixels; in a head also "global", the whole image
-        stride: step of the window, in pixels; unset: `size`
-        padding: zeros around the image, in pixels; below `size`
-        activation_bits: bits to which an average is quantized; unset: model.activation_bits
-    """
-
-    pool: Literal["max", "average"]
-    size: Positive | Literal["global"] = 2
-    stride: Positive | None = None
-    padding: Natural = 0
-    activation_bits: Bits | None = None
-
-
-class Linear(_Section):
-    """Fully connected layer; all but the last of a head are followed by a ReLU.
-
-    Attributes:
-        linear: features that it gives; of the last one: model.classes
-        weight_bits: bits of a weight; unset: model.weight_bits
-        activation_bits: bits of an output; unset: model.activation_bits
-    """
-
-    linear: Channels
-    weight_bits: Bits | None = None
-    activation_bits: Bits | None = None
-
-
-def _layer_kind(value: Any) -> str | None:
-    """Which of the three layers a table describes: the one whose key it has."""
-    if isinstance(value, Mapping):
-        return next((k for k in LAYERS if k in value), None)
-    return type(value).__name__.lower() if isinstance(value, Conv | Pool | Linear) else None
-
-
-Block = Annotated[
-    Annotated[Conv, Tag("conv")] | Annotated[Pool, Tag("pool")], Discriminator(_layer_kind)
-]
-HeadLayer = Annotated[
-    Annotated[Pool, Tag("pool")] | Annotated[Linear, Tag("linear")], Discriminator(_layer_kind)
-]
-
-
-class Stage(_Section):
-    """The blocks between two exits, and the head that sits behind them.
-
-    Attributes:
-        blocks: convolutions and pools, in order
-        head: pools, then linear layers; the last one, to the classes, is implied
-    """
-
-    blocks: Annotated[tuple[Block, ...], Field(min_length=1)]
-    head: tuple[HeadLayer, ...] = ()
 
 
 class Data(_Section):
@@ -211,33 +137,17 @@ class Model(_Section):
         return self
 
     def _check_shapes(self) -> None:
-        height, width = self.input[:2]
+        shape = self.input
         for i, stage in enumerate(self.stages):
             for j, block in enumerate(stage.blocks):
-                height, width = _after(block, height, width, f"stages[{i}].blocks[{j}]")
-            h, w = height, width
+                shape = behind(block, shape, f"stages[{i}].blocks[{j}]")
+            h, w = shape[:2]
             for j, layer in enumerate(stage.head):
                 where = f"stages[{i}].head[{j}]"
                 if isinstance(layer, Pool):
                     if any(isinstance(before, Linear) for before in stage.head[:j]):
                         raise ValueError(f"{where} must not be a pool behind a linear layer")
-                    h, w = (1, 1) if layer.size == "global" else _after(layer, h, w, where)
-
-
-def _after(layer: Conv | Pool, height: int, width: int, where: str) -> tuple[int, int]:
-    """Height and width behind a convolution or pool; ValueError when nothing would be left."""
-    if isinstance(layer, Conv):
-        size, stride = layer.kernel, layer.stride
-    elif layer.size == "global":
-        raise ValueError(f'{where}.size must be a number in a stage, got "global"')
-    else:
-        size, stride = layer.size, layer.stride or layer.size
-    if layer.padding >= size:
-        raise ValueError(f"{where}.padding must be below the window {size}, got {layer.padding}")
-    h, w = height + 2 * layer.padding, width + 2 * layer.padding
-    if size > h or size > w:
-        raise ValueError(f"{where} must have a window within its {h} x {w} input, got {size}")
-    return (h - size) // stride + 1, (w - size) // stride + 1
+                    h, w = (1, 1) if layer.size == "global" else pooled(layer, h, w, where)
 
 
 class Train(_Section):

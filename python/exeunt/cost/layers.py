@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from exeunt.errors import InputError
 from exeunt.graph import Integer
-from exeunt.kernels.layer import Layer, Levels, Matrix, Pooling, Shape, Window
+from exeunt.kernels.layer import Addition, Layer, Levels, Matrix, Pooling, Shape, Window
 from exeunt.kernels.parts.accumulate import Function
 
 if TYPE_CHECKING:
-    from exeunt.config.tree import Conv, Linear, Model, Pool
+    from exeunt.config.layers import Conv, Linear, Pool, Residual
+    from exeunt.config.tree import Model
 
 IMAGE = Integer(8)
 
@@ -89,7 +90,9 @@ class _Builder:
 
     def add(self, layer: Any, where: str) -> None:
         """One entry of a stage's `blocks` or `head`; importing their classes takes time."""
-        if hasattr(layer, "conv"):
+        if hasattr(layer, "residual"):
+            self._residual(layer, where)
+        elif hasattr(layer, "conv"):
             self._conv(layer, where)
         elif hasattr(layer, "pool"):
             self._pool(layer, where)
@@ -102,34 +105,72 @@ class _Builder:
 
     def _matrix(
         self, where: str, output: Shape, columns: int, window: Window | None,
-        weight_bits: int, activation_bits: int, *, flat: bool = False,
+        weight_bits: int, activation_bits: int, *, flat: bool = False, groups: int = 1,
+        signed: bool = False, behind: int = 1,
     ) -> None:  # fmt: skip
-        """A matrix with the thresholds of `activation_bits` behind it, 0 for none."""
+        """A matrix with the thresholds of `activation_bits` behind it, 0 for none.
+
+        `behind` says how many layers back the one is that feeds it.
+        """
         total = accumulator(self.source, weight_bits, columns)
-        result = Integer(activation_bits) if activation_bits else total
+        result = Integer(activation_bits, signed) if activation_bits else total
         levels = (1 << activation_bits) - 1 if activation_bits else 0
         self._append(
             Matrix(
                 self.shape, self.source, output, result, window=window, where=where,
                 weight_bits=weight_bits, levels=levels, columns=columns, accumulator=total,
-                flat=flat,
+                flat=flat, groups=groups, bias=result.min if levels else 0, behind=(behind,),
             )
         )  # fmt: skip
 
-    def _conv(self, layer: Conv, where: str) -> None:
-        pad = (layer.padding,) * 4
-        window = Window((layer.kernel,) * 2, (layer.stride,) * 2, pad)
+    def _conv(
+        self, layer: Conv, where: str, *, bits: int = 0, signed: bool = False, behind: int = 1
+    ) -> None:
+        window = _window(layer)
         height, width = _behind(self.shape, window)
-        columns = layer.kernel**2 * self.shape[2]
         self._matrix(
             where,
             (height, width, layer.conv),
-            columns,
-            None if window == Window((1, 1), (1, 1), (0, 0, 0, 0)) else window,
+            math.prod(window.kernel) * self.shape[2] // layer.groups,
+            None if window.nothing else window,
             layer.weight_bits or self.model.weight_bits,
-            layer.activation_bits or self.model.activation_bits,
+            bits or layer.activation_bits or self.model.activation_bits,
+            groups=layer.groups,
+            signed=signed,
+            behind=behind,
         )
         self.quantized = True
+
+    def _residual(self, layer: Residual, where: str) -> None:
+        """The short way, the long one, their sum, and its thresholds."""
+        bits = layer.activation_bits or self.model.activation_bits
+        before, after = (self.shape, self.source), self.shape
+        for conv in layer.residual:
+            after = (*_behind(after, _window(conv)), conv.conv)
+        short = layer.short(self.shape, after)
+        if short is None:  # what enters has no sign, and half of the levels
+            half = Integer(bits - 1)
+            self._append(
+                Levels(self.shape, self.source, self.shape, half, levels=half.max, where=where)
+            )
+        else:
+            self._conv(short, where, bits=bits, signed=True)
+        beside = self.source
+        self.shape, self.source = before
+        for number, conv in enumerate(layer.residual):
+            last = number + 1 == len(layer.residual)
+            self._conv(
+                conv, f"{where}.residual[{number}]", bits=bits if last else 0, signed=last,
+                behind=1 if number else 2,
+            )  # fmt: skip
+        ways = ((beside, len(layer.residual) + 1), (self.source, 1))
+        (one, back), (other, near) = ways if short is None else ways[::-1]
+        total = Integer.covering(one.min + other.min, one.max + other.max)
+        self._append(
+            Addition(after, one, after, total, other=after, other_source=other,
+                     behind=(back, near), where=where)
+        )  # fmt: skip
+        self.requantize(where, bits)
 
     def linear(self, layer: Linear, where: str, *, last: bool = False) -> None:
         """A fully connected layer on the flattened map."""
@@ -179,10 +220,16 @@ class _Builder:
         self.quantized = True
 
 
+def _window(layer: Conv) -> Window:
+    """The window of a convolution as a layer has it."""
+    found = layer.window
+    return Window(found.kernel, found.stride, found.pad, found.dilation)
+
+
 def _behind(shape: Shape, window: Window) -> tuple[int, int]:
     """Height and width behind a window."""
     sizes = [
-        (shape[i] + window.pad[i] + window.pad[i + 2] - window.kernel[i]) // window.stride[i] + 1
+        (shape[i] + window.pad[i] + window.pad[i + 2] - window.extent[i]) // window.stride[i] + 1
         for i in (0, 1)
     ]
     return sizes[0], sizes[1]

@@ -26,6 +26,11 @@ Resume: TypeAlias = Callable[[Any, Any, Any, Any], Any]
 Product: TypeAlias = "Callable[[IntArray, np.dtype[Any]], Step]"
 
 
+def never(node: Node) -> bool:
+    """Of a kind that makes no use of what stands in front of it."""
+    return False
+
+
 @dataclass(frozen=True)
 class Fast:
     """How `exeunt.reference.prepared` computes a node quicker than by `values`; all is optional.
@@ -47,8 +52,8 @@ class Fast:
     """The elements of a frame leave as they came: nothing is done, and the nodes on both sides see
     each other."""
 
-    takes_product: bool = False
-    """`steps` makes use of the product of the node in front, if that has one."""
+    takes_product: Callable[[Any], bool] = never
+    """(node) -> whether `steps` makes use of the product of the node in front, if that has one."""
 
 
 @dataclass(frozen=True)

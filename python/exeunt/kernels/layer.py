@@ -19,18 +19,34 @@ BYTE = Integer(8)
 Self = TypeVar("Self", bound="Layer")
 
 
+def extent(kernel: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns from the first to the last element of a window."""
+    return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
+
+
 @dataclass(frozen=True)
 class Window:
-    """A sliding window: kernel, stride (y, x) and pad (top, left, bottom, right)."""
+    """A sliding window: kernel, stride (y, x), pad (top, left, bottom, right), dilation (y, x)."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     pad: tuple[int, int, int, int]
+    dilation: tuple[int, int] = (1, 1)
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Rows and columns from the first to the last element of a window."""
+        return extent(self.kernel, self.dilation)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether every window is the pixel at its place."""
+        return self.kernel == self.stride == (1, 1) and not any(self.pad)
 
     @property
     def tiles(self) -> bool:
         """Whether windows neither overlap nor reach outside the map."""
-        return self.kernel == self.stride and not any(self.pad)
+        return self.extent == self.kernel == self.stride and not any(self.pad)
 
 
 @dataclass(frozen=True)
@@ -99,10 +115,13 @@ class Layer:
 class Matrix(Layer):
     """y = W x of every window or vector, `levels` thresholds of a row behind it, 0 for none.
 
-    Arrays: `weights` (rows, columns); with levels `thresholds` (rows, levels), ascending.
+    With `groups` the channels and the rows fall into so many parts, each row sees its part alone,
+    and `columns` are those of a part. Arrays: `weights` (rows, columns); with levels `thresholds`
+    (rows, levels), ascending.
     """
 
     columns: int = field(default=1, kw_only=True)
+    groups: int = field(default=1, kw_only=True)
     weight_bits: int = field(default=0, kw_only=True)
     levels: int = field(default=0, kw_only=True)
     bias: int = field(default=0, kw_only=True)
@@ -141,7 +160,9 @@ class Levels(Layer):
 
 @dataclass(frozen=True)
 class Windows(Layer):
-    """Every window of the map as one vector, (ky, kx, c)."""
+    """Every window of the map as one vector, (block, ky, kx, c), of `blocks` equal ones."""
+
+    blocks: int = field(default=1, kw_only=True)
 
 
 @dataclass(frozen=True)

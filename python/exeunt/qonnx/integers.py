@@ -52,6 +52,7 @@ class Matrix:
     """y = W x + o: a convolution where there is a window, otherwise one product for a whole frame.
 
     `weights`: (O, KH, KW, C) with a window, (O, H * W * C) without; the order is the stream's.
+    With `groups` of channels and filters a filter sees its own channels: (O, KH, KW, C / groups).
     `offsets`: (O,), of the logits of an exit; elsewhere they are in the thresholds.
     """
 
@@ -61,6 +62,7 @@ class Matrix:
     weights: IntArray = field(repr=False)
     window: Window | None = None
     multiplies: int = 0  # of a frame, as the file has the layer
+    groups: int = 1
     offsets: IntArray | None = field(default=None, repr=False)
 
 
@@ -274,8 +276,9 @@ def _windows(x: npt.NDArray[Any], window: Window, *, fill: int = 0) -> npt.NDArr
     if any(window.pad):
         pads = ((0, 0), (top, bottom), (left, right), (0, 0))
         x = np.pad(x, pads, constant_values=fill)
-    view = np.lib.stride_tricks.sliding_window_view(x, window.kernel, axis=(1, 2))
-    return view[:, :: window.stride[0], :: window.stride[1]].transpose(0, 1, 2, 4, 5, 3)
+    view = np.lib.stride_tricks.sliding_window_view(x, window.extent, axis=(1, 2))
+    view = view[:, :: window.stride[0], :: window.stride[1]].transpose(0, 1, 2, 4, 5, 3)
+    return view[:, :, :, :: window.dilation[0], :: window.dilation[1]]
 
 
 def _matrix(matrix: Matrix, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -285,10 +288,24 @@ def _matrix(matrix: Matrix, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     x = x.astype(dtype, copy=False)
     if matrix.window is not None:
         x = _windows(x, matrix.window)
-    y = x.reshape(-1, weights.shape[1]) @ weights.T.astype(dtype)
+    if matrix.groups == 1:
+        y = x.reshape(-1, weights.shape[1]) @ weights.T.astype(dtype)
+    else:
+        y = _grouped(matrix, x, weights.astype(dtype))
     if matrix.offsets is not None:
         y = y + matrix.offsets  # in float64
     return y.reshape(-1, *matrix.result.shape)
+
+
+def _grouped(matrix: Matrix, x: npt.NDArray[Any], weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(pixels, O): filters (O, n) of windows (N, OH, OW, KH, KW, C), each of its own channels."""
+    taps, groups = x.shape[3] * x.shape[4], matrix.groups
+    parts = x.reshape(-1, taps, groups, x.shape[5] // groups).transpose(2, 0, 1, 3)
+    y = np.matmul(
+        parts.reshape(groups, parts.shape[1], -1),
+        weights.reshape(groups, -1, weights.shape[1]).transpose(0, 2, 1),
+    )
+    return y.transpose(1, 0, 2).reshape(-1, len(weights))
 
 
 def _threshold(node: Threshold, x: npt.NDArray[Any]) -> npt.NDArray[Any]:

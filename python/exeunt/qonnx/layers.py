@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from exeunt.errors import InputError
+from exeunt.kernels.layer import extent
 from exeunt.qonnx import shapes
 from exeunt.qonnx.plain import (
     QUANTIZERS,
@@ -195,25 +196,28 @@ def _weighted(found: Tensors, node: Node, shape: Shape) -> None:
 
 def _conv(node: Node, shape: Shape, size: Shape) -> tuple[Node, Shape]:
     groups = int(node.attributes.get("group", 1))
-    if groups != 1:
+    kernel, strides, pads = shapes.window(
+        node.attributes, shape, size[2:], node.label, dilated=True
+    )
+    if groups < 1 or shape[1] % groups or size[0] % groups:
         raise InputError(
-            f"grouped convolutions are not supported but {node.label} has {groups} groups; "
-            "use a dense convolution"
+            f"{node.label} must have groups that divide its {shape[1]} channels and {size[0]} "
+            f"filters but has {groups}; choose a divisor of both"
         )
-    kernel, strides, pads = shapes.window(node.attributes, shape, size[2:], node.label)
-    if tuple(size[1:]) != (shape[1], *kernel):
+    if tuple(size[1:]) != (shape[1] // groups, *kernel):
         raise InputError(
-            f"{node.label} must have weights for {shape[1]} channels and a kernel of "
+            f"{node.label} must have weights for {shape[1] // groups} channels and a kernel of "
             f"{list(kernel)} but has {list(size)}; export it again"
         )
+    apart = shapes.dilations(node.attributes, kernel)
     attributes = {
         "kernel_shape": list(kernel),
         "strides": list(strides),
         "pads": list(pads),
-        "dilations": [1, 1],
-        "group": 1,
+        "dilations": list(apart),
+        "group": groups,
     }
-    result = (1, size[0], *shapes.out(shape, kernel, strides, pads))
+    result = (1, size[0], *shapes.out(shape, extent(kernel, apart), strides, pads))
     return replace(node, attributes=attributes), result
 
 
@@ -228,7 +232,7 @@ def _padded(found: Tensors, node: Node) -> Node:
     shape = found.shapes[source]
     wider = (*shape[:2], shape[2] + more[0] + more[2], shape[3] + more[1] + more[3])
     kernel = found.constants[node.inputs[1]].shape[2:] if node.inputs[1] in found.constants else ()
-    _, strides, pads = shapes.window(node.attributes, wider, kernel, node.label)
+    _, strides, pads = shapes.window(node.attributes, wider, kernel, node.label, dilated=True)
     total = [a + b for a, b in zip(pads, more, strict=True)]
     kept = {k: v for k, v in node.attributes.items() if k not in ("auto_pad", "pads")}
     attributes = {**kept, "strides": strides, "pads": total}

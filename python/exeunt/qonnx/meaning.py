@@ -111,12 +111,13 @@ class _Reader(Joins):
     def _pool(self, node: Node) -> Value:
         value = self.values[node.inputs[0]]
         self._map(node, value)
-        kernel, stride, pad = _window(node)
+        window = _window(node)
+        kernel, stride, pad = window.extent, window.stride, window.pad
         h, w, c = value.shape
         oh, ow = ((s + pad[i] + pad[2 + i] - kernel[i]) // stride[i] + 1
                   for i, s in enumerate((h, w)))  # fmt: skip
         shape = (oh, ow, c)
-        window = trimmed(Window(kernel, stride, pad), (h, w), (oh, ow))[0]
+        window = trimmed(window, (h, w), (oh, ow))[0]
         if node.operator == "MaxPool":
             if value.function.ndim == 3:
                 raise InputError(
@@ -208,20 +209,21 @@ class _Reader(Joins):
         if node.operator == "Gemm":
             scale, bias = scale * node.attributes["alpha"], bias * node.attributes["beta"]
         value = self.values[node.inputs[0]]
+        groups = int(node.attributes.get("group", 1))
         pixel = value.index.ndim == 4 and value.index.shape[2:] == (1, 1)
         dense = node.operator != "Conv" or (pixel and value.shape[:2] != (1, 1))
         if not dense:
             self._map(node, value)
         elif node.operator == "Conv":  # on a flattened map, of which it sees one "pixel"
-            _, rows, columns = trimmed(Window(*_window(node)), (1, 1), (1, 1))
+            _, rows, columns = trimmed(_window(node), (1, 1), (1, 1))
             if self.graph.shapes[node.output][2:] != (1, 1):
                 self._map(node, value)
-            w = w[:, :, rows, columns].reshape(len(w), -1)
+            w = spread(w, groups)[:, :, rows, columns].reshape(len(w), -1)
         value, step, shift = self._on_integers(node, value)
         source = self.made.tensors[self.made.signed(node, value.base, PLAIN)]
         if not dense:
             matrix = self._convolution(node, source, w)
-            sums_of = w.sum(axis=(2, 3)) if shift.ndim < 3 else None
+            sums_of = spread(w, groups).sum(axis=(2, 3)) if shift.ndim < 3 else None
         else:
             ordered = np.zeros((len(w), source.elements), np.int64)
             ordered[:, value.index.ravel()] = w
@@ -258,15 +260,15 @@ class _Reader(Joins):
         return np.asarray(rows[:, 0], np.float64)
 
     def _convolution(self, node: Node, source: Tensor, w: IntArray) -> Matrix:
-        kernel, stride, pad = _window(node)
         h, width, _ = source.shape
         out = self.graph.shapes[node.output][2:]
         size = (out[0], out[1])
         multiplies = w.size * out[0] * out[1]
-        window, rows, columns = trimmed(Window(kernel, stride, pad), (h, width), size)
+        window, rows, columns = trimmed(_window(node), (h, width), size)
         w = w[:, :, rows, columns].transpose(0, 2, 3, 1)
         result = summed(node.output, (*size, len(w)), w, source, padding=any(window.pad))
-        return Matrix(node.label, source, result, w, window, multiplies)
+        groups = int(node.attributes["group"])
+        return Matrix(node.label, source, result, w, window, multiplies, groups)
 
     # Exits ------------------------------------------------------------------------------------
 
@@ -308,13 +310,25 @@ class _Reader(Joins):
         return Exit(logits, scale, name, float(b))
 
 
-def _window(node: Node) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
-    kernel, stride = (
-        (int(node.attributes[k][0]), int(node.attributes[k][1]))
-        for k in ("kernel_shape", "strides")
+def _window(node: Node) -> Window:
+    kernel, stride, dilation = (
+        (int(v[0]), int(v[1]))
+        for v in (node.attributes.get(k, (1, 1)) for k in ("kernel_shape", "strides", "dilations"))
     )
     top, left, bottom, right = (int(p) for p in node.attributes["pads"])
-    return kernel, stride, (top, left, bottom, right)
+    return Window(kernel, stride, (top, left, bottom, right), dilation)
+
+
+def spread(w: IntArray, groups: int) -> IntArray:
+    """Weights (O, C / groups, ...) as those (O, C, ...) of a convolution without groups."""
+    if groups == 1:
+        return w
+    filters, channels = len(w) // groups, w.shape[1]
+    found = np.zeros((len(w), groups * channels, *w.shape[2:]), w.dtype)
+    for g in range(groups):
+        rows = slice(g * filters, (g + 1) * filters)
+        found[rows, g * channels : (g + 1) * channels] = w[rows]
+    return found
 
 
 def trimmed(
@@ -327,15 +341,19 @@ def trimmed(
     """
     kernel, stride, pad = list(window.kernel), list(window.stride), list(window.pad)
     kept = [slice(0, kernel[0]), slice(0, kernel[1])]
+    apart = list(window.dilation)
     for axis in range(2):
-        if out[axis] != 1 or pad[axis] >= kernel[axis]:
+        if out[axis] != 1 or pad[axis] >= window.extent[axis] or pad[axis] % apart[axis]:
             continue
-        first, last = pad[axis], min(kernel[axis], pad[axis] + size[axis])
+        first = pad[axis] // apart[axis]
+        last = min(kernel[axis], first + -(-size[axis] // apart[axis]))
         kept[axis] = slice(first, last)
         kernel[axis] = last - first
+        apart[axis] = apart[axis] if kernel[axis] > 1 else 1
         pad[axis] = pad[2 + axis] = 0
-        rest = size[axis] - kernel[axis]  # of the map, which no window may begin in
-        stride[axis] = kernel[axis] if rest < kernel[axis] else rest + 1
+        over = (kernel[axis] - 1) * apart[axis] + 1
+        rest = size[axis] - over  # of the map, which no window may begin in
+        stride[axis] = over if rest < over else rest + 1
     pads = (pad[0], pad[1], pad[2], pad[3])
-    made = Window((kernel[0], kernel[1]), (stride[0], stride[1]), pads)
+    made = Window((kernel[0], kernel[1]), (stride[0], stride[1]), pads, (apart[0], apart[1]))
     return made, kept[0], kept[1]

@@ -29,7 +29,7 @@ STREAM: tuple[Operator, ...] = (
     Operator(
         ("Conv",),
         "Swg, Mvu",
-        "one or two dimensions, padding below the kernel; one group, no dilation",
+        "one or two dimensions, any groups, any dilation; padding below the reach of the kernel",
     ),
     Operator(("Gemm", "MatMul"), "Mvu", "quantized weights on the right"),
     Operator(

@@ -9,18 +9,32 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.errors import InputError
+from exeunt.kernels.layer import extent
 
 Shape: TypeAlias = tuple[int, ...]
 Quad: TypeAlias = tuple[int, int, int, int]  # top, left, bottom, right
 Pair: TypeAlias = tuple[int, int]
 
 
+def dilations(attributes: Mapping[str, Any], kernel: Sequence[int]) -> Pair:
+    """How far the elements of a window lie apart (y, x); 1 along an axis with one element."""
+    found = [int(d) for d in attributes.get("dilations") or [1, 1]]
+    rows, columns = (d if k > 1 else 1 for d, k in zip(found, kernel, strict=True))
+    return rows, columns
+
+
 def window(
-    attributes: Mapping[str, Any], shape: Shape, kernel: Sequence[int] | None, label: str
+    attributes: Mapping[str, Any],
+    shape: Shape,
+    kernel: Sequence[int] | None,
+    label: str,
+    *,
+    dilated: bool = False,
 ) -> tuple[Pair, Pair, Quad]:
     """Kernel, strides and explicit pads of a convolution or pool over a (1, C, H, W) tensor.
 
-    Absent attributes have ONNX's defaults, `auto_pad` and `ceil_mode` become pads.
+    Absent attributes have ONNX's defaults, `auto_pad` and `ceil_mode` become pads. `dilated` layers
+    may have `dilations`.
 
     Raises:
         InputError: not a window in two dimensions, a dilation, or one that fits nowhere.
@@ -43,9 +57,10 @@ def window(
             f"{label} must have a kernel, strides and pads in two dimensions but has {sizes}, "
             f"{strides} and {pads}; write one-dimensional layers as 1 x K ones"
         )
-    dilations = [int(d) for d in attributes.get("dilations") or [1, 1]]
-    if any(d != 1 and k != 1 for d, k in zip(dilations, sizes, strict=True)):
-        raise InputError(f"dilation is not supported but {label} has {dilations}; use 1")
+    apart = dilations(attributes, sizes)
+    if min(apart) < 1 or (apart != (1, 1) and not dilated):
+        raise InputError(f"dilation is not supported but {label} has {list(apart)}; use 1")
+    over = extent((sizes[0], sizes[1]), apart)
     if min(pads) < 0:
         raise InputError(f"{label} must have pads of 0 or more but has {pads}; crop before it")
     mode = _text(attributes.get("auto_pad", b"NOTSET"))
@@ -54,7 +69,7 @@ def window(
     elif mode in ("SAME_UPPER", "SAME_LOWER"):
         for axis in range(2):
             size, step = shape[2 + axis], strides[axis]
-            total = max(0, (-(-size // step) - 1) * step + sizes[axis] - size)
+            total = max(0, (-(-size // step) - 1) * step + over[axis] - size)
             small, large = total // 2, total - total // 2
             first, last = (small, large) if mode == "SAME_UPPER" else (large, small)
             pads[axis], pads[2 + axis] = first, last
@@ -62,11 +77,11 @@ def window(
         raise InputError(f"{label} must have a known auto_pad but has {mode}; give explicit pads")
     if attributes.get("ceil_mode", 0):
         for axis in range(2):
-            pads[2 + axis] += _ceiling(shape[2 + axis], axis, sizes, strides, pads)
+            pads[2 + axis] += _ceiling(shape[2 + axis], axis, over, strides, pads)
     for axis in range(2):
-        if shape[2 + axis] + pads[axis] + pads[2 + axis] < sizes[axis]:
+        if shape[2 + axis] + pads[axis] + pads[2 + axis] < over[axis]:
             raise InputError(
-                f"{label} must have a window within its padded map but has {sizes} over "
+                f"{label} must have a window within its padded map but has {list(over)} over "
                 f"{list(shape[2:])} with pads {pads}; shrink it or pool less before it"
             )
     return (sizes[0], sizes[1]), (strides[0], strides[1]), (pads[0], pads[1], pads[2], pads[3])
@@ -83,7 +98,7 @@ def _ceiling(
 
 
 def out(shape: Shape, kernel: Pair, strides: Pair, pads: Quad) -> Pair:
-    """Height and width behind a window."""
+    """Height and width behind a window that reaches over `kernel`."""
     height = (shape[2] + pads[0] + pads[2] - kernel[0]) // strides[0] + 1
     return height, (shape[3] + pads[1] + pads[3] - kernel[1]) // strides[1] + 1
 

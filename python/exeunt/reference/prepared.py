@@ -79,7 +79,7 @@ class _Program:
                 continue
             product: Product | None = None
             front = writers.get(taken[0])
-            if way.takes_product and front is not None and uses[taken[0]] == 1:
+            if way.takes_product(node) and front is not None and uses[taken[0]] == 1:
                 made = registry.of(front[0]).fast.product
                 if made is not None:
                     product = partial(made, front[0])

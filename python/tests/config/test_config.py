@@ -111,7 +111,8 @@ REFUSED = [
     (
         "conv = 8,",
         "",
-        'model.stages[0].blocks[0] must have a key "conv" or "pool", got { kernel = 3 }: add it',
+        'model.stages[0].blocks[0] must have a key "conv", "pool" or "residual", got '
+        "{ kernel = 3 }: add it",
     ),
     (
         'pool = "max"',

@@ -14,7 +14,7 @@ from exeunt import cost, samples
 from exeunt.config import tree
 from exeunt.cost import fit
 from exeunt.errors import InputError
-from exeunt.kernels import mvu
+from exeunt.kernels.mvu import products
 from exeunt.kernels.parts import levels as threshold
 from exeunt.kernels.parts import size
 
@@ -61,18 +61,18 @@ def test_dsps_are_yosys_choice():
     for row in map(json.loads, TABLE.read_text().splitlines()):
         if row["kind"] == "mvu" and "dsp" in row:
             lanes = row["simd"] * row["pe"]
-            mapped = mvu.in_dsp(row["in_bits"], row["weight_bits"], row["simd"])
+            mapped = products.in_dsp(row["in_bits"], row["weight_bits"], row["simd"])
             assert row["dsp"]["dsp"] == lanes * mapped, row
 
 
 def test_narrower_operands_take_fewer_luts():
-    sizes = [mvu.unit(**{**MVU, "weight_bits": b}, dsp=False).lut for b in range(2, 9)]
+    sizes = [products.unit(**{**MVU, "weight_bits": b}, dsp=False).lut for b in range(2, 9)]
     assert sizes == sorted(sizes)
     assert sizes[0] < 0.7 * sizes[2]
-    levels = [mvu.unit(**MVU, levels=(1 << b) - 1).lut for b in range(2, 9)]
+    levels = [products.unit(**MVU, levels=(1 << b) - 1).lut for b in range(2, 9)]
     assert levels == sorted(levels)
-    assert mvu.unit(**MVU).dsp == 16
-    assert mvu.unit(**MVU, dsp=False).dsp == 0
+    assert products.unit(**MVU).dsp == 16
+    assert products.unit(**MVU, dsp=False).dsp == 0
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_narrower_operands_take_fewer_luts():
 )
 def test_kernels_that_do_not_exist(change: dict[str, int], sentence: str):
     with pytest.raises(InputError) as error:
-        mvu.unit(**{**MVU, **change})
+        products.unit(**{**MVU, **change})
     assert str(error.value) == sentence
 
 

@@ -27,7 +27,7 @@ HOMONYMS = {
     },
     # a layer of a config
     "pool": {
-        "python/exeunt/config/sentences.py", "python/exeunt/config/tree.py",
+        "python/exeunt/config/layers.py", "python/exeunt/config/sentences.py",
         "python/exeunt/cost/layers.py", "quant/compress/precision.py",
     },
     # an operator of two functions of one integer

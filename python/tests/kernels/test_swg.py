@@ -132,7 +132,7 @@ def test_kernel_parameters() -> None:
     assert kernel.module(serial) == "ex_swg"
     assert kernel.parameters(serial) == {
         "BITS": 8, "SIMD": 3, "C": 6, "H": 4, "W": 6, "KH": 2, "KW": 3, "SH": 1, "SW": 2,
-        "PT": 0, "PL": 1, "PB": 1, "PR": 2,
+        "PT": 0, "PL": 1, "PB": 1, "PR": 2, "DH": 1, "DW": 1, "BLOCKS": 1,
     }  # fmt: skip
     parallel = window((4, 6), (2, 3), (1, 2), (0, 1, 1, 2), channels=6, parallel=True)
     assert kernel.module(parallel) == "ex_swg_parallel"

@@ -123,10 +123,11 @@ class Builder:
         norm: bool = True,
         act: bool = True,
         group: int = 1,
-        dilation: int = 1,
+        dilation: int | tuple[int, int] = 1,
     ) -> str:
-        kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
         sh, sw = (stride, stride) if isinstance(stride, int) else stride
+        dh, dw = (dilation, dilation) if isinstance(dilation, int) else dilation
+        kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
         pads = (pad,) * 4 if isinstance(pad, int) else pad
         _, c, h, w = self.shapes[x]
         weight, power = self.weight((channels, c // group, kh, kw), weight_bits, per_channel)
@@ -136,14 +137,14 @@ class Builder:
         shape = (
             1,
             channels,
-            (h + pads[0] + pads[2] - kh) // sh + 1,
-            (w + pads[1] + pads[3] - kw) // sw + 1,
+            (h + pads[0] + pads[2] - (kh - 1) * dh - 1) // sh + 1,
+            (w + pads[1] + pads[3] - (kw - 1) * dw - 1) // sw + 1,
         )
         y = self.node(
             "Conv", *inputs, shape=shape, pads=pads, strides=[sh, sw],
-            kernel_shape=[kh, kw], group=group, dilations=[dilation, dilation],
+            kernel_shape=[kh, kw], group=group, dilations=[dh, dw],
         )  # fmt: skip
-        self.variance[y] = self.variance[x] * power * c * kh * kw
+        self.variance[y] = self.variance[x] * power * (c // group) * kh * kw
         if norm:
             y = self.norm(y)
         if not act:

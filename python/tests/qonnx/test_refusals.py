@@ -59,14 +59,19 @@ def one_output(b: Any) -> Any:
     return b
 
 
-def grouped(b: Any) -> Any:
+def odd_groups(b: Any) -> Any:
     x = b.conv("image", 4)
-    return two(b, x, b.conv(x, 4, group=4))
+    return two(b, x, b.conv(x, 4, group=3))
 
 
-def dilated(b: Any) -> Any:
+def few_filters(b: Any) -> Any:
     x = b.conv("image", 4)
-    return two(b, x, b.conv(x, 4, dilation=2))
+    return two(b, x, b.conv(x, 6, group=4))
+
+
+def dilated_pool(b: Any) -> Any:
+    x = b.conv("image", 4)
+    return two(b, x, b.pool(x, size=2, stride=1, dilations=[2, 2]))
 
 
 def average_beyond_the_map(b: Any) -> Any:
@@ -234,11 +239,15 @@ REFUSALS: dict[Callable[[Any], Any], str] = {
         "FILE: Gemm (node Gemm_#) must take quantized activations but Relu (node Relu_#) in front "
         "of it gives real numbers; put a quantizer between them"
     ),
-    grouped: (
-        "FILE: grouped convolutions are not supported but Conv (node Conv_#) has 4 groups; use a "
-        "dense convolution"
+    odd_groups: (
+        "FILE: Conv (node Conv_#) must have groups that divide its 4 channels and 4 filters but "
+        "has 3; choose a divisor of both"
     ),
-    dilated: "FILE: dilation is not supported but Conv (node Conv_#) has [2, 2]; use 1",
+    few_filters: (
+        "FILE: Conv (node Conv_#) must have groups that divide its 4 channels and 6 filters but "
+        "has 4; choose a divisor of both"
+    ),
+    dilated_pool: "FILE: dilation is not supported but MaxPool (node MaxPool_#) has [2, 2]; use 1",
     average_beyond_the_map: (
         "FILE: Conv (node Conv_#) must take integers with one scale but Mul (node "
         "AveragePool_17.factor) gives one from pixel to pixel; put a quantizer with one scale "

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from exeunt.config import compress as passes
-from exeunt.config import tree
+from exeunt.config import layers, tree
 from exeunt.errors import InputError
 from exeunt.quant import compress as compression
 from exeunt.quant.compress import filters, step, weights
@@ -77,7 +77,7 @@ def test_structure_knows_who_reads_what(subject, tiny):
         tiny.model.model_copy(
             update={
                 "stages": (
-                    tree.Stage(blocks=(tree.Conv(conv=2, stride=2, padding=1),)),
+                    tree.Stage(blocks=(layers.Conv(conv=2, stride=2, padding=1),)),
                     tiny.model.stages[1],
                 )
             }

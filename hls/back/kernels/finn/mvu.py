@@ -77,6 +77,8 @@ COPIES: tuple[tuple[str, tuple[Edit, ...]], ...] = (
 
 def unsupported(node: Mvu) -> str | None:
     """Why FINN's unit cannot implement `node`, as the end of a sentence; None when it can."""
+    if node.groups > 1:
+        return f"FINN's RTL MVAU shows every row the whole vector, not one of {node.groups} groups"
     if node.levels:
         return f"FINN's RTL MVAU has no fused thresholds, levels must be 0, is {node.levels}"
     if node.offset:

@@ -85,6 +85,8 @@ def steps(node: Swg) -> dict[str, int]:
 def unsupported(node: Swg) -> str | None:
     """Why FINN's kernel cannot implement `node`, as the end of a sentence; None when it can."""
     (kh, kw), (sh, sw) = node.kernel, node.stride
+    if node.dilation != (1, 1) or node.blocks > 1:
+        return "our use of FINN's RTL window has neither holes nor blocks of channels"
     if node.parallel:
         return "FINN's sliding window is offered serial only, but the node is parallel"
     if node.kernel == (1, 1):

@@ -41,8 +41,9 @@ class Windows:
         swg = self._swg
         padded = self._padded(len(x))  # its border stays 0
         padded[self._inner] = x.reshape(-1, *swg.input.shape)
-        views = np.lib.stride_tricks.sliding_window_view(padded, swg.kernel, axis=(1, 2))
+        views = np.lib.stride_tricks.sliding_window_view(padded, swg.extent, axis=(1, 2))
         views = views[:, :: swg.stride[0], :: swg.stride[1]].transpose(0, 1, 2, 4, 5, 3)
+        views = views[:, :, :, :: swg.dilation[0], :: swg.dilation[1]]
         gathered = self._gathered(len(x))
         np.copyto(gathered, views)
         return self._matrix(gathered.reshape(len(x), -1))
@@ -94,6 +95,8 @@ def _seen(swg: Swg, oy: int) -> tuple[int, int]:
 
 def in_bands(swg: Swg, outputs: int) -> bool:
     """Whether bands take less time than windows for a matrix of `outputs` rows."""
+    if swg.dilation != (1, 1):
+        return False
     (_, w, channels), (oh, ow, elements) = swg.input.shape, swg.output.shape
     rows = sum(last - first for first, last in (_seen(swg, oy) for oy in range(oh)))
     bands = rows * w * channels * ow * outputs

@@ -19,10 +19,10 @@ from exeunt.kernels.swg.node import Swg
 
 
 def values(node: Swg, arrays: Arrays, x: IntArray) -> IntArray:
-    """Output tensors y[oy][ox][(ky * KW + kx) * C + c] = x[oy*SH - PT + ky][ox*SW - PL + kx][c].
+    """Output tensors y[oy][ox][b][ky][kx][c] = x[oy*SH - PT + ky*DH][ox*SW - PL + kx*DW][b][c].
 
     Args:
-        node: kernel, stride and padding; outside of the frame x is 0.
+        node: kernel, stride, dilation, padding and blocks of channels; outside of the frame x is 0.
         arrays: none are used.
         x: integers (N, ...), a frame's elements in stream order.
 
@@ -36,10 +36,13 @@ def values(node: Swg, arrays: Arrays, x: IntArray) -> IntArray:
     x = np.asarray(x).reshape(-1, h, w, channels)
     if any(node.pad):
         x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)))
-    y = np.empty((len(x), oh, ow, kh, kw, channels), x.dtype)
+    part = (node.blocks, channels // node.blocks)
+    y = np.empty((len(x), oh, ow, node.blocks, kh, kw, part[1]), x.dtype)
     for ky in range(kh):
         for kx in range(kw):
-            y[:, :, :, ky, kx] = x[:, ky : ky + oh * sh : sh, kx : kx + ow * sw : sw]
+            top, left = ky * node.dilation[0], kx * node.dilation[1]
+            seen = x[:, top : top + oh * sh : sh, left : left + ow * sw : sw]
+            y[:, :, :, :, ky, kx] = seen.reshape(len(x), oh, ow, *part)
     return y.reshape(len(x), oh, ow, kh * kw * channels)
 
 
@@ -84,7 +87,7 @@ def size(node: Swg, dsp: bool) -> Size:
     """Serial: counters and a ring of rows; parallel: rows in shift registers, the window in FF."""
     _, width, channels = node.input.shape
     lanes = node.input.lanes
-    kernel, stride = node.kernel, node.stride
+    kernel, stride = node.extent, node.stride
     row = width * (channels // lanes)
     words = (kernel[0] - 1 + stride[0]) * row + (kernel[1] + 1) * (channels // lanes)
     if node.parallel:
@@ -101,7 +104,7 @@ def foldings(layer: Windows) -> Iterator[Fold]:
     height, width, channels = layer.input
     size = layer.window.kernel[0] * layer.window.kernel[1]
     pixels = height * width
-    for lanes in divisors(channels):
+    for lanes in divisors(channels // layer.blocks):
         words = max(pixels, layer.vectors * size)
         yield Fold(lanes, lanes, period=words * (channels // lanes))
     if layer.window.pad[3] <= width:  # the padding on the right must lie within one row
@@ -122,6 +125,8 @@ def lower(lowering: Lowering, layer: Windows, fold: Fold) -> None:
             stride=layer.window.stride,
             pad=layer.window.pad,
             parallel=fold.parallel,
+            dilation=layer.window.dilation,
+            blocks=layer.blocks,
         )
     )
 

@@ -2,10 +2,10 @@
 
 A column step reads the pixels of one column of a row of windows, one cycle after the lowest of
 them was taken at the earliest, and frees pixels of the top row; pixel k is taken when pixel k - D
-is free, D = KH * W, or a row more for very narrow frames. A window is on offer two cycles after
-the step that completes it. While it waits, nothing moves. The padding on the right of a row (the
-tail) completes in the first steps of the next row; at a frame's end in steps of its own when the
-next frame's columns are not there.
+is free, D = EH * W with EH rows from the first to the last of a window, or a row more for very
+narrow frames. A window is on offer two cycles after the step that completes it. While it waits,
+nothing moves. The padding on the right of a row (the tail) completes in the first steps of the next
+row; at a frame's end in steps of its own when the next frame's columns are not there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from exeunt.kernels.swg.node import Swg
 def columns(node: Swg) -> int:
     """Column steps that a row of windows takes."""
     _, left, _, right = node.pad
-    return node.input.shape[1] + max(0, left + right + 1 - node.kernel[1])
+    return node.input.shape[1] + max(0, left + right + 1 - node.extent[1])
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def plan(node: Swg) -> Plan:
     """The column steps of a frame."""
     h, w, _ = node.input.shape
     oh, ow, _ = node.output.shape
-    (kh, kw), (sh, sw), (top, left, _, _) = node.kernel, node.stride, node.pad
+    (kh, kw), (sh, sw), (top, left, _, _) = node.extent, node.stride, node.pad
     steps = columns(node)
     complete = {ox * sw - left + kw - 1 for ox in range(ow)}
     tail = max(0, max(complete) + 1 - steps)
@@ -100,7 +100,7 @@ def frame(
     """
     p = plan(node)
     words, w = node.input.words, node.input.shape[1]
-    depth = (node.kernel[0] + (w <= p.tail or w == 1)) * w
+    depth = (node.extent[0] + (w <= p.tail or w == 1)) * w
     windows = sum(p.tail_ends)
     ago = int(LONG_AGO)
     before = [ago] * (1 + 3 * (p.tail + 1) + windows + depth) if past is None else past.tolist()

@@ -43,12 +43,12 @@ def depth(node: Swg) -> int:
     """Words of the ring, as localparam DEPTH of `ex_swg` has it."""
     h, w, channels = node.input.shape
     oh, ow, _ = node.output.shape
-    (kh, kw), (sh, sw), (top, left, _, _) = node.kernel, node.stride, node.pad
+    (kh, kw), (sh, sw), (top, left, _, _) = node.extent, node.stride, node.pad
     folds = channels // node.input.lanes
     row = w * folds
     y_last, x_last = (oh - 1) * sh - top, (ow - 1) * sw - left
     last_base = y_last * row + max(x_last, 0) * folds if y_last >= 0 else 0
-    window = kh * kw * folds
+    window = node.kernel[0] * node.kernel[1] * folds
     head = (min(kh - top, h) - 1) * row + min(kw - left, w) * folds
     new = (sh - 1) * row + kw * folds
     keep_frame = h * row - last_base + head
@@ -67,9 +67,10 @@ def plan(node: Swg) -> Plan:
     y0 = (np.arange(oh) * sh - top)[:, None]
     x0 = (np.arange(ow) * sw - left)[None, :]
     base = np.where(y0 >= 0, (y0 * w + np.maximum(x0, 0)) * folds, 0).ravel()
-    ky, kx, fold = np.meshgrid(np.arange(kh), np.arange(kw), np.arange(folds), indexing="ij")
-    y = y0.reshape(oh, 1, 1) + ky.ravel()
-    x = x0.reshape(1, ow, 1) + kx.ravel()
+    block, ky, kx, fold = np.indices((node.blocks, kh, kw, folds // node.blocks))
+    fold += block * (folds // node.blocks)
+    y = y0.reshape(oh, 1, 1) + ky.ravel() * node.dilation[0]
+    x = x0.reshape(1, ow, 1) + kx.ravel() * node.dilation[1]
     inside = ((y >= 0) & (y < h) & (x >= 0) & (x < w)).reshape(oh * ow, -1)
     word = ((y * w + x) * folds + fold.ravel()).reshape(oh * ow, -1)
     word = np.where(inside, word, base[:, None])

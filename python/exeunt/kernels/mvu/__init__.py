@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from exeunt.errors import InputError
 from exeunt.graph import IntArray, Integer, Stream
 from exeunt.kernels.kind import Arrays, Effort, Fast, Kind, Product
 from exeunt.kernels.layer import Fold, Levels, Windows, divisors
 from exeunt.kernels.layer import Matrix as MatrixLayer
 from exeunt.kernels.lowering import Lowering
+from exeunt.kernels.mvu.products import parts, unit
 from exeunt.kernels.parts import levels
-from exeunt.kernels.parts.fast import Matrix, Step
+from exeunt.kernels.parts.fast import Floats, Matrix, Step
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
 from exeunt.kernels.parts.levels import narrow
-from exeunt.kernels.parts.levels import size as levels_size
-from exeunt.kernels.parts.size import Size, lut, lutrams, ram, rom
+from exeunt.kernels.parts.size import Size
 from exeunt.kernels.parts.weights import Weighted
 from exeunt.kernels.registry import foldings as foldings_of
 from exeunt.kernels.registry import register
 
-MIN_BITS, MAX_BITS = 2, 8  # of weights
-DSP_RESULT = 9  # bits of a product below which Yosys leaves it to LUTs
 GROUP = 9  # products that the hardware adds in one cycle
 
 
@@ -37,6 +34,10 @@ class Mvu(Weighted):
     Arrays: `weights` (MH, MW), see `Weighted`; with `levels` > 0 also `thresholds` (MH, levels),
     ascending, and y = bias + #{t : acc >= t}; otherwise y = acc, with `offset` y = acc + the array
     `offsets` (MH,).
+
+    With `groups` a pixel has so many vectors of MW elements, and vector g has rows g * MH / groups
+    and on. They follow each other, `together` of them side by side: a word of input has SIMD
+    elements of each, and PE = MH / groups * together.
     """
 
     kind: ClassVar[str] = "mvu"
@@ -44,6 +45,28 @@ class Mvu(Weighted):
     levels: int = 0
     bias: int = 0
     offset: bool = False
+    groups: int = 1
+    together: int = 1
+
+    @property
+    def simd(self) -> int:
+        """Elements of a vector in a word."""
+        return self.input.lanes // self.together
+
+
+def parted(node: Mvu, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Vectors (n, groups, MW), for vectors (n, groups * MW) in the order of the stream."""
+    order = x.reshape(len(x), node.groups // node.together, -1, node.together, node.simd)
+    return order.transpose(0, 1, 3, 2, 4).reshape(len(x), node.groups, -1)
+
+
+def product(node: Mvu, weights: IntArray, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """W x of vectors (n, groups * MW) in the order of the stream: (n, MH), type of x."""
+    if node.groups == 1:
+        return np.asarray(x @ np.ascontiguousarray(weights.T, dtype=x.dtype))
+    of_groups = weights.reshape(node.groups, -1, weights.shape[1]).transpose(0, 2, 1)
+    y = np.matmul(parted(node, x).transpose(1, 0, 2), of_groups.astype(x.dtype))
+    return np.asarray(y.transpose(1, 0, 2).reshape(len(x), -1))
 
 
 def values(node: Mvu, arrays: Arrays, x: IntArray) -> IntArray:
@@ -53,18 +76,18 @@ def values(node: Mvu, arrays: Arrays, x: IntArray) -> IntArray:
         node: the kernel.
         arrays: `weights`, integers (MH, MW); with levels `thresholds`, integers (MH, levels); with
             offset `offsets`, integers (MH,).
-        x: integers (N, H, W, MW) within `node.input.dtype`.
+        x: integers (N, H, W, groups * MW) within `node.input.dtype`.
 
     Returns:
         (N, H, W, MH) in the smallest NumPy type for `node.output.dtype`.
     """
     weights, dtype = arrays["weights"], node.input.dtype
-    flat = np.asarray(x).reshape(-1, weights.shape[1])
+    flat = np.asarray(x).reshape(-1, node.groups * weights.shape[1])
     row = np.abs(weights.astype(np.int64)).sum(axis=1).max(initial=0)
     bound = int(row) * max(-dtype.min, dtype.max)
     exact = np.float32 if bound < 1 << 24 else np.float64
     assert bound < 1 << 53, "beyond the integers of a float64"
-    y = flat.astype(exact) @ np.ascontiguousarray(weights.T, dtype=exact)
+    y = product(node, weights, flat.astype(exact))
     if node.offset:
         y = y.astype(np.float64) + arrays["offsets"]
     if node.levels:
@@ -80,10 +103,10 @@ def values(node: Mvu, arrays: Arrays, x: IntArray) -> IntArray:
 
 
 def folds(node: Mvu) -> tuple[int, int]:
-    """(NF, SF): output words and input words of a vector."""
+    """(NF, SF): output words and input words of a vector, or of the vectors side by side."""
     mw, mh = node.input.elements, node.output.elements
-    vectors = node.output.shape[0] * node.output.shape[1]
-    return mh // vectors // node.output.lanes, mw // vectors // node.input.lanes
+    rounds = vectors(node) * node.groups // node.together
+    return mh // rounds // node.output.lanes, mw // rounds // node.input.lanes
 
 
 def resume(
@@ -107,7 +130,7 @@ def resume(
         takes int64 (n,), gives int64 (n / SF * NF,), and the past for the frames that follow.
     """
     nf, sf = folds(node)
-    operands = 3 + (node.input.lanes > GROUP)  # registers before the accumulator
+    operands = 3 + (node.simd > GROUP)  # registers before the accumulator
     search = levels.stages(node.levels) + 1 if node.levels else 0  # registers behind it
     room = 2 if nf == 1 else 2 * sf
     offered = np.asarray(offered, np.int64)
@@ -207,13 +230,32 @@ def bound(node: Mvu, arrays: Arrays) -> int:
     return most + (int(np.abs(arrays["offsets"]).max()) if node.offset else 0)
 
 
-def steps(node: Mvu, arrays: Arrays, dtype: np.dtype[Any], product: Product | None) -> list[Step]:
+def dense(node: Mvu) -> bool:
+    """Whether every row sees the whole vector."""
+    return node.groups == 1
+
+
+class _Groups:
+    """Each vector by its own rows."""
+
+    def __init__(self, node: Mvu, weights: IntArray, dtype: np.dtype[Any]) -> None:
+        self._node, self._weights = node, weights.astype(dtype)
+
+    def __call__(self, x: Floats) -> Floats:
+        """(n, elements in) -> (n, elements out)."""
+        flat = x.reshape(len(x) * vectors(self._node), -1)
+        return product(self._node, self._weights, flat).reshape(len(x), -1)
+
+
+def steps(node: Mvu, arrays: Arrays, dtype: np.dtype[Any], front: Product | None) -> list[Step]:
     """A product and one lookup; see `Fast.steps`."""
     weights = arrays["weights"].astype(np.int64)
-    if product is None:
-        found: list[Step] = [Matrix(weights, node.output.elements, dtype)]
+    if node.groups > 1:
+        found: list[Step] = [_Groups(node, weights, dtype)]
+    elif front is None:
+        found = [Matrix(weights, node.output.elements, dtype)]
     else:
-        found = [product(weights, dtype)]
+        found = [front(weights, dtype)]
     if node.offset:
         offsets = np.tile(arrays["offsets"], vectors(node)).astype(dtype)
         found.append(lambda x: x + offsets)
@@ -231,177 +273,119 @@ def steps(node: Mvu, arrays: Arrays, dtype: np.dtype[Any], product: Product | No
     return found
 
 
-def in_dsp(in_bits: int, weight_bits: int, simd: int) -> bool:
-    """Whether Yosys puts a product of an unsigned input and a signed weight into a DSP.
-
-    It does from nine bits of result on; beside others the product keeps its sign's bit.
-    """
-    return in_bits + weight_bits + (simd > 1) >= DSP_RESULT
-
-
-def parts(
-    *,
-    rows: int, columns: int, simd: int, pe: int, in_bits: int, weight_bits: int, acc_bits: int,
-) -> dict[str, float]:  # fmt: skip
-    """The parts of a matrix-vector unit without thresholds, by name.
-
-    "product": bits of input times bits of weight over all lanes, "sum": bits that are added up,
-    "accumulator": bits of it, "rom": words of 64 bits of weights in LUTs, "room": groups of LUT
-    memory for the input, "control": bits of its counters.
-    """
-    lanes, steps = simd * pe, (rows // pe) * (columns // simd)
-    room = 2 if rows == pe else 2 * (columns // simd)
-    word = lanes * weight_bits
-    in_logic = not rom(steps, word)
-    return {
-        "product": lanes * in_bits * weight_bits,
-        "sum": lanes * (in_bits + weight_bits),
-        "lane": lanes,
-        "accumulator": pe * acc_bits,
-        "rom": steps * word / 64 if in_logic and steps > 1 else 0.0,
-        "room": 0 if ram(room, simd * in_bits) else lutrams(room, simd * in_bits),
-        "control": math.log2(steps) + math.log2(columns // simd),
-        "one": 1,
-    }
-
-
-def unit(
-    *,
-    rows: int,
-    columns: int,
-    simd: int,
-    pe: int,
-    in_bits: int,
-    weight_bits: int,
-    acc_bits: int,
-    levels: int = 0,
-    dsp: bool = True,
-) -> Size:
-    """A matrix-vector unit of `rows` x `columns`, folded to `pe` x `simd` multipliers.
-
-    Args:
-        rows: MH, a multiple of `pe`.
-        columns: MW, a multiple of `simd`.
-        simd: lanes in.
-        pe: lanes out.
-        in_bits: of an unsigned input, 2 to 16.
-        weight_bits: 2 to 8.
-        acc_bits: of an accumulator, 2 to 32.
-        levels: thresholds of a row, 0 for none.
-        dsp: products may become DSPs.
-
-    Raises:
-        InputError: widths or lanes that the kernel does not have.
-    """
-    if not MIN_BITS <= weight_bits <= MAX_BITS:
-        raise InputError(
-            f"weights must have {MIN_BITS} to {MAX_BITS} bits, got {weight_bits}: choose a width "
-            "in between"
-        )
-    if not 1 <= in_bits <= 16:
-        raise InputError(
-            f"inputs of a matrix must have 1 to 16 bits, got {in_bits}: requantize them"
-        )
-    if min(pe, simd) < 1 or rows % pe or columns % simd:
-        raise InputError(
-            f"PE must divide the {rows} rows and SIMD the {columns} columns, got PE {pe} and SIMD "
-            f"{simd}: choose divisors"
-        )
-    found = parts(
-        rows=rows, columns=columns, simd=simd, pe=pe, in_bits=in_bits, weight_bits=weight_bits,
-        acc_bits=acc_bits,
-    )  # fmt: skip
-    mapped = dsp and in_dsp(in_bits, weight_bits, simd)
-    steps = (rows // pe) * (columns // simd)
-    room = 2 if rows == pe else 2 * (columns // simd)
-    blocks = rom(steps, pe * simd * weight_bits) + ram(room, simd * in_bits)
-    size = Size(lut("mvu_dsp" if mapped else "mvu", found), pe * simd if mapped else 0, blocks)
-    if levels:
-        size += levels_size(channels=rows, pe=pe, in_bits=acc_bits, levels=levels)
-    return size
-
-
 def size(node: Mvu, dsp: bool) -> Size:
     """The unit of a node; see `Kind.size`."""
     return unit(
         rows=node.output.shape[2],
-        columns=node.input.elements // vectors(node),
-        simd=node.input.lanes,
+        columns=columns(node),
+        simd=node.simd,
         pe=node.output.lanes,
         in_bits=node.input.dtype.bits,
         weight_bits=node.weight_bits,
         acc_bits=node.accumulator.bits,
         levels=node.levels,
+        groups=node.groups,
         dsp=dsp,
     )
 
 
 def vectors(node: Mvu) -> int:
-    """Vectors that are multiplied in a frame."""
+    """Pixels of a frame, each with a vector for each group."""
     return node.output.shape[0] * node.output.shape[1]
+
+
+def columns(node: Mvu) -> int:
+    """MW, the elements of a vector."""
+    return node.input.elements // vectors(node) // node.groups
 
 
 def effort(node: Mvu) -> Effort:
     """MH * MW / (PE * SIMD) cycles a vector; see `Kind.effort`."""
     nf, sf = folds(node)
-    weights = node.output.shape[2] * (node.input.elements // vectors(node))
+    weights = node.output.shape[2] * columns(node)
     return Effort(
-        period=vectors(node) * nf * sf,
+        period=vectors(node) * node.groups // node.together * nf * sf,
         multiplies=weights * vectors(node),
-        multipliers=node.input.lanes * node.output.lanes,
+        multipliers=node.simd * node.output.lanes,
         weight_bits=weights * node.weight_bits,
     )
 
 
-def windows(layer: MatrixLayer) -> Windows:
-    """What stands in front of the matrix of a convolution."""
-    shape = (*layer.output[:2], layer.columns)
+def windows(layer: MatrixLayer, together: int = 1, *, parallel: bool = False) -> Windows:
+    """What stands in front of the matrix of a convolution with so many groups side by side.
+
+    A serial window gives the channels of these groups element by element, a parallel one gives
+    the vectors of all groups one behind the other.
+    """
+    shape = (*layer.output[:2], layer.groups * layer.columns)
     return Windows(
-        layer.input, layer.source, shape, layer.source, window=layer.window, finn=layer.finn[:-1]
-    )
+        layer.input, layer.source, shape, layer.source, window=layer.window, finn=layer.finn[:-1],
+        blocks=layer.groups if parallel else layer.groups // together,
+    )  # fmt: skip
+
+
+def side_by_side(layer: MatrixLayer, pe: int) -> int:
+    """Groups whose rows make a word of `pe` lanes, 1 where the rows of a group are no fewer."""
+    return max(1, pe * layer.groups // layer.rows)
 
 
 def foldings(layer: MatrixLayer) -> Iterator[Fold]:
     """PE divides the rows and SIMD the columns; with a window each of its foldings that fits.
 
     Up to the channels a serial window gives SIMD lanes itself; beyond, it feeds a widening
-    converter, or the parallel window gives a whole window a beat and a converter narrows it.
+    converter, or the parallel window gives a whole window a beat and a converter narrows it. All
+    of this of each group; besides, several groups may go side by side, unfolded but for the
+    elements of a window.
     """
-    fronts = None if layer.window is None else list(foldings_of(windows(layer)))
-    channels = layer.input[2]
-    for pe in divisors(layer.rows):
+    for pe in divisors(layer.rows // layer.groups):
         for simd in divisors(layer.columns):
-            period = layer.vectors * (layer.rows // pe) * (layer.columns // simd)
-            area = 4 * pe + simd
-            if fronts is None:
-                yield Fold(simd, pe, period=period, multipliers=pe * simd, area=area)
+            yield from _foldings(layer, pe, simd)
+    rows, channels = layer.rows // layer.groups, layer.input[2] // layer.groups
+    for together in divisors(layer.groups)[1:]:
+        for simd in sorted({channels, layer.columns}):
+            yield from _foldings(layer, rows * together, simd)
+
+
+def _foldings(layer: MatrixLayer, pe: int, simd: int) -> Iterator[Fold]:
+    """Those with so many lanes, SIMD of each group."""
+    together = side_by_side(layer, pe)
+    lanes, channels = together * simd, layer.input[2] // layer.groups
+    period = layer.vectors * (layer.rows // pe) * (layer.columns // simd)
+    area = 4 * pe + lanes
+    if layer.window is None:
+        yield Fold(lanes, pe, period=period, multipliers=pe * simd, area=area)
+        return
+    for parallel in (False, True):
+        if parallel and (simd > channels or channels % simd):
+            inside, size = int(lanes < layer.groups * layer.columns), 2 * layer.columns
+        elif not parallel and (together == 1 or simd == channels):
+            inside, size = 0, 0
+        else:
+            continue
+        for front in foldings_of(windows(layer, together, parallel=parallel)):
+            if front.parallel != parallel or (not parallel and lanes % front.simd):
                 continue
-            for front in fronts:
-                if front.parallel and (simd > channels or channels % simd):
-                    inside, size = int(simd < layer.columns), 2 * layer.columns
-                elif not front.parallel and simd % front.simd == 0:
-                    inside, size = int(front.simd < simd), 0
-                else:
-                    continue
-                yield Fold(
-                    simd,
-                    pe,
-                    window=front.simd,
-                    parallel=front.parallel,
-                    period=max(period, front.period),
-                    multipliers=pe * simd,
-                    converters=inside,
-                    area=area + front.simd + size,
-                )
+            yield Fold(
+                lanes,
+                pe,
+                window=front.simd,
+                parallel=parallel,
+                period=max(period, front.period),
+                multipliers=pe * simd,
+                converters=inside if parallel else int(front.simd < lanes),
+                area=area + front.simd + size * layer.groups,
+            )
 
 
 def lower(lowering: Lowering, layer: MatrixLayer, fold: Fold) -> None:
     """The window of a convolution, the unit, and its thresholds where they are not part of it."""
-    shape = (*layer.output[:2], layer.columns)
+    shape = (*layer.output[:2], layer.groups * layer.columns)
     finn = layer.finn[-1:]
+    together = side_by_side(layer, fold.pe)
     if layer.window is not None:
-        lanes = layer.columns if fold.parallel else fold.window
-        lowering.lower(windows(layer), Fold(fold.window, lanes, parallel=fold.parallel))
+        lanes = shape[2] if fold.parallel else fold.window
+        front = windows(layer, together, parallel=fold.parallel)
+        lowering.lower(front, Fold(fold.window, lanes, parallel=fold.parallel))
         lowering.adapt(shape, fold.simd, finn)
     alone = layer.levels > 0 and not lowering.fused
     dtype = layer.result if layer.levels and not alone else layer.accumulator
@@ -417,6 +401,8 @@ def lower(lowering: Lowering, layer: MatrixLayer, fold: Fold) -> None:
             levels=0 if alone else layer.levels,
             bias=0 if alone else layer.bias,
             offset="offsets" in layer.arrays,
+            groups=layer.groups,
+            together=together,
         ),
         {key: layer.arrays[key] for key in wanted if key in layer.arrays},
     )
@@ -439,6 +425,6 @@ register(
         lower=lower,
         effort=effort,
         parts=parts,
-        fast=Fast(steps=steps, bound=bound, takes_product=True),
+        fast=Fast(steps=steps, bound=bound, takes_product=dense),
     )
 )

@@ -1,0 +1,107 @@
+"""Size of a matrix-vector unit by its parts: products, sums, weights, the room for its input."""
+
+from __future__ import annotations
+
+import math
+
+from exeunt.errors import InputError
+from exeunt.kernels.parts.levels import size as levels_size
+from exeunt.kernels.parts.size import Size, lut, lutrams, ram, rom
+
+MIN_BITS, MAX_BITS = 2, 8  # of weights
+DSP_RESULT = 9  # bits of a product below which Yosys leaves it to LUTs
+
+
+def in_dsp(in_bits: int, weight_bits: int, simd: int) -> bool:
+    """Whether Yosys puts a product of an unsigned input and a signed weight into a DSP.
+
+    It does from nine bits of result on; beside others the product keeps its sign's bit.
+    """
+    return in_bits + weight_bits + (simd > 1) >= DSP_RESULT
+
+
+def parts(
+    *,
+    rows: int, columns: int, simd: int, pe: int, in_bits: int, weight_bits: int, acc_bits: int,
+    groups: int = 1,
+) -> dict[str, float]:  # fmt: skip
+    """The parts of a matrix-vector unit without thresholds, by name.
+
+    "product": bits of input times bits of weight over all lanes, "sum": bits that are added up,
+    "accumulator": bits of it, "rom": words of 64 bits of weights in LUTs, "room": groups of LUT
+    memory for the input, "control": bits of its counters.
+    """
+    lanes, steps = simd * pe, (rows // pe) * (columns // simd)
+    arms = max(1, pe * groups // rows)
+    room = 2 if rows <= pe * groups else 2 * (columns // simd)
+    word = lanes * weight_bits
+    in_logic = not rom(steps, word)
+    return {
+        "product": lanes * in_bits * weight_bits,
+        "sum": lanes * (in_bits + weight_bits),
+        "lane": lanes,
+        "accumulator": pe * acc_bits,
+        "rom": steps * word / 64 if in_logic and steps > 1 else 0.0,
+        "room": 0 if ram(room, arms * simd * in_bits) else lutrams(room, arms * simd * in_bits),
+        "control": math.log2(steps) + math.log2(columns // simd),
+        "one": 1,
+    }
+
+
+def unit(
+    *,
+    rows: int,
+    columns: int,
+    simd: int,
+    pe: int,
+    in_bits: int,
+    weight_bits: int,
+    acc_bits: int,
+    levels: int = 0,
+    groups: int = 1,
+    dsp: bool = True,
+) -> Size:
+    """A matrix-vector unit of `rows` x `columns`, folded to `pe` x `simd` multipliers.
+
+    Args:
+        rows: MH, a multiple of `pe`.
+        columns: MW, a multiple of `simd`.
+        simd: lanes in.
+        pe: lanes out.
+        in_bits: of an unsigned input, 2 to 16.
+        weight_bits: 2 to 8.
+        acc_bits: of an accumulator, 2 to 32.
+        levels: thresholds of a row, 0 for none.
+        groups: parts of the rows with vectors of their own.
+        dsp: products may become DSPs.
+
+    Raises:
+        InputError: widths or lanes that the kernel does not have.
+    """
+    if not MIN_BITS <= weight_bits <= MAX_BITS:
+        raise InputError(
+            f"weights must have {MIN_BITS} to {MAX_BITS} bits, got {weight_bits}: choose a width "
+            "in between"
+        )
+    if not 1 <= in_bits <= 16:
+        raise InputError(
+            f"inputs of a matrix must have 1 to 16 bits, got {in_bits}: requantize them"
+        )
+    if min(pe, simd) < 1 or rows % pe or columns % simd:
+        raise InputError(
+            f"PE must divide the {rows} rows and SIMD the {columns} columns, got PE {pe} and SIMD "
+            f"{simd}: choose divisors"
+        )
+    found = parts(
+        rows=rows, columns=columns, simd=simd, pe=pe, in_bits=in_bits, weight_bits=weight_bits,
+        acc_bits=acc_bits, groups=groups,
+    )  # fmt: skip
+    mapped = dsp and in_dsp(in_bits, weight_bits, simd)
+    steps = (rows // pe) * (columns // simd)
+    arms = max(1, pe * groups // rows)
+    room = 2 if rows <= pe * groups else 2 * (columns // simd)
+    blocks = rom(steps, pe * simd * weight_bits) + ram(room, arms * simd * in_bits)
+    size = Size(lut("mvu_dsp" if mapped else "mvu", found), pe * simd if mapped else 0, blocks)
+    if levels:
+        size += levels_size(channels=rows, pe=pe, in_bits=acc_bits, levels=levels)
+    return size
