@@ -7,6 +7,7 @@ on the edge between two levels, where float32 and integers may differ.
 from __future__ import annotations
 
 import importlib.util
+import math
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,19 @@ class Random:
             kernel = tuple(int(self.random.integers(1, min(4, side) + 1)) for side in (h, w))
             pads = tuple(int(self.random.integers(0, k)) for k in (*kernel, *kernel))
             stride = tuple(int(self.pick(1, 1, 1, 2, 3, 5)) for _ in range(2))
+        before = self.b.shapes[x][1]
+        group, holes = 1, (1, 1)
+        if self.chance(0.3):
+            common = math.gcd(before, channels or before)
+            group = int(self.pick(*(g for g in range(1, common + 1) if common % g == 0)))
+        channels = channels or group * int(self.random.integers(1, max(2, 8 // group)))
+        if not same and self.chance(0.2):
+            holes = tuple(
+                int(self.random.integers(1, (side - 1) // max(1, k - 1) + 1)) if 1 < k < side else 1
+                for k, side in zip(kernel, (h, w), strict=True)
+            )
         y = self.b.conv(
-            x, channels or int(self.random.integers(1, 8)), kernel, stride=stride, pad=pads,
+            x, channels, kernel, stride=stride, pad=pads, group=group, dilation=holes,
             weight_bits=int(self.pick(2, 3, 4, 4, 6, 8)), per_channel=self.chance(0.5),
             bias=self.chance(0.3), norm=self.chance(0.7), act=False,
         )  # fmt: skip
