@@ -122,7 +122,7 @@ def _halves(
                 other = ", but the binary version" * (read(f"{name}.bin") is not None)
                 raise InputError(
                     f"{where} must hold the CIFAR-10 batch {name}, got no such file{other}: fetch "
-                    "cifar10 again, its python version"
+                    "cifar10 again, its python version; class folders go into a zip"
                 )
             parts.append(_batch(io.BytesIO(raw), f"{where}{mark}{name}"))
         return Labelled(

@@ -82,7 +82,7 @@ def _from_class(path: Path, name: str) -> nn.Module:
     try:
         with _beside(path.parent):
             return kind()
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise InputError(
             f"{name} of {path} must be made without arguments, got {type(error).__name__} "
             f"({error}): give it defaults"
@@ -121,7 +121,7 @@ def _imported(path: Path) -> ModuleType:
     try:
         with _beside(path.parent):
             spec.loader.exec_module(module)
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise InputError(
             f"{path} must be imported without an error, got {type(error).__name__} ({error}): "
             "correct it"
@@ -138,7 +138,7 @@ def _check_outputs(network: nn.Module, model: Model) -> None:
             outputs = network(torch.zeros(2, channels, height, width))
     except InputError:
         raise
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise InputError(
             f"network {model.source} must take images {channels} x {height} x {width} "
             f"(C x H x W), got {type(error).__name__} ({error}): change model.input or the network"

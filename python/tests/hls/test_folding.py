@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from exeunt.cost import folding as search
 from exeunt.errors import InputError
 from exeunt.graph import Integer, Stream
 from exeunt.hls.back import folding, lower
@@ -188,3 +189,9 @@ def test_integer_thresholds_mean_the_same() -> None:
     x = np.arange(-10, 21)
     expected = (x[:, None] >= values).sum(axis=1)
     assert ((x[:, None] >= found[0]).sum(axis=1) == expected).all()
+
+
+def test_a_part_that_most_frames_reach_has_no_less_time_than_the_first() -> None:
+    assert search.targets(3, target=90, headroom=2.0, reach=[1.0, 0.9, 0.25]) == [90, 90, 180]
+    assert search.targets(2, target=90, headroom=1.5, reach=[1.0, 0.0]) == [90, 90 * 64]
+    assert search.targets(2, target=90, headroom=1.5, reach=None) == [90, 90]

@@ -106,6 +106,17 @@ def test_factors_keep_the_order_of_the_sums() -> None:
     assert joins.factors(0.5, 0.2512341, (0, 1 << 20), (0, 1 << 20)) == ()
 
 
+def test_a_sum_without_a_quantizer_has_the_ratio_of_its_scales(
+    builder: type, tmp_path: Path
+) -> None:
+    b = builder(SHAPE)
+    x = b.conv("image", 4, pad=1)
+    y, z = (b.quant(b.conv(x, 4, 1, act=False), 2, scale=s) for s in (0.25, 0.17))
+    b.exit(b.linear(add(b, y, z), 3))
+    assert [j.factors for j in joined(same(b, tmp_path))] == [(25, 17)]
+    assert (3, 2) in joins.factors(0.25, 0.1701, (0, 3), (0, 3))  # which the order is content with
+
+
 def test_a_difference_a_nested_sum_and_a_tensor_with_itself(builder: type, tmp_path: Path) -> None:
     b = builder(SHAPE)
     y, z = arms(b, 0.5, 0.25)
@@ -218,6 +229,15 @@ def test_refusals(builder: type, tmp_path: Path) -> None:
         "Conv_#), on one of several ways that meet again behind it; move the exit in front of "
         "where they part or behind where they meet"
     )
+    b = builder(SHAPE)
+    first = b.conv("image", 4, pad=1)
+    b.exit(b.linear(first, 3))
+    x = b.conv(first, 4, pad=1)
+    y = b.conv(x, 4, pad=1)
+    b.exit(b.linear(y, 3))
+    z = b.quant(add(b, b.conv(y, 4, pad=1), x), 4, scale=0.4)
+    b.exit(b.linear(z, 3))
+    assert refused(b, tmp_path).startswith("FILE: exit 1 must leave the backbone where all of it")
     b = builder(SHAPE)
     x, y = (b.node("Mul", b.conv("image", 4, pad=1, act=False, norm=False, per_channel=False),
                    b.constant(k), shape=(1, 4, 6, 6)) for k in (1.0, 0.7123))  # fmt: skip

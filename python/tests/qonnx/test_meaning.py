@@ -502,3 +502,58 @@ def test_padding_of_an_average_is_zero_also_where_no_level_is(
     network = read(tmp_path / "model.onnx")
     pool = next(o for o in network.operations if isinstance(o, Pool))
     assert pool.source.low > 0
+
+
+def test_ranges_count_the_zeros_of_padding(builder: type, tmp_path: Path) -> None:
+    """Where a quantizer never gives zero, the smallest sum is at the border."""
+    b = builder((4, 4, 1))
+    x = b.node("Mul", "image", b.constant(0.05), shape=b.shapes["image"])
+    x = b.node("Clip", x, b.constant(5.0), b.constant(7.0), shape=b.shapes[x])
+    x = b.quant(x, 3, scale=1.0)
+    y = b.node("Conv", x, b.integers(np.full((1, 1, 3, 3), 3), 4), shape=(1, 1, 4, 4),
+               kernel_shape=[3, 3], pads=[1] * 4)  # fmt: skip
+    b.exit(b.linear(b.quant(y, 4, scale=2.0), 3))
+    network = meaning.integers(file.load(b.save(tmp_path / "model.onnx")))
+    images = np.stack([np.zeros((4, 4, 1)), np.full((4, 4, 1), 255)]).astype(np.uint8)
+    values = network.tensors(images)
+    matrix = next(o for o in network.operations if isinstance(o, Matrix))
+    assert values[matrix.result.name].min() == 4 * 5 * 3  # a corner sees four pixels
+    for operation in network.operations:
+        found, tensor = values[operation.result.name], operation.result
+        assert tensor.low <= found.min(), tensor
+        assert tensor.high >= found.max(), tensor
+
+
+def test_single_bits_pass_thresholds_between_their_sums(builder: type, tmp_path: Path) -> None:
+    """Sums of four times -1 or 1 are even; thresholds on odd integers lie between them."""
+    b = builder((6, 6, 2))
+    x = b.conv("image", 4, act=False)
+    x = b.node("Sub", x, b.constant(1.0), shape=b.shapes[x])
+    x = b.node("BipolarQuant", x, b.constant(0.25), shape=b.shapes[x])
+    values = b.constant(b.random.normal(size=(6, 4, 1, 1)))
+    weights = b.node("BipolarQuant", values, b.constant(1.0), shape=())
+    y = b.node("Conv", x, weights, shape=(1, 6, 4, 4), kernel_shape=[1, 1])
+    b.exit(b.linear(b.quant(y, 4, scale=0.75, signed=True, mode="FLOOR"), 3))
+    y = b.node("Add", y, b.constant(1.0), shape=b.shapes[y])
+    b.exit(b.linear(b.quant(y, 2, scale=0.625), 3))
+    graph = file.load(b.save(tmp_path / "model.onnx"))
+    network = meaning.integers(graph)
+    single = [o.result for o in network.operations if (o.result.low, o.result.high) == (0, 1)]
+    assert single, "the activations are bits"
+    values = network.tensors(IMAGES)
+    assert np.ptp(values[single[0].name])
+    shadow.check(graph, network, values)
+
+
+def test_a_bias_is_on_the_grid_up_to_float32(builder: type, tmp_path: Path) -> None:
+    b = builder((6, 6, 2))
+    y = b.linear(b.conv("image", 4), 11)
+    step = 0.25 * 0.02  # of the sums, which float32 does not have
+    y = b.node("Add", y, b.constant(step * np.arange(-5.0, 6.0)), shape=b.shapes[y])
+    b.exit(y)
+    same(b, tmp_path, tolerance=0.01)
+    network = read(tmp_path / "model.onnx")
+    matrix = network.makers[network.exits[0].logits.name]
+    assert isinstance(matrix, Matrix)
+    assert matrix.offsets is not None
+    assert np.diff(matrix.offsets).tolist() == [1] * 10

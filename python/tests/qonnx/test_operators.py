@@ -26,6 +26,13 @@ def test_the_reader_has_every_operator_of_the_list_and_no_other() -> None:
     assert set(layers.LAYERS) | {"IntQuant", "Sum", *qcdq.OPERATORS} == operators.NAMES
 
 
+def test_constants_are_divided_in_float32_as_qonnx_does() -> None:
+    """0.25 / 0.1 is 2.5 there, and 2.49999996 with the same numbers in float64."""
+    scale, zero = np.float32(0.1), np.float32(0.0)
+    found = quantizer.Quantizer(np.asarray(scale), np.asarray(zero), -8, 7, "HALF_UP")
+    assert found.constants(np.array([0.25, -0.25, 0.24])).tolist() == [3.0, -3.0, 2.0]
+
+
 HALVES = np.array([-2.5, -1.75, -1.5, -0.5, -0.25, 0.0, 0.25, 0.5, 1.5, 1.75, 2.5])
 ROUNDED = {
     "ROUND": [-2, -2, -2, 0, 0, 0, 0, 0, 2, 2, 2],

@@ -413,7 +413,7 @@ def test_cifar_batch_missing_or_damaged(tmp_path):
     (tmp_path / "cifar10/data_batch_3").unlink()
     refused(
         "{folder}/cifar10 must hold the CIFAR-10 batch data_batch_3, got no such file: fetch "
-        "cifar10 again, its python version",
+        "cifar10 again, its python version; class folders go into a zip",
         tmp_path,
         "cifar10",
         shape=(32, 32, 3),
@@ -459,7 +459,7 @@ def test_cifar_as_zip_with_names_and_in_its_other_version(tmp_path):
         file.rename(file.with_suffix(".bin"))
     refused(
         "{folder}/plain must hold the CIFAR-10 batch data_batch_1, got no such file, but the "
-        "binary version: fetch cifar10 again, its python version",
+        "binary version: fetch cifar10 again, its python version; class folders go into a zip",
         tmp_path,
         "plain",
         shape=(32, 32, 3),

@@ -140,6 +140,14 @@ def written(tmp_path: Path, text: str) -> str:
     return f"python:{tmp_path}/net.py:Net"
 
 
+def test_file_that_leaves(tmp_path):
+    source = written(tmp_path, "import sys\nsys.exit(3)\n")
+    refused(
+        f"{tmp_path}/net.py must be imported without an error, got SystemExit (3): correct it",
+        source,
+    )
+
+
 def test_file_with_an_error(tmp_path):
     source = written(tmp_path, "nonsense\n")
     refused(

@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt import samples
-from exeunt.graph import Accelerator, Node
+from exeunt.graph import Accelerator, Integer, Node, Stream
+from exeunt.kernels import mvu
 from exeunt.kernels.mvu import Mvu
 from exeunt.kernels.pool import Pool
 from exeunt.kernels.reduce import Reduce
@@ -96,3 +97,17 @@ def test_multiplies() -> None:
     assert network.multiplies(whole.segments[0]) == 64 * 9 * 4
     assert network.multiplies(whole.heads[0]) == 4 * 10
     assert network.multiplies(whole.segments[2].nodes[:1]) == 0
+
+
+def test_wide_sums_are_exact():
+    """Beyond the 24 bits of float32's integers a matrix-vector unit counts in float64."""
+    wide = Stream((1, 1, 520), Integer(8), 1)
+    node = Mvu("m", wide, Stream((1, 1, 2), Integer(26, signed=True), 1), weight_bits=8)
+    weights = np.full((2, 520), 127)
+    weights[1, 1:] = -128
+    x = np.full((1, 1, 1, 520), 255, np.uint8)
+    x[..., 7] = 254
+    want = x.reshape(1, -1).astype(np.int64) @ weights.T
+    assert want[0, 0] > 1 << 24
+    assert want[0, 0] % 2
+    assert (mvu.values(node, {"weights": weights}, x).reshape(1, 2) == want).all()
