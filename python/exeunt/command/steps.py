@@ -180,6 +180,8 @@ STEPS: tuple[Step, ...] = (
         reports=(
             "simulation",
             "cycle_reference",
+            "exits.latency_cycles",
+            "exits.latency_images",
             "hardware.equal.multipliers",
             "hardware.equal.lut.speedup",
             "hardware.lanes",

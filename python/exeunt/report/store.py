@@ -98,6 +98,7 @@ def discard(run_dir: Path, keys: tuple[str, ...]) -> None:
 
     `synthesis[target]` takes the entries with that key out of a list, `synthesis[board=zcu104]`
     those where it has that value; `bench[board=zcu104]` takes out a table if it has that value.
+    `exits.latency_cycles` takes that key out of every entry of a list.
     """
     data = read(run_dir)
     for name in keys:
@@ -106,6 +107,8 @@ def discard(run_dir: Path, keys: tuple[str, ...]) -> None:
         table: Any = data
         for part in path:
             table = table.get(part) if isinstance(table, dict) else None
+        for entry in table if isinstance(table, list) else []:
+            entry.pop(last, None)
         if not isinstance(table, dict):
             continue
         found = table.pop(last, None)

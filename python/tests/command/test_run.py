@@ -146,10 +146,13 @@ def test_what_a_later_step_said_of_an_exit_stays_when_nothing_has_changed(world,
     (world.folder / "exits.json").unlink()
     assert world.run() == ["calibrate"]
     assert store.read(world.folder)["exits"] == before
+    world.texts["compile"] = "another design"
+    run.run_step("compile", world.context())
+    assert store.read(world.folder)["exits"] == [{"rate": 0.5}] * 2
     world.rate, world.texts["calibrate"] = 0.25, "others"
     (world.folder / "exits.json").unlink()
-    assert world.run() == ["calibrate", "compile"]
-    assert store.read(world.folder)["exits"] == [{"rate": 0.5}, {"rate": 0.25}]
+    assert world.run() == ["calibrate", "compile", "simulate"]
+    assert [row["rate"] for row in store.read(world.folder)["exits"]] == [0.5, 0.25]
 
 
 def test_output_changed_by_hand_is_refused_and_kept(world):

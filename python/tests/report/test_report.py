@@ -32,9 +32,10 @@ def test_values_that_are_not_finite_become_null(tmp_path):
 
 
 def test_discard_takes_dotted_keys(tmp_path):
-    store.update(tmp_path, {"a": {"x": 1, "y": 2}, "b": 3})
-    store.discard(tmp_path, ("a.x", "b", "no.such", "a.y.z"))
-    assert store.read(tmp_path) == {"schema": 1, "a": {"y": 2}}
+    exits = [{"rate": 0.5, "cycles": 7}, {"rate": 0.5}]
+    store.update(tmp_path, {"a": {"x": 1, "y": 2}, "b": 3, "exits": exits})
+    store.discard(tmp_path, ("a.x", "b", "no.such", "a.y.z", "exits.cycles"))
+    assert store.read(tmp_path) == {"schema": 1, "a": {"y": 2}, "exits": [{"rate": 0.5}] * 2}
 
 
 @pytest.mark.parametrize(
