@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 READ = re.compile(r"^( *)initial \$readmemh\((.+), (\w+)\);$", re.MULTILINE)
 PARAMETER = re.compile(r"\b[A-Z][A-Z0-9_]*_FILE\b")
+EMPTY = '$error("a memory has no contents");'
 GIVEN = re.compile(r'\.([A-Z][A-Z0-9_]*_FILE)\(\s*"([^"]+)"\s*\)')
 
 Choice = tuple[str, list[str]]
@@ -54,6 +55,8 @@ def inline(
             if found and found[0] != name:  # few comparisons for an instance: its own names alone
                 inner = [(f'{found[0]} == "{value}"', _chain(inner))]
             choices += inner
+        if found and name == found[0] and name not in given:  # no instance has such a file
+            return f"{indent}{EMPTY}"
         if not choices:
             return match[0]
         lines = [
@@ -73,7 +76,7 @@ def _chain(choices: Sequence[Choice]) -> list[str]:
     for i, (condition, body) in enumerate(choices):
         lines.append(f"{'end else ' if i else ''}if ({condition}) begin : g_{i}")
         lines += [f"  {line}" for line in body]
-    return [*lines, "end else begin : g_none", '  $error("a memory has no contents");', "end"]
+    return [*lines, "end else begin : g_none", f"  {EMPTY}", "end"]
 
 
 def _words(array: str, text: str) -> list[str]:

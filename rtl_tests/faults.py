@@ -76,8 +76,8 @@ MUTANTS = (
     ),
     Mutant(
         "python/exeunt/reference/pipeline.py",
-        "return first if fast(first) else _least(first + 1, found[i], fast)",
-        "return _least(first, found[i], fast) + 1",
+        "return _least(MIN_DEPTH + 1, found[i], enough)",
+        "return _least(MIN_DEPTH + 1, found[i], enough) + 1",
         "python/tests/reference/test_joined.py"
         "::test_depths_suffice_and_no_long_one_can_be_a_word_shorter",
     ),
@@ -167,7 +167,8 @@ MUTANTS = (
         "NEED_ROW = KEEP_ROW + FREE_ROW;",
         "NEED_ROW = KEEP_ROW;",
         "rtl_tests/swg/test_swg.py::test_swg",
-        corners="serial_3x3x1_k33_s11_same_simd1_u2,serial_6x2x1_k11_s11_none_simd1_u2",
+        corners="serial_3x3x1_k33_s11_same_simd1_u2_d11_b1,"
+        "serial_6x2x1_k11_s11_none_simd1_u2_d11_b1",
     ),
     Mutant(
         "hls/rtl/ex_pool.sv",
