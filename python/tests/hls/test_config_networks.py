@@ -81,7 +81,9 @@ def exported(name: str, folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param("mobile", marks=pytest.mark.slow), "resnet", "words"]
+)
 def test_they_compile_to_what_the_file_says(name: str, through: Any, tmp_path: Path) -> None:
     shape = NETWORKS[name][0]
     _, images, _ = through.compiled(

@@ -53,7 +53,7 @@ def nested(b: Any) -> Any:
 
 
 @pytest.mark.parametrize("made", [residual, inception, nested])
-@pytest.mark.parametrize("cycles", [150, 3000])
+@pytest.mark.parametrize("cycles", [150, pytest.param(3000, marks=pytest.mark.slow)])
 def test_every_kernel_agrees_with_the_file(
     made: Any, cycles: int, builder: type, through: Any, tmp_path: Path
 ) -> None:
