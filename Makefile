@@ -24,7 +24,7 @@ help:
 	@echo "make test      the tests; make test-all: the slow ones too"
 	@echo "make block     one block's tests: BLOCK=mvu, fast corners; CORNERS=all: every one"
 	@echo "make lint      ruff and mypy"
-	@echo "make formal    proofs of the stream contract, buffer and merge"
+	@echo "make formal    proofs of stream contracts, buffers, merge and the serial link"
 	@echo "make bench     the measured ratios"
 	@echo "make fuzz      SEEDS=10 random QONNX files to RTL, every answer and cycle compared"
 	@echo "make mutants   deliberate faults, each of which a test must catch within MINUTES=$(MINUTES)"

@@ -21,10 +21,11 @@ from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Dataflow, IntArray
 from exeunt.hls.back import codebooks, folding, lower
 from exeunt.hls.back.folding import Folding, Overrides
-from exeunt.hls.front import finn_env
+from exeunt.hls.front import finn_env, limits
 from exeunt.kernels.layer import Layer
 from exeunt.progress import Progress, silent
 from exeunt.qonnx import seen
+from exeunt.qonnx.exits import parts as split
 from exeunt.splits import SPLITS, read_classes, read_split
 
 if TYPE_CHECKING:
@@ -340,6 +341,8 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     network = read_network(
         model_path, config=config, images=_check_images(run_dir), progress=progress
     )
+    if config.compile.kernels == "vitis":
+        limits.finn_ips(split(network.integers))
     compiled = build(network, config=config, reach=exits.get("reach"))
     check_calibration(compiled.accelerator, run_dir)
     from exeunt.hls.back import reports

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from exeunt import registers
 from exeunt.config.tree import Config
 from exeunt.progress import Progress, silent
 from exeunt.qonnx import seen
@@ -76,7 +77,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     figures["accuracy"]["chance"] = chance(test.labels)
     figures["calibration"]["drop"] = section.drop
     store.update(run_dir, figures)
-    thresholds = ", ".join(map(str, chosen.thresholds)) or "none"
+    thresholds = ", ".join(map(registers.threshold_text, chosen.thresholds)) or "none"
     progress(
         2,
         2,

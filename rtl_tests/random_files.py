@@ -38,10 +38,10 @@ class Random:
         self.b = _builder()(self.shape, seed=seed)
         self.exits = int(self.pick(1, 1, 2, 2, 3, 4, 6))
         x = "image"
-        for index in range(self.exits):
+        for _ in range(self.exits):
             for _ in range(int(self.random.integers(1, 3))):
                 x = self.block(x)
-            self.head(x, last=index + 1 == self.exits)
+            self.head(x)
 
     def pick(self, *values: Any) -> Any:
         return values[int(self.random.integers(len(values)))]
@@ -57,11 +57,11 @@ class Random:
         levels = max(1, 2 ** (bits - int(signed)) - 1)
         return float(np.float32(reach / levels * self.random.uniform(0.6, 1.4)))
 
-    def quantized(self, x: str, scale: float | None = None, bits: int | None = None) -> str:
+    def quantized(self, x: str) -> str:
         """A function, perhaps, and a quantizer."""
         function = self.pick(*FUNCTIONS)
         signed = function in ("", "Tanh", "LeakyRelu")
-        bits = bits or int(self.pick(1, 2, 2, 3, 4, 4, 5, 6, 8))
+        bits = int(self.pick(1, 2, 2, 3, 4, 4, 5, 6, 8))
         if signed and bits == 1:
             bits = 2
         if function:
@@ -70,7 +70,7 @@ class Random:
             bounded = function in ("Sigmoid", "Tanh", "HardSigmoid")
             self.b.variance[x] = 0.25 if bounded else before
         made = self.b.quant(
-            x, bits, signed=signed, scale=scale or self.scale(x, bits, signed),
+            x, bits, signed=signed, scale=self.scale(x, bits, signed),
             narrow=int(bits > 1 and self.chance(0.2)),
             mode=self.pick("ROUND", "ROUND", "FLOOR", "CEIL"),
         )  # fmt: skip
@@ -165,7 +165,7 @@ class Random:
 
     # Exits ------------------------------------------------------------------------------------
 
-    def head(self, x: str, *, last: bool) -> None:
+    def head(self, x: str) -> None:
         _, c, h, w = self.b.shapes[x]
         if x != "image" and h * w > 1 and self.chance(0.3):
             pooled = self.pick("GlobalAveragePool", "ReduceMean", "GlobalMaxPool")

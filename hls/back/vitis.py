@@ -30,7 +30,7 @@ from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNode
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
-from exeunt.errors import InputError, ToolError
+from exeunt.errors import ToolError
 from exeunt.hls.front import finn_env
 from exeunt.hls.front.frontend import Lowered
 from exeunt.progress import Progress, silent
@@ -59,11 +59,6 @@ def check() -> None:
         )
 
 
-def _streams(model: ModelWrapper, node: Any) -> list[str]:
-    """Inputs of a node that are no constants."""
-    return [name for name in node.input if model.get_initializer(name) is None]
-
-
 def specialised(part: Lowered, *, fpga_part: str, target_cycles: int) -> ModelWrapper:
     """The part in FINN's HLS layers where there are such, folded by FINN, with its FIFOs.
 
@@ -72,19 +67,8 @@ def specialised(part: Lowered, *, fpga_part: str, target_cycles: int) -> ModelWr
         fpga_part: name of the device.
         target_cycles: cycles a frame that FINN folds for.
     """
-    if part.offsets:
-        raise InputError(
-            f"{part.name} must have no bias behind its last layer for FINN's own IPs but has one; "
-            'take compile.kernels = "exeunt"'
-        )
     model = ModelWrapper(copy.deepcopy(part.hardware.model))
     for node in model.graph.node:
-        if len(model.find_consumers(node.output[0]) or []) > 1 or len(_streams(model, node)) > 1:
-            raise InputError(
-                f"{part.name} must be one row of layers for FINN's own IPs, whose FIFOs are not "
-                f"sized for streams that meet again, but parts or meets at {node.name}; take "
-                'compile.kernels = "exeunt"'
-            )
         if node.domain:
             getCustomOp(node).set_nodeattr("preferred_impl_style", "hls")
     passes = [
@@ -145,8 +129,6 @@ def build(
                     CreateStitchedIP(fpga_part, period, ip_name=part.name),
                 ],
             )
-        except InputError:
-            raise
         except Exception as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ToolError(

@@ -18,10 +18,10 @@ from qonnx.util.basic import qonnx_make_model
 
 from exeunt.graph import Integer
 from exeunt.hls.back.kernels.operators import groups_of
-from exeunt.kernels.layer import Window
 from exeunt.qonnx.exits import Part
 from exeunt.qonnx.integers import IntArray, Join, Matrix, Pool, Tensor, Threshold
 from exeunt.qonnx.meaning import spread
+from exeunt.window import Window
 
 FINN = "finn.custom_op.fpgadataflow"
 QONNX = "qonnx.custom_op.general"

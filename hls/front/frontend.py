@@ -54,7 +54,6 @@ class Lowered:
     scale: float  # real value of the integer 1 at the output of a head
     inputs: Integers  # check frames (N, ...) and what must come out
     outputs: Integers
-    offsets: bool = False  # constants are added to its result, which FINN's layers do not know
 
 
 def execute(model: ModelWrapper, inputs: npt.NDArray[np.generic]) -> Floats:
@@ -148,7 +147,6 @@ def lower(part: Part, *, inputs: Integers, expected: Integers) -> Lowered:
         part.scale,
         inputs,
         expected,
-        offsets is not None,
     )
 
 

@@ -13,7 +13,7 @@ from exeunt.hls.front.layers import MAX_BITS
 from exeunt.kernels.parts.weights import accumulator_range
 from exeunt.qonnx.exits import Part
 from exeunt.qonnx.exits import parts as split
-from exeunt.qonnx.integers import IntegerNetwork, Matrix, Operation, Pool, Threshold
+from exeunt.qonnx.integers import IntegerNetwork, Join, Matrix, Operation, Pool, Threshold
 
 SUM_BITS = 32  # of an accumulator
 MEMORY_BITS = 1 << 31  # of all weights and thresholds
@@ -61,6 +61,29 @@ def parts(
     except InputError as error:
         raise InputError(f"{network.where}: {error}") from error
     return made
+
+
+def finn_ips(found: Sequence[Part]) -> None:
+    """What FINN's own IPs cannot do, beyond that (`compile.kernels = "vitis"`).
+
+    FINN finds the depths of FIFOs between streams that meet again by simulation alone; without, all
+    words would stand still there.
+
+    Raises:
+        InputError: naming the part and its operator.
+    """
+    for part in found:
+        for operation in part.operations:
+            what = None
+            if isinstance(operation, Join):
+                what = "one row of layers", f"streams meet at {operation.label}"
+            elif isinstance(operation, Matrix) and operation.offsets is not None:
+                what = "no bias behind its last layer", f"{operation.label} has one"
+            if what is not None:
+                raise InputError(
+                    f"{part.name} must have {what[0]} for FINN's own IPs but {what[1]}; take "
+                    'compile.kernels = "exeunt"'
+                )
 
 
 def _check(found: Sequence[Part]) -> None:

@@ -153,6 +153,12 @@ def criteria_codes() -> dict[str, int]:
     return {name: criteria.get(name).code for name in criteria.names()}
 
 
+def threshold_text(threshold: int | None) -> str:
+    """A threshold for people: a number, "never" or "always" (None, the last exit)."""
+    known = {NEVER: "never", ALWAYS: "always", None: "always"}
+    return known.get(threshold, str(threshold))
+
+
 def threshold_word(threshold: int | None) -> int:
     """The 32-bit register value of a threshold; None (the last exit) is ALWAYS.
 

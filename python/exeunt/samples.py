@@ -25,11 +25,11 @@ from exeunt.kernels.layer import (
     Levels,
     Matrix,
     Pooling,
-    Window,
     Windows,
 )
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.registry import foldings
+from exeunt.window import Window
 
 WIDE = 12  # bits above which a random graph has thresholds before it goes on
 

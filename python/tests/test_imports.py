@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = {"exeunt": "python/exeunt", "exeunt.quant": "quant", "exeunt.hls": "hls"}
 FOLDERS["exeunt.boards"] = "boards"
 
-BASE = "errors progress files"
+BASE = "errors progress files window"
 GRAPH = f"{BASE} graph registers kernels criteria"
 RESULT = f"{GRAPH} packing manifest archive splits"  # what a step reads and writes
 STEP = f"{RESULT} config report.store"
@@ -30,6 +30,7 @@ ROOMS: Mapping[str, str] = {
     # room: the rooms that it may import, all of them below it
     "errors": "",
     "progress": "",
+    "window": "",
     "files": "errors",
     "archive": BASE,
     "tool": BASE,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from exeunt.config.layers import Conv, Linear, Pool, Residual, Window
+from exeunt.config.layers import Conv, Linear, Pool, Residual
 from exeunt.config.tree import Model
 from exeunt.errors import InputError
 from exeunt.quant.network.brevitas import (
@@ -30,6 +30,7 @@ from exeunt.quant.network.brevitas import (
     Uint8ActPerTensorFloat,
     quantization_status_manager,
 )
+from exeunt.window import Window
 
 # Where an unsigned quantizer of so many bits first clips an input of unit variance; learned on.
 CLIP = {2: 1.8, 3: 2.4, 4: 3.0, 5: 3.5, 6: 4.0, 7: 4.0, 8: 4.0}

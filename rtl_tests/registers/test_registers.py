@@ -54,6 +54,11 @@ def test_threshold_word(threshold: int | None, word: int) -> None:
     assert registers.threshold_word(threshold) == word
 
 
+def test_threshold_text() -> None:
+    shown = [registers.threshold_text(t) for t in (registers.NEVER, registers.ALWAYS, None, -7)]
+    assert shown == ["never", "always", "always", "-7"]
+
+
 def test_threshold_word_refuses_what_does_not_fit() -> None:
     with pytest.raises(InputError) as caught:
         registers.threshold_word(1 << 31)

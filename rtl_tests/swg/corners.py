@@ -9,8 +9,8 @@ from lib.bench import Corner, kernel_corner
 from lib.pairwise import grid, pairwise
 
 from exeunt.graph import Integer, Stream
-from exeunt.kernels.layer import extent
 from exeunt.kernels.swg import Swg
+from exeunt.window import extent
 
 INT4 = Integer(4)
 

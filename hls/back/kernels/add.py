@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exeunt.hls.back.kernels import joining
 from exeunt.hls.back.kernels.operators import Found, Front, Operator
 from exeunt.hls.back.kernels.registry import Backend, register, register_operator
 from exeunt.kernels.add import Add
@@ -15,28 +16,11 @@ def module(node: Add) -> str:
     return "ex_add"
 
 
-def parameters(node: Add) -> dict[str, int | str]:
-    """Parameters of the RTL module."""
-    return {
-        "LANES": node.input.lanes,
-        "A_BITS": node.input.dtype.bits,
-        "A_SIGNED": int(node.input.dtype.signed),
-        "B_BITS": node.other.dtype.bits,
-        "B_SIGNED": int(node.other.dtype.signed),
-        "FACTOR_A": node.factors[0],
-        "FACTOR_B": node.factors[1],
-        "OUT_BITS": node.output.dtype.bits,
-    }
-
-
 def read(found: Found) -> Addition:
     """The sum that a FINN ElementwiseAdd is."""
-    assert found.other is not None, "it takes two streams"
-    source, factor = found.other
-    return Addition(
-        found.output, found.source, found.output, found.result, finn=found.finn,
-        other=found.output, other_source=source, factors=(found.front.factor, factor),
-    )  # fmt: skip
+    shape = found.output
+    more = joining.other(found)
+    return Addition(shape, found.source, shape, found.result, finn=found.finn, other=shape, **more)
 
 
 def factor(found: Found) -> Front:
@@ -48,4 +32,4 @@ def factor(found: Found) -> Front:
 BINARY = "finn.custom_op.fpgadataflow.elementwise_binary"
 register_operator(Operator("ElementwiseAdd", f"{BINARY}:ElementwiseAdd", read, MODULES))
 register_operator(Operator("ElementwiseMul", f"{BINARY}:ElementwiseMul", factor))
-register(Add.kind, Backend(module, parameters, MODULES))
+register(Add.kind, Backend(module, joining.parameters, MODULES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exeunt.hls.back.kernels import joining
 from exeunt.hls.back.kernels.operators import Found, Operator
 from exeunt.hls.back.kernels.registry import Backend, register, register_operator
 from exeunt.kernels.concat import Concat
@@ -18,30 +19,16 @@ def module(node: Concat) -> str:
 def parameters(node: Concat) -> dict[str, int | str]:
     """Parameters of the RTL module."""
     first, second = node.words
-    return {
-        "LANES": node.input.lanes,
-        "A_BITS": node.input.dtype.bits,
-        "A_SIGNED": int(node.input.dtype.signed),
-        "A_WORDS": first,
-        "B_BITS": node.other.dtype.bits,
-        "B_SIGNED": int(node.other.dtype.signed),
-        "B_WORDS": second,
-        "FACTOR_A": node.factors[0],
-        "FACTOR_B": node.factors[1],
-        "OUT_BITS": node.output.dtype.bits,
-    }
+    return {**joining.parameters(node), "A_WORDS": first, "B_WORDS": second}
 
 
 def read(found: Found) -> Concatenation:
     """The concatenation that a FINN StreamingConcat is."""
-    assert found.other is not None, "it takes two streams"
-    source, factor = found.other
-    channels = found.get("ChannelsPerStream")
-    first, second = ((*found.output[:2], int(c)) for c in channels)
+    first, second = ((*found.output[:2], int(c)) for c in found.get("ChannelsPerStream"))
+    more = joining.other(found)
     return Concatenation(
-        first, found.source, found.output, found.result, finn=found.finn,
-        other=second, other_source=source, factors=(found.front.factor, factor),
-    )  # fmt: skip
+        first, found.source, found.output, found.result, finn=found.finn, other=second, **more
+    )
 
 
 def simd_alone(fold: Fold) -> dict[str, int]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exeunt.graph import IntArray, Integer
-from exeunt.kernels.layer import Fold, Layer, Shape, Window
+from exeunt.kernels.layer import Fold, Layer, Shape
+from exeunt.window import Window
 
 
 @dataclass(frozen=True)

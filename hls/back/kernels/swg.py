@@ -8,8 +8,9 @@ import numpy as np
 
 from exeunt.hls.back.kernels.operators import Found, Front, Operator
 from exeunt.hls.back.kernels.registry import Backend, register, register_operator
-from exeunt.kernels.layer import Fold, Window
+from exeunt.kernels.layer import Fold
 from exeunt.kernels.swg import Swg
+from exeunt.window import Window
 
 MODULES = ("ex_swg", "ex_swg_parallel")
 

@@ -38,12 +38,14 @@ def check(config: Config) -> None:
             f"train.exit_weights must have one entry for each of {exits} exits, got "
             f"{len(weights)}: change it"
         )
-    limits.parts(
+    parts = limits.parts(
         meaning.integers(graph),
         exits=len(config.model.stages) or None,
         shape=config.model.input,
         classes=config.model.classes,
     )
+    if config.compile.kernels == "vitis":
+        limits.finn_ips(parts)
     if folding:  # whether its names are those of FINN's nodes is for FINN to say
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / export.MODEL

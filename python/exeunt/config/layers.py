@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from exeunt.config.section import Section as _Section
 from exeunt.config.sentences import LAYERS
+from exeunt.window import Window
 
 Bits = Annotated[int, Field(ge=2, le=8)]
 Positive = Annotated[int, Field(ge=1)]
@@ -23,22 +23,6 @@ Sides = Positive | tuple[Positive, Positive]
 def pair(value: int | tuple[int, int]) -> tuple[int, int]:
     """Both sides of a window."""
     return value if isinstance(value, tuple) else (value, value)
-
-
-@dataclass(frozen=True)
-class Window:
-    """A sliding window: kernel, stride (y, x), pad (top, left, bottom, right), dilation (y, x)."""
-
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    pad: tuple[int, int, int, int]
-    dilation: tuple[int, int] = (1, 1)
-
-    @property
-    def extent(self) -> tuple[int, int]:
-        """Rows and columns from the first to the last element of a window."""
-        rows, columns = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
-        return rows, columns
 
 
 class Conv(_Section):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from exeunt.errors import InputError
 from exeunt.graph import Integer
-from exeunt.kernels.layer import Addition, Layer, Levels, Matrix, Pooling, Shape, Window
+from exeunt.kernels.layer import Addition, Layer, Levels, Matrix, Pooling, Shape
 from exeunt.kernels.parts.accumulate import Function
+from exeunt.window import Window
 
 if TYPE_CHECKING:
     from exeunt.config.layers import Conv, Linear, Pool, Residual
@@ -126,7 +127,7 @@ class _Builder:
     def _conv(
         self, layer: Conv, where: str, *, bits: int = 0, signed: bool = False, behind: int = 1
     ) -> None:
-        window = _window(layer)
+        window = layer.window
         height, width = _behind(self.shape, window)
         self._matrix(
             where,
@@ -146,7 +147,7 @@ class _Builder:
         bits = layer.activation_bits or self.model.activation_bits
         before, after = (self.shape, self.source), self.shape
         for conv in layer.residual:
-            after = (*_behind(after, _window(conv)), conv.conv)
+            after = (*_behind(after, conv.window), conv.conv)
         short = layer.short(self.shape, after)
         if short is None:  # what enters has no sign, and half of the levels
             half = Integer(bits - 1)
@@ -218,12 +219,6 @@ class _Builder:
             )
         )  # fmt: skip
         self.quantized = True
-
-
-def _window(layer: Conv) -> Window:
-    """The window of a convolution as a layer has it."""
-    found = layer.window
-    return Window(found.kernel, found.stride, found.pad, found.dilation)
 
 
 def _behind(shape: Shape, window: Window) -> tuple[int, int]:

@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from exeunt.graph import IntArray, Node, Stream
+from exeunt.graph import IntArray
 from exeunt.kernels.kind import Arrays, Kind
-from exeunt.kernels.layer import Addition, Fold, divisors
-from exeunt.kernels.lowering import Lowering
-from exeunt.kernels.parts import levels
+from exeunt.kernels.layer import Addition, Fold
+from exeunt.kernels.parts import joining, levels
 from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.parts.joining import Joined
 from exeunt.kernels.parts.size import Size, digits, in_dsp, occupied, scaled
 from exeunt.kernels.registry import register
 
 
 @dataclass(frozen=True)
-class Add(Node):
+class Add(Joined):
     """y = factors[0] * a + factors[1] * b of elements a of `input` and b of `other`."""
 
     kind: ClassVar[str] = "add"
-    other: Stream = field(kw_only=True)
-    factors: tuple[int, int] = field(default=(1, 1), kw_only=True)
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        """Both summands."""
-        return (self.input, self.other)
 
 
 def values(node: Add, arrays: Arrays, x: tuple[IntArray, IntArray]) -> IntArray:
@@ -43,11 +36,8 @@ def values(node: Add, arrays: Arrays, x: tuple[IntArray, IntArray]) -> IntArray:
     Returns:
         (N, *node.output.shape).
     """
-    p, q = node.factors
-    a, b = (np.asarray(part).reshape(-1, *node.output.shape) for part in x)
-    if not np.issubdtype(a.dtype, np.floating):
-        a, b = a.astype(np.int64), b.astype(np.int64)
-    return p * a + q * b
+    first, other = node.scaled(x)
+    return first + other
 
 
 def resume(
@@ -93,23 +83,7 @@ def size(node: Add, dsp: bool) -> Size:
 
 def foldings(layer: Addition) -> Iterator[Fold]:
     """Any lanes that divide the channels, the same in and out; see `Kind.foldings`."""
-    height, width, channels = layer.output
-    for lanes in divisors(channels):
-        yield Fold(lanes, lanes, period=height * width * (channels // lanes), area=lanes)
-
-
-def lower(lowering: Lowering, layer: Addition, fold: Fold) -> None:
-    """One node; see `Kind.lower`."""
-    lowering.add(
-        Add(
-            lowering.label(Add.kind),
-            Stream(layer.input, layer.source, fold.simd),
-            Stream(layer.output, layer.result, fold.pe),
-            finn=layer.finn,
-            other=Stream(layer.other, layer.other_source, fold.simd),
-            factors=layer.factors,
-        )
-    )
+    return joining.foldings(layer, layer.output[2])
 
 
 register(
@@ -120,6 +94,6 @@ register(
         size=size,
         layer=Addition,
         foldings=foldings,
-        lower=lower,
+        lower=joining.lower(Add),
     )
 )

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from exeunt.graph import IntArray, Node, Stream
+from exeunt.graph import IntArray
 from exeunt.kernels.kind import Arrays, Kind
-from exeunt.kernels.layer import Concatenation, Fold, divisors
-from exeunt.kernels.lowering import Lowering
-from exeunt.kernels.parts import levels
+from exeunt.kernels.layer import Concatenation, Fold
+from exeunt.kernels.parts import joining, levels
 from exeunt.kernels.parts.fifo import Cycles
+from exeunt.kernels.parts.joining import Joined
 from exeunt.kernels.parts.size import Size, occupied, scaled
 from exeunt.kernels.registry import register
 
 
 @dataclass(frozen=True)
-class Concat(Node):
+class Concat(Joined):
     """The channels of `input` times factors[0], then those of `other` times factors[1]."""
 
     kind: ClassVar[str] = "concat"
-    other: Stream = field(kw_only=True)
-    factors: tuple[int, int] = field(default=(1, 1), kw_only=True)
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        """Both parts."""
-        return (self.input, self.other)
 
     @property
     def words(self) -> tuple[int, int]:
@@ -49,13 +42,7 @@ def values(node: Concat, arrays: Arrays, x: tuple[IntArray, IntArray]) -> IntArr
     Returns:
         (N, *node.output.shape).
     """
-    parts = []
-    for part, stream, factor in zip(x, node.inputs, node.factors, strict=True):
-        part = np.asarray(part).reshape(-1, *stream.shape)
-        if not np.issubdtype(part.dtype, np.floating):
-            part = part.astype(np.int64)
-        parts.append(part * factor)
-    return np.concatenate(parts, axis=3)
+    return np.concatenate(node.scaled(x), axis=3)
 
 
 def resume(
@@ -97,23 +84,7 @@ def size(node: Concat, dsp: bool) -> Size:
 
 def foldings(layer: Concatenation) -> Iterator[Fold]:
     """Any lanes that divide the channels of both; see `Kind.foldings`."""
-    height, width, channels = layer.output
-    for lanes in divisors(math.gcd(layer.input[2], layer.other[2])):
-        yield Fold(lanes, lanes, period=height * width * (channels // lanes), area=lanes)
-
-
-def lower(lowering: Lowering, layer: Concatenation, fold: Fold) -> None:
-    """One node; see `Kind.lower`."""
-    lowering.add(
-        Concat(
-            lowering.label(Concat.kind),
-            Stream(layer.input, layer.source, fold.simd),
-            Stream(layer.output, layer.result, fold.pe),
-            finn=layer.finn,
-            other=Stream(layer.other, layer.other_source, fold.simd),
-            factors=layer.factors,
-        )
-    )
+    return joining.foldings(layer, math.gcd(layer.input[2], layer.other[2]))
 
 
 register(
@@ -124,6 +95,6 @@ register(
         size=size,
         layer=Concatenation,
         foldings=foldings,
-        lower=lower,
+        lower=joining.lower(Concat),
     )
 )

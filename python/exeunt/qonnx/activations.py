@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from exeunt.errors import InputError
-from exeunt.kernels.layer import Window
 from exeunt.qonnx import bends, quantizer, tables
 from exeunt.qonnx.file import Graph
 from exeunt.qonnx.integers import IntArray, Matrix, Pool, Shape, Tensor, Threshold
 from exeunt.qonnx.layers import Array, Node
 from exeunt.qonnx.ranges import PLAIN, Operations
 from exeunt.qonnx.tables import Function
+from exeunt.window import Window
 
 MAX_BITS = 8  # of activations: a kernel has at most 255 thresholds
 _SMALL = 1 << 12  # values of integers on which a function is tried value by value

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from exeunt.errors import InputError
-from exeunt.kernels.layer import Window
 from exeunt.qonnx.integers import IntArray, Matrix, Tensor, Threshold
 from exeunt.qonnx.plain import Node
 from exeunt.qonnx.quantizer import Quantizer
 from exeunt.qonnx.ranges import PLAIN, Operations, summed
 from exeunt.qonnx.tables import MAX_LEVELS, Function, row
+from exeunt.window import Window
 
 BITS = 16  # of the integers of which a function is tried one by one
 _SINGLE = Window((1, 1), (1, 1), (0, 0, 0, 0))

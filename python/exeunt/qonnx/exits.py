@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from exeunt.errors import InputError
-from exeunt.kernels.layer import Window
 from exeunt.qonnx.integers import IntegerNetwork, Matrix, Operation, Pool, Tensor
+from exeunt.window import Window
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.graph import Integer
-from exeunt.kernels.layer import Window
 from exeunt.qonnx.tables import Function
+from exeunt.window import Window
 
 IntArray: TypeAlias = "npt.NDArray[np.int64]"  # a text: NumPy 1.21 cannot subscript it
 Shape: TypeAlias = tuple[int, int, int]  # (H, W, C)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from exeunt.errors import InputError
-from exeunt.kernels.layer import extent
 from exeunt.qonnx import shapes
 from exeunt.qonnx.plain import (
     QUANTIZERS,
@@ -32,6 +31,7 @@ from exeunt.qonnx.pools import (
 from exeunt.qonnx.rows import rowed
 from exeunt.qonnx.shapes import Shape
 from exeunt.qonnx.truncation import trunc
+from exeunt.window import extent
 
 __all__ = ["LAYERS", "QUANTIZERS", "Array", "Node", "Tensors", "add"]
 

@@ -14,7 +14,6 @@ from dataclasses import replace
 import numpy as np
 
 from exeunt.errors import InputError
-from exeunt.kernels.layer import Window
 from exeunt.qonnx import bits, exits, quantizer
 from exeunt.qonnx.activations import MAX_BITS, Value, standard
 from exeunt.qonnx.file import Graph
@@ -33,6 +32,7 @@ from exeunt.qonnx.joins import Again, Joins
 from exeunt.qonnx.layers import QUANTIZERS, Array, Node
 from exeunt.qonnx.ranges import PLAIN, summed
 from exeunt.qonnx.tables import Function
+from exeunt.window import Window
 
 
 def integers(graph: Graph) -> IntegerNetwork:

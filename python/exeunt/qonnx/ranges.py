@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from exeunt.kernels.layer import Window
 from exeunt.qonnx.integers import IntArray, Matrix, Operation, Pool, Shape, Tensor, sources
 from exeunt.qonnx.layers import Node
+from exeunt.window import Window
 
 PLAIN = np.ones(1, np.int64)  # no channel negated
 

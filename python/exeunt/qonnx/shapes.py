@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.errors import InputError
-from exeunt.kernels.layer import extent
+from exeunt.window import extent
 
 Shape: TypeAlias = tuple[int, ...]
 Quad: TypeAlias = tuple[int, int, int, int]  # top, left, bottom, right

@@ -324,8 +324,9 @@ def depths(
     places they then occupy suffice: a self-timed graph is never slower than a schedule that fits,
     so that it never stands still either. Of the FIFOs between streams that part and meet again,
     which are the long ones, none could be a word shorter: words would stand still, or the last
-    of some frames leave later than with FIFOs that never fill and than in that schedule. Only
-    where a trial would take too long (SEARCHED) they stay as long as the schedule has them.
+    of some frames leave later than with FIFOs that never fill and than in that schedule, or what
+    would come of it does not settle within TRIAL_PASSES. Only where a trial would take too long
+    (SEARCHED) they stay as long as the schedule has them.
     """
     if not nodes:
         return ()

@@ -37,9 +37,10 @@ class _Needs:
 
     def reach(self, come: Sequence[int], left: Sequence[int]) -> int:
         """How many words can have moved; with no `left` nothing stops at the outputs."""
-        found = [bisect_right(needed, there) for needed, there in zip(self.come, come, strict=True)]
-        found += [bisect_right(needed, there) for needed, there in zip(self.left, left)]  # noqa: B905
-        return min(found)
+        pairs = [*zip(self.come, come, strict=True)]
+        if left:
+            pairs += zip(self.left, left, strict=True)
+        return min(bisect_right(needed, there) for needed, there in pairs)
 
 
 @lru_cache(maxsize=4096)

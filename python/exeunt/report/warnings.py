@@ -36,14 +36,21 @@ def near_chance(accuracy: float, chance: float) -> bool:
     return accuracy < min(chance + _NEAR * (1 - chance), 3 * chance)
 
 
+def _against(accuracy: float, chance: float) -> str:
+    """An accuracy that is near chance, beside it."""
+    more = "hardly more" if accuracy > chance else "no more"
+    return (
+        f"{_percent(accuracy)}, {more} than the {_percent(chance)} of always saying the same class"
+    )
+
+
 def _untrained(report: Report) -> list[str]:
     found = report.get("training") or {}
     accuracy, chance = (found.get("validation_accuracy") or [None])[-1], found.get("chance")
     if accuracy is None or chance is None or not near_chance(accuracy, chance):
         return []
     return [
-        f"validation accuracy of the last exit is {_percent(accuracy)}, hardly more than the "
-        f"{_percent(chance)} of always saying the same class: raise train.epochs"
+        f"validation accuracy of the last exit is {_against(accuracy, chance)}: raise train.epochs"
     ]
 
 
@@ -59,8 +66,7 @@ def _guessing(report: Report) -> list[str]:
         else "raise train.epochs"
     )
     return [
-        f"accuracy of the last exit on the test images is {_percent(accuracy)}, hardly more than "
-        f"the {_percent(chance)} of always saying the same class: {advice}"
+        f"accuracy of the last exit on the test images is {_against(accuracy, chance)}: {advice}"
     ]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from exeunt.config import tree
-from exeunt.config.layers import Window
 from exeunt.config.manual import manual
 from exeunt.errors import InputError
+from exeunt.window import Window
 
 HEAD = """
 name = "kinds"

@@ -10,12 +10,13 @@ from exeunt.errors import InputError
 from exeunt.graph import Integer, Stream
 from exeunt.hls.back import folding, lower
 from exeunt.hls.back.kernels.levels import integer_thresholds
-from exeunt.kernels.layer import Layer, Matrix, Window
+from exeunt.kernels.layer import Layer, Matrix
 from exeunt.kernels.lowering import converters
 from exeunt.kernels.parts.weights import accumulator_range
 from exeunt.kernels.registry import foldings
 from exeunt.kernels.swg import Swg
 from exeunt.kernels.width import Width
+from exeunt.window import Window
 
 FOUR = Integer(4)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exeunt.command import untrained
 from exeunt.config import tree as configuration
 from exeunt.errors import InputError, ToolError
 from exeunt.hls import compile as compiler
@@ -162,21 +164,40 @@ def test_finn_folds_for_the_target(vitis: Any, run_dir: Path) -> None:
     assert dataclasses.is_dataclass(network.parts[0])
 
 
-def test_streams_that_meet_again_are_refused(vitis: Any, builder: type, tmp_path: Path) -> None:
-    """FINN's FIFOs are two words there, which would make all words stand still."""
-    b = builder((8, 8, 1))
+def joined(b: Any) -> Any:
     x = b.conv("image", 4, pad=1)
     x = b.quant(b.node("Add", b.conv(x, 4, pad=1), x, shape=b.shapes[x]))
     b.exit(b.linear(x, 3))
-    path = b.save(tmp_path / "model.onnx")
+    return b
+
+
+def biased(b: Any) -> Any:
+    y = b.linear(b.conv("image", 4), 3)
+    constant = b.constant(np.float32(0.02 * 4.0 / 16) * np.array([[3, -5, 2]]))
+    b.exit(b.node("Add", y, constant, shape=(1, 3)))
+    return b
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (joined, r"seg0 must have one row of layers for FINN's own IPs but streams meet at Add "
+                 r"\(node Add_\d+\); take compile\.kernels = \"exeunt\""),
+        (biased, r"head0 must have no bias behind its last layer for FINN's own IPs but Gemm "
+                 r"\(node Gemm_\d+\) has one; take compile\.kernels = \"exeunt\""),
+    ],
+)  # fmt: skip
+def test_what_finns_own_ips_cannot_do_is_known_from_the_file(
+    made: Any, sentence: str, builder: type, tools: Path, tmp_path: Path
+) -> None:
+    """FINN's FIFOs are two words there, with which all words would stand still."""
+    path = made(builder((8, 8, 1))).save(tmp_path / "model.onnx")
     config = configuration.parse(
         f'name = "n"\n[data]\ndataset = "digits"\n[model]\nsource = "qonnx:{path}"\n'
-        "input = [8, 8, 1]\nclasses = 3\n[compile]\ntarget_cycles = 5000\n"
+        'input = [8, 8, 1]\nclasses = 3\n[compile]\ntarget_cycles = 5000\nkernels = "vitis"\n'
     )
-    network = compiler.read_network(path, config=config)
-    with finn_env.quiet(), pytest.raises(InputError) as error:
-        vitis.specialised(network.parts[0], fpga_part="xc7z020clg400-1", target_cycles=10_000)
-    assert str(error.value) == (
-        "seg0 must be one row of layers for FINN's own IPs, whose FIFOs are not sized for streams "
-        'that meet again, but parts or meets at MVAU_0; take compile.kernels = "exeunt"'
-    )
+    (tmp_path / "exits.json").write_text('{"thresholds": [null]}')
+    for step in (untrained.check, lambda c: compiler.compile(c, tmp_path)):
+        with pytest.raises(InputError) as error:
+            step(config)
+        assert re.fullmatch(sentence, str(error.value)), error.value

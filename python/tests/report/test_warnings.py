@@ -81,6 +81,11 @@ def test_a_network_that_guesses():
         "validation accuracy of the last exit is 12.0%, hardly more than the 10.0% of always "
         "saying the same class: raise train.epochs"
     ]
+    worst = {"training": {"validation_accuracy": [0.08], "chance": 0.1}}
+    assert warnings(worst, "train") == [
+        "validation accuracy of the last exit is 8.0%, no more than the 10.0% of always saying "
+        "the same class: raise train.epochs"
+    ]
     assert warnings(trained) == [], "the test images have the word at the end of a run"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from exeunt.graph import Node
-from exeunt.kernels.layer import extent
+from exeunt.window import extent
 
 
 @dataclass(frozen=True)
