@@ -1,4 +1,6 @@
-"""Random QONNX files of every operator, as somebody else's exporter might write them.
+"""Random QONNX files as somebody else's exporter might write them.
+
+Convolutions of every kind, pools, sums, concatenations, functions, up to six exits.
 
 Built with `python/tests/qonnx/builder.py`. Scales are random reals, so that hardly any value lies
 on the edge between two levels, where float32 and integers may differ.
