@@ -6,6 +6,7 @@ import itertools
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -118,6 +119,15 @@ def test_an_error_gives_it_back():
     end(start(lambda: turns.__enter__()))
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("way", ["enter", "give_way", "wait"])
 def test_interrupted_while_it_waits(way):
     """Ctrl-C: one that stands in the queue leaves it, one that had its turn has it again."""
