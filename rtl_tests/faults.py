@@ -235,6 +235,7 @@ MUTANTS = (
         "assign known = behind <= kept_q;",
         "assign known = 1'b1;",
         "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
+        corners="result_ring",
     ),
     Mutant(
         "hls/rtl/ex_pool.sv",
