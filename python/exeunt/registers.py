@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exeunt import criteria
+from exeunt.criteria import criterion
 from exeunt.errors import InputError
 
 ID = 0x45584E54  # "EXNT"
@@ -18,10 +19,8 @@ VERSION = 1
 MAX_EXITS = 8
 ADDRESS_BITS = 12
 
-NEVER = 0x7FFFFFFF
-"""Threshold code: no frame leaves here."""
-ALWAYS = -0x80000000
-"""Threshold code: every frame leaves here."""
+NEVER = criterion.NEVER
+ALWAYS = criterion.ALWAYS
 
 ORDER_ARRIVAL = 0
 ORDER_INPUT = 1

@@ -14,6 +14,10 @@ Cycles = npt.NDArray[np.int64]
 MAX_CLASSES = 1 << 16
 MAX_LOGIT_BITS = 31
 MAX_SCORE_BITS = 32  # of a threshold register
+NEVER = 0x7FFFFFFF
+"""Threshold code: no frame leaves here."""
+ALWAYS = -0x80000000
+"""Threshold code: every frame leaves here."""
 JOINT_LOSS = "losses:joint"
 
 
@@ -91,6 +95,46 @@ def in_one_register(
 
 
 @dataclass(frozen=True)
+class Carry:
+    """A word that each frame carries from exit to exit, beside its metadata.
+
+    What N frames carry is an array with N along its first axis.
+
+    bits: of the word, for the logits of the exit that gives it.
+    first: (N, classes) -> what frames bring to exit 0.
+    values: (logits, carried) -> the answers, see `Score`.
+    next: (logits, carried, answers, limits) of the frames that stay -> what they carry on; a frame
+        stays where its score is below its limit, int64 (N,), which is above every score for never.
+    words: (carried, bits) -> the words as the hardware has them, a list of N integers.
+    delay: cycles from that in which a score is taken to that in which the word is given.
+    wanted: carried -> int64 (N,), the classes whose logits the next exit must know; None: all.
+    fixed: what frames carry does not depend on thresholds.
+    """
+
+    bits: Callable[[Logits], int]
+    first: Callable[[int, int], npt.NDArray[Any]]
+    values: Callable[[npt.NDArray[Any], npt.NDArray[Any]], Scored]
+    next: Callable[[npt.NDArray[Any], npt.NDArray[Any], Scored, npt.NDArray[Any]], npt.NDArray[Any]]
+    words: Callable[[npt.NDArray[Any]], list[int]]
+    delay: Callable[[Logits], int]
+    wanted: Callable[[npt.NDArray[Any]], npt.NDArray[np.int64]] | None = None
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
+class History:
+    """What an exit remembers of the frames that it scored before, until a reset.
+
+    first: after a reset.
+    values: (logits, remembered) of frames in the order in which they get there -> the answers, and
+        what is remembered then.
+    """
+
+    first: Any
+    values: Callable[[npt.NDArray[Any], Any], tuple[Scored, Any]]
+
+
+@dataclass(frozen=True)
 class Criterion:
     """An exit criterion: class and score of a frame from its logits, in integers.
 
@@ -103,7 +147,7 @@ class Criterion:
     code: what the criterion register reads; no two criteria have the same.
     score: the score as a noun phrase, as in "the threshold that `score` reaches".
     rule: when a frame leaves, as in "leaves when `rule`", the threshold following.
-    values: the answers.
+    values: the answers to frames that carry and follow nothing.
     times: the cycles of the score block.
     score_bits: bits of the signed score for these logits, at most 32.
     candidates: thresholds worth trying, ascending, for the integer scores (N,) that frames have at
@@ -111,6 +155,8 @@ class Criterion:
     sleeps: the score block has the port busy, so that simulation can skip it (hls/rtl/ex_gate.sv).
     loss: "module:function" in quant/exits of the loss that a network for this criterion is trained
         with, see `exeunt.quant.exits.losses`; this package knows no torch.
+    carry: what a frame hands on from exit to exit, if anything; the answers are then its `values`.
+    history: what an exit remembers from frame to frame, if anything; likewise.
     """
 
     name: str
@@ -123,11 +169,18 @@ class Criterion:
     candidates: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]] | None = None
     loss: str = JOINT_LOSS
     sleeps: bool = False
+    carry: Carry | None = None
+    history: History | None = None
 
     @property
     def module(self) -> str:
         """The score block."""
         return f"ex_{self.name}"
+
+    @property
+    def fixed(self) -> bool:
+        """Whether a frame's scores depend on its own logits alone, whatever the thresholds are."""
+        return self.history is None and (self.carry is None or self.carry.fixed)
 
     def latency(self, logits: Logits) -> int:
         """Cycles from the last beat of a frame to its score, without stalls."""

@@ -9,7 +9,7 @@ from exeunt.criteria.criterion import Criterion
 from exeunt.errors import InputError
 
 _PACKAGE = "exeunt.criteria"
-_NO_CRITERIA = ("criterion", "registry")
+_NO_CRITERIA = ("criterion", "leaving", "registry")
 
 
 def _found() -> dict[str, Criterion]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import criteria, registers
+from exeunt import criteria
 from exeunt.graph import IntArray
 
 Cycles = npt.NDArray[np.int64]
@@ -60,26 +60,8 @@ def decide(
         criterion: what the exits go by.
         banks: int (N,), the row of `thresholds` that was in force when each frame was accepted.
     """
-    count, exits = len(logits[0]), len(logits)
-    rows = [thresholds] if banks is None else list(thresholds)
-    table = np.full((len(rows), exits), registers.ALWAYS, np.int64)
-    for i, row in enumerate(rows):
-        given = list(row)[: exits - 1]
-        table[i, : len(given)] = [registers.ALWAYS if t is None else int(t) for t in given]
-    bank = np.zeros(count, np.int64) if banks is None else np.asarray(banks, np.int64)
-    score = criteria.get(criterion).values
-    found = Decisions(*(np.full(count, -1, np.int64) for _ in range(3)))
-    for e, values in enumerate(logits):
-        classes, scores = score(values)
-        limit = table[bank, e]
-        take = (scores >= limit) & (limit != registers.NEVER)
-        if e + 1 == exits:
-            take[:] = True
-        now = take & (found.exits < 0)
-        found.exits[now] = e
-        found.classes[now] = classes[now]
-        found.scores[now] = scores[now]
-    return found
+    left = criteria.run(criterion, logits, thresholds, banks=banks)
+    return Decisions(left.exits, left.classes, left.scores)
 
 
 def results(
