@@ -143,7 +143,7 @@ MUTANTS = (
         "rtl_tests/system/test_system.py::test_system",
     ),
     Mutant(
-        "hls/rtl/ex_margin.sv",
+        "hls/rtl/ex_leaders.sv",
         "wins[k] = $signed(tree_max[2*k+2]) > $signed(tree_max[2*k+1]);",
         "wins[k] = $signed(tree_max[2*k+2]) >= $signed(tree_max[2*k+1]);",
         "rtl_tests/margin/test_margin.py::test_margin",

@@ -25,113 +25,21 @@ module ex_margin #(
     output wire [SCORE_BITS+CLASS_BITS-1:0] m_data,
     output wire                             busy
 );
-  localparam int LEAVES = 1 << $clog2(PE);
-  localparam int NODES = 2 * LEAVES - 1;
-  localparam logic [BITS-1:0] LOWEST = {1'b1, {(BITS - 1){1'b0}}};
-  localparam bit ONE_BEAT = PE == CLASSES;
-  localparam logic [CLASS_BITS-1:0] FINAL = CLASS_BITS'(CLASSES - PE);
-
-  if (CLASSES < 2 || CLASSES > 65536) begin : g_bad_classes
-    $error("ex_margin: CLASSES must be 2 to 65536, is %0d", CLASSES);
-  end
-  if (PE < 1 || CLASSES % PE != 0) begin : g_bad_pe
-    $error("ex_margin: PE %0d must divide CLASSES %0d", PE, CLASSES);
-  end
   if (BITS < 2 || BITS > 31) begin : g_bad_bits
     $error("ex_margin: BITS must be 2 to 31, is %0d", BITS);
   end
 
-  // a: best, second and class of one beat; b: of the frame so far; base: class of the next beat
-  logic                  a_valid_q, a_first_q, a_last_q;
-  logic [BITS-1:0]       a_max_q, a_second_q, b_max_q, b_second_q;
-  logic [CLASS_BITS-1:0] a_class_q, b_class_q, base_q;
-
-  wire first = ONE_BEAT || base_q == '0;
-  wire last = ONE_BEAT || base_q == FINAL;
-  wire go = a_valid_q && (!a_last_q || m_ready);
-  wire take = s_valid && s_ready;
-  assign s_ready = !a_valid_q || go;
-
-  // a tree over the lanes; node k has the children 2k+1 (lower classes) and 2k+2
-  logic [NODES-1:0][BITS-1:0]       tree_max, tree_second;
-  logic [NODES-1:0][CLASS_BITS-1:0] tree_lane;
-  logic [NODES-1:0]                 wins;
-  always_comb begin
-    wins = '0;
-    for (int k = NODES - 1; k >= 0; k--) begin
-      if (k >= LEAVES - 1) begin
-        tree_max[k] = LOWEST;
-        if (k - (LEAVES - 1) < PE) tree_max[k] = s_data[BITS*((k - (LEAVES - 1)) % PE) +: BITS];
-        tree_second[k] = LOWEST;
-        tree_lane[k] = CLASS_BITS'(k - (LEAVES - 1));
-      end else begin
-        wins[k] = $signed(tree_max[2*k+2]) > $signed(tree_max[2*k+1]);
-        tree_max[k] = wins[k] ? tree_max[2*k+2] : tree_max[2*k+1];
-        tree_lane[k] = wins[k] ? tree_lane[2*k+2] : tree_lane[2*k+1];
-        if (2 * k + 1 >= LEAVES - 1) begin  // of two lanes the other one is second
-          tree_second[k] = wins[k] ? tree_max[2*k+1] : tree_max[2*k+2];
-        end else if (wins[k]) begin
-          tree_second[k] = $signed(tree_second[2*k+2]) > $signed(tree_max[2*k+1])
-              ? tree_second[2*k+2] : tree_max[2*k+1];
-        end else begin
-          tree_second[k] = $signed(tree_max[2*k+2]) > $signed(tree_second[2*k+1])
-              ? tree_max[2*k+2] : tree_second[2*k+1];
-        end
-      end
-    end
-  end
-
-  // the frame so far and the beat in a
-  logic [BITS-1:0]       both_max, both_second;
-  logic [CLASS_BITS-1:0] both_class;
-  always_comb begin
-    both_max = b_max_q;
-    both_class = b_class_q;
-    both_second = $signed(a_max_q) > $signed(b_second_q) ? a_max_q : b_second_q;
-    if ($signed(a_max_q) > $signed(b_max_q)) begin
-      both_max = a_max_q;
-      both_class = a_class_q;
-      both_second = $signed(a_second_q) > $signed(b_max_q) ? a_second_q : b_max_q;
-    end
-    if (a_first_q) begin
-      both_max = a_max_q;
-      both_class = a_class_q;
-      both_second = a_second_q;
-    end
-  end
-
-  wire [BITS-1:0] margin = both_max - both_second;  // below 2**BITS, so that no carry is lost
-
-  assign m_valid = a_valid_q && a_last_q;
-  assign m_data = {1'b0, margin, both_class};
-
-  always_ff @(posedge clk) begin
-    if (take) begin
-      base_q     <= last ? '0 : base_q + CLASS_BITS'(PE);
-      a_first_q  <= first;
-      a_last_q   <= last;
-      a_max_q    <= tree_max[0];
-      a_second_q <= tree_second[0];
-      a_class_q  <= base_q + tree_lane[0];
-    end
-    if (take) a_valid_q <= 1'b1;
-    else if (go) a_valid_q <= 1'b0;
-    if (go) begin
-      b_max_q    <= both_max;
-      b_second_q <= both_second;
-      b_class_q  <= both_class;
-    end
-    if (rst) begin
-      base_q    <= '0;
-      a_valid_q <= 1'b0;
-    end
-  end
-
-`ifdef EX_BULK
-  assign busy = go;
-`else
-  assign busy = 1'b1;
-`endif
+  wire [BITS-1:0]       largest, second;
+  wire [CLASS_BITS-1:0] winner;
+  ex_leaders #(.PE(PE), .CLASSES(CLASSES), .BITS(BITS)) u_leaders (
+      .clk(clk), .rst(rst),
+      .s_valid(s_valid), .s_ready(s_ready), .s_data(s_data),
+      .m_valid(m_valid), .m_ready(m_ready),
+      .m_max(largest), .m_second(second), .m_class(winner),
+      .busy(busy)
+  );
+  wire [BITS-1:0] margin = largest - second;  // below 2**BITS, so that no carry is lost
+  assign m_data = {1'b0, margin, winner};
 endmodule
 
 `default_nettype wire

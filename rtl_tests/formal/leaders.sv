@@ -1,5 +1,5 @@
-// Properties of ex_margin: one score per frame, in the range of a margin; both streams keep their
-// contract. What the class and the score are is compared with the reference by rtl_tests/margin.
+// Properties of ex_leaders: one word per frame, its second not above its largest; both streams keep
+// their contract. What the words are is compared with the references of the score blocks.
   logic       f_past = 1'b0;
   logic [3:0] f_beats, f_frames, f_scores;  // beats of this frame; frames in, scores out, modulo 16
   localparam logic [3:0] BEATS = 4'(CLASSES / PE);
@@ -11,9 +11,9 @@
     f_scores <= rst ? '0 : f_scores + 4'(m_valid && m_ready);
     if (f_past && $past(s_valid && !s_ready && !rst)) assume (s_valid && $stable(s_data));
     if (f_past && !rst && $past(m_valid && !m_ready && !rst)) begin
-      assert (m_valid && $stable(m_data));
+      assert (m_valid && $stable(m_max) && $stable(m_second) && $stable(m_class));
     end
-    cover (f_past && f_scores == 4'd3 && margin == '1);
+    cover (f_past && f_scores == 4'd3 && m_max - m_second == '1);
   end
   always_comb begin
     if (!f_past) assume (rst);
