@@ -191,6 +191,19 @@ def compress(
             click.echo(line)
 
 
+@cli.command()
+@_options
+def attach(config: str, out: str | None, data: str, debug: bool) -> None:
+    """Put early exits on a trained network that has none."""
+    from exeunt.report import store
+    from exeunt.report.attach import lines
+
+    run_dir = _one("attach", config, out, data, debug)
+    for line in lines(store.read(run_dir)):
+        click.echo(line)
+    click.echo(run_dir / "attach" / "config.toml")
+
+
 _step("calibrate", "Choose the exit thresholds, in the integers that the hardware sees.")
 
 

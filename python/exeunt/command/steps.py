@@ -141,6 +141,17 @@ STEPS: tuple[Step, ...] = (
         ),
     ),
     Step(
+        "attach",
+        "Put early exits on the trained network",
+        "exeunt.quant.exits.attach:attach",
+        sections=("data", "model", "calibrate", "attach"),
+        inputs=("checkpoint.pt", "splits.npz", "compressed.pt"),
+        outputs=("attach",),
+        reports=("attach",),
+        always=False,
+        data=True,
+    ),
+    Step(
         "explain",
         "Draw what the answers rest on",
         "exeunt.quant.explain:explain",

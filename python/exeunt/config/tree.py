@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from exeunt import criteria
 from exeunt.config import agreement
+from exeunt.config.attach import Attach
 from exeunt.config.compress import Compress
 from exeunt.config.layers import (
     Bits,
@@ -296,6 +297,7 @@ class Config(_Section):
         train: joint training of all exits
         compress: passes that make the trained network smaller
         calibrate: exit thresholds
+        attach: early exits for a trained network that has none
         explain: heat maps and their faithfulness
         compile: from QONNX to RTL
         simulate: bulk simulation
@@ -309,6 +311,7 @@ class Config(_Section):
     train: Train = Train()
     compress: Compress | None = None
     calibrate: Calibrate = Calibrate()
+    attach: Attach = Attach()
     explain: Explain = Explain()
     compile: Compile = Compile()
     simulate: Simulate = Simulate()

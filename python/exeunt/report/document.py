@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from exeunt.report import (
+    attach,
     bench,
     bitstreams,
     compression,
@@ -32,6 +33,7 @@ def sections(run_dir: Path, report: Mapping[str, Any]) -> list[Part]:
         overview.cost(run_dir),
         overview.training(run_dir),
         compression.compression(run_dir, report),
+        attach.attach(report),
         explanation.explanation(run_dir),
         overview.timeline(run_dir),
         equal.equal(report),

@@ -23,6 +23,7 @@ STEPS = [
     "fetch",
     "train",
     "compress",
+    "attach",
     "calibrate",
     "explain",
     "export",

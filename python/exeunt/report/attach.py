@@ -1,0 +1,56 @@
+"""The section of report.html about exits that `exeunt attach` found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from exeunt.report.page import Part, number, percent, section, table
+
+_HEAD = ("behind", "map", "pool", "multiplications", "of them the head", "right alone", "kept")
+
+
+def attach(report: Mapping[str, Any]) -> Part | None:
+    """A row for each place where a head was tried."""
+    found = report.get("attach")
+    if not found:
+        return None
+    return section(
+        "attach",
+        "Exits put on this network",
+        table(_HEAD, _rows(found)),
+        text=" ".join(_sentences(found)),
+    )
+
+
+def lines(report: Mapping[str, Any]) -> list[str]:
+    """The same as text."""
+    return _sentences(report["attach"])
+
+
+def _rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (
+            row["tensor"],
+            " x ".join(map(str, row["shape"])),
+            " x ".join(map(str, row["window"])),
+            number(row["multiplies"] + row["head_multiplies"]),
+            number(row["head_multiplies"]),
+            percent(row["accuracy"]),
+            "yes" if row["kept"] else "no",
+        )
+        for row in found["places"]
+    ]
+
+
+def _sentences(found: Mapping[str, Any]) -> list[str]:
+    kept = [row["tensor"] for row in found["places"] if row["kept"]]
+    rates = ", ".join(percent(rate) for rate in found["rates"][:-1])
+    return [
+        f"Heads were tried at {len(found['places'])} places and kept behind {', '.join(kept)}.",
+        f"Of {found['images']:,} test images {rates} leave there; {percent(found['saved'])} of the "
+        "multiplications are saved.",
+        f"{percent(found['accuracy'])} are right, {percent(found['accuracy_last_exit'])} without "
+        "early exits.",
+        f"The heads have {percent(found['head_share'])} of the network's multiplications.",
+    ]

@@ -1,0 +1,145 @@
+"""Early exits for a network that has none, from its training to a config that runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from exeunt.config import tree
+from exeunt.config.attach import Attach
+from exeunt.errors import CheckFailed, InputError
+from exeunt.qonnx import file, meaning
+from exeunt.qonnx.heads import Place
+from exeunt.quant.exits import attach as attaching
+from exeunt.quant.exits.attach import attach, train_head
+from exeunt.quant.network.logits import exact
+from exeunt.quant.train import load_checkpoint, one_thread, train
+from exeunt.report import store
+from exeunt.splits import read_split
+
+SINGLE = """
+name = "single"
+[data]
+dataset = "digits"
+[model]
+input = [8, 8, 1]
+classes = 10
+[[model.stages]]
+blocks = [{ conv = 4, padding = 1 }, { conv = 16, padding = 1 }, { pool = "max", size = 2 }]
+head = [{ linear = 64 }]
+[train]
+epochs = 4
+learning_rate = 0.02
+[calibrate]
+drop = 0.05
+[attach]
+epochs = 30
+"""
+
+
+@pytest.fixture(scope="module")
+def single():
+    return tree.parse(SINGLE)
+
+
+@pytest.fixture(scope="module")
+def run(single, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("single")
+    train(single, folder, folder)
+    said: list[str] = []
+    made = attach(single, folder, folder, progress=lambda d, n, text="": said.append(text))
+    assert made == folder / "attach" / "config.toml"
+    assert "exits kept; of 359 test images" in said[-1]
+    return folder
+
+
+def test_the_backbone_answers_as_before(run, single):
+    before = exact(load_checkpoint(single, run), single)
+    after = meaning.integers(file.load(run / "attach" / "network.onnx"))
+    test = read_split(run / "splits.npz", "test")
+    assert len(after.exits) > 1
+    assert np.array_equal(after.logits(test.images)[-1], before.logits(test.images)[0])
+
+
+def test_figures_are_those_of_the_network_that_was_written(run, single):
+    found = store.read(run)["attach"]
+    network = meaning.integers(file.load(run / "attach" / "network.onnx"))
+    test = read_split(run / "splits.npz", "test")
+    logits = network.logits(test.images)
+    hits, cost, costs = 0, 0, network.multiplies()
+    for n, label in enumerate(test.labels):
+        for k, values in enumerate(logits):
+            row = np.sort(values[n])
+            if k + 1 == len(logits) or row[-1] - row[-2] >= found["thresholds"][k]:
+                hits, cost = hits + int(values[n].argmax() == label), cost + costs[k]
+                break
+    assert found["accuracy"] == pytest.approx(hits / len(test.labels))
+    assert found["saved"] == pytest.approx(1 - cost / len(test.labels) / found["multiplies"])
+    assert found["saved"] > 0.3, found
+    assert found["accuracy"] > found["accuracy_last_exit"] - 0.05
+    assert 0 < found["head_share"] <= single.attach.share
+    assert sum(row["kept"] for row in found["places"]) == len(logits) - 1
+    assert found["accuracy_last_exit"] == (logits[-1].argmax(1) == test.labels).mean()
+
+
+def test_the_config_beside_it_takes_the_network_as_it_is(run, single):
+    config = tree.load(run / "attach" / "config.toml")
+    assert config.name == "single-exits"
+    assert config.model.kind == "qonnx"
+    assert config.model.file == (run / "attach").resolve() / "network.onnx"
+    assert config.data == single.data
+    assert config.calibrate == single.calibrate
+    assert [o.name for o in onnx.load(config.model.file).graph.output][:2] == ["exit0", "exit1"]
+
+
+def test_a_second_time_gives_the_same_file(run, single, tmp_path):
+    first = (run / "attach" / "network.onnx").read_bytes()
+    attach(single, run, run)
+    assert (run / "attach" / "network.onnx").read_bytes() == first
+
+
+def test_a_head_learns_what_its_integers_say():
+    random = np.random.default_rng(0)
+    seen = random.integers(0, 200, (600, 12)).astype(np.int32)
+    truth = random.normal(0, 1, (12, 4))
+    labels = ((seen - 100) @ truth).argmax(axis=1)
+    soft = torch.nn.functional.one_hot(torch.from_numpy(labels), 4).float() * 8
+    place = Place("x", (2, 3, 8), 0.25, 100)
+    section = Attach(bits=5, epochs=40)
+    with one_thread(0):
+        head = train_head(seen, torch.from_numpy(labels), soft, place, (2, 2), section)
+    assert np.abs(head.weights).max() == 15
+    assert (head.logits(seen).argmax(axis=1) == labels).mean() > 0.9
+    assert head.multiplies == 48
+
+
+def test_the_step_refuses_logits_that_are_not_those_it_calibrated(run, single, monkeypatch):
+    real = attaching.heads.Head.logits
+    monkeypatch.setattr(attaching.heads.Head, "logits", lambda self, x: real(self, x) + 1)
+    with pytest.raises(CheckFailed) as caught:
+        attach(single, run, run)
+    assert str(caught.value) == (
+        "exit 0 of the network with heads must give the logits that it was chosen by, got others "
+        "for 145 images, first image 0: report this as a fault"
+    )
+
+
+def test_a_network_with_exits_is_refused(trained, tiny):
+    with pytest.raises(InputError) as caught:
+        attach(tiny, trained, trained)
+    assert str(caught.value) == (
+        "attach must be given a network with one exit, got 2 in the network: leave one stage"
+    )
+
+
+def test_a_network_without_a_place_is_refused(run, single):
+    section = single.attach.model_copy(update={"share": 1e-5})
+    with pytest.raises(InputError) as caught:
+        attach(single.model_copy(update={"attach": section}), run, run)
+    assert str(caught.value) == (
+        "attach must find a place for an exit: a quantizer with one scale in front of the last "
+        "layer that all of the network passes, and a head there of at most 0 multiplications, got "
+        "none: raise attach.share or lower attach.exits"
+    )
