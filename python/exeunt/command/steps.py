@@ -143,7 +143,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "attach",
         "Put early exits on the trained network",
-        "exeunt.quant.exits.attach:attach",
+        "exeunt.quant.attach:attach",
         sections=("data", "model", "calibrate", "attach"),
         inputs=("checkpoint.pt", "splits.npz", "compressed.pt"),
         outputs=("attach",),

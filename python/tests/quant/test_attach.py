@@ -12,8 +12,8 @@ from exeunt.config.attach import Attach
 from exeunt.errors import CheckFailed, InputError
 from exeunt.qonnx import file, meaning
 from exeunt.qonnx.heads import Place
-from exeunt.quant.exits import attach as attaching
-from exeunt.quant.exits.attach import attach, train_head
+from exeunt.quant import attach as attaching
+from exeunt.quant.attach import attach, train_head
 from exeunt.quant.network.logits import exact
 from exeunt.quant.train import load_checkpoint, one_thread, train
 from exeunt.report import store
