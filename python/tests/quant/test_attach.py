@@ -107,11 +107,11 @@ def test_a_head_learns_what_its_integers_say():
     labels = ((seen - 100) @ truth).argmax(axis=1)
     soft = torch.nn.functional.one_hot(torch.from_numpy(labels), 4).float() * 8
     place = Place("x", (2, 3, 8), 0.25, 100)
-    section = Attach(bits=5, epochs=40)
+    section = Attach(bits=5, epochs=40, batch=32)
     with one_thread(0):
         head = train_head(seen, torch.from_numpy(labels), soft, place, (2, 2), section)
     assert np.abs(head.weights).max() == 15
-    assert (head.logits(seen).argmax(axis=1) == labels).mean() > 0.9
+    assert (head.logits(seen).argmax(axis=1) == labels).mean() > 0.95
     assert head.multiplies == 48
 
 
