@@ -46,8 +46,9 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     found = network.logits(validation.images)
     section = config.calibrate
     result = calibrate_exits(
-        found, validation.labels, macs=macs, drop=section.drop, criterion=section.criterion
-    )
+        found, validation.labels, macs=macs, drop=section.drop, criterion=section.criterion,
+        scales=scales,
+    )  # fmt: skip
     chosen = result.chosen
     data = {
         "schema": SCHEMA,
@@ -72,7 +73,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     test = read_split(run_dir / SPLITS, "test")
     progress(1, 2, f"{len(test.labels)} test images")
     logits = network.logits(test.images)
-    on_test = scores(logits, test.labels, criterion=section.criterion)
+    on_test = scores(logits, test.labels, criterion=section.criterion, scales=scales)
     figures = _figures(on_test, chosen, macs)
     figures["accuracy"]["chance"] = chance(test.labels)
     figures["calibration"]["drop"] = section.drop

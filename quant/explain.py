@@ -157,8 +157,10 @@ def _answers(
         raise InputError(
             f"{run_dir / EXITS} must hold the exit thresholds, got none: run `exeunt calibrate`"
         ) from None
-    whole = exact(network, config).logits(images)
-    found = scores(whole, np.zeros(len(images), np.int64), criterion=criterion)
+    integers = exact(network, config)
+    whole = integers.logits(images)
+    nobody = np.zeros(len(images), np.int64)
+    found = scores(whole, nobody, criterion=criterion, scales=integers.scales)
     floats = np.stack(logits(network, images)).astype(np.float64)
     powers = np.exp(floats - floats.max(2, keepdims=True))
     return _Answers(

@@ -191,6 +191,7 @@ def write(
             accelerator, buffer_frames=buffer_frames, in_flight=in_flight, hash_word=word
         )
 
+    memories |= described(0).memories
     blocks = needed_blocks(
         [*texts.values(), stitch_core.render_core(described(0)),
          stitch_core.render_top(described(0))]

@@ -40,7 +40,8 @@ def tap_bits(accelerator: Accelerator) -> int:
     return -(-max(t.stream.width for t in taps(accelerator)) // 32) * 32
 
 
-def _literal(value: int | str) -> str:
+def literal(value: int | str) -> str:
+    """A parameter as SystemVerilog."""
     if isinstance(value, str):
         return f'"{value}"'
     return f"{value}" if value >= 0 else f"-{-value}"
@@ -61,7 +62,7 @@ def _instance(
 ) -> str:
     head = f"  {module}"
     if parameters:
-        rows = ",\n".join(f"      .{key}({_literal(v)})" for key, v in parameters.items())
+        rows = ",\n".join(f"      .{key}({literal(v)})" for key, v in parameters.items())
         head += f" #(\n{rows}\n  )"
     return f"{head} u_{name} (\n      .clk({clock}), .rst(rst),\n{ports}\n  );"
 

@@ -50,6 +50,11 @@ class Manifest:
         return str(self.data["exits"][0]["criterion"])
 
     @property
+    def logit_scales(self) -> tuple[float, ...]:
+        """What a logit of 1 stands for at each exit."""
+        return tuple(float(e["logit_scale"]) for e in self.data["exits"])
+
+    @property
     def sources(self) -> tuple[Path, ...]:
         """The SystemVerilog files in the order of design.f."""
         return tuple(self.folder / name for name in self.data["sources"])

@@ -30,6 +30,6 @@ def exit_rates(
     found = integer_logits(network, images, scales)
     section = config.calibrate
     result = calibrate_exits(
-        found, labels, macs=macs, drop=section.drop, criterion=section.criterion
+        found, labels, macs=macs, drop=section.drop, criterion=section.criterion, scales=scales
     )
     return result.chosen.rates

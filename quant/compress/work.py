@@ -112,13 +112,14 @@ class Work:
         found = integer_logits(network, seen.images, scales)
         section = self.config.calibrate
         chosen = calibrate_exits(
-            found, seen.labels, macs=macs, drop=section.drop, criterion=section.criterion, points=1
-        ).chosen
+            found, seen.labels, macs=macs, drop=section.drop, criterion=section.criterion,
+            scales=scales, points=1,
+        ).chosen  # fmt: skip
         labels = seen.labels
         if (split or self.split) != "validation":
             part: Labelled = getattr(self.splits, split or self.split)
             found, labels = integer_logits(network, part.images, scales), part.labels
-        all_exits = scores_of(found, labels, criterion=section.criterion)
+        all_exits = scores_of(found, labels, criterion=section.criterion, scales=scales)
         point = evaluate(all_exits, chosen.thresholds, macs)
         alone = [float(r) for r in all_exits.right.mean(axis=1)]
         return {

@@ -60,8 +60,11 @@ def scores(
     labels: npt.NDArray[np.integer],
     *,
     criterion: str = criteria.DEFAULT,
+    scales: Sequence[float] = (),
 ) -> Scores:
     """Scores and hits of integer logits, one array (N, classes) per exit, by a criterion.
+
+    `scales` says what a logit of 1 stands for at each exit, 1.0 unless given.
 
     Raises:
         InputError: logits that are not integers, or not one row per label.
@@ -81,7 +84,7 @@ def scores(
                 f"logits of exit {k} must have shape ({len(labels)}, classes >= 2), got "
                 f"{values.shape}: give one row for each label"
             )
-        answers, score[k] = values_of(values)
+        answers, score[k] = values_of(values, scale=scales[k] if len(scales) else 1.0)
         right[k] = answers == labels
     return Scores(score, right, criterion)
 
@@ -126,6 +129,7 @@ def calibrate_exits(
     macs: Sequence[int],
     drop: float,
     criterion: str = criteria.DEFAULT,
+    scales: Sequence[float] = (),
     points: int = 24,
 ) -> Calibration:
     """Thresholds that spend the fewest multiplications for a permitted accuracy drop.
@@ -142,6 +146,7 @@ def calibrate_exits(
         macs: multiplications of a frame that leaves at exit i (cumulative).
         drop: permitted loss of accuracy against the last exit, a fraction.
         criterion: what the exits go by.
+        scales: what a logit of 1 stands for at each exit, 1.0 unless given.
         points: permitted drops tried for the curve.
 
     Raises:
@@ -151,7 +156,7 @@ def calibrate_exits(
         raise InputError(
             "calibration must have at least one validation image, got none: raise data.validation"
         )
-    found = scores(logits, labels, criterion=criterion)
+    found = scores(logits, labels, criterion=criterion, scales=scales)
     accuracies = tuple(float(r) for r in found.right.mean(axis=1))
     chosen = evaluate(found, _search(found, macs, drop / 2), macs)
     curve: dict[tuple[int, ...], Point] = {}

@@ -26,6 +26,7 @@ class Score(Node):
 
     kind: ClassVar[str] = "score"
     criterion: str = criteria.DEFAULT
+    scale: float = 1.0
 
     @property
     def of(self) -> Criterion:
@@ -34,30 +35,35 @@ class Score(Node):
     @property
     def logits(self) -> Logits:
         stream = self.input
-        return Logits(stream.elements, stream.lanes, stream.dtype.bits)
+        return Logits(stream.elements, stream.lanes, stream.dtype.bits, self.scale)
 
 
-def corner(criterion: str, lanes: int, classes: int, bits: int) -> Corner:
+def corner(criterion: str, lanes: int, classes: int, bits: int, scale: float = 1.0) -> Corner:
     """The score block of a criterion for `classes` logits of `bits` bits, `lanes` a beat."""
-    logits = Logits(classes, lanes, bits)
+    logits = Logits(classes, lanes, bits, scale)
     found = criteria.get(criterion)
     name = f"{criterion}_lanes{lanes}_classes{classes}_bits{bits}"
+    name += "" if scale == 1 else f"_scale{scale:g}".replace(".", "p")
     width = found.score_bits(logits) + logits.class_bits
     node = Score(
         name,
         Stream((1, 1, classes), Integer(bits, signed=True), lanes),
         Stream((1, 1, 1), Integer(width), 1),
         criterion=criterion,
+        scale=scale,
     )
     return Corner(
         name=name,
         module=found.module,
-        parameters={"PE": lanes, "CLASSES": classes, "BITS": bits},
+        parameters={
+            "PE": lanes, "CLASSES": classes, "BITS": bits, **found.parameters(logits, name),
+        },
         ports=stream_ports(node.input.width, width),
         node=node,
         reference=__name__,
         sleeps=found.sleeps,
-    )
+        memories=found.memories(logits, name),
+    )  # fmt: skip
 
 
 def check(criterion: str, corners: list[Corner]) -> None:
@@ -81,7 +87,7 @@ def inputs(node: Score, frames: int, seed: int) -> npt.NDArray[np.int64]:
 def values(node: Score, arrays: Mapping[str, IntArray], x: IntArray) -> npt.NDArray[np.int64]:
     """Words (N, 1, 1, 1): class in the low bits, the signed score above it."""
     del arrays
-    classes, scores = node.of.values(x.reshape(len(x), -1))
+    classes, scores = node.of.values(x.reshape(len(x), -1), scale=node.scale)
     bits = node.of.score_bits(node.logits)
     assert abs(2 * scores + 1).max() < 1 << bits, "score_bits says too few"
     word = (scores & ((1 << bits) - 1)) << node.logits.class_bits | classes

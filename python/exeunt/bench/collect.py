@@ -136,7 +136,7 @@ def collect(
     logits = reference.run(network.accelerator, network.images).logits
     subject = measure.Subject(
         network.images, network.labels, logits, network.thresholds, clock,
-        network.accelerator.criterion,
+        network.accelerator.criterion, network.accelerator.logit_scales,
     )  # fmt: skip
     plan = measure.Plan(
         repeats=options.repeats,

@@ -35,7 +35,8 @@ class Subject:
 
     `images` uint8 (N, H, W, C); `labels` int64 (N,); `logits` per exit int64 (N, classes), those
     of the integer reference; `thresholds` one for each exit but the last; `clock_mhz` of the
-    accelerator; `criterion`: what the exits go by.
+    accelerator; `criterion`: what the exits go by; `scales`: what a logit of 1 stands for at each
+    exit, 1.0 unless given.
     """
 
     images: Images
@@ -44,6 +45,7 @@ class Subject:
     thresholds: tuple[int, ...]
     clock_mhz: float
     criterion: str = criteria.DEFAULT
+    scales: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,9 @@ def _pass(
     wrong: list[str],
 ) -> Pass:
     device.thresholds = registers_of(thresholds)
-    expected = controller.decide(subject.logits, thresholds, criterion=subject.criterion)
+    expected = controller.decide(
+        subject.logits, thresholds, criterion=subject.criterion, scales=subject.scales
+    )
     indices = np.arange(len(subject.images))
     times: list[float] = []
     mismatches = 0
@@ -227,7 +231,9 @@ def _alone(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Latency in cycles and exit of images sent one at a time, and the seconds of each call."""
     device.thresholds = registers_of(subject.thresholds)
-    expected = controller.decide(subject.logits, subject.thresholds, criterion=subject.criterion)
+    expected = controller.decide(
+        subject.logits, subject.thresholds, criterion=subject.criterion, scales=subject.scales
+    )
     chosen = _spread_out(len(subject.images), count)
     latency, exits = np.zeros(len(chosen), np.int64), np.zeros(len(chosen), np.int64)
     calls = np.zeros(len(chosen))

@@ -58,6 +58,7 @@ def leave(
     x: npt.NDArray[Any],
     limits: Sequence[float | None],
     criterion: str = criteria.DEFAULT,
+    scales: Sequence[float] = (),
 ) -> tuple[Labels, Labels]:
     """Class and exit of every frame, none of them computed further than to where it leaves.
 
@@ -66,6 +67,7 @@ def leave(
         x: (N, ...) frames for stage 0.
         limits: lowest score that leaves, one for each exit but the last; None: nobody leaves.
         criterion: what gives the score.
+        scales: what a logit of 1 stands for at each exit; 1.0 unless given.
     """
     score = criteria.get(criterion).values
     classes, exits = np.zeros(len(x), np.int64), np.full(len(x), len(limits), np.int64)
@@ -74,7 +76,7 @@ def leave(
         if not len(here):
             break
         x, logits = stage(index, x)
-        classes[here], scores = score(logits)
+        classes[here], scores = score(logits, scale=scales[index] if len(scales) else 1.0)
         if index == len(limits):
             break
         limit = limits[index]
@@ -94,7 +96,7 @@ class Reference:
 
     def __init__(self, accelerator: Accelerator) -> None:
         self._prepared = Prepared(accelerator)
-        self._criterion = accelerator.criterion
+        self._criterion, self._scales = accelerator.criterion, accelerator.logit_scales
         limit = os.environ.get("OMP_NUM_THREADS", "")
         self.threads = int(limit) if limit.isdigit() else os.cpu_count() or 1  # as BLAS does
 
@@ -102,7 +104,7 @@ class Reference:
         """Class and exit of every image, as the accelerator answers."""
         limits = [None if t == registers.NEVER else float(t) for t in thresholds]
         flat = images.reshape(len(images), -1)
-        return leave(self._prepared.stage, flat, limits, self._criterion)
+        return leave(self._prepared.stage, flat, limits, self._criterion, self._scales)
 
 
 class OnnxRuntime:
@@ -155,7 +157,7 @@ class OnnxRuntime:
         """Class and exit of every image; a threshold counts as reached half a step before it is."""
         limits = [None if t == registers.NEVER else t - 0.5 for t in thresholds]
         x = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
-        return leave(self._stage, x, limits, self._criterion)
+        return leave(self._stage, x, limits, self._criterion, self._scales)
 
 
 @dataclass(frozen=True)

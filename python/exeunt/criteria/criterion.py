@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -59,8 +59,31 @@ class Score(Protocol):
     in floats, whose logits may be off by rounding.
     """
 
-    def __call__(self, logits: npt.NDArray[Any]) -> Scored:
-        """Classes and scores."""
+    def __call__(self, logits: npt.NDArray[Any], *, scale: float = 1.0) -> Scored:
+        """Classes and scores; `scale`: what a logit of 1 stands for in the trained network."""
+
+
+class Parameters(Protocol):
+    """What the score block of an exit is built with beside `PE`, `CLASSES` and `BITS`.
+
+    `name` is the block's own among all exits: the names of its memory files begin with it.
+    """
+
+    def __call__(self, logits: Logits, name: str) -> Mapping[str, int | str]:
+        """Value of each parameter of the module."""
+
+
+class Memories(Protocol):
+    """Memory-init files of the score block of an exit, see `Parameters`."""
+
+    def __call__(self, logits: Logits, name: str) -> Mapping[str, str]:
+        """Text of each file, by its name."""
+
+
+def nothing(logits: Logits, name: str) -> Mapping[str, Any]:
+    """Of a score block without more parameters, or without memory files."""
+    del logits, name
+    return {}
 
 
 class Times(Protocol):
@@ -77,21 +100,60 @@ class Times(Protocol):
         """When beats are taken and scores given."""
 
 
-def in_one_register(
-    logits: Logits, offered: Cycles, ready: Cycles | None = None
-) -> tuple[Cycles, Cycles]:
-    """Cycles of a score block that shows the score a cycle after the last beat; see `Times`.
+LEVELS = 4  # of a tree over the lanes between two registers: 16 lanes need one
+IN_STAGES: Mapping[str, int | str] = {"LEVELS_A_STAGE": LEVELS}
 
-    While a score waits no beat is taken; the next one is in the cycle in which the score is.
+
+def tree_stages(logits: Logits) -> int:
+    """Registers that a tree over the lanes has, the one behind it too: `STAGES` of ex_best."""
+    return max(1, -(-(logits.lanes - 1).bit_length() // LEVELS))
+
+
+def in_stages(logits: Logits, name: str) -> Mapping[str, int | str]:
+    """Parameters of a score block that is built with ex_best and no more."""
+    del logits, name
+    return IN_STAGES
+
+
+def in_step(latency: Callable[[Logits], int]) -> Times:
+    """Cycles of a score block that shows the score `latency` cycles after the last beat.
+
+    While a score waits everything in the block stands still and no beat is taken; the next one is
+    in the cycle in which the score is.
     """
-    beats, frames = logits.beats, len(offered) // logits.beats
-    takes, gives = np.empty(len(offered), np.int64), np.empty(frames, np.int64)
-    last = free = -(1 << 40)
-    for n in range(frames):
-        for k in range(n * beats, (n + 1) * beats):
-            last = takes[k] = max(int(offered[k]), last + 1, free)
-        free = gives[n] = max(last + 1, last if ready is None else int(ready[n]))
-    return takes, gives
+
+    def times(
+        logits: Logits, offered: Cycles, ready: Cycles | None = None
+    ) -> tuple[Cycles, Cycles]:
+        beats, frames, after = logits.beats, len(offered) // logits.beats, latency(logits)
+        takes, gives = np.empty(len(offered), np.int64), np.empty(frames, np.int64)
+        waits: list[tuple[int, int]] = []  # from which cycle and before which a score had to wait
+        last = -(1 << 40)
+        for n in range(frames):
+            for k in range(n * beats, (n + 1) * beats):
+                last = max(int(offered[k]), last + 1)
+                for begin, end in waits:
+                    last = end if begin <= last < end else last
+                takes[k] = last
+            shown = last + after
+            for begin, end in waits:
+                shown += max(0, end - max(begin, last + 1)) if begin < shown else 0
+            gives[n] = shown if ready is None else max(shown, int(ready[n]))
+            waits = [w for w in waits if w[1] > last]
+            if gives[n] > shown:
+                waits.append((shown, int(gives[n])))
+        return takes, gives
+
+    return times
+
+
+def _one(logits: Logits) -> int:
+    del logits
+    return 1
+
+
+in_one_register = in_step(_one)
+"""Of a score block that shows the score a cycle after the last beat."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +212,8 @@ class Criterion:
     values: the answers to frames that carry and follow nothing.
     times: the cycles of the score block.
     score_bits: bits of the signed score for these logits, at most 32.
+    parameters: of the score block beside `PE`, `CLASSES` and `BITS`.
+    memories: memory-init files that the score block reads.
     candidates: thresholds worth trying, ascending, for the integer scores (N,) that frames have at
         an exit; None: each score that occurs.
     sleeps: the score block has the port busy, so that simulation can skip it (hls/rtl/ex_gate.sv).
@@ -166,6 +230,8 @@ class Criterion:
     values: Score
     times: Times
     score_bits: Callable[[Logits], int]
+    parameters: Parameters = nothing
+    memories: Memories = nothing
     candidates: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]] | None = None
     loss: str = JOINT_LOSS
     sleeps: bool = False

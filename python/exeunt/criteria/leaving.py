@@ -61,13 +61,21 @@ class Frames:
         criterion: what the exits go by.
         count: N.
         classes: logits of a frame.
+        scales: what a logit of 1 stands for at each exit; 1.0 unless given.
         states: what each exit remembers of the frames before these; none: nothing.
     """
 
     def __init__(
-        self, criterion: Criterion, count: int, classes: int, states: Sequence[Any] = ()
+        self,
+        criterion: Criterion,
+        count: int,
+        classes: int,
+        states: Sequence[Any] = (),
+        *,
+        scales: Sequence[float] = (),
     ) -> None:
         self._criterion = criterion
+        self._scales = scales
         self._states = list(states)
         self._classes = classes
         self._exit = 0
@@ -107,7 +115,8 @@ class Frames:
             if len(logits):
                 scored, self._states[self._exit] = history.values(logits, self._states[self._exit])
         else:
-            scored = self._criterion.values(logits)
+            scale = self._scales[self._exit] if len(self._scales) else 1.0
+            scored = self._criterion.values(logits, scale=scale)
         leave = np.asarray(scored.scores >= limits)
         if carry is not None:
             stay = ~leave
@@ -126,6 +135,7 @@ def run(
     logits: Sequence[npt.NDArray[np.integer]],
     thresholds: Sequence[int | None] | npt.NDArray[np.integer] | Sequence[Sequence[int | None]],
     *,
+    scales: Sequence[float] = (),
     banks: npt.NDArray[np.integer] | None = None,
     states: Sequence[Any] = (),
 ) -> Left:
@@ -136,6 +146,7 @@ def run(
         logits: integers (N, classes) per exit, the frames in the order in which they come.
         thresholds: one per exit, None for always, NEVER for never; the last one's is ignored and
             may be missing. With `banks` one such row per bank.
+        scales: what a logit of 1 stands for at each exit; 1.0 unless given.
         banks: int (N,), the row of `thresholds` that was in force when each frame was accepted.
         states: `Left.states` of the frames before these, if there were any.
     """
@@ -151,7 +162,7 @@ def run(
     bank = np.zeros(count, np.int64) if banks is None else np.asarray(banks, np.int64)
     found = [np.empty(count, np.int64) for _ in range(3)]
     wanted = np.zeros((exits, count), np.int64)
-    frames = Frames(rule, count, logits[0].shape[1], states)
+    frames = Frames(rule, count, logits[0].shape[1], states, scales=scales)
     inside = np.arange(count)
     for e, values in enumerate(logits):
         wanted[e, inside] = frames.wanted
@@ -166,7 +177,10 @@ def run(
 
 
 def every(
-    criterion: Criterion | str, logits: Sequence[npt.NDArray[np.integer]]
+    criterion: Criterion | str,
+    logits: Sequence[npt.NDArray[np.integer]],
+    *,
+    scales: Sequence[float] = (),
 ) -> tuple[Scored, ...]:
     """What each exit says of each frame when nobody leaves: `Scored` of int64 (N,) per exit.
 
@@ -174,6 +188,6 @@ def every(
     """
     rule = registry.get(criterion) if isinstance(criterion, str) else criterion
     count = len(logits[0])
-    frames = Frames(rule, count, logits[0].shape[1])
+    frames = Frames(rule, count, logits[0].shape[1], scales=scales)
     never = np.full(count, _NO_SCORE, np.int64)
     return tuple(frames.judge(np.asarray(x, np.int64), never)[0] for x in logits)

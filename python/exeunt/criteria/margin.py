@@ -10,15 +10,17 @@ import numpy.typing as npt
 from exeunt.criteria.criterion import Criterion, Logits, Scored, in_one_register
 
 
-def values(logits: npt.NDArray[Any]) -> Scored:
+def values(logits: npt.NDArray[Any], *, scale: float = 1.0) -> Scored:
     """Class and score of frames: argmax (the first index wins a tie), largest - second largest.
 
     Args:
         logits: (N, classes), classes >= 2.
+        scale: of no account, a score is in the steps of the logits.
 
     Returns:
         classes int64 (N,); scores >= 0 (N,), int64 for integers.
     """
+    del scale
     found = np.asarray(logits)
     if found.dtype.kind != "f":
         found = found.astype(np.int64)

@@ -49,6 +49,7 @@ def decide(
     thresholds: Sequence[int | None] | IntArray | Sequence[Sequence[int | None]],
     *,
     criterion: str = criteria.DEFAULT,
+    scales: Sequence[float] = (),
     banks: IntArray | None = None,
 ) -> Decisions:
     """The exit that each frame takes: the first with score >= threshold, at the latest the last.
@@ -58,9 +59,10 @@ def decide(
         thresholds: one per exit (`registers.NEVER`, `registers.ALWAYS`; the last one's is ignored
             and may be missing); with `banks` one such row per bank.
         criterion: what the exits go by.
+        scales: what a logit of 1 stands for at each exit; 1.0 unless given.
         banks: int (N,), the row of `thresholds` that was in force when each frame was accepted.
     """
-    left = criteria.run(criterion, logits, thresholds, banks=banks)
+    left = criteria.run(criterion, logits, thresholds, scales=scales, banks=banks)
     return Decisions(left.exits, left.classes, left.scores)
 
 

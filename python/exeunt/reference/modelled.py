@@ -160,6 +160,7 @@ class Modelled:
             images=images,
             limits=[a - (1 << 32) if a >> 31 else a for a in active],
             criterion=self._accelerator.criterion,
+            scales=self._accelerator.logit_scales,
             raw=exit_index if enabled else None,
             arrival=self._stored["order", 0] == registers.ORDER_ARRIVAL,
             first=self._frames,
@@ -229,6 +230,7 @@ class _Job:
     images: npt.NDArray[np.uint8]
     limits: list[int]
     criterion: str
+    scales: Sequence[float]
     raw: int | None
     arrival: bool
     first: int
@@ -285,7 +287,7 @@ class _Job:
         return np.frombuffer(answer, np.uint8).reshape(-1, 16).copy(), cycles.cycles
 
     def _decide(self, logits: Sequence[IntArray]) -> controller.Decisions:
-        return controller.decide(logits, self.limits, criterion=self.criterion)
+        return controller.decide(logits, self.limits, criterion=self.criterion, scales=self.scales)
 
     def _exits(self, found: controller.Decisions) -> IntArray:
         """Where each frame leaves: at the exit whose logits are wanted, if there is one."""

@@ -128,7 +128,9 @@ def answer(
         progress=tell,
     )  # fmt: skip
     seconds = time.perf_counter() - started
-    expected = controller.decide(logits, limits, criterion=manifest.criterion)
+    expected = controller.decide(
+        logits, limits, criterion=manifest.criterion, scales=manifest.logit_scales
+    )
     want = {"class": expected.classes, "exit": expected.exits, "score": expected.scores}
     want["flags"] = np.zeros(len(images), np.int64)
     want["count"] = np.ones(len(images), np.int64)

@@ -64,7 +64,10 @@ def expected(
 ) -> Taps:
     """What every tap must see for these images, given the exits that the reference chooses."""
     outputs = network.run(accelerator, images, streams=True)
-    exits = controller.decide(outputs.logits, thresholds, criterion=accelerator.criterion).exits
+    exits = controller.decide(
+        outputs.logits, thresholds, criterion=accelerator.criterion,
+        scales=accelerator.logit_scales,
+    ).exits  # fmt: skip
     names, streams, frames, tensors = [], [], [], []
     current: IntArray = images.reshape(-1, *accelerator.segments[0].input.shape)
     for i, (segment, head) in enumerate(zip(accelerator.segments, accelerator.heads, strict=True)):

@@ -36,8 +36,9 @@ def write(
     part = images[first : frame + 1 + localise.AFTER]
     accelerator = manifest.accelerator()
     exits = controller.decide(
-        network.run(accelerator, part).logits, manifest.thresholds, criterion=manifest.criterion
-    ).exits
+        network.run(accelerator, part).logits, manifest.thresholds,
+        criterion=manifest.criterion, scales=manifest.logit_scales,
+    ).exits  # fmt: skip
     found = system.predict(accelerator, exits, sizes=system.Sizes.of(manifest.data))
     begin, end = int(found.accepts[frame - first]), int(found.results[frame - first])
     library = verilator.build(manifest, options=verilator.Options(waves=kind), cache=cache)

@@ -36,14 +36,20 @@ criterion = "peak"
 """
 
 
+SCALES = (8.0, 3.0, 1.0)  # a score grows with it: see peak.py
+
+
 def main(folder: Path) -> None:
     name = tree.parse(CONFIG).calibrate.criterion
-    whole = dataclasses.replace(samples.accelerator(), criterion=name)
+    whole = dataclasses.replace(samples.accelerator(), criterion=name, logit_scales=SCALES)
     images = samples.images(200, seed=3)
     logits = network.run(whole, images).logits
     labels = logits[-1].argmax(axis=1)
-    chosen = calibrate_exits(logits, labels, macs=[10, 30, 100], drop=0.5, criterion=name).chosen
-    scores = [criteria.get(name).values(x).scores for x in logits]
+    chosen = calibrate_exits(
+        logits, labels, macs=[10, 30, 100], drop=0.5, criterion=name, scales=SCALES
+    ).chosen
+    pairs = zip(logits, SCALES, strict=True)
+    scores = [criteria.get(name).values(x, scale=s).scores for x, s in pairs]
     limits = [int(np.quantile(scores[0], 0.6)), int(np.median(scores[1]))]
     manifest = stitch.write(whole, folder, thresholds=[*limits, None])
     library = verilator.build(manifest, cache=folder / "cache")
@@ -81,6 +87,7 @@ def main(folder: Path) -> None:
         "register": manifest.data["registers"]["criterion"]["text"],
         "report": "leaves when the largest logit is at least" in repr(part),
         "sources": [s for s in manifest.data["sources"] if "peak" in s or "margin" in s],
+        "memories": {n: (folder / n).read_text() for n in manifest.data["files"] if "bonus" in n},
     }
     print(json.dumps(told))
 

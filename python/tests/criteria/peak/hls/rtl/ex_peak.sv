@@ -1,4 +1,4 @@
-// ex_peak: class and score of one frame, the score is its largest logit.
+// ex_peak: class and score of one frame, the score is its largest logit and BONUS_FILE.
 //
 // s: CLASSES signed logits of BITS bits, PE a beat, class 0 first in the low bits. m, one word per
 // frame: {score, class}, class = argmax (the first index wins a tie) in the low CLASS_BITS bits.
@@ -10,6 +10,7 @@ module ex_peak #(
     parameter int PE = 1,        // logits a beat
     parameter int CLASSES = 10,  // logits a frame
     parameter int BITS = 16,     // bits of a logit
+    parameter     BONUS_FILE = "",  // one number of 8 bits
     localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1
 ) (
     input  wire                       clk,
@@ -19,7 +20,7 @@ module ex_peak #(
     input  wire [PE*BITS-1:0]         s_data,
     output wire                       m_valid,
     input  wire                       m_ready,
-    output wire [BITS+CLASS_BITS-1:0] m_data
+    output wire [BITS+CLASS_BITS:0]   m_data
 );
   localparam logic [CLASS_BITS-1:0] FINAL = CLASS_BITS'(CLASSES - PE);
 
@@ -31,7 +32,10 @@ module ex_peak #(
   wire take = s_valid && s_ready;
   assign s_ready = !valid_q || m_ready;
   assign m_valid = valid_q;
-  assign m_data = {best_q, class_q};
+  logic [7:0] bonus[1];
+  initial if (BONUS_FILE != "") $readmemh(BONUS_FILE, bonus);
+  wire [BITS:0] score = {best_q[BITS-1], best_q} + (BITS + 1)'(bonus[0]);
+  assign m_data = {score, class_q};
 
   always_comb begin
     best = best_q;

@@ -2,4 +2,5 @@
 
 from lib.score_block import corner
 
-CORNERS = [corner("peak", *size) for size in ((1, 10, 14), (5, 10, 12), (2, 2, 8), (7, 7, 5))]
+SIZES = ((1, 10, 14), (5, 10, 12, 0.25), (2, 2, 8), (7, 7, 5, 2.0))
+CORNERS = [corner("peak", *size) for size in SIZES]
