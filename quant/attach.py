@@ -75,14 +75,19 @@ def attach(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
         candidates = _candidates(meant, wanted, splits, section, progress)
     total = meant.multiplies()[-1]
     answers = meant.logits(splits.validation.images), meant.logits(splits.test.images)
-    chosen, result = _choose(candidates, answers[0][0], splits.validation.labels, config, total)
+    last = meant.scales[-1]
+    chosen, result = _choose(
+        candidates, answers[0][0], last, splits.validation.labels, config, total
+    )
     costs = _costs(chosen, total)
     made = heads.attached(graph, [c.head for c in chosen])
     _check(made, chosen, answers[0][0], splits.validation.images)
     folder = run_dir / FOLDER
     folder.mkdir(exist_ok=True)
     _write(made, config, folder)
-    figures = _figures(config, candidates, chosen, result.chosen, costs, answers[1][0], splits)
+    figures = _figures(
+        config, candidates, chosen, result.chosen, costs, answers[1][0], last, splits
+    )
     store.update(run_dir, {"attach": figures})
     progress(
         1,
@@ -208,9 +213,15 @@ def _costs(chosen: Sequence[Candidate], total: int) -> list[int]:
     return [*costs, total + spent]
 
 
+def _scales(chosen: Sequence[Candidate], last: float) -> list[float]:
+    """What a logit of 1 stands for at each exit; `last`: at the end."""
+    return [*(c.head.logit_scale for c in chosen), last]
+
+
 def _choose(
     candidates: Sequence[Candidate],
     answers: IntArray,
+    last: float,
     labels: npt.NDArray[np.integer],
     config: Config,
     total: int,
@@ -229,6 +240,7 @@ def _choose(
                 macs=_costs(chosen, total),
                 drop=section.drop,
                 criterion=section.criterion,
+                scales=_scales(chosen, last),
             )
             tried.append((found.chosen.macs, k, found))
         macs, k, found = min(tried, key=lambda t: t[:2])
@@ -281,11 +293,15 @@ def _figures(
     point: Point,
     costs: list[int],
     answers: IntArray,
+    last: float,
     splits: Splits,
 ) -> dict[str, Any]:
     """attach.json and the part of report.json; `answers` of the test images."""
     logits = [*(c.test for c in chosen), answers]
-    on_test = scores(logits, splits.test.labels, criterion=config.calibrate.criterion)
+    on_test = scores(
+        logits, splits.test.labels, criterion=config.calibrate.criterion,
+        scales=_scales(chosen, last),
+    )  # fmt: skip
     tested = evaluate(on_test, point.thresholds, costs)
     spent = sum(c.head.multiplies for c in chosen)
     total = costs[-1] - spent

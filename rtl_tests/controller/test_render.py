@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lib.bench import RTL, tools
+from lib.bench import RTL, rtl_sources, tools
 from lib.yosys import yosys
 
 from exeunt.hls.back.stitch_core import (
@@ -61,9 +61,10 @@ def write(core: CoreDescription, folder: Path) -> list[str]:
         width = e.segment_width
     for name, text in texts.items():
         (folder / name).write_text(text)
-    for module in core.modules:
-        shutil.copyfile(RTL / f"{module}.sv", folder / f"{module}.sv")
-    return [*texts, *(f"{m}.sv" for m in core.modules)]
+    blocks = sorted({path for module in core.modules for path in rtl_sources(module)})
+    for path in blocks:
+        shutil.copyfile(path, folder / path.name)
+    return [*texts, *(path.name for path in blocks)]
 
 
 @pytest.mark.sim

@@ -73,6 +73,11 @@ class Head:
         """Multiplications of a frame."""
         return int(self.weights.size)
 
+    @property
+    def logit_scale(self) -> float:
+        """What a logit of 1 stands for."""
+        return self.scale * self.place.step / int(np.prod(self.window))
+
     def logits(self, pooled: npt.NDArray[np.integer]) -> IntArray:
         """Integer logits int64 (N, classes) of what `pooled` gives, (N, features)."""
         return np.asarray(pooled.astype(np.int64) @ self.weights.T + self.bias, np.int64)
