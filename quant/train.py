@@ -6,14 +6,13 @@ import hashlib
 import io
 import json
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor, nn
 
 from exeunt import criteria
@@ -22,10 +21,12 @@ from exeunt.criteria.criterion import JOINT_LOSS
 from exeunt.errors import InputError
 from exeunt.files import code_files, writing
 from exeunt.progress import Progress, silent
+from exeunt.quant.data.augment import augmented
 from exeunt.quant.data.datasets import Splits, load, save_splits
 from exeunt.quant.exits import losses
+from exeunt.quant.network.brevitas import QuantIdentity, QuantReLU
 from exeunt.quant.network.logits import as_tensor, logits
-from exeunt.quant.network.model import quantizers_disabled
+from exeunt.quant.network.model import CLIP, quantizers_disabled
 from exeunt.quant.network.source import build
 from exeunt.report import store
 from exeunt.splits import SPLITS, chance, read_fingerprint, stratified
@@ -34,6 +35,7 @@ CHECKPOINT = "checkpoint.pt"
 RESUME = "resume.pt"  # an unfinished training, removed at its end
 HISTORY = "training.json"
 SCHEMA = 1
+_FITTED = 1024  # training images by which scales are set
 _NARROW = 32  # an eighth of 0..255: images below are told of
 
 
@@ -176,21 +178,29 @@ class _Training:
         self.random = torch.Generator().manual_seed(section.seed)
         self.history: list[dict[str, Any]] = []
         self.loss = losses.of(config.calibrate.criterion)
+        self.average: dict[str, Tensor] = {}  # of the weights, where train.average asks for it
         self._begin()
 
-    def _begin(self) -> None:
-        """Make the optimizer and its schedule, for the parameters as they are now."""
+    def _begin(self, epoch: int = 0) -> None:
+        """Make the optimizer and the schedule of an epoch's phase, for the parameters there are.
+
+        The phases are the epochs in floating point, and those with quantizers.
+        """
         section = self.config.train
-        steps = section.epochs * self.batches + 1
+        self.floating = epoch < section.float_epochs
+        epochs = section.float_epochs if self.floating else section.epochs - section.float_epochs
+        rate = section.float_rate if self.floating else section.learning_rate
+        steps = epochs * self.batches + 1
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=section.learning_rate, weight_decay=section.weight_decay
+            self.network.parameters(), lr=rate, weight_decay=section.weight_decay
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
-            section.learning_rate,
+            rate,
             total_steps=steps,
             pct_start=min(1.0, max(0.2, 2 / steps)),  # one step up at least
         )
+        self.average = {}
 
     def run(self, resume: Path, progress: Progress) -> list[dict[str, Any]]:
         """Train to the end, from what `resume` holds when it is of the same config."""
@@ -198,21 +208,29 @@ class _Training:
         epochs = self.config.train.epochs
         total = epochs * self.batches
         for epoch in range(len(self.history), epochs):
+            if epoch and epoch == self.config.train.float_epochs:
+                fit_scales(self.network, self.images[:_FITTED].float())
+                self._begin(epoch)
             text = self._text()
             progress(epoch * self.batches, total, text)
             loss = 0.0
             self.network.train()
             order = torch.randperm(len(self.labels), generator=self.random)
-            for number in range(self.batches):
-                loss += self._step(order[number * self.batch : (number + 1) * self.batch])
-                if number % 10 == 9:
-                    progress(epoch * self.batches + number + 1, total, text)
+            with quantizers_disabled(self.network) if self.floating else nullcontext():
+                for number in range(self.batches):
+                    loss += self._step(order[number * self.batch : (number + 1) * self.batch])
+                    if number % 10 == 9:
+                        progress(epoch * self.batches + number + 1, total, text)
             if not np.isfinite(loss):
                 raise InputError(
                     f"training must keep a finite loss, got {loss} in epoch {epoch + 1}: lower "
                     "train.learning_rate"
                 )
-            found = logits(self.network, self.splits.validation.images, device=self.device)
+            with (
+                self._averaged(),
+                quantizers_disabled(self.network) if self.floating else nullcontext(),
+            ):
+                found = logits(self.network, self.splits.validation.images, device=self.device)
             self.history.append(
                 {
                     "epoch": epoch + 1,
@@ -222,6 +240,8 @@ class _Training:
                 }
             )
             self._keep(resume)
+        if self.average:
+            self.network.load_state_dict(self.average)
         right = ", ".join(f"{100 * a:.1f}" for a in self.history[-1]["accuracy"])
         progress(
             total,
@@ -232,19 +252,56 @@ class _Training:
         return self.history
 
     def _step(self, index: Tensor) -> float:
-        index = index.to(self.device)
-        images = shifted(self.images[index], self.config.train.shift, self.random).float()
+        index, section = index.to(self.device), self.config.train
+        images = augmented(
+            self.images[index],
+            self.random,
+            shift=section.shift,
+            flip=section.flip,
+            cut=section.cutout,
+        )
         loss = self.loss(
-            self.network(images),
+            self.network(images.float()),
             self.labels[index],
-            weights=self.config.train.exit_weights,
-            distill=self.config.train.distill,
+            weights=section.exit_weights,
+            distill=section.distill,
+            smoothing=section.label_smoothing,
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         self.schedule.step()
+        if section.average and not self.floating:
+            self._add(section.average)
         return float(loss.detach())
+
+    def _add(self, kept: float) -> None:
+        """Let the average forget all but `kept` of itself and take the weights as they are."""
+        state = self.network.state_dict()
+        if not self.average:
+            self.average = {name: value.clone() for name, value in state.items()}
+        for name, value in state.items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value, 1.0 - kept)
+            else:
+                self.average[name].copy_(value)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The averaged weights in the network, inside the block."""
+        if not self.average:
+            yield
+            return
+        kept = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self._put(self.average)
+        yield
+        self._put(kept)
+
+    def _put(self, state: Mapping[str, Tensor]) -> None:
+        """Write weights into the tensors that the optimizer knows."""
+        with torch.no_grad():
+            for name, value in self.network.state_dict(keep_vars=True).items():
+                value.copy_(state[name])
 
     def _text(self) -> str:
         if not self.history:
@@ -263,6 +320,7 @@ class _Training:
             "random": self.random.get_state(),
             "torch": torch.get_rng_state(),
             "history": self.history,
+            "average": self.average,
         }
         save_state(path, state)
 
@@ -276,26 +334,44 @@ class _Training:
         if state["hash"] != stamp(self.config, self.splits.fingerprint):
             return
         self.network.load_state_dict(state["model"])
-        self._begin()  # Brevitas replaces its scale parameters when it loads them
+        # Brevitas replaces its scale parameters when it loads them
+        self._begin(len(state["history"]) - 1)
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.random.set_state(state["random"])
         torch.set_rng_state(state["torch"])
-        self.history = state["history"]
+        self.history, self.average = state["history"], state["average"]
 
 
-def shifted(images: Tensor, pixels: int, generator: torch.Generator) -> Tensor:
-    """Each image (N, C, H, W) moved by up to `pixels` in y and x, zeros from the border."""
-    if not pixels:
-        return images
-    count, channels, height, width = images.shape
-    padded = F.pad(images, (pixels,) * 4)
-    moves = torch.randint(0, 2 * pixels + 1, (2, count), generator=generator).to(images.device)
-    rows = moves[0, :, None, None, None] + torch.arange(height, device=images.device)[:, None]
-    columns = moves[1, :, None, None, None] + torch.arange(width, device=images.device)
-    frames = torch.arange(count, device=images.device)[:, None, None, None]
-    planes = torch.arange(channels, device=images.device)[:, None, None]
-    return padded[frames, planes, rows, columns]
+def fit_scales(network: nn.Module, images: Tensor) -> None:
+    """Let every quantizer of activations clip where it fits what a float network gives it.
+
+    Scales that are parameters are set to the clip for unit variance times the root mean square of
+    what comes in; others are left alone.
+
+    Args:
+        network: Brevitas layers, trained in floating point.
+        images: float (N, C, H, W) integers 0..255.
+    """
+    seen: dict[nn.Module, Tensor] = {}
+
+    def see(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        seen[module] = torch.as_tensor(inputs[0]).detach().square().mean().sqrt()
+
+    found = [m for m in network.modules() if isinstance(m, QuantReLU | QuantIdentity)]
+    hooks = [m.register_forward_pre_hook(see) for m in found]
+    network.eval()
+    with quantizers_disabled(network), torch.no_grad():
+        network(images)
+    for hook in hooks:
+        hook.remove()
+    for module, size in seen.items():
+        proxy: Any = module.act_quant
+        bits = int(proxy.bit_width())
+        for name, value in module.named_parameters():
+            if name.endswith("scaling_impl.value") and bits in CLIP:
+                with torch.no_grad():
+                    value.fill_(CLIP[bits] * float(size.clamp_min(1e-6)))
 
 
 def accuracies(found: Sequence[np.ndarray], labels: np.ndarray) -> list[float]:

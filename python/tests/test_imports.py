@@ -91,7 +91,7 @@ PACKAGES: Mapping[str, str] = {
     "boards": "jinja2 pydantic",
     "command": "click rich onnx",
     "quant.exits": "torch",
-    "quant.data": "PIL pooch sklearn",
+    "quant.data": "PIL pooch sklearn torch",
     "qonnx": "onnx google",
     "quant.network": "torch brevitas onnx",
     "quant.train": "torch",

@@ -18,12 +18,13 @@ from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
 from exeunt.quant.compress.criteria import Options, Scores, score
 from exeunt.quant.compress.subject import Subject, from_blob
+from exeunt.quant.data.augment import augmented
 from exeunt.quant.data.datasets import Labelled, Splits
 from exeunt.quant.exits import losses
 from exeunt.quant.exits.calibration import calibrate_exits, evaluate
 from exeunt.quant.exits.calibration import scores as scores_of
 from exeunt.quant.network.logits import as_tensor, grid_and_cost, integer_logits
-from exeunt.quant.train import device_of, save_state, shifted
+from exeunt.quant.train import device_of, save_state
 
 FOLDER = ".compress"  # of the stages of an unfinished compression
 _RISE = 0.1  # part of the fine-tuning in which the learning rate rises
@@ -209,11 +210,15 @@ class _Tuning:
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor) -> float:
         train = self.work.config.train
+        images = augmented(
+            images, self.random, shift=train.shift, flip=train.flip, cut=train.cutout
+        )
         loss = losses.of(self.work.config.calibrate.criterion)(
-            self.subject.network(shifted(images, train.shift, self.random).float()),
+            self.subject.network(images.float()),
             labels,
             weights=train.exit_weights,
             distill=train.distill,
+            smoothing=train.label_smoothing,
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

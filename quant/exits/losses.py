@@ -30,6 +30,7 @@ class Loss(Protocol):
         *,
         weights: Sequence[float] | None = None,
         distill: float = 0.5,
+        smoothing: float = 0.0,
     ) -> Tensor:
         """The loss of a batch: logits (N, classes) per exit against labels int64 (N,)."""
 
@@ -47,6 +48,7 @@ def joint(
     *,
     weights: Sequence[float] | None = None,
     distill: float = 0.5,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """Weighted loss of all exits, each but the last also distilled from the last.
 
@@ -55,6 +57,7 @@ def joint(
         labels: int64 (N,).
         weights: one per exit; None: 1 each.
         distill: weight of the distillation beside the cross-entropy.
+        smoothing: of the labels: the part that is spread over all classes.
 
     Raises:
         InputError: not one weight per exit.
@@ -66,10 +69,10 @@ def joint(
             f"{len(weights)}: change it"
         )
     *early, last = outputs
-    loss = weights[-1] * F.cross_entropy(last, labels)
+    loss = weights[-1] * F.cross_entropy(last, labels, label_smoothing=smoothing)
     soft = F.softmax(last.detach() / _TEMPERATURE, dim=1)
     for out, weight in zip(early, weights, strict=False):
-        loss = loss + weight * F.cross_entropy(out, labels)
+        loss = loss + weight * F.cross_entropy(out, labels, label_smoothing=smoothing)
         if distill:
             log = F.log_softmax(out / _TEMPERATURE, dim=1)
             gap = F.kl_div(log, soft, reduction="batchmean")

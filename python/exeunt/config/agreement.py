@@ -72,6 +72,16 @@ def _training(config: Any) -> None:
         raise ValueError(
             f"train.shift must be below the side of the images, {side}, got {config.train.shift}"
         )
+    if config.train.cutout > side:
+        raise ValueError(
+            f"train.cutout must be at most the side of the images, {side}, got "
+            f"{config.train.cutout}"
+        )
+    if config.train.float_epochs >= config.train.epochs:
+        raise ValueError(
+            f"train.float_epochs must be below train.epochs = {config.train.epochs}, got "
+            f"{config.train.float_epochs}"
+        )
 
 
 def _compression(config: Any) -> None:

@@ -163,6 +163,12 @@ class Train(_Section):
         exit_weights: weight of each exit's loss; unset: equal
         distill: weight of what an exit learns from the last one, beside the labels
         shift: pixels by which training images are moved at random
+        flip: whether half of the training images are mirrored left to right
+        cutout: side of a square of each training image that is blanked; 0: none
+        label_smoothing: part of a label that is spread over all classes
+        float_epochs: how many of the epochs come first, in floating point
+        float_rate: peak of the learning rate in them
+        average: what an average of the weights keeps of itself in a step; 0: no average
         device: where it runs; "auto" is a GPU if torch finds one
     """
 
@@ -174,6 +180,12 @@ class Train(_Section):
     exit_weights: tuple[Annotated[float, Field(gt=0.0, le=1e6)], ...] | None = None
     distill: Annotated[float, Field(ge=0.0, le=1e6)] = 0.5
     shift: Natural = 0
+    flip: bool = False
+    cutout: Natural = 0
+    label_smoothing: Fraction = 0.0
+    float_epochs: Natural = 0
+    float_rate: Annotated[float, Field(gt=0.0, le=1000.0)] = 0.01
+    average: Fraction = 0.0
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 

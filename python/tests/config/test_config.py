@@ -235,6 +235,16 @@ REFUSED = [
         "train.shift must be below the side of the images, 8, got 8: change it",
     ),
     (
+        "[data]",
+        "[train]\ncutout = 9\n[data]",
+        "train.cutout must be at most the side of the images, 8, got 9: change it",
+    ),
+    (
+        "[data]",
+        "[train]\nepochs = 5\nfloat_epochs = 5\n[data]",
+        "train.float_epochs must be below train.epochs = 5, got 5: change it",
+    ),
+    (
         'dataset = "digits"',
         'dataset = "mine"\nformat = "digits"',
         'data.format must be "digits" for dataset "digits" alone, got "mine": change it',

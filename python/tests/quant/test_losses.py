@@ -36,6 +36,14 @@ def test_joint_loss_by_hand():
     assert torch.allclose(distilled, plain + 0.5 * 4 * divergence)
 
 
+def test_smoothed_labels_by_hand():
+    out, label = torch.tensor([[2.0, 0.0, 1.0]]), torch.tensor([1])
+    log = torch.log_softmax(out, 1)[0]
+    expected = -(0.8 * log[1] + 0.2 * log.mean())
+    found = joint([out, out], label, distill=0.0, smoothing=0.2)
+    assert torch.allclose(found, 2 * expected)
+
+
 def test_the_last_exit_is_not_drawn_towards_the_others():
     out = torch.tensor([[2.0, 0.0]], requires_grad=True)
     last = torch.tensor([[0.0, 1.0]], requires_grad=True)

@@ -17,7 +17,7 @@ from exeunt.errors import InputError
 from exeunt.quant import train as training
 from exeunt.quant.exits import losses
 from exeunt.quant.network.logits import logits
-from exeunt.quant.train import is_trained, load_checkpoint, shifted, train
+from exeunt.quant.train import fit_scales, is_trained, load_checkpoint, train
 from exeunt.report import store
 from exeunt.splits import read_fingerprint, read_split
 
@@ -70,6 +70,70 @@ def test_same_seed_same_weights(trained, tiny, tmp_path):
     for name, value in weights(trained).items():
         assert torch.equal(value, weights(tmp_path)[name]), name
     assert (tmp_path / "training.json").read_bytes() == (trained / "training.json").read_bytes()
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_phases_and_averages_resume_to_the_same_weights(tiny, tmp_path, monkeypatch, cut):
+    """Two epochs in floating point, two with quantizers and averaged weights."""
+    config = with_train(tiny, epochs=4, float_epochs=2, average=0.5, flip=True, cutout=3)
+    train(config, tmp_path / "whole", tmp_path)
+    real = training._Training._keep
+
+    def stop(self, path):
+        real(self, path)
+        if len(self.history) == cut:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training._Training, "_keep", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "cut", tmp_path)
+    monkeypatch.undo()
+    train(config, tmp_path / "cut", tmp_path)
+    for name, value in weights(tmp_path / "whole").items():
+        assert torch.equal(value, weights(tmp_path / "cut")[name]), name
+    rates = [h["learning_rate"] for h in store_history(tmp_path / "cut")]
+    assert rates[1] < 1e-4
+    assert rates[3] < 1e-4
+    assert rates[2] > 1e-3
+
+
+def store_history(folder: Path) -> list[dict]:
+    return json.loads((folder / "training.json").read_text())["history"]
+
+
+def test_the_average_of_the_weights_is_what_is_kept(tiny, tmp_path, monkeypatch):
+    states: list[dict[str, torch.Tensor]] = []
+    real = training._Training._add
+
+    def add(self, kept):
+        states.append({k: v.clone() for k, v in self.network.state_dict().items()})
+        real(self, kept)
+
+    monkeypatch.setattr(training._Training, "_add", add)
+    train(with_train(tiny, epochs=1, average=0.75, batch=600), tmp_path, tmp_path)
+    assert len(states) == 2
+    for name, value in weights(tmp_path).items():
+        first, second = (s[name] for s in states)
+        if value.is_floating_point():
+            assert torch.allclose(value, 0.75 * first + 0.25 * second), name
+        else:
+            assert torch.equal(value, second), name
+
+
+def test_scales_fit_what_a_float_network_gives(tiny):
+    network = training.build(tiny.model)
+    images = torch.randint(0, 256, (64, 1, 8, 8)).float()
+    network.train()
+    with training.quantizers_disabled(network):
+        network(images)
+    fit_scales(network, images)
+    quantizer = network.segments[0][2]
+    seen = []
+    quantizer.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    with training.quantizers_disabled(network), torch.no_grad():
+        network(images)
+    clip = quantizer.act_quant.scale().item() * 7
+    assert clip == pytest.approx(2.4 * float(seen[0].square().mean().sqrt()), rel=0.02)
 
 
 def test_other_seed_other_weights(trained, tiny, tmp_path):
@@ -298,22 +362,6 @@ def test_loss_that_is_not_finite(tiny, tmp_path, monkeypatch):
     assert str(caught.value) == (
         "training must keep a finite loss, got nan in epoch 1: lower train.learning_rate"
     )
-
-
-def test_shifted_moves_each_image_within_its_bound():
-    images = torch.zeros(200, 1, 5, 5, dtype=torch.uint8)
-    images[:, 0, 2, 2] = 7
-    moved = shifted(images, 2, torch.Generator().manual_seed(0))
-    spots = np.argwhere(moved.numpy() == 7)[:, 2:]
-    assert len(spots) == 200
-    assert {tuple(s) for s in spots.tolist()} == {(y, x) for y in range(5) for x in range(5)}
-    assert shifted(images, 0, torch.Generator()) is images
-
-
-def test_shifted_fills_with_zeros():
-    images = torch.full((50, 2, 4, 4), 9, dtype=torch.uint8)
-    moved = shifted(images, 1, torch.Generator().manual_seed(1))
-    assert sorted(torch.unique(moved).tolist()) == [0, 9]
 
 
 def test_copied_run_folder_works(trained, tiny, tmp_path):
