@@ -15,10 +15,13 @@ import numpy.typing as npt
 
 from exeunt import criteria
 from exeunt.errors import InputError
+from exeunt.quant.exits import search
 from exeunt.registers import NEVER  # the threshold that no score reaches: nobody leaves here
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+
+_COARSE = 256  # thresholds of an exit that the curve tries
 
 
 @dataclass(frozen=True)
@@ -137,8 +140,7 @@ def calibrate_exits(
     Thresholds chosen on validation images overshoot on others, so half of `drop` is spent here,
     and an image that only an early exit answers rightly does not pay for one that it loses: at
     most `drop` / 2 of the images may leave with a wrong answer where the last exit has the right
-    one. The search starts from everyone staying to the end and takes, exit by exit and in several
-    sweeps, the threshold that saves most.
+    one. The thresholds of all exits are chosen together, see `exeunt.quant.exits.search.best`.
 
     Args:
         logits: integers (N, classes) per exit, from validation images.
@@ -158,62 +160,31 @@ def calibrate_exits(
         )
     found = scores(logits, labels, criterion=criterion, scales=scales)
     accuracies = tuple(float(r) for r in found.right.mean(axis=1))
-    chosen = evaluate(found, _search(found, macs, drop / 2), macs)
-    curve: dict[tuple[int, ...], Point] = {}
+    table = options(found, macs)
+    chosen = evaluate(found, search.best(table, [_images(drop / 2, len(labels))])[0], macs)
+    return Calibration(chosen, _curve(found, macs, drop, points, chosen), accuracies)
+
+
+def options(found: Scores, macs: Sequence[int]) -> search.Options:
+    """The thresholds worth trying for these scores."""
+    tried = criteria.get(found.criterion).thresholds
+    return search.options(found.score, found.lost, macs, tried=tried)
+
+
+def _images(fraction: float, count: int) -> int:
+    """So many of `count` images make at most this fraction."""
+    return int(fraction * count + 1e-9)
+
+
+def _curve(
+    found: Scores, macs: Sequence[int], drop: float, points: int, chosen: Point
+) -> tuple[Point, ...]:
+    """Accuracy against cost, from nobody leaving to everybody, in order of falling cost."""
+    count = found.score.shape[1]
     worst = max(drop, float(found.lost.mean(axis=1).max()), 1e-3)
-    for permitted in [0.0, *np.geomspace(worst / 50, worst, points - 1)]:
-        point = evaluate(found, _search(found, macs, permitted), macs)
-        curve[point.thresholds] = point
-    none = evaluate(found, [NEVER] * (len(macs) - 1), macs)
-    curve[none.thresholds] = none
+    budgets = [0, *(_images(f, count) for f in np.geomspace(worst / 50, worst, points - 1))]
+    tried = search.best(options(found, macs).coarse(_COARSE), list(dict.fromkeys(budgets)))
+    never = (NEVER,) * (len(macs) - 1)
+    curve = {t: evaluate(found, t, macs) for t in [*tried, never]}
     curve[chosen.thresholds] = chosen
-    ordered = sorted(curve.values(), key=lambda p: (-p.macs, p.thresholds))
-    return Calibration(chosen, tuple(ordered), accuracies)
-
-
-def _search(found: Scores, macs: Sequence[int], permitted: float) -> list[int]:
-    """Thresholds of low cost that lose at most the fraction `permitted` of the images."""
-    inner = len(macs) - 1
-    budget = int(permitted * found.score.shape[1] + 1e-9)
-    cost = np.asarray(macs, np.float64)
-    best = [NEVER] * inner
-    best_cost = evaluate(found, best, macs).macs
-    # Which exit gets the budget first matters: try both directions, keep the cheaper.
-    for order in (range(inner), range(inner - 1, -1, -1)):
-        thresholds = [NEVER] * inner
-        for _ in range(3):
-            before = list(thresholds)
-            for k in order:
-                thresholds[k] = _cheapest(found, thresholds, k, cost, budget)
-            if thresholds == before:
-                break
-        total = evaluate(found, thresholds, macs).macs
-        if total < best_cost:
-            best, best_cost = thresholds, total
-    return best
-
-
-def _cheapest(
-    found: Scores, thresholds: list[int], k: int, cost: npt.NDArray[np.float64], budget: int
-) -> int:
-    """The threshold of exit k that saves most when at most `budget` images may be lost.
-
-    With the other thresholds fixed, an image that gets to exit k either leaves there or goes on to
-    where the later exits take it; sorted by score, every threshold is one cumulative sum.
-    """
-    lost = found.lost.astype(np.int64)
-    taken = exits(found.score, [*thresholds[:k], NEVER, *thresholds[k + 1 :]])
-    there = np.flatnonzero(taken > k)
-    if not len(there):
-        return NEVER
-    order = there[np.argsort(-found.score[k, there], kind="stable")]
-    score = found.score[k, order]
-    saved = np.cumsum(cost[taken[order]] - cost[k])
-    losses = lost[taken, np.arange(lost.shape[1])].sum() + np.cumsum(
-        lost[k, order] - lost[taken[order], order]
-    )
-    tried = criteria.get(found.criterion).thresholds(score)[::-1]
-    leave = np.searchsorted(-score, -tried, side="right")  # so many leave, those in a tie too
-    tried, ends = tried[leave > 0], leave[leave > 0] - 1
-    good = (losses[ends] <= budget) & (saved[ends] > 0)
-    return int(tried[good][np.argmax(saved[ends[good]])]) if good.any() else NEVER
+    return tuple(sorted(curve.values(), key=lambda p: (-p.macs, p.thresholds)))

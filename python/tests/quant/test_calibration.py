@@ -54,7 +54,7 @@ def test_evaluate_counts_by_hand():
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("drop", [0.0, 0.02, 0.1])
-def test_keeps_the_drop_and_comes_close_to_the_best_pair_of_thresholds(seed, drop):
+def test_keeps_the_drop_with_the_best_pair_of_thresholds(seed, drop):
     logits, labels = made_up(seed)
     macs = [10, 60, 300]
     result = calibration.calibrate_exits(logits, labels, macs=macs, drop=drop)
@@ -69,7 +69,7 @@ def test_keeps_the_drop_and_comes_close_to_the_best_pair_of_thresholds(seed, dro
     taken = calibration.exits(found.score, result.chosen.thresholds)
     assert found.lost[taken, np.arange(len(labels))].sum() <= budget
     assert result.chosen.accuracy >= result.accuracies[-1] - drop / 2 - 1e-12
-    assert best <= result.chosen.macs <= 1.15 * best
+    assert result.chosen.macs == best
 
 
 def test_nobody_leaves_where_leaving_always_costs():
