@@ -171,6 +171,8 @@ class _Training:
         self.config, self.device, self.splits = config, device, splits
         section = config.train
         self.network = network.to(device)
+        if section.float_epochs:  # a third faster; sums in another order, so not for all
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.images = as_tensor(splits.train.images).to(device)
         self.labels = torch.from_numpy(splits.train.labels).to(device)
         self.batch = min(section.batch, len(self.labels))
@@ -253,6 +255,7 @@ class _Training:
 
     def _step(self, index: Tensor) -> float:
         index, section = index.to(self.device), self.config.train
+        coarse = self.floating and section.float_precision == "bfloat16"
         images = augmented(
             self.images[index],
             self.random,
@@ -260,8 +263,10 @@ class _Training:
             flip=section.flip,
             cut=section.cutout,
         )
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=coarse):
+            outputs = self.network(images.float())
         loss = self.loss(
-            self.network(images.float()),
+            [out.float() for out in outputs],
             self.labels[index],
             weights=section.exit_weights,
             distill=section.distill,

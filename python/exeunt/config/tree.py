@@ -168,6 +168,7 @@ class Train(_Section):
         label_smoothing: part of a label that is spread over all classes
         float_epochs: how many of the epochs come first, in floating point
         float_rate: peak of the learning rate in them
+        float_precision: in which layers compute in them
         average: what an average of the weights keeps of itself in a step; 0: no average
         device: where it runs; "auto" is a GPU if torch finds one
     """
@@ -185,6 +186,7 @@ class Train(_Section):
     label_smoothing: Fraction = 0.0
     float_epochs: Natural = 0
     float_rate: Annotated[float, Field(gt=0.0, le=1000.0)] = 0.01
+    float_precision: Literal["float32", "bfloat16"] = "float32"
     average: Fraction = 0.0
     device: Literal["auto", "cpu", "cuda"] = "auto"
 

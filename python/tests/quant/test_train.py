@@ -75,7 +75,9 @@ def test_same_seed_same_weights(trained, tiny, tmp_path):
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_phases_and_averages_resume_to_the_same_weights(tiny, tmp_path, monkeypatch, cut):
     """Two epochs in floating point, two with quantizers and averaged weights."""
-    config = with_train(tiny, epochs=4, float_epochs=2, average=0.5, flip=True, cutout=3)
+    config = with_train(
+        tiny, epochs=4, float_epochs=2, float_precision="bfloat16", average=0.5, flip=True, cutout=3
+    )
     train(config, tmp_path / "whole", tmp_path)
     real = training._Training._keep
 
