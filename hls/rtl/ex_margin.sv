@@ -3,15 +3,14 @@
 // s: CLASSES signed logits of BITS bits, PE a beat, class 0 first in the low bits. m, one word per
 // frame: {score, class}, class = argmax (the first index wins a tie) in the low CLASS_BITS bits,
 // score = largest - second largest, signed, 0 <= score < 2**BITS. A frame may follow another
-// without a gap. Throughput: one beat a cycle; latency: m 1 cycle after the last beat. On stall m
-// holds and s waits; the next beat is taken in the cycle in which m is. Reset: empty. busy: a beat
-// joins those before it, or the word leaves (see ex_gate).
+// without a gap. Throughput, latency, stall, reset and busy: those of ex_leaders.
 `default_nettype none
 
 module ex_margin #(
-    parameter int PE = 1,        // logits a beat
-    parameter int CLASSES = 10,  // logits a frame
-    parameter int BITS = 16,     // bits of a logit
+    parameter int PE = 1,              // logits a beat
+    parameter int CLASSES = 10,        // logits a frame
+    parameter int BITS = 16,           // bits of a logit
+    parameter int LEVELS_A_STAGE = 4,  // see ex_leaders
     localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1,
     localparam int SCORE_BITS = BITS + 1
 ) (
@@ -31,7 +30,9 @@ module ex_margin #(
 
   wire [BITS-1:0]       largest, second;
   wire [CLASS_BITS-1:0] winner;
-  ex_leaders #(.PE(PE), .CLASSES(CLASSES), .BITS(BITS)) u_leaders (
+  ex_leaders #(
+      .PE(PE), .CLASSES(CLASSES), .BITS(BITS), .LEVELS_A_STAGE(LEVELS_A_STAGE)
+  ) u_leaders (
       .clk(clk), .rst(rst),
       .s_valid(s_valid), .s_ready(s_ready), .s_data(s_data),
       .m_valid(m_valid), .m_ready(m_ready),

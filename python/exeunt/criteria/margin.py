@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.criteria.criterion import Criterion, Logits, Scored, in_one_register
+from exeunt.criteria.criterion import Criterion, Logits, Scored, in_stages, in_step, tree_stages
 
 
 def values(logits: npt.NDArray[Any], *, scale: float = 1.0) -> Scored:
@@ -39,7 +39,8 @@ CRITERION = Criterion(
     score="largest logit minus second",
     rule="the margin is at least",
     values=values,
-    times=in_one_register,
+    times=in_step(tree_stages),
     score_bits=score_bits,
+    parameters=in_stages,
     sleeps=True,
 )

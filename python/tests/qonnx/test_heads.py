@@ -85,6 +85,7 @@ def test_the_network_answers_as_before_and_as_its_heads_say(made, window, builde
         for one, pooled, got in zip(put, seen, early, strict=True):
             assert np.ptp(pooled)
             assert np.array_equal(got, one.logits(pooled))
+        assert found.scales[:-1] == pytest.approx([h.logit_scale for h in put])
         assert len(exits.parts(found)) == 2 * len(put) + 2
         spent = np.cumsum([h.multiplies for h in put])
         costs = [p.multiplies + s for p, s in zip(places, spent, strict=True)]
