@@ -4,7 +4,7 @@
 // in every cycle with s_valid && go. m_valid: a frame is complete, with m_max its largest logit,
 // m_class its class (the first index wins a tie) and, with SECOND, m_second the largest other one.
 // A frame may follow another without a gap. go holds everything still while it is low, m_* too:
-// whoever uses this makes go low while it cannot take a frame (ex_leaders, ex_softmax).
+// whoever uses this makes go low while it cannot take a frame (ex_leaders, or a score block).
 // Throughput: one beat a cycle; latency: m is there STAGES cycles with go after the last beat,
 // where the tree over the lanes has a register after at most LEVELS_A_STAGE levels:
 // STAGES = max(1, ceil(log2(PE) / LEVELS_A_STAGE)). Reset: empty. busy: a beat is inside.

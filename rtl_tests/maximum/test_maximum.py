@@ -1,8 +1,8 @@
 """`ex_maximum` against its criterion."""
 
 import pytest
-from maximum.corners import CORNERS
 from lib.score_block import check
+from maximum.corners import CORNERS
 
 
 @pytest.mark.sim

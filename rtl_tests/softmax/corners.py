@@ -1,4 +1,4 @@
-"""Corners of `ex_softmax`: one beat or many, odd lane counts, fine and coarse tables, short ones."""
+"""Corners of `ex_softmax`: one beat or many, odd lane counts, tables of all kinds."""
 
 from lib.score_block import corner
 

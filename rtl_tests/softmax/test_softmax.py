@@ -1,8 +1,8 @@
 """`ex_softmax` against its criterion."""
 
 import pytest
-from softmax.corners import CORNERS
 from lib.score_block import check
+from softmax.corners import CORNERS
 
 
 @pytest.mark.sim

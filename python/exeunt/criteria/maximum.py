@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.criteria.criterion import Criterion, Logits, Scored, in_step, in_stages, tree_stages
+from exeunt.criteria.criterion import Criterion, Logits, Scored, in_stages, in_step, tree_stages
 
 
 def values(logits: npt.NDArray[Any], *, scale: float = 1.0) -> Scored:
