@@ -27,7 +27,7 @@ MIN_DEPTH = 2
 SETTLED = 4  # cycles after which what happened delays nothing any more
 TRIM_FRAMES = 6
 TRIAL_PASSES = 24  # what suffices settles in a few; what is barely too slow takes thousands
-SEARCHED = 1 << 21  # words that all kernels take in a trial of shorter FIFOs
+TRIED = 1 << 26  # words that kernels take in all trials together
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,23 @@ class Stuck(Exception):
     """Words wait for ever, or longer than was asked for."""
 
 
+@dataclass
+class Patience:
+    """How many words kernels may still take in several flows together."""
+
+    words: int
+
+    def spend(self, words: int) -> None:
+        """Take some away.
+
+        Raises:
+            Stuck: no more were left.
+        """
+        if self.words <= 0:
+            raise Stuck
+        self.words -= words
+
+
 def in_order(earliest: Cycles) -> Cycles:
     """Cycles of transfers, one a cycle at most and in order, none before `earliest[k]`."""
     k = np.arange(len(earliest), dtype=np.int64)
@@ -98,6 +115,7 @@ def flow(
     past: Past | None = None,
     limit: int | None = None,
     passes: int = MAX_PASSES,
+    patience: Patience | None = None,
 ) -> Flow:
     """When every word of whole frames moves through kernels and the FIFOs behind them.
 
@@ -113,9 +131,11 @@ def flow(
         past: what an earlier flow through these kernels left; None: they are empty.
         limit: latest cycle in which the last output word may leave.
         passes: after how many passes over all kernels to give up.
+        patience: words that this flow takes from, and gives up.
 
     Raises:
-        Stuck: the last word leaves later than `limit`, or never, or `passes` do not suffice.
+        Stuck: the last word leaves later than `limit`, or never, or `passes` or `patience` do not
+            suffice.
     """
     wiring = _Wiring(nodes, fifos, in_a_row(len(nodes)) if reads is None else reads, entry)
     stages, depths = wiring.stages, wiring.depths
@@ -138,6 +158,8 @@ def flow(
             if stale[i] or not all(map(np.array_equal, arriving, offers[i])):
                 offers[i] = arriving
                 here = wiring.gives[i]
+                if patience is not None:
+                    patience.spend(sum(map(len, arriving)))
                 takes[i], gives[here], after[i] = _run(node, kernels[i], arriving, blocked[here])
                 stale[i] = False
         arriving_last = gives[-1] + 1 if stages else offered
@@ -277,6 +299,7 @@ def interval(
     frames: int = 8,
     limit: int | None = None,
     passes: int = MAX_PASSES,
+    patience: Patience | None = None,
 ) -> float:
     """Cycles a frame costs when the source always has a word and the sink always takes.
 
@@ -287,6 +310,7 @@ def interval(
         frames: frames to look at before the period must have settled.
         limit: as in `flow`.
         passes: as in `flow`.
+        patience: as in `flow`.
 
     Raises:
         Stuck: as in `flow`.
@@ -295,8 +319,9 @@ def interval(
         return 0.0
     words = nodes[0].input.words
     result = flow(
-        nodes, fifos, back_to_back(words, frames), reads=reads, limit=limit, passes=passes
-    )
+        nodes, fifos, back_to_back(words, frames), reads=reads, limit=limit, passes=passes,
+        patience=patience,
+    )  # fmt: skip
     out = result.leaves.reshape(frames, -1)
     repeated = settle(result.leaves, out.shape[1])
     if repeated is not None:
@@ -322,11 +347,11 @@ def depths(
 
     Frames are offered at that rate, evenly spread, to kernels with FIFOs that never fill. The
     places they then occupy suffice: a self-timed graph is never slower than a schedule that fits,
-    so that it never stands still either. Of the FIFOs between streams that part and meet again,
-    which are the long ones, none could be a word shorter: words would stand still, or the last
-    of some frames leave later than with FIFOs that never fill and than in that schedule, or what
-    would come of it does not settle within TRIAL_PASSES. Only where a trial would take too long
-    (SEARCHED) they stay as long as the schedule has them.
+    so that it never stands still either. Most are not needed, since kernels may be held up as well;
+    where streams part and meet again, the ones in front of the kernels that join are. Of these none
+    could be a word shorter: words would stand still, or the last of some frames leave later than
+    with FIFOs that never fill and than in that schedule, or what would come of it does not settle
+    within TRIAL_PASSES. Only where trials would take too long (TRIED) some stay longer.
     """
     if not nodes:
         return ()
@@ -337,15 +362,18 @@ def depths(
     k = np.arange(words * frames, dtype=np.int64)
     offers = (k * max(int(np.ceil(period)), words)) // words
     spread = flow(nodes, unbounded, offers, reads=reads)
-    found = [
-        max(MIN_DEPTH, occupancy(gives, gone))
-        for gives, gone in zip(spread.gives, spread.gone, strict=True)
-    ]
-    if any(len(node.inputs) > 1 for node in nodes) and words * frames * len(nodes) > SEARCHED:
-        return tuple(found)
+    found = _occupied(spread)
     at_once = flow(nodes, unbounded, back_to_back(words, TRIM_FRAMES), reads=reads)
     limit = max(int(spread.leaves[-1]), int(at_once.leaves[-1]))
-    return _Trimming(nodes, reads, period, limit).trimmed(found)
+    return _Trimming(nodes, reads, period, limit).trimmed(found, offers)
+
+
+def _occupied(scheduled: Flow) -> list[int]:
+    """Depths of FIFOs in which the words of a schedule find room."""
+    return [
+        max(MIN_DEPTH, occupancy(gives, gone))
+        for gives, gone in zip(scheduled.gives, scheduled.gone, strict=True)
+    ]
 
 
 class _Trimming:
@@ -357,35 +385,72 @@ class _Trimming:
         self._nodes, self._period, self._limit = nodes, period, limit
         self._reads = in_a_row(len(nodes)) if reads is None else reads
         self._joins = any(len(node.inputs) > 1 for node in nodes)
+        self._patience = Patience(TRIED)
 
-    def suffice(self, depths: Sequence[int]) -> bool:
-        """Whether the kernels run as fast with these."""
-        if self._joins and not tokens.alive(self._nodes, depths, reads=self._reads):
+    def _alive(self, depths: Sequence[int]) -> bool:
+        return not self._joins or tokens.alive(self._nodes, depths, reads=self._reads)
+
+    def suffice(self, depths: Sequence[int], *, patience: Patience | None = None) -> bool:
+        """Whether the kernels run as fast with these, as far as patience lets us know."""
+        if not self._alive(depths):
             return False  # the cycles would grow for ever
         try:
             found = interval(
                 self._nodes, depths, reads=self._reads, frames=TRIM_FRAMES, limit=self._limit,
-                passes=TRIAL_PASSES if self._joins else MAX_PASSES,
+                passes=TRIAL_PASSES if self._joins else MAX_PASSES, patience=patience,
             )  # fmt: skip
         except Stuck:
             return False
         return found <= self._period
 
-    def trimmed(self, found: list[int]) -> tuple[int, ...]:
+    def trimmed(self, found: list[int], offers: Cycles) -> tuple[int, ...]:
         """The same depths, with those cut that turn out not to be needed.
 
         In a row of kernels a FIFO is cut to the least or left as it is. Where streams meet again
-        it is cut to the fewest words that suffice, the longest first.
+        it is cut to the fewest words that suffice.
+
+        Args:
+            found: depths that suffice.
+            offers: int64, the cycles of the input words in their schedule.
         """
         least = [MIN_DEPTH] * len(found)
-        if found == least or (not self._joins and self.suffice(least)):
+        if found == least or self.suffice(least):
             return tuple(least)
-        longer = sorted((i for i, d in enumerate(found) if d > MIN_DEPTH), key=lambda i: found[i])
+        longer = sorted((i for i, d in enumerate(found) if d > MIN_DEPTH), key=lambda i: -found[i])
         if self._joins:
-            return tuple(self._cut(found, longer))
-        for i in reversed(longer):
+            found = self._held_up(offers) or self._cut(found, longer[::-1])
+            longer = self._by_promise(found)
+        for i in longer:
             found[i] = self._shortest(found, i)
         return tuple(found)
+
+    def _by_promise(self, found: Sequence[int]) -> list[int]:
+        """Long FIFOs, those first that could lose the most bits before words stand still."""
+        widths = [stream.width for node in self._nodes for stream in node.outputs]
+        bits = {
+            i: (depth - self._moving(found, i)) * widths[i]
+            for i, depth in enumerate(found)
+            if depth > MIN_DEPTH
+        }
+        return sorted(bits, key=lambda i: -bits[i])
+
+    def _moving(self, found: Sequence[int], i: int) -> int:
+        """The least depth of FIFO i with which no words stand still."""
+        return _least(
+            MIN_DEPTH, found[i], lambda depth: self._alive([*found[:i], depth, *found[i + 1 :]])
+        )
+
+    def _held_up(self, offers: Cycles) -> list[int] | None:
+        """Long FIFOs only in front of the kernels that join, if these suffice."""
+        wide = {s for taken in self._reads if len(taken) > 1 for s in taken}
+        streams = sum(len(node.outputs) for node in self._nodes)
+        free = [0 if s in wide else MIN_DEPTH for s in range(streams)]
+        try:
+            scheduled = flow(self._nodes, free, offers, reads=self._reads, passes=TRIAL_PASSES)
+        except Stuck:
+            return None
+        found = _occupied(scheduled)
+        return found if self.suffice(found) else None
 
     def _cut(self, found: list[int], group: list[int]) -> list[int]:
         """All of `group` at the least if that suffices, otherwise half by half, the long ones last.
@@ -395,7 +460,7 @@ class _Trimming:
         if not group:
             return found
         cut = [MIN_DEPTH if i in group else d for i, d in enumerate(found)]
-        if self.suffice(cut):
+        if self.suffice(cut, patience=self._patience):
             return cut
         if len(group) == 1:
             (i,) = group
@@ -407,12 +472,19 @@ class _Trimming:
     def _shortest(self, found: list[int], i: int) -> int:
         """The least depth of FIFO i that suffices; in a row of kernels the least or as it is."""
 
-        def enough(depth: int) -> bool:
-            return self.suffice([*found[:i], depth, *found[i + 1 :]])
+        def having(depth: int) -> list[int]:
+            return [*found[:i], depth, *found[i + 1 :]]
 
-        if self._joins:
-            return _least(MIN_DEPTH + 1, found[i], enough)
-        return MIN_DEPTH if enough(MIN_DEPTH) else found[i]
+        if not self._joins:
+            return MIN_DEPTH if self.suffice(having(MIN_DEPTH)) else found[i]
+        least = self._moving(found, i)
+        if least == found[i] or self.suffice(having(least), patience=self._patience):
+            return least
+
+        def enough(depth: int) -> bool:
+            return self.suffice(having(depth), patience=self._patience)
+
+        return _least(least + 1, found[i], enough)
 
 
 def _least(low: int, high: int, good: Callable[[int], bool]) -> int:
