@@ -76,15 +76,15 @@ MUTANTS = (
     ),
     Mutant(
         "python/exeunt/reference/pipeline.py",
-        "return _least(MIN_DEPTH + 1, found[i], enough)",
-        "return _least(MIN_DEPTH + 1, found[i], enough) + 1",
+        "return _least(least + 1, found[i], enough)",
+        "return _least(least + 1, found[i], enough) + 1",
         "python/tests/reference/test_joined.py"
         "::test_depths_suffice_and_no_long_one_can_be_a_word_shorter",
     ),
     Mutant(
         "python/exeunt/reference/tokens.py",
-        "room = total[s] if s == last or not fifos[s] else taken[s] + fifos[s]",
-        "room = total[s] if s == last or not fifos[s] else taken[s] + fifos[s] + 1",
+        "return np.maximum(words - depth, 0) if depth",
+        "return np.maximum(words - depth - 1, 0) if depth",
         "python/tests/reference/test_joined.py::test_words_move_or_stand_still",
     ),
     Mutant(

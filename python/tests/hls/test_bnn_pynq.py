@@ -14,6 +14,7 @@ import pytest
 
 from exeunt.config import tree
 from exeunt.qonnx import file, meaning
+from exeunt.reference import network
 
 QUICK = ("TFC_1W1A", "TFC_2W2A")
 
@@ -44,6 +45,23 @@ def test_logits_of_the_rtl_are_qonnxs(name: str, bnn: ModuleType, tmp_path: Path
 def test_every_network_of_bnn_pynq(bnn: ModuleType, tmp_path: Path) -> None:
     for name in bnn.NAMES:
         agree(bnn, name, tmp_path, 20)
+
+
+@pytest.mark.slow
+def test_a_residual_one_as_far_as_its_fifos(bnn: ModuleType, tmp_path: Path) -> None:
+    """RESNET18_4W4A, compiled: its logits are QONNX's, as near as float32 comes to 340,000."""
+    from exeunt.hls import compile as compiler
+
+    path, size = bnn.export("RESNET18_4W4A", tmp_path), bnn.shape("RESNET18_4W4A")
+    text = bnn.CONFIG.format(name="RESNET18_4W4A", shape=list(size), cycles=200_000)
+    config = tree.parse(text.replace("qonnx:", f"qonnx:{tmp_path}/"))
+    images = bnn.pictures(size, 3)
+    accelerator = compiler.compile_network(path, config=config, images=images)
+    accelerator = compiler.with_fifos(accelerator)
+    (got,), wanted = network.run(accelerator, images).logits, bnn.executed(path, images)
+    steps = wanted / accelerator.logit_scales[0]
+    np.testing.assert_allclose(got, steps, rtol=2e-6, atol=0.01)
+    assert np.ptp(got, axis=0).any()
 
 
 def test_a_convolutional_one_in_integers(bnn: ModuleType, tmp_path: Path) -> None:
