@@ -7,7 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from exeunt import registers
+import numpy as np
+import numpy.typing as npt
+
+from exeunt import criteria, registers
 from exeunt.config.tree import Config
 from exeunt.progress import Progress, silent
 from exeunt.qonnx import seen
@@ -18,16 +21,16 @@ from exeunt.quant.exits.calibration import (
     Scores,
     calibrate_exits,
     evaluate,
-    exits,
     scores,
 )
 from exeunt.quant.network.logits import exact
 from exeunt.report import store
-from exeunt.splits import SPLITS, chance, read_split, stratified
+from exeunt.splits import SPLITS, chance, neighbours, read_split, stratified
 
 EXITS = "exits.json"
 SCHEMA = 1
 _SEEN = 128  # validation images whose logits are kept
+_STREAM = 0.25  # from which on images follow others of their class, see `neighbours`
 
 
 def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> Calibration:
@@ -47,7 +50,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     section = config.calibrate
     result = calibrate_exits(
         found, validation.labels, macs=macs, drop=section.drop, criterion=section.criterion,
-        scales=scales,
+        scales=scales, per_class=network.per_class(),
     )  # fmt: skip
     chosen = result.chosen
     data = {
@@ -73,10 +76,14 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     test = read_split(run_dir / SPLITS, "test")
     progress(1, 2, f"{len(test.labels)} test images")
     logits = network.logits(test.images)
-    on_test = scores(logits, test.labels, criterion=section.criterion, scales=scales)
+    on_test = scores(
+        logits, test.labels, criterion=section.criterion, scales=scales,
+        per_class=network.per_class(),
+    )  # fmt: skip
     figures = _figures(on_test, chosen, macs)
     figures["accuracy"]["chance"] = chance(test.labels)
     figures["calibration"]["drop"] = section.drop
+    figures["calibration"]["notes"] = _notes(section.criterion, validation.labels)
     store.update(run_dir, figures)
     thresholds = ", ".join(map(registers.threshold_text, chosen.thresholds)) or "none"
     progress(
@@ -89,14 +96,27 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     return result
 
 
+def _notes(criterion: str, labels: npt.NDArray[np.int64]) -> list[str]:
+    """What to know of these validation images, if anything."""
+    if criteria.get(criterion).history is None or neighbours(labels) > _STREAM:
+        return []
+    same = 100 * float((labels[1:] == labels[:-1]).mean()) if len(labels) > 1 else 0.0
+    return [
+        f"{same:.0f}% of the validation images are of the class of the one before, as in random "
+        f"order, and {criterion} goes by neighbours: set data.shuffle = false for the frames of a "
+        "recording, or change calibrate.criterion"
+    ]
+
+
 def _figures(on_test: Scores, chosen: Point, macs: list[int]) -> dict[str, Any]:
     """The test images' part of report.json."""
     point = evaluate(on_test, chosen.thresholds, macs)
-    taken = exits(on_test.score, chosen.thresholds)
+    left = on_test.leave(chosen.thresholds, macs)
+    taken = left.exits
     rows = []
     for k, cost in enumerate(macs):
         here = taken == k
-        right = float(on_test.right[k, here].mean()) if here.any() else None
+        right = float(left.right[here].mean()) if here.any() else None
         rows.append(
             {
                 "index": k,

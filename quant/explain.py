@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 from torch import nn
 
+from exeunt import criteria
 from exeunt.config.tree import Config
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
@@ -23,8 +24,6 @@ from exeunt.quant.attribution._quantus import quantus_figures, require_quantus
 from exeunt.quant.attribution.faithfulness import as_figures, completeness_error, faithfulness
 from exeunt.quant.calibrate import EXITS
 from exeunt.quant.compress import load_network
-from exeunt.quant.exits.calibration import exits as leaving
-from exeunt.quant.exits.calibration import scores
 from exeunt.quant.network.brevitas import QuantNonLinearActLayer
 from exeunt.quant.network.logits import exact, logits
 from exeunt.quant.train import one_thread
@@ -159,14 +158,15 @@ def _answers(
         ) from None
     integers = exact(network, config)
     whole = integers.logits(images)
-    nobody = np.zeros(len(images), np.int64)
-    found = scores(whole, nobody, criterion=criterion, scales=integers.scales)
+    left = criteria.run(criterion, whole, thresholds, scales=integers.scales)
+    answers = np.stack([w.argmax(1) for w in whole])
+    answers[left.exits, np.arange(len(images))] = left.classes
     floats = np.stack(logits(network, images)).astype(np.float64)
     powers = np.exp(floats - floats.max(2, keepdims=True))
     return _Answers(
-        np.stack([w.argmax(1) for w in whole]),
+        answers,
         (powers.max(2) / powers.sum(2)),
-        leaving(found.score, thresholds[:-1]),
+        left.exits,
     )
 
 

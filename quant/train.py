@@ -111,7 +111,7 @@ def fingerprint(config: Config) -> str:
     """What a checkpoint must have been trained with: hash of [data], [model], [train], the loss."""
     found = hash_of(config, "data", "model", "train")
     loss = criteria.get(config.calibrate.criterion).loss
-    return found if loss == JOINT_LOSS else f"{found} {loss}"
+    return found if config.train.loss or loss == JOINT_LOSS else f"{found} {loss}"
 
 
 def stamp(config: Config, data: str) -> str:
@@ -179,7 +179,7 @@ class _Training:
         self.batches = len(self.labels) // self.batch
         self.random = torch.Generator().manual_seed(section.seed)
         self.history: list[dict[str, Any]] = []
-        self.loss = losses.of(config.calibrate.criterion)
+        self.loss = losses.of(config.calibrate.criterion, section.loss)
         self.average: dict[str, Tensor] = {}  # of the weights, where train.average asks for it
         self._begin()
 

@@ -18,7 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from exeunt import archive, graph, manifest, registers
+from exeunt import archive, criteria, graph, manifest, registers
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, Dataflow
 from exeunt.hls.back import stitch_chain, stitch_core
@@ -74,6 +74,7 @@ def _thresholds(accelerator: Accelerator, given: Sequence[int | None] | None) ->
             f"thresholds must have one entry for each of {exits} exits, got {len(given)}; "
             "calibrate again"
         )
+    criteria.get(accelerator.criterion).check(given[:-1])
     words = [registers.threshold_word(t) for t in given[:-1]] + [registers.threshold_word(None)]
     return tuple(w - (1 << 32) if w >> 31 else w for w in words)
 

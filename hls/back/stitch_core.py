@@ -107,6 +107,15 @@ class CoreDescription:
             found |= self.scoring.memories(self.logits(i), f"score{i}")
         return found
 
+    @property
+    def first_word(self) -> str:
+        """What every frame carries to exit 0, as a literal; only where frames carry something."""
+        carry = self.scoring.carry
+        assert carry is not None, f"frames carry nothing by {self.criterion}"
+        bits = carry.bits(self.logits(0))
+        (word,) = carry.words(carry.first(1, self.classes), bits)
+        return f"{bits}'h{word:x}"
+
     def __post_init__(self) -> None:
         """Refuse what the controller cannot do."""
         if not 1 <= len(self.exits) <= registers.MAX_EXITS:

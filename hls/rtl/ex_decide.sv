@@ -7,6 +7,8 @@
 //          bank in the frame's metadata; 7fffffff = never, 80000000 = always.
 // One token {take, silent, class, score, meta} per frame joins its score with one meta_data {bad,
 // bank, stamp, id}; it leaves when both are there, logits pass without waiting for the metadata.
+// In the cycle in which a score is taken, score_keep = !take and score_limit = that threshold, for
+// score blocks whose frames carry something on.
 // Throughput: one beat a cycle; latency: logits 0 cycles, token 1 cycle after its score.
 // raw_later (logits of a later exit are wanted): never takes. raw_here (of this one): the logits
 // also leave on raw, sign-extended, one a cycle, raw_last with the last, and the token takes
@@ -38,6 +40,8 @@ module ex_decide #(
     input  wire                             score_valid,
     output wire                             score_ready,
     input  wire [SCORE_BITS+CLASS_BITS-1:0] score_data,
+    output wire                             score_keep,
+    output wire [31:0]                      score_limit,
     input  wire                             meta_valid,
     output wire                             meta_ready,
     input  wire [65:0]                      meta_data,
@@ -107,9 +111,12 @@ module ex_decide #(
   wire [SCORE_BITS-1:0] score_in = score_data[CLASS_BITS +: SCORE_BITS];
   wire [31:0] threshold = meta_data[64] ? threshold1 : threshold0;
   wire reaches = threshold != NEVER && 32'($signed(score_in)) >= $signed(threshold);
+  wire takes = LAST || silent_q || (!raw_later && reaches);
   wire t_free = !t_valid_q || m_ready;
 
   assign score_ready = t_free && meta_valid;
+  assign score_keep = !takes;
+  assign score_limit = threshold;
   assign meta_ready = t_free && score_valid;
   assign m_valid = t_valid_q;
   assign m_take = t_take_q;
@@ -127,7 +134,7 @@ module ex_decide #(
     if (m_ready) t_valid_q <= 1'b0;
     if (decide) begin
       t_valid_q  <= 1'b1;
-      t_take_q   <= LAST || silent_q || (!raw_later && reaches);
+      t_take_q   <= takes;
       t_silent_q <= silent_q;
       t_class_q  <= class_in;
       t_score_q  <= score_in;

@@ -152,6 +152,12 @@ def criteria_codes() -> dict[str, int]:
     return {name: criteria.get(name).code for name in criteria.names()}
 
 
+def criterion_of(code: int) -> criteria.Criterion:
+    """The criterion for which the register reads `code`, one of `criteria_codes`."""
+    names = {found: name for name, found in criteria_codes().items()}
+    return criteria.get(names[code])
+
+
 def threshold_text(threshold: int | None) -> str:
     """A threshold for people: a number, "never" or "always" (None, the last exit)."""
     known = {NEVER: "never", ALWAYS: "always", None: "always"}

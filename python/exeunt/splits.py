@@ -107,6 +107,15 @@ def chance(labels: Labels) -> float:
     return float(np.bincount(labels).max() / len(labels)) if len(labels) else 0.0
 
 
+def neighbours(labels: Labels) -> float:
+    """How far items follow others of their class int64 (N,): 0 as in random order, 1 always."""
+    if len(labels) < 2:
+        return 0.0
+    expected = float(((np.bincount(labels) / len(labels)) ** 2).sum())
+    seen = float((labels[1:] == labels[:-1]).mean())
+    return (seen - expected) / (1 - expected) if expected < 1 else 1.0
+
+
 def turns(labels: Labels) -> npt.NDArray[np.int64]:
     """How many items of its class come before each of these, int64 (N,).
 

@@ -213,7 +213,7 @@ class _Tuning:
         images = augmented(
             images, self.random, shift=train.shift, flip=train.flip, cut=train.cutout
         )
-        loss = losses.of(self.work.config.calibrate.criterion)(
+        loss = losses.of(self.work.config.calibrate.criterion, self.work.config.train.loss)(
             self.subject.network(images.float()),
             labels,
             weights=train.exit_weights,

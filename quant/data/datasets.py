@@ -57,7 +57,8 @@ def load(data: Data, data_dir: Path, *, shape: tuple[int, int, int], classes: in
     class: of digits after a shuffle with `data.seed`, of a folder in the order of file names.
 
     Validation and test images come in an order that `data.seed` shuffles: they are streamed in
-    it, and runs of one class would make bursts of exits that no user has.
+    it, and runs of one class would make bursts of exits that no user has. Without `data.shuffle`
+    they keep the order of the files, as the frames of a recording.
 
     Args:
         data: the [data] section.
@@ -77,7 +78,7 @@ def load(data: Data, data_dir: Path, *, shape: tuple[int, int, int], classes: in
                 f"dataset 'digits' must be one thing, got scikit-learn's and {path}: say "
                 'data.format = "digits" for scikit-learn\'s, or "folder" or what it is for yours'
             )
-        return _shuffled(_checked(_digits(data), name, shape, classes), data.seed)
+        return _ordered(_checked(_digits(data), name, shape, classes), data)
     if not path.exists():
         step = (
             f"run `exeunt fetch {name}` or point --data at the folder that holds {name}/"
@@ -100,7 +101,7 @@ def load(data: Data, data_dir: Path, *, shape: tuple[int, int, int], classes: in
         raise InputError(
             f'data.format "digits" must go with dataset "digits", got {name!r}: drop data.format'
         )
-    return _shuffled(_checked(splits, str(path), shape, classes), data.seed)
+    return _ordered(_checked(splits, str(path), shape, classes), data)
 
 
 def save_splits(path: Path, splits: Splits) -> None:
@@ -175,7 +176,9 @@ def _digits(data: Data) -> Splits:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    order = np.random.default_rng(data.seed).permutation(len(bunch.target))
+    order = np.arange(len(bunch.target))
+    if data.shuffle:
+        order = np.random.default_rng(data.seed).permutation(len(bunch.target))
     images = bunch.images.astype(np.uint8)[order, :, :, None]
     labels = bunch.target.astype(np.int64)[order]
     rest, test = _cut_classes(Labelled(images, labels), data.test, "data.test")
@@ -199,13 +202,18 @@ def _alike(whole: Labels, part: Labels) -> bool:
     return bool((np.abs(found - expected) <= np.maximum(expected / 2, 4 * np.sqrt(expected))).all())
 
 
-def _shuffled(splits: Splits, seed: int) -> Splits:
-    """The splits with validation and test images in an order that depends on the seed alone."""
+def _ordered(splits: Splits, data: Data) -> Splits:
+    """The splits with validation and test images in an order that depends on the seed alone.
+
+    Or, without `data.shuffle`, as they are.
+    """
 
     def mixed(part: Labelled, number: int) -> Labelled:
-        order = np.random.default_rng([seed, number]).permutation(len(part.labels))
+        order = np.random.default_rng([data.seed, number]).permutation(len(part.labels))
         return Labelled(part.images[order], part.labels[order])
 
+    if not data.shuffle:
+        return splits
     return dataclasses.replace(
         splits, validation=mixed(splits.validation, 0), test=mixed(splits.test, 1)
     )

@@ -46,16 +46,46 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Scores:
-    """What every exit says about every image: score int64 (E, N), answer right bool (E, N)."""
+    """What every exit says about every image if nobody leaves before: score int64 (E, N).
+
+    right: bool (E, N), whether the answer is right.
+    logits, labels, scales: of the images, for criteria whose scores depend on who left before.
+    per_class: multiplications that exit e spends on one class in the last layer of its head, which
+        a class that is excluded does not cost; none: all classes cost everywhere.
+    """
 
     score: IntArray
     right: BoolArray
     criterion: str = criteria.DEFAULT
+    logits: tuple[npt.NDArray[np.integer], ...] = ()
+    labels: npt.NDArray[np.integer] | None = None
+    scales: tuple[float, ...] = ()
+    per_class: tuple[int, ...] = ()
 
     @property
     def lost(self) -> BoolArray:
         """Where leaving at exit e costs a right answer of the last exit, bool (E, N)."""
         return self.right[-1] & ~self.right
+
+    def leave(self, thresholds: Sequence[int], macs: Sequence[int]) -> Outcome:
+        """What becomes of the images under thresholds, one for each exit but the last."""
+        if criteria.get(self.criterion).fixed:
+            taken = exits(self.score, thresholds)
+            spent = np.asarray(macs, np.float64)[taken]
+            return Outcome(taken, self.right[taken, np.arange(len(taken))], spent)
+        found = criteria.run(self.criterion, self.logits, thresholds, scales=self.scales)
+        classes = self.logits[0].shape[1]
+        spent = found.multiplies(macs, per_class=self.per_class, classes=classes)
+        return Outcome(found.exits, found.classes == self.labels, spent)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of N images: exit taken int64, answer right bool, multiplications float64 (N,) each."""
+
+    exits: IntArray
+    right: BoolArray
+    spent: npt.NDArray[np.float64]
 
 
 def scores(
@@ -64,17 +94,17 @@ def scores(
     *,
     criterion: str = criteria.DEFAULT,
     scales: Sequence[float] = (),
+    per_class: Sequence[int] = (),
 ) -> Scores:
     """Scores and hits of integer logits, one array (N, classes) per exit, by a criterion.
 
-    `scales` says what a logit of 1 stands for at each exit, 1.0 unless given.
+    `scales` says what a logit of 1 stands for at each exit, 1.0 unless given; `per_class` what one
+    class costs there, see `Scores`.
 
     Raises:
         InputError: logits that are not integers, or not one row per label.
     """
-    values_of = criteria.get(criterion).values
-    score = np.empty((len(logits), len(labels)), np.int64)
-    right = np.empty((len(logits), len(labels)), bool)
+    checked = []
     for k, exit_logits in enumerate(logits):
         values = np.asarray(exit_logits)
         if not np.issubdtype(values.dtype, np.integer):
@@ -87,9 +117,17 @@ def scores(
                 f"logits of exit {k} must have shape ({len(labels)}, classes >= 2), got "
                 f"{values.shape}: give one row for each label"
             )
-        answers, score[k] = values_of(values, scale=scales[k] if len(scales) else 1.0)
-        right[k] = answers == labels
-    return Scores(score, right, criterion)
+        checked.append(values)
+    found = criteria.every(criterion, checked, scales=scales)
+    return Scores(
+        np.array([one.scores for one in found], np.int64),
+        np.array([one.classes == labels for one in found], bool),
+        criterion,
+        tuple(checked),
+        labels,
+        tuple(scales),
+        tuple(per_class),
+    )
 
 
 def exits(score: IntArray, thresholds: Sequence[int]) -> IntArray:
@@ -112,14 +150,12 @@ def evaluate(found: Scores, thresholds: Sequence[int], macs: Sequence[int]) -> P
         thresholds: one per exit but the last.
         macs: multiplications of a frame that leaves at exit i (cumulative).
     """
-    count = found.score.shape[1]
-    taken = exits(found.score, thresholds)
-    rates = np.bincount(taken, minlength=len(macs)) / count
-    hits = found.right[taken, np.arange(count)]
+    left = found.leave(thresholds, macs)
+    rates = np.bincount(left.exits, minlength=len(macs)) / len(left.exits)
     return Point(
         thresholds=tuple(int(t) for t in thresholds),
-        accuracy=float(hits.mean()),
-        macs=float(rates @ np.asarray(macs, np.float64)),
+        accuracy=float(left.right.mean()),
+        macs=float(left.spent.mean()),
         rates=tuple(float(r) for r in rates),
         reach=tuple(float(1.0 - r) for r in np.concatenate([[0.0], np.cumsum(rates)[:-1]])),
     )
@@ -133,6 +169,7 @@ def calibrate_exits(
     drop: float,
     criterion: str = criteria.DEFAULT,
     scales: Sequence[float] = (),
+    per_class: Sequence[int] = (),
     points: int = 24,
 ) -> Calibration:
     """Thresholds that spend the fewest multiplications for a permitted accuracy drop.
@@ -140,7 +177,8 @@ def calibrate_exits(
     Thresholds chosen on validation images overshoot on others, so half of `drop` is spent here,
     and an image that only an early exit answers rightly does not pay for one that it loses: at
     most `drop` / 2 of the images may leave with a wrong answer where the last exit has the right
-    one. The thresholds of all exits are chosen together, see `exeunt.quant.exits.search.best`.
+    one. The thresholds of all exits are chosen together, see `exeunt.quant.exits.search.best`, or
+    `by_trial` where the scores of an exit depend on who left before.
 
     Args:
         logits: integers (N, classes) per exit, from validation images.
@@ -149,6 +187,7 @@ def calibrate_exits(
         drop: permitted loss of accuracy against the last exit, a fraction.
         criterion: what the exits go by.
         scales: what a logit of 1 stands for at each exit, 1.0 unless given.
+        per_class: multiplications of one class in the last layer of each head, see `Scores`.
         points: permitted drops tried for the curve.
 
     Raises:
@@ -158,8 +197,10 @@ def calibrate_exits(
         raise InputError(
             "calibration must have at least one validation image, got none: raise data.validation"
         )
-    found = scores(logits, labels, criterion=criterion, scales=scales)
+    found = scores(logits, labels, criterion=criterion, scales=scales, per_class=per_class)
     accuracies = tuple(float(r) for r in found.right.mean(axis=1))
+    if not criteria.get(criterion).fixed:
+        return Calibration(*_by_trial(found, macs, drop, points), accuracies)
     table = options(found, macs)
     chosen = evaluate(found, search.best(table, [_images(drop / 2, len(labels))])[0], macs)
     return Calibration(chosen, _curve(found, macs, drop, points, chosen), accuracies)
@@ -188,3 +229,40 @@ def _curve(
     curve = {t: evaluate(found, t, macs) for t in [*tried, never]}
     curve[chosen.thresholds] = chosen
     return tuple(sorted(curve.values(), key=lambda p: (-p.macs, p.thresholds)))
+
+
+def _by_trial(
+    found: Scores, macs: Sequence[int], drop: float, points: int
+) -> tuple[Point, tuple[Point, ...]]:
+    """The chosen thresholds and the curve, where only trying tells what becomes of the images.
+
+    The curve is made of sets that were tried on the way.
+    """
+    count = found.score.shape[1]
+    tried: dict[tuple[int, ...], tuple[float, int]] = {}
+
+    def price(thresholds: tuple[int, ...]) -> tuple[float, int]:
+        if thresholds not in tried:
+            left = found.leave(thresholds, macs)
+            losses = int((found.right[-1] & ~left.right).sum())
+            tried[thresholds] = float(left.spent.sum()), losses
+        return tried[thresholds]
+
+    rule = criteria.get(found.criterion)
+    candidates = [rule.thresholds(s) for s in found.score[:-1]]
+    chosen = search.by_trial(price, candidates, _images(drop / 2, count))
+    best = evaluate(found, chosen, macs)
+    if points == 1:
+        return best, (best,)
+    for factor in (0.0, 2.0, 8.0):
+        search.by_trial(price, candidates, _images(factor * drop / 2, count), start=chosen)
+    front, fewest = [], np.inf  # of rising cost, each loses less than those before
+    for thresholds in sorted(tried, key=tried.__getitem__):
+        if tried[thresholds][1] < fewest:
+            front.append(thresholds)
+            fewest = tried[thresholds][1]
+    some = np.unique(np.linspace(0, len(front) - 1, min(points, len(front))).astype(int))
+    never = (NEVER,) * (len(macs) - 1)
+    kept = {t: evaluate(found, t, macs) for t in [*(front[i] for i in some), never]}
+    kept[chosen] = best
+    return best, tuple(sorted(kept.values(), key=lambda p: (-p.macs, p.thresholds)))

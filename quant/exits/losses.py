@@ -15,6 +15,7 @@ import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor
 
 from exeunt import criteria
+from exeunt.criteria.criterion import JOINT_LOSS
 from exeunt.errors import InputError
 
 _TEMPERATURE = 2.0
@@ -35,11 +36,29 @@ class Loss(Protocol):
         """The loss of a batch: logits (N, classes) per exit against labels int64 (N,)."""
 
 
-def of(criterion: str) -> Loss:
-    """The loss that a network for this criterion is trained with."""
-    module, _, function = criteria.get(criterion).loss.partition(":")
+NAMED = {"joint": JOINT_LOSS, "binary": "binary:loss"}
+
+
+def of(criterion: str, name: str | None = None) -> Loss:
+    """The loss called `name` in `NAMED`, else the one that a network for the criterion wants."""
+    module, _, function = (NAMED[name] if name else criteria.get(criterion).loss).partition(":")
     found: Loss = getattr(importlib.import_module(f"exeunt.quant.exits.{module}"), function)
     return found
+
+
+def weights_of(weights: Sequence[float] | None, exits: int) -> Sequence[float]:
+    """The weight of each exit's loss, 1 unless given.
+
+    Raises:
+        InputError: not one weight per exit.
+    """
+    weights = weights or (1.0,) * exits
+    if len(weights) != exits:
+        raise InputError(
+            f"train.exit_weights must have one entry for each of {exits} exits, got "
+            f"{len(weights)}: change it"
+        )
+    return weights
 
 
 def joint(
@@ -62,12 +81,7 @@ def joint(
     Raises:
         InputError: not one weight per exit.
     """
-    weights = weights or (1.0,) * len(outputs)
-    if len(weights) != len(outputs):
-        raise InputError(
-            f"train.exit_weights must have one entry for each of {len(outputs)} exits, got "
-            f"{len(weights)}: change it"
-        )
+    weights = weights_of(weights, len(outputs))
     *early, last = outputs
     loss = weights[-1] * F.cross_entropy(last, labels, label_smoothing=smoothing)
     soft = F.softmax(last.detach() / _TEMPERATURE, dim=1)

@@ -22,6 +22,8 @@ OUTPUTS = {
     "logits_valid": 1,
     "logits_data": 0,
     "score_ready": 1,
+    "score_keep": 1,
+    "score_limit": 32,
     "meta_ready": 1,
     "m_valid": 1,
     "m_take": 1,

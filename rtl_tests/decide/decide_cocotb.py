@@ -48,7 +48,14 @@ class Line:
         self.raw = StreamSink(
             stream(port("raw_valid"), port("raw_ready"), raw, port("raw_last")), "x", cycles
         )
+        self.told: list[tuple[int, int]] = []  # keep and limit, as each score was taken
+        cycles.add(self._step)
         self.configure(NEVER, NEVER)
+
+    def _step(self, cycle: int) -> None:
+        if int(self.port("score_valid").value) and int(self.port("score_ready").value):
+            names = ("score_keep", "score_limit")
+            self.told.append(tuple(int(self.port(name).value) for name in names))
 
     def configure(self, t0: int, t1: int, *, here: int = 0, later: int = 0) -> None:
         self.port("threshold0").value = t0 & 0xFFFFFFFF
@@ -59,6 +66,7 @@ class Line:
     def clear(self) -> None:
         for source in (self.source, self.score, self.meta):
             source.takes.clear()
+        self.told.clear()
         for sink in (self.logits, self.sink, self.raw):
             sink.clear()
 
@@ -94,6 +102,12 @@ class Line:
             told = int(score) & 0xFFFFFFFF
             found.append(meta | told << 66 | int(klass) << 98 | take << 114 | here << 115)
         return found
+
+    def verdicts(self, tokens: list[int], thresholds: tuple[int, int]) -> list[tuple[int, int]]:
+        """What the score block is told of the frames with these tokens."""
+        return [
+            (1 - (token >> 114 & 1), thresholds[token >> BANK & 1] & 0xFFFFFFFF) for token in tokens
+        ]
 
     def block(self, odds: float, seed: int) -> Iterator[bool]:
         """A score only for frames whose logits have all come, some of them late."""
@@ -152,7 +166,8 @@ async def exact(dut: Any) -> None:
                 first[line.score], meta=first[line.meta], ready=ready[line.sink]
             )
             tokens = line.tokens(classes, scores, metas, limits, 0, 0)
-            expected.append((words, tokens, passed, takes, gives))
+            told = line.verdicts(tokens, limits)
+            expected.append((words, tokens, told, passed, takes, gives))
         await cycles.until(
             lambda: all(
                 len(li.sink.words) >= FRAMES and len(li.logits.words) >= FRAMES * li.beats
@@ -162,9 +177,10 @@ async def exact(dut: Any) -> None:
             "tokens and logits",
         )
         await cycles.wait(4)
-        for line, (words, tokens, passed, takes, gives) in zip(lines, expected, strict=True):
+        for line, (words, tokens, told, passed, takes, gives) in zip(lines, expected, strict=True):
             what = f"{line.name} idle {idle} late {late} stall {stall}"
             compare(what, line.sink.words, tokens)
+            assert line.told == told, f"{what}: the score block was told {line.told}, not {told}"
             compare(f"{what}: logits", line.logits.words, words)
             compare(f"{what}: logits pass in cycle", line.logits.gives, passed.tolist())
             compare(f"{what}: beats taken in cycle", line.source.takes, passed.tolist())
@@ -211,6 +227,8 @@ async def raw_modes(dut: Any) -> None:
             for line, (words, tokens, raw) in zip(lines, expected, strict=True):
                 what = f"{line.name} raw_here {here} raw_later {later}"
                 compare(what, line.sink.words, tokens)
+                told = line.verdicts(tokens, (ALWAYS, 0))
+                assert line.told == told, f"{what}: the score block was told {line.told}"
                 compare(f"{what}: logits to the score block", line.logits.words, words)
                 compare(
                     f"{what} logits", [w & 0xFFFFFFFF for w in line.raw.words], [r[0] for r in raw]

@@ -21,6 +21,11 @@ PROOFS = [
     Proof("leaders", {"PE": 2, "CLASSES": 4, "BITS": 3}),
     Proof("softmax", {"PE": 1, "CLASSES": 3, "BITS": 2, "TABLE_BITS": 2}, free="best"),
     Proof("softmax", {"PE": 2, "CLASSES": 2, "BITS": 2, "TABLE_BITS": 2}, free="best"),
+    Proof("exclusion", {"PE": 2, "CLASSES": 6, "BITS": 2}, free="best"),
+    Proof("exclusion", {"PE": 2, "CLASSES": 2, "BITS": 3}, free="best"),
+    Proof("exclusion", {"PE": 1, "CLASSES": 2, "BITS": 2}, free="best"),
+    Proof("patience", {"PE": 2, "CLASSES": 4, "BITS": 2}, free="best"),
+    Proof("temporal", {"PE": 2, "CLASSES": 4, "BITS": 31}, free="best", cover=8),
     Proof("decide", {"PE": 2, "CLASSES": 4, "BITS": 2, "SCORE_BITS": 3}),
     Proof("decide", {"PE": 1, "CLASSES": 2, "BITS": 2, "SCORE_BITS": 32}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 1}),
@@ -84,6 +89,27 @@ BROKEN = [
         "softmax",
         {"PE": 1, "CLASSES": 3, "BITS": 2, "TABLE_BITS": 2},
         fault=("DEPTH = BEATS + STAGES;", "DEPTH = BEATS;"),
+        free="best",
+    ),
+    *(
+        Proof("exclusion", {"PE": 2, "CLASSES": 6, "BITS": 2}, fault=fault, free="best")
+        for fault in (
+            ("looking_q <= look_q != FINAL;", "looking_q <= 1'b0;"),
+            ("sight_q <= (score && keep) || looking_q;", "sight_q <= score || looking_q;"),
+            ("carried_ready = take && last", "carried_ready = last"),
+            ("all ? OUT : below[KEY-1:0]", "below[KEY-1:0]"),
+        )
+    ),
+    Proof(
+        "patience",
+        {"PE": 2, "CLASSES": 4, "BITS": 2},
+        fault=("if (take && last) carried_q", "if (carried_valid) carried_q"),
+        free="best",
+    ),
+    Proof(
+        "temporal",
+        {"PE": 2, "CLASSES": 4, "BITS": 31},
+        fault=("if (m_valid && m_ready) begin", "if (m_valid) begin"),
         free="best",
     ),
     Proof(

@@ -72,7 +72,7 @@ def check(criterion: str, corners: list[Corner]) -> None:
 
 
 def inputs(node: Score, frames: int, seed: int) -> npt.NDArray[np.int64]:
-    """Frames (N, 1, 1, classes): uniform, tied, extreme and constant ones."""
+    """Frames (N, 1, 1, classes): uniform, tied, extreme, constant and repeated ones."""
     rng = np.random.default_rng(seed)
     low, high = node.input.dtype.min, node.input.dtype.max
     x = rng.integers(low, high + 1, (frames, *node.input.shape))
@@ -80,14 +80,18 @@ def inputs(node: Score, frames: int, seed: int) -> npt.NDArray[np.int64]:
     x[2] = np.where(rng.random(x[2].shape) < 0.5, low, high)
     x[3], x[4] = low, high
     x[6], x[6, ..., -1] = low, high
-    x[7], x[7, ..., 0] = low, high
+    x[7:11], x[7:11, ..., 0] = low, high
     return x.astype(np.int64)
 
 
 def values(node: Score, arrays: Mapping[str, IntArray], x: IntArray) -> npt.NDArray[np.int64]:
     """Words (N, 1, 1, 1): class in the low bits, the signed score above it."""
     del arrays
-    classes, scores = node.of.values(x.reshape(len(x), -1), scale=node.scale)
+    frames = x.reshape(len(x), -1)
+    if node.of.history is not None:  # a run begins with a reset
+        (classes, scores), _ = node.of.history.values(frames, node.of.history.first)
+    else:
+        classes, scores = node.of.values(frames, scale=node.scale)
     bits = node.of.score_bits(node.logits)
     assert abs(2 * scores + 1).max() < 1 << bits, "score_bits says too few"
     word = (scores & ((1 << bits) - 1)) << node.logits.class_bits | classes

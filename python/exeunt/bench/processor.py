@@ -64,27 +64,25 @@ def leave(
 
     Args:
         stage: (index, frames) -> what goes on, logits in integer steps.
-        x: (N, ...) frames for stage 0.
+        x: (N, ...) frames for stage 0, in the order in which they come.
         limits: lowest score that leaves, one for each exit but the last; None: nobody leaves.
         criterion: what gives the score.
         scales: what a logit of 1 stands for at each exit; 1.0 unless given.
     """
-    score = criteria.get(criterion).values
+    rule = criteria.get(criterion)
     classes, exits = np.zeros(len(x), np.int64), np.full(len(x), len(limits), np.int64)
     here = np.arange(len(x))
-    for index in range(len(limits) + 1):
+    frames: criteria.Frames | None = None
+    for index, limit in enumerate((*limits, -np.inf)):
         if not len(here):
             break
         x, logits = stage(index, x)
-        classes[here], scores = score(logits, scale=scales[index] if len(scales) else 1.0)
-        if index == len(limits):
-            break
-        limit = limits[index]
-        if limit is None:
-            continue
-        take = scores >= limit
-        exits[here[take]] = index
-        here, x = here[~take], x[~take]
+        frames = frames or criteria.Frames(rule, len(here), logits.shape[1], scales=scales)
+        least = np.full(len(here), np.inf if limit is None else limit)
+        scored, leave_now = frames.judge(logits, least)
+        classes[here] = scored.classes
+        exits[here[leave_now]] = index
+        here, x = here[~leave_now], x[~leave_now]
     return classes, exits
 
 

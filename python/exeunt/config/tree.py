@@ -51,6 +51,8 @@ class Data(_Section):
         validation: training images for all choices: a number, or a fraction
         test: fraction for reporting, where the set has no test images of its own
         seed: of the order of images, and of the split of digits
+        shuffle: validation and test images in random order; false: in that of the files, as a
+            recording has it
     """
 
     dataset: Annotated[str, Field(min_length=1)]
@@ -58,6 +60,7 @@ class Data(_Section):
     validation: Positive | Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     test: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
     seed: Seed = 0
+    shuffle: bool = True
 
 
 class Model(_Section):
@@ -160,6 +163,8 @@ class Train(_Section):
         learning_rate: its peak; it rises for a fifth of the steps, then falls
         weight_decay: of AdamW
         seed: of weights and batches
+        loss: of all exits together; "binary" is that of class exclusion (2309.13443); unset: the
+            one that the exit criterion names
         exit_weights: weight of each exit's loss; unset: equal
         distill: weight of what an exit learns from the last one, beside the labels
         shift: pixels by which training images are moved at random
@@ -178,6 +183,7 @@ class Train(_Section):
     learning_rate: Annotated[float, Field(gt=0.0, le=1000.0)] = 0.005
     weight_decay: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.0001
     seed: Seed = 0
+    loss: Literal["joint", "binary"] | None = None
     exit_weights: tuple[Annotated[float, Field(gt=0.0, le=1e6)], ...] | None = None
     distill: Annotated[float, Field(ge=0.0, le=1e6)] = 0.5
     shift: Natural = 0

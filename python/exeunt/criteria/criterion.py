@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from exeunt.errors import InputError
 
 Cycles = npt.NDArray[np.int64]
 
@@ -177,7 +179,7 @@ class Carry:
     first: Callable[[int, int], npt.NDArray[Any]]
     values: Callable[[npt.NDArray[Any], npt.NDArray[Any]], Scored]
     next: Callable[[npt.NDArray[Any], npt.NDArray[Any], Scored, npt.NDArray[Any]], npt.NDArray[Any]]
-    words: Callable[[npt.NDArray[Any]], list[int]]
+    words: Callable[[npt.NDArray[Any], int], list[int]]
     delay: Callable[[Logits], int]
     wanted: Callable[[npt.NDArray[Any]], npt.NDArray[np.int64]] | None = None
     fixed: bool = False
@@ -221,6 +223,7 @@ class Criterion:
         with, see `exeunt.quant.exits.losses`; this package knows no torch.
     carry: what a frame hands on from exit to exit, if anything; the answers are then its `values`.
     history: what an exit remembers from frame to frame, if anything; likewise.
+    most: the largest score that exit i can give, where that is known beforehand.
     """
 
     name: str
@@ -237,6 +240,7 @@ class Criterion:
     sleeps: bool = False
     carry: Carry | None = None
     history: History | None = None
+    most: Callable[[int], int] | None = None
 
     @property
     def module(self) -> str:
@@ -247,6 +251,22 @@ class Criterion:
     def fixed(self) -> bool:
         """Whether a frame's scores depend on its own logits alone, whatever the thresholds are."""
         return self.history is None and (self.carry is None or self.carry.fixed)
+
+    def check(self, thresholds: Sequence[int | None]) -> None:
+        """Refuse thresholds, from exit 0 on, that no score can reach although they are not NEVER.
+
+        Raises:
+            InputError: there is one.
+        """
+        for i, threshold in enumerate(thresholds if self.most else ()):
+            assert self.most is not None, "or there is nothing to check"
+            most = self.most(i)
+            if threshold is not None and most < threshold < NEVER:
+                raise InputError(
+                    f"by the criterion {self.name} the threshold of exit {i} must be at most "
+                    f"{most}, since there cannot be more {self.score}, or {NEVER} for never, got "
+                    f"{threshold}: lower it"
+                )
 
     def latency(self, logits: Logits) -> int:
         """Cycles from the last beat of a frame to its score, without stalls."""

@@ -201,6 +201,20 @@ class IntegerNetwork:
             totals.append(total)
         return totals
 
+    def per_class(self) -> list[int]:
+        """For each exit the multiplications of one logit in the last layer of its head.
+
+        0 where the logits are not those of a matrix, with a quantizer behind it or without.
+        """
+        makers, found = self.makers, []
+        for e in self.exits:
+            made = makers.get(e.logits.name)
+            while isinstance(made, View | Threshold):
+                made = makers.get(made.source.name)
+            whole = made.multiplies if isinstance(made, Matrix) else 0
+            found.append(whole // e.logits.elements)
+        return found
+
     def logits(
         self,
         images: npt.NDArray[np.uint8],

@@ -95,6 +95,7 @@ class Modelled:
         self._frames = 0
         self._since = self._clock
         self._taken = [0] * self._exits
+        self._states: tuple[Any, ...] = ()
         for name in ("frames_in", "frames_out", "in_flight", "bad", "stall", "cycles"):
             self._stored[name, 0] = 0
         for i in range(self._exits):
@@ -166,6 +167,7 @@ class Modelled:
             first=self._frames,
             bank=self._bank,
             taken=[0] * self._exits,
+            states=self._states,
             logits=lambda part: self._prepared.logits(part, batch=PART),
             cycles=self._cycles,
         )
@@ -192,6 +194,7 @@ class Modelled:
         answer, spent = job.answer()
         self._frames += len(job.images)
         self._taken = [a + b for a, b in zip(self._taken, job.taken, strict=True)]
+        self._states = job.states
         self._clock += spent
         return answer
 
@@ -224,7 +227,7 @@ class _Job:
     """A transfer that is worked on in a thread: what it met when it was submitted.
 
     `raw`: the exit whose logits are wanted; `first`: id of its first frame; `taken`: frames that
-    left at each exit so far.
+    left at each exit so far; `states`: what the exits remember of the frames so far.
     """
 
     images: npt.NDArray[np.uint8]
@@ -236,6 +239,7 @@ class _Job:
     first: int
     bank: int
     taken: list[int]
+    states: tuple[Any, ...]
     logits: Callable[[npt.NDArray[np.uint8]], tuple[IntArray, ...]]
     cycles: Callable[[IntArray], system.Prediction]
     _thread: threading.Thread = field(init=False)
@@ -265,19 +269,22 @@ class _Job:
             self._error = error
 
     def _work(self) -> tuple[Bytes, int]:
-        parts = []
+        parts, lefts = [], []
         for at in range(0, len(self.images), PART):
             parts.append(self.logits(self.images[at : at + PART]))
-            left = self._exits(self._decide(parts[-1]))
+            lefts.append(self._leave(parts[-1]))
             for i in range(len(self.taken)):
-                self.taken[i] += int((left == i).sum())
-        logits = [np.concatenate(column) for column in zip(*parts, strict=True)]
-        found = self._decide(logits)
-        cycles = self.cycles(self._exits(found))
+                self.taken[i] += int((lefts[-1].exits == i).sum())
+        exits, classes, scores = (
+            np.concatenate([getattr(left, name) for left in lefts])
+            for name in ("exits", "classes", "scores")
+        )
+        cycles = self.cycles(exits)
         if self.raw is not None:
-            beats = controller.raw_beats(logits[self.raw])
+            beats = controller.raw_beats(np.concatenate([part[self.raw] for part in parts]))
             answer = b"".join(beat.to_bytes(16, "little") for beat in beats)
         else:
+            found = controller.Decisions(exits, classes, scores)
             banks = np.full(len(self.images), self.bank)
             table = controller.results(found, first_id=self.first, banks=banks)
             table["latency"] = cycles.reported
@@ -286,9 +293,11 @@ class _Job:
             answer = table.tobytes()
         return np.frombuffer(answer, np.uint8).reshape(-1, 16).copy(), cycles.cycles
 
-    def _decide(self, logits: Sequence[IntArray]) -> controller.Decisions:
-        return controller.decide(logits, self.limits, criterion=self.criterion, scales=self.scales)
-
-    def _exits(self, found: controller.Decisions) -> IntArray:
-        """Where each frame leaves: at the exit whose logits are wanted, if there is one."""
-        return found.exits if self.raw is None else np.full_like(found.exits, self.raw)
+    def _leave(self, logits: Sequence[IntArray]) -> criteria.Left:
+        """Where the next frames leave: at the exit whose logits are wanted, if there is one."""
+        limits = self.limits
+        if self.raw is not None:
+            logits, limits = logits[: self.raw + 1], [registers.NEVER] * self.raw
+        left = criteria.run(self.criterion, logits, limits, scales=self.scales, states=self.states)
+        self.states = left.states
+        return left

@@ -386,6 +386,10 @@ class _Core:
             )
             for i, (segment, _) in enumerate(pairs)
         ]
+        self._carried = [  # cycles from a score that is taken to the word at the next exit
+            None if criterion.carry is None else criterion.carry.delay(accelerator.logits(i)) + 1
+            for i in range(len(pairs))
+        ]
         self.merge = _Merge(len(pairs))
         self._sizes = sizes
         self._words = accelerator.segments[0].input.words
@@ -398,10 +402,11 @@ class _Core:
         gate = self.merge.left(self._frames - inside) + 1 if self._frames > inside else 0
         offered = np.full(self._words, gate, np.int64)
         accepted = meta = 0
+        carried: list[tuple[int, int]] = []  # when the frame's first logits wait for its word
         for i in range(exit_ + 1):
             line, here, keep = self.lines[i], self.exits[i], i < exit_
             place = here.places.free if here.places else _AGO
-            waits = here.waits
+            waits = carried + here.waits
             frame = line.next(offered, place, waits)
             enters = frame.start + frame.enters
             if i == 0:
@@ -414,6 +419,9 @@ class _Core:
                 None if keep else partial(self.merge.enter, i),
             )
             meta = shown + 1
+            delay = self._carried[i]
+            if delay is not None:
+                carried = [(_AGO, shown - 1 + delay)]
             if here.places:
                 early = None if keep else here.early(verdict)
                 if early is not None:

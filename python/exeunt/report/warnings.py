@@ -25,6 +25,7 @@ def warnings(report: Report, step: str = "run") -> list[str]:
         found += _compressed(report)
     if step in ("run", "calibrate"):
         guessing = _guessing(report)
+        found += (report.get("calibration") or {}).get("notes", [])
         found += guessing or _early(report)  # exits of a network that guesses say nothing
     if step in ("run", "simulate"):
         found += _cycles(report)

@@ -305,7 +305,9 @@ class Accelerator:
 
     @thresholds.setter
     def thresholds(self, values: Sequence[int | None]) -> None:
-        words = _threshold_words(values, self._device.description.exits)
+        found = self._device.description
+        words = _threshold_words(values, found.exits)
+        codes.criterion_of(found.criterion).check([*values][: found.exits - 1])
         self._device.usable()
         self._device.commit(words)
 

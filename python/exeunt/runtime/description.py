@@ -37,6 +37,11 @@ class Description:
     in_flight: int
     registers: Mapping[str, Any]
 
+    @property
+    def remembers(self) -> bool:
+        """Whether an answer depends on the images before, so that only a reset begins anew."""
+        return codes.criterion_of(self.criterion).history is not None
+
 
 def load(manifest: str | Path | Mapping[str, Any]) -> Description:
     """The description in a manifest: the path of the file or of its folder, or its data.

@@ -28,6 +28,8 @@ class Tested(Protocol):
     @property
     def unit(self) -> str: ...  # noqa: D102
 
+    def reset(self) -> None: ...  # noqa: D102
+
     def classify(self, images: npt.NDArray[Any]) -> Results: ...  # noqa: D102
 
     def logits(self, images: npt.NDArray[Any], exit: int) -> npt.NDArray[np.int32]: ...  # noqa: D102
@@ -78,6 +80,8 @@ def run(
     before = accelerator.thresholds
     accelerator.thresholds = [int(t) for t in found.thresholds]
     try:
+        if description.remembers:
+            accelerator.reset()
         started = accelerator.transport.now()
         got = accelerator.classify(found.images)
         duration = accelerator.transport.now() - started

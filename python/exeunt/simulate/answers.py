@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exeunt import criteria
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, IntArray
 from exeunt.manifest import Manifest
@@ -107,7 +108,7 @@ def answer(
         library: its compiled model.
         images: uint8 (N, H, W, C).
         logits: integers (N, classes) per exit, of the reference.
-        processes: simulators side by side.
+        processes: simulators side by side; one where exits remember the images before.
         thresholds: one per exit, if not the manifest's.
         settings: idle and stalled cycles, result order.
         progress: told of images done.
@@ -117,6 +118,9 @@ def answer(
         ToolError: a simulator process died.
     """
     limits = manifest.thresholds if thresholds is None else tuple(thresholds)
+    rule = criteria.get(manifest.criterion)
+    if rule.history is not None:
+        processes = 1
     started = time.perf_counter()
 
     def tell(done: int, cycles: int) -> None:

@@ -36,7 +36,7 @@ SUMMED = dataclasses.replace(
         next=lambda logits, carried, scored, limits: np.stack(
             [np.where(limits - scored.scores < 5, scored.scores, 0), carried[:, 1] - 1], axis=1
         ),
-        words=lambda carried: carried[:, 0].tolist(),
+        words=lambda carried, bits: carried[:, 0].tolist(),
         delay=lambda logits: 1,
         wanted=lambda carried: carried[:, 1],
     ),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 
 from exeunt import criteria
+from exeunt.config.tree import Train
 from exeunt.errors import InputError
-from exeunt.quant.exits import losses
+from exeunt.quant.exits import binary, losses
 from exeunt.quant.exits.losses import joint
 
 
@@ -60,3 +63,24 @@ def test_wrong_number_of_exit_weights():
     assert str(caught.value) == (
         "train.exit_weights must have one entry for each of 3 exits, got 2: change it"
     )
+
+
+def test_binary_loss_by_hand():
+    """1/(H - i + 1) times the mean of all terms; the right class of two exits counts 36 times."""
+    outputs = [torch.tensor([[2.0, -1.0, 0.5]]), torch.tensor([[0.0, 1.0, 0.0]])]
+    last, label = torch.tensor([[0.0, 1.0, 3.0]]), torch.tensor([2])
+    terms = []
+    for out in outputs:
+        one = torch.sigmoid(out[0])
+        terms.append(-(36 * one[2].log() + (1 - one[0]).log() + (1 - one[1]).log()) / 3)
+    cross = torch.nn.functional.cross_entropy(last, label)
+    found = binary.loss([*outputs, last], label, distill=9.0)
+    assert torch.allclose(found, cross + terms[0] / 2 + terms[1])
+    weighted = binary.loss([*outputs, last], label, weights=[3.0, 0.5, 2.0])
+    assert torch.allclose(weighted, 2 * cross + 3 * terms[0] / 2 + 0.5 * terms[1])
+
+
+def test_the_config_names_a_loss():
+    assert losses.of("margin", "binary") is binary.loss
+    assert losses.of("margin", "joint") is losses.of("margin") is joint
+    assert set(losses.NAMED) == set(get_args(get_args(Train.model_fields["loss"].annotation)[0]))

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from exeunt import registers
+from exeunt import criteria, registers
 from exeunt.errors import InputError
 from exeunt.reference import controller
 from exeunt.registers import ALWAYS, NEVER
@@ -176,8 +176,9 @@ def test_a_criterion_that_the_driver_does_not_know(null, data, name):
     exits = [{**one, "criterion": name} for one in data["exits"]]
     with pytest.raises(InputError) as caught:
         Accelerator({**data, "exits": exits}, null.Null(data))
+    known = " or ".join(f'"{one}"' for one in criteria.names())
     assert str(caught.value) == (
-        'The manifest must have an exit criterion that this driver knows, "margin", and has '
+        f"The manifest must have an exit criterion that this driver knows, {known}, and has "
         f"{name!r}; use the driver of the release that compiled it."
     )
 
