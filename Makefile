@@ -59,7 +59,8 @@ lint: $(VENV)/.dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@rm -rf build/lint && mkdir -p build/lint/exeunt
-	@ln -s $(CURDIR)/python/exeunt/* $(CURDIR)/quant $(CURDIR)/hls $(CURDIR)/boards build/lint/exeunt
+	@ln -s $(CURDIR)/python/exeunt/* $(CURDIR)/quant $(CURDIR)/hls $(CURDIR)/boards \
+	  $(CURDIR)/zoo build/lint/exeunt
 	MYPYPATH=build/lint $(BIN)/mypy -p exeunt
 
 formal: $(VENV)/.dev.stamp

@@ -18,6 +18,7 @@ import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor, nn
 
 from exeunt.config.attach import Attach
+from exeunt.config.derived import of_file
 from exeunt.config.tree import Config, to_toml
 from exeunt.errors import CheckFailed, InputError
 from exeunt.progress import Progress, silent
@@ -268,18 +269,7 @@ def _check(
 
 def _write(made: Graph, config: Config, folder: Path) -> None:
     """The network and a config that `exeunt run` takes."""
-    model = config.model.model_copy(
-        update={
-            "source": f"qonnx:{NETWORK}",
-            "stages": (),
-            "files": (),
-            "exits": (),
-            "preprocess": None,
-        }
-    )
-    train = config.train.model_copy(update={"exit_weights": None})
-    changed = {"name": f"{config.name}-exits", "model": model, "train": train, "compress": None}
-    whole = config.model_copy(update=changed)
+    whole = of_file(config, f"qonnx:{NETWORK}", name=f"{config.name}-exits")
     partial = folder / f".{NETWORK}.part"
     partial.write_bytes(file.to_model(made).SerializeToString(deterministic=True))
     partial.replace(folder / NETWORK)

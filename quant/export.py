@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from exeunt.config.tree import Config
+from exeunt.config.derived import of_file
+from exeunt.config.tree import Config, to_toml
 from exeunt.errors import CheckFailed
 from exeunt.progress import Progress, silent
 from exeunt.qonnx import file, meaning
 from exeunt.qonnx.file import Graph
+from exeunt.qonnx.packed import packed
 from exeunt.quant.compress.subject import load_subject, write_extras
 from exeunt.quant.network.export import MODEL, to_qonnx
 from exeunt.quant.network.logits import logits
@@ -22,8 +24,12 @@ from exeunt.splits import SPLITS, read_split
 _IMAGES = 64
 
 
-def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Graph:
+def export(
+    config: Config, run_dir: Path, *, progress: Progress = silent, pack: str | None = None
+) -> Graph:
     """Write `run_dir`/model.onnx and check it against the trained network on images.
+
+    With `pack`, a folder, also a small file <name>.onnx there and <name>.toml that runs it.
 
     Raises:
         InputError: no checkpoint of this config, or something that integers cannot compute.
@@ -42,10 +48,24 @@ def export(config: Config, run_dir: Path, *, progress: Progress = silent) -> Gra
     partial.write_bytes(file.to_model(graph).SerializeToString(deterministic=True))
     partial.replace(run_dir / MODEL)
     write_extras(subject, run_dir)
+    if pack:
+        _pack(graph, config, Path(pack))
     figures = {"images": len(images), "max_difference_steps": difference, "nodes": len(graph.nodes)}
     store.update(run_dir, {"export": figures})
     progress(2, 2, f"{MODEL}: {len(graph.outputs)} exits, {len(graph.nodes)} nodes")
     return graph
+
+
+def _pack(graph: Graph, config: Config, folder: Path) -> None:
+    """A network to give away: its file with integer weights, and the config that takes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{config.name}.onnx"
+    whole = to_toml(of_file(config, f"qonnx:{name}", name=config.name))
+    content = packed(file.to_model(graph)).SerializeToString(deterministic=True)
+    store.write_text(folder / f"{config.name}.toml", whole)
+    partial = folder / f".{name}.part"
+    partial.write_bytes(content)
+    partial.replace(folder / name)
 
 
 def compare(graph: Graph, network: nn.Module, images: np.ndarray) -> float:

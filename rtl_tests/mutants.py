@@ -25,9 +25,9 @@ from pathlib import Path
 from faults import MUTANTS, Mutant
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("python", "quant", "hls", "boards", "rtl_tests", "examples", "docs")
+FOLDERS = ("python", "quant", "hls", "boards", "zoo", "rtl_tests", "examples", "docs")
 FILES = ("pyproject.toml", "README.md", "CHANGELOG.md", "Makefile")
-ROOMS = ("quant", "hls", "boards")  # below the import name, as the install has them
+ROOMS = ("quant", "hls", "boards", "zoo")  # below the import name, as the install has them
 OBJECTS = Path("build") / "rtl_tests" / "objects"  # of the Verilator runtime, kept by lib/bench.py
 LIMIT = 240.0  # seconds for one test
 PASSED, FAILED = 0, 1

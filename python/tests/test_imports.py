@@ -20,6 +20,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDERS = {"exeunt": "python/exeunt", "exeunt.quant": "quant", "exeunt.hls": "hls"}
 FOLDERS["exeunt.boards"] = "boards"
+FOLDERS["exeunt.zoo"] = "zoo"
 
 BASE = "errors progress files window"
 GRAPH = f"{BASE} graph registers kernels criteria"
@@ -40,7 +41,8 @@ ROOMS: Mapping[str, str] = {
     "registers": f"{BASE} criteria",
     "graph": f"{BASE} criteria",
     "kernels": f"{BASE} graph",
-    "config": f"{BASE} criteria",
+    "zoo": "",  # files alone
+    "config": f"{BASE} criteria zoo",
     "packing": GRAPH,
     "manifest": GRAPH,
     "report.store": BASE,

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 FOLDERS = {"exeunt": "python/exeunt", "exeunt.quant": "quant", "exeunt.hls": "hls"}
 FOLDERS["exeunt.boards"] = "boards"
+FOLDERS["exeunt.zoo"] = "zoo"
 
 
 def packages() -> dict[str, Path]:

@@ -56,8 +56,8 @@ class _Group(click.Group):
 def cli() -> None:
     """Early-exit CNNs from PyTorch to RTL that answers like its reference.
 
-    CONFIG is a shipped config (digits, mnist, cifar10) or a TOML
-    file. Exit codes: 0 good, 1 a check failed,
+    CONFIG is a shipped config (digits, mnist, cifar10), a trained
+    network (zoo:NAME) or a TOML file. Exit codes: 0 good, 1 a check failed,
     2 the input is wrong, 3 a tool is missing or failed.
     """
 
@@ -249,7 +249,14 @@ def explain(
     click.echo(context.run_dir / page)
 
 
-_step("export", "Export to one QONNX file with one output per exit.")
+@cli.command()
+@_options
+@click.option("--pack", default="", help="Folder for a small copy and a config that runs it.")
+def export(config: str, out: str | None, data: str, debug: bool, pack: str) -> None:
+    """Export to one QONNX file with one output per exit."""
+    _one("export", config, out, data, debug, pack=pack or None)
+
+
 _step("compile", "From QONNX to RTL, exit by exit, with FINN as the compiler.")
 
 

@@ -350,8 +350,14 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
 
 
+def zoo() -> tuple[str, ...]:
+    """Names of the trained networks that come with the package, sorted."""
+    folder = resources.files("exeunt.zoo")
+    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
+
+
 def load(name_or_path: str | Path) -> Config:
-    """The config of that shipped name, or in that TOML file.
+    """The config of that shipped name, of the trained network zoo:NAME, or in that TOML file.
 
     Relative paths to a user's files (`model.source`, `model.files`, `compile.folding`) count from
     the folder of the config and are made absolute.
@@ -363,6 +369,9 @@ def load(name_or_path: str | Path) -> Config:
     if text in shipped():
         source = resources.files("exeunt.config.shipped").joinpath(f"{text}.toml")
         return parse(source.read_text(encoding="utf-8"), where=text)
+    kind, colon, name = text.partition(":")
+    if kind == "zoo" and colon:
+        return _trained(name)
     path = Path(name_or_path)
     if not path.is_file():
         known = ", ".join(shipped())
@@ -382,6 +391,17 @@ def load(name_or_path: str | Path) -> Config:
             f"offset {error.start}: save it as UTF-8"
         ) from None
     return parse(content, where=text, folder=path.resolve().parent)
+
+
+def _trained(name: str) -> Config:
+    if name not in zoo():
+        raise InputError(
+            f"a trained network must be one of {', '.join(zoo())}, got {name!r}: change it"
+            f"{did_you_mean(name, zoo())}"
+        )
+    with resources.as_file(resources.files("exeunt.zoo")) as folder:
+        found = load(folder / f"{name}.toml")
+    return found.model_copy(update={"name": f"zoo-{name}"})
 
 
 def parse(text: str, *, where: str = "config", folder: Path | None = None) -> Config:

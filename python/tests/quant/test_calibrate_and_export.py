@@ -15,6 +15,7 @@ from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
 from exeunt.qonnx import meaning, seen
 from exeunt.quant import export as exporting
+from exeunt.quant import train as training
 from exeunt.quant.calibrate import calibrate
 from exeunt.quant.exits import calibration
 from exeunt.quant.export import export
@@ -60,6 +61,22 @@ def test_exits_json_repeats_from_the_network(exported, tiny):
     assert data["logit_scales"] == network.logit_scales()
     assert [p["macs"] for p in data["curve"]] == [p.macs for p in expected.curve]
     assert sum(data["rates"]) == pytest.approx(1)
+
+
+def test_a_packed_copy_runs_as_it_is(exported, tiny, tmp_path):
+    export(tiny, exported, pack=str(tmp_path / "away"))
+    config = tree.load(tmp_path / "away" / "tiny.toml")
+    assert config.name == "tiny"
+    assert config.data == tiny.data
+    assert config.calibrate == tiny.calibrate
+    assert config.model.file == (tmp_path / "away" / "tiny.onnx").resolve()
+    images = read_split(exported / "splits.npz", "test").images
+    found = exact(training.build(config.model), config)
+    expected = meaning.integers(load_graph(exported / "model.onnx"))
+    for want, got in zip(expected.logits(images), found.logits(images), strict=True):
+        assert np.array_equal(want, got)
+    sizes = [(tmp_path / "away" / "tiny.onnx").stat().st_size]
+    assert sizes[0] < (exported / "model.onnx").stat().st_size
 
 
 def test_report_counts_the_test_images(exported, tiny):
