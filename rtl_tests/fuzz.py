@@ -11,17 +11,21 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import re
 import sys
 import tempfile
 import traceback
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import against_qonnx
 import numpy as np
 import random_files
 from PIL import Image
 
+from exeunt import registers
 from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.report import store
@@ -166,22 +170,27 @@ def attempt_file(seed: int, folder: Path, *, simulated: bool = True, frames: int
     """A random QONNX file of `random_files`: read, compiled, and through the RTL.
 
     The file is compared with QONNX's execution node by node on the way, FINN's passes with it on
-    some frames, and the integers of the file with those of the accelerator on all of them.
+    some frames, and the integers of the file with those of the accelerator on all of them; and
+    with QONNX's execution of the file as it is on some. The RTL gets its images without a pause
+    first, and then with pauses on both sides and results in the order of the images.
     """
     from exeunt.hls import compile as compiler
     from exeunt.hls.back import stitch
     from exeunt.hls.front import finn_env
     from exeunt.reference import network as reference
-    from exeunt.simulate import answers, verilator
+    from exeunt.simulate import answers, bulk, verilator
+    from exeunt.simulate import library as library_of
 
     random = np.random.default_rng([5, seed])
     try:
-        made = random_files.Random(seed)
-        path = made.save(folder / "model.onnx")
         finn_env.prepare()
-        from exeunt.hls.front import network
+        case = random_files.Random(seed).save(folder)
+        with finn_env.quiet():
+            from exeunt.hls.front import network
 
-        found = network.read(path)
+        found = network.read(
+            case.path, shape=case.shape, preprocess=case.preprocess, outputs=case.exits
+        )
         target = int(np.exp(random.uniform(0, np.log(20000))))
         built = compiler.assemble(
             f"fuzz{seed}", found.layers[0::2], found.layers[1::2],
@@ -189,13 +198,17 @@ def attempt_file(seed: int, folder: Path, *, simulated: bool = True, frames: int
         )  # fmt: skip
         compiler.check_values(built.accelerator, found)
         accelerator = compiler.with_fifos(built.accelerator)
+        frames = frames if target < 2000 else frames // 2
         images = network.example_images(found.shape, frames)
+        different, rounded = against_qonnx.compare(case, found.integers, images[:3])
+        if different:
+            return Outcome(seed, "mismatch", f"the file and its integers: {different}")
         logits = reference.run(accelerator, images).logits
         for got, wanted in zip(logits, found.integers.logits(images), strict=True):
             if not np.array_equal(got, wanted):
                 return Outcome(seed, "mismatch", "the accelerator and the file have other integers")
         if not simulated:
-            return Outcome(seed, "ok", f"{found.exits} exits compiled")
+            return Outcome(seed, "ok", f"{found.exits} exits compiled, {', '.join(case.forms)}")
         margins = [np.diff(np.sort(x, axis=1)[:, -2:], axis=1) for x in logits[:-1]]
         limits = [int(np.quantile(m, random.uniform(0.2, 0.8))) for m in margins]
         manifest = stitch.write(
@@ -204,11 +217,21 @@ def attempt_file(seed: int, folder: Path, *, simulated: bool = True, frames: int
             kept_frames=int(random.choice([0, 1, 2])),
             in_flight=int(random.choice([2, 4, 16])),
         )  # fmt: skip
-        library = verilator.build(manifest, cache=folder / "cache")
+        options = verilator.Options(quick=True)
+        library = verilator.build(manifest, options=options, cache=folder / "cache")
         seen = answers.answer(manifest, library, images, logits)
-        if len(seen.wrong):
-            return Outcome(seed, "mismatch", f"{len(seen.wrong)} of {frames} answers are wrong")
         cycles, _ = answers.check_cycles(manifest, accelerator, seen)
+        halting = bulk.Settings(
+            idle=random.uniform(0, 0.6), stall=random.uniform(0, 0.6), seed=seed,
+            order=registers.ORDER_INPUT,
+        )  # fmt: skip
+        paused = answers.answer(manifest, library, images, logits, settings=halting)
+        wrong = len(seen.wrong), len(paused.wrong)
+        if any(wrong):
+            return Outcome(seed, "mismatch", f"{wrong} of {frames} answers are wrong")
+        ids = library_of.decode(paused.slices[0].trace.results)["id"]
+        if not np.array_equal(ids, np.arange(frames)):
+            return Outcome(seed, "mismatch", f"the results are not in order but {ids.tolist()}")
     except InputError as error:
         return Outcome(seed, "refused", str(error))
     except Exception:
@@ -216,6 +239,7 @@ def attempt_file(seed: int, folder: Path, *, simulated: bool = True, frames: int
     told = (
         f"{found.exits} exits, {frames} images, {cycles['cycles_total']} cycles, "
         f"{cycles['cycles_predicted']} predicted, {cycles['frames_exact']} frames exact"
+        f", {rounded} rounded by float32, {', '.join(case.forms)}"
     )
     return Outcome(seed, "cycles" if cycles["max_relative_error"] > TOLERANCE else "ok", told)
 
@@ -244,18 +268,40 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--kind", choices=("files", "configs"), default="files")
     parser.add_argument("--no-rtl", action="store_true", help="compile alone")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--log", type=Path, help="a file of outcomes: what is in it is not repeated"
+    )
     asked = parser.parse_args(arguments)
     seeds = range(asked.first, asked.first + asked.seeds)
-    tasks = [(asked.kind, seed, not asked.no_rtl) for seed in seeds]
-    verdicts: Counter[str] = Counter()
-    faults = 0
+    known = [o for o in logged(asked.log) if o.seed in seeds]
+    done = {outcome.seed for outcome in known}
+    tasks = [(asked.kind, seed, not asked.no_rtl) for seed in seeds if seed not in done]
     with multiprocessing.get_context("spawn").Pool(asked.workers) as pool:
         for outcome in pool.imap_unordered(_one, tasks):
-            verdicts[outcome.verdict] += 1
-            faults += outcome.fault
+            known.append(outcome)
+            if asked.log:
+                with asked.log.open("a") as file:
+                    file.write(json.dumps(asdict(outcome)) + "\n")
             print(f"seed {outcome.seed}: {outcome.verdict}: {outcome.said}", flush=True)
-    print(", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items())))
-    return min(faults, 1)
+    print(summary(known))
+    return int(any(outcome.fault for outcome in known))
+
+
+def logged(path: Path | None) -> list[Outcome]:
+    """The outcomes in a log; none where there is none yet."""
+    if path is None or not path.exists():
+        return []
+    return [Outcome(**json.loads(line)) for line in path.read_text().splitlines()]
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """How many of each verdict, and the sentences of refusals, without names and numbers."""
+    verdicts = Counter(outcome.verdict for outcome in outcomes)
+    lines = [", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))]
+    said = (o.said.split(": ", 1)[-1] for o in outcomes if o.verdict == "refused")
+    kinds = Counter(re.sub(r" \(node [^)]*\)", "", re.sub(r"-?\d[\d.e+-]*", "#", s)) for s in said)
+    lines += [f"  {count} refused: {said}" for said, count in kinds.most_common()]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

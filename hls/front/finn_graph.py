@@ -206,6 +206,7 @@ class _Graph:
         result, names = self.names[made.result.name], []
         taken = (made.source, made.other)
         flat = any(tensor.shape != self.shapes[tensor.name] for tensor in taken)
+        flat = flat or any(self.names[t.name] in self.flat and t.shape[:2] == (1, 1) for t in taken)
         for arm, (tensor, factor) in enumerate(zip(taken, made.factors, strict=True)):
             label = f"{index}_{arm}"
             name = self._flatten(tensor, label) if flat else self._map(tensor, label)

@@ -125,12 +125,13 @@ class Activations:
 
     def _joined(self, node: Node, first: Value, second: Value) -> Value | None:
         """Two functions of the same integers in one, as in x * sigmoid(x); None of others."""
-        same = first.base == second.base and not first.pools and not second.pools
+        same = first.base == second.base and first.pools == second.pools
         kind = node.operator.lower()
         if not same or kind not in ("add", "sub", "mul"):
             return None
         if not np.array_equal(first.index, second.index):
             return None
+        first, second = self.pooled(node, first), self.pooled(node, second)
         return replace(first, function=first.function.joined(kind, second.function), by=node.label)
 
     def _then(self, node: Node, value: Value, kind: str, a: Any = 0.0, b: Any = 0.0) -> Value:

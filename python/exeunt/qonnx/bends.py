@@ -7,6 +7,7 @@ the other those downwards, and a matrix takes the difference of each pair.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -97,8 +98,9 @@ def difference(
     source = made.tensors[base]
     channels = source.shape[2]
     low = np.broadcast_to(low, (len(tables),))
-    up = [_steps(t, int(n), 1) for t, n in zip(tables, low, strict=True)]
-    down = [_steps(t, int(n), -1) for t, n in zip(tables, low, strict=True)]
+    start = max(int(t[0]) for t in tables)  # from which all channels count
+    up = [_steps(t, int(n), 1, start) for t, n in zip(tables, low, strict=True)]
+    down = [_steps(t, int(n), -1, start) for t, n in zip(tables, low, strict=True)]
     rows = [s for half in (up, down) for s in (half if len(half) > 1 else half * channels)]
     most = max(1, *(len(s) for s in rows))
     if most > MAX_LEVELS:
@@ -108,29 +110,36 @@ def difference(
         )
     never = source.high + 1
     thresholds = np.array([[*s, *[never] * (most - len(s))] for s in rows], np.int64)
-    maker = made.found.get(base)
-    twice = f"{name}.twice"
-    if isinstance(maker, Matrix):
-        weights, before, window = np.concatenate([maker.weights] * 2), maker.source, maker.window
-        padding = window is not None and any(window.pad)
-    else:
-        eye = np.eye(channels, dtype=np.int64)[:, None, None, :]
-        weights, before, window, padding = np.concatenate([eye, eye]), source, _SINGLE, False
-    wide = summed(twice, (*source.shape[:2], 2 * channels), weights, before, padding=padding)
-    multiplies = maker.multiplies if isinstance(maker, Matrix) else 0
-    made.add(Matrix(node.label, before, wide, weights, window, multiplies))
+    maker, eye = made.found.get(base), np.eye(channels, dtype=np.int64)
+    single = Matrix(node.label, source, source, eye[:, None, None, :], _SINGLE)
+    once = maker if isinstance(maker, Matrix) else single
+    order = _twice(channels, once.groups)
+    weights, window = np.concatenate([once.weights] * 2)[order], once.window
+    padding = window is not None and any(window.pad)
+    shape = (*source.shape[:2], 2 * channels)
+    wide = summed(f"{name}.twice", shape, weights, once.source, padding=padding)
+    made.add(replace(once, label=node.label, result=wide, weights=weights))
     counted = Tensor(f"{name}.counts", wide.shape, 0, most)
-    made.add(Threshold(node.label, wide, counted, thresholds))
-    eye = np.eye(channels, dtype=np.int64)
-    weights = np.concatenate([eye, -eye], axis=1)[:, None, None, :]
+    made.add(Threshold(node.label, wide, counted, thresholds[order]))
+    weights = np.concatenate([eye, -eye], axis=1)[:, order][:, None, None, :]
     less = summed(f"{name}.difference", source.shape, weights, counted, padding=False)
     made.add(Matrix(node.label, counted, less, weights, _SINGLE))
     first, last = min(int(t.min()) for t in tables), max(int(t.max()) for t in tables)
     result = Tensor(name, source.shape, first, last)
-    made.add(Threshold(node.label, less, result, np.arange(first + 1, last + 1)[None], first))
+    levels = np.arange(first + 1, last + 1)[None] - start
+    made.add(Threshold(node.label, less, result, levels, first))
 
 
-def _steps(table: IntArray, low: int, sign: int) -> list[int]:
-    """The integers from which a table is one higher (`sign` 1) or lower (-1), ascending."""
-    rises = np.maximum(sign * np.diff(table, prepend=0), 0)
+def _twice(channels: int, groups: int) -> IntArray:
+    """Which of all channels and all of them again come one after the other: both of a group."""
+    halves = np.arange(2 * channels).reshape(2, groups, -1)
+    return halves.transpose(1, 0, 2).ravel()
+
+
+def _steps(table: IntArray, low: int, sign: int, start: int) -> list[int]:
+    """The integers from which a table is one higher (`sign` 1) or lower (-1), ascending.
+
+    Below the smallest one it is taken to be `start`.
+    """
+    rises = np.maximum(sign * np.diff(table, prepend=start), 0)
     return [int(n) for n in np.repeat(low + np.arange(len(table)), rises)]

@@ -147,6 +147,7 @@ class _Reader:
         self.found = Tensors()
         self.codes = qcdq.Codes(self.found)
         self.others: dict[str, Node] = {}  # results of nodes behind their first one
+        self.last: set[str] = set()  # results of channels-last operators
         for tensor in model.graph.initializer:
             self.found.constants[tensor.name] = np.array(numpy_helper.to_array(tensor))
         self.opset = next(
@@ -210,7 +211,9 @@ class _Reader:
             if operator == "Sum":
                 nodes += _added(made)
             else:
-                nodes += layouts.channels_first(made) if node.domain == layouts.DOMAIN else [made]
+                nodes.append(made)
+                if node.domain == layouts.DOMAIN:
+                    self.last.add(output)
         return nodes
 
     def _outputs(self) -> list[str]:
@@ -239,6 +242,9 @@ class _Reader:
         node = replace(node, inputs=tuple(found.same.get(i, i) for i in node.inputs))
         for name in node.inputs:
             if name in found.softmax:
+                if node.operator in ("Identity", "Dropout") and not node.inputs[1:]:
+                    found.softmax[node.output] = found.softmax[name]
+                    return
                 raise InputError(
                     f"{found.softmax[name].label} must be the last operator of an exit but feeds "
                     f"{node.label}; leave it out"
@@ -246,6 +252,11 @@ class _Reader:
             places = (found.constants, found.shapes, found.pads, self.codes.coded)
             if name and not any(name in x for x in places):
                 raise InputError(f"{node.label} takes {name}, which nothing gives; export it again")
+        if node.output in self.last and node.inputs[0] in found.shapes:
+            self.last.remove(node.output)
+            for made in layouts.channels_first(node, len(found.shapes[node.inputs[0]])):
+                self._read(made)
+            return
         if node.operator in qcdq.OPERATORS or any(i in self.codes.coded for i in node.inputs[:1]):
             if node.operator not in (*qcdq.OPERATORS, "Clip"):
                 raise InputError(

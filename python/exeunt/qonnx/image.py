@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from exeunt.errors import InputError
-from exeunt.qonnx import preprocess
+from exeunt.qonnx import layouts, preprocess
 from exeunt.qonnx.plain import Node, Tensors, to_shape, transpose
 from exeunt.qonnx.preprocess import Preprocess
 
@@ -35,6 +35,7 @@ def put(
         size = (dims[0], dims[3], *dims[1:3]) if last else dims
     elif shape is not None and int(np.prod(shape)) == int(np.prod(dims)):
         size = (1, shape[2], *shape[:2])
+        last = len(dims) == 3 and _row_last(graph, name, dims, shape)
     else:  # a row of pixels
         size = (1, dims[1] if len(dims) == 3 else 1, 1, dims[-1])
     if size == dims and not last:
@@ -42,8 +43,11 @@ def put(
     found.shapes[plain] = size
     pixels = plain if preprocessing is None else preprocess.put(found, plain, preprocessing)
     if last:
-        perm = {"perm": [0, 2, 3, 1]}
-        transpose(found, Node("Transpose", f"{name}.last", (plain,), name, perm), size)
+        between = name if len(dims) == 4 else f"{name}.map"
+        made = Node("Transpose", f"{name}.last", (plain,), between, {"perm": [0, 2, 3, 1]})
+        transpose(found, made, size)
+        if between != name:
+            to_shape(found, Node("Reshape", f"{name}.flat", (between,), name), dims)
     elif plain != name:
         to_shape(found, Node("Reshape", f"{name}.flat", (plain,), name), dims)
     return pixels
@@ -92,11 +96,24 @@ def _check_annotation(graph: Any, name: str) -> None:
 
 def _channels_last(graph: Any, name: str, dims: tuple[int, ...], shape: MapShape | None) -> bool:
     """Whether the input is (1, H, W, C): it is so transposed at once, or can be nothing else."""
-    readers = [node for node in graph.node if name in node.input]
     if shape is not None and dims[1:] != (shape[2], *shape[:2]):
         return dims[1:] == shape
+    return _read_last(graph, name, [0, 3, 1, 2])
+
+
+def _row_last(graph: Any, name: str, dims: tuple[int, ...], shape: MapShape) -> bool:
+    """Whether an input of three dimensions is (1, L, C), for images of that shape."""
+    pixels, channels = shape[0] * shape[1], shape[2]
+    if channels == 1 or dims[1:] != (pixels, channels):
+        return False
+    return pixels != channels or _read_last(graph, name, [0, 2, 1])
+
+
+def _read_last(graph: Any, name: str, wanted: list[int]) -> bool:
+    """Whether all that read the image take it channels last, or transpose it by `wanted`."""
+    readers = [node for node in graph.node if name in node.input]
     for node in readers:
         perm = [list(a.ints) for a in node.attribute if a.name == "perm"]
-        if node.domain != "qonnx.custom_op.channels_last" and perm != [[0, 3, 1, 2]]:
+        if node.domain != layouts.DOMAIN and perm != [wanted]:
             return False
     return bool(readers)

@@ -201,33 +201,39 @@ class Joins(Activations):
     def _concatenated(self, node: Node, shape: tuple[int, ...]) -> Value:
         axis = int(node.attributes.get("axis", 1)) % len(shape)
         constant = [name for name in node.inputs if name not in self.values]
-        if axis != 1 or constant:
-            what = f"a constant, {constant[0]}" if constant else f"the axis {axis} of {shape}"
+        if constant:
             raise InputError(
-                f"{node.label} must concatenate channels of activations but has {what}; "
-                "concatenate along axis 1"
+                f"{node.label} must concatenate channels of activations but has a constant, "
+                f"{constant[0]}; concatenate activations alone"
             )
         arms = [self._arm(node, name) for name in node.inputs]
+        first = arms[0][0]
+        right = [k for k in range(1, first.index.ndim) if _channels(first, k)]
+        if right and axis not in right:
+            raise InputError(
+                f"{node.label} must concatenate channels of activations but has the axis {axis} of "
+                f"{shape}; concatenate along axis {right[0]}"
+            )
         value = arms[0]
         for k, arm in enumerate(arms[1:]):
             name = node.output if k + 2 == len(arms) else f"{node.output}.{k}"
-            value = self._beside(node, name, value, arm)
+            value = self._beside(node, name, value, arm, axis)
         whole, scale, offset = value
-        index = whole.index.reshape(shape)
-        return replace(whole, index=index, function=Function().then("affine", scale, offset))
+        return replace(whole, function=Function().then("affine", scale, offset))
 
-    def _beside(self, node: Node, name: str, a: _Arm, b: _Arm) -> _Arm:
-        """Two arms as one, with one scale where that is possible, otherwise one per channel."""
+    def _beside(self, node: Node, name: str, a: _Arm, b: _Arm, axis: int) -> _Arm:
+        """Two arms as one along an axis of the file, with one scale or one for each channel."""
         (first, p, shift), (second, q, other) = a, b
         x, y = (self.made.tensors[self.made.signed(node, v.base, PLAIN)] for v in (first, second))
         ratio = None if np.ndim(p) or np.ndim(q) else ratio_of(float(p), float(q))
         m, n = ratio or (1, 1)
         ends = [m * x.low, m * x.high, n * y.low, n * y.high]
-        maps = all(np.array_equal(v.index, standard(v.shape)) for v in (first, second))
+        maps = all(_channels(v, axis) for v in (first, second))
         out: Shape
         if maps and first.shape[:2] == second.shape[:2]:
             out = (*first.shape[:2], first.shape[2] + second.shape[2])
-            index = standard(out)
+            sides = np.moveaxis(first.index, axis, 1).shape[2:]
+            index = np.moveaxis(standard(out).reshape(1, out[2], *sides), 1, axis)
         elif first.index.ndim == second.index.ndim == 2:  # flattened maps, one behind the other
             out = (1, 1, x.elements + y.elements)
             index = np.concatenate([first.index, second.index + x.elements], axis=1)
@@ -244,6 +250,13 @@ class Joins(Activations):
             self.cuts.add(result.name)
         scale = p / m if ratio else _spread(p / m, x.shape, q / n, y.shape)
         return Value(result.name, out, index, by=node.label), np.asarray(scale), offset
+
+
+def _channels(value: Value, axis: int) -> bool:
+    """Whether an axis of a map's tensor is its channels, and the others are its sides in order."""
+    if value.index.ndim < 3:
+        return False
+    return np.array_equal(np.moveaxis(value.index, axis, 1).ravel(), standard(value.shape).ravel())
 
 
 def _spread(a: Array, shape: Shape, b: Array, other: Shape) -> Array:

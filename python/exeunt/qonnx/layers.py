@@ -28,7 +28,7 @@ from exeunt.qonnx.pools import (
     max_pool,
     reduce_mean,
 )
-from exeunt.qonnx.rows import rowed
+from exeunt.qonnx.rows import row_attributes, rowed
 from exeunt.qonnx.shapes import Shape
 from exeunt.qonnx.truncation import trunc
 from exeunt.window import extent
@@ -47,6 +47,9 @@ def add(found: Tensors, node: Node) -> None:
         InputError: the operator cannot be used so.
     """
     first = node.inputs[0]
+    if first in found.pads and node.operator in ("Identity", "Dropout", "Cast"):
+        found.pads[node.output] = found.pads[first]
+        return
     if first in found.pads:
         node = _padded(found, node)
     elif any(i in found.pads for i in node.inputs):
@@ -133,6 +136,15 @@ def _concat(found: Tensors, node: Node, shape: Shape) -> None:
 
 
 def _quantizer(found: Tensors, node: Node, shape: Shape) -> None:
+    for name in node.inputs[1:]:
+        size = found.constants[name].shape
+        if len(size) > len(shape) or any(
+            a not in (1, b) for a, b in zip(size[::-1], shape[::-1], strict=False)
+        ):
+            raise InputError(
+                f"{node.label} must have one scale and zero point, or one for each channel, of a "
+                f"tensor {shape} but has them of the shape {size}; export it again"
+            )
     found.keep(replace(node, attributes=quantizer_attributes(node)), shape)
 
 
@@ -229,13 +241,16 @@ def _padded(found: Tensors, node: Node) -> Node:
             f"padding must be part of a convolution but {node.label} takes a padded tensor; "
             "give the layer itself the padding"
         )
-    shape = found.shapes[source]
-    wider = (*shape[:2], shape[2] + more[0] + more[2], shape[3] + more[1] + more[3])
+    shape, given = found.shapes[source], node.attributes
     kernel = found.constants[node.inputs[1]].shape[2:] if node.inputs[1] in found.constants else ()
-    _, strides, pads = shapes.window(node.attributes, wider, kernel, node.label, dilated=True)
+    long = len(shape) == 3  # one dimension, (1, C, L)
+    if long:
+        shape, given, kernel = (*shape[:2], 1, shape[2]), row_attributes(given), (1, *kernel)
+    wider = (*shape[:2], shape[2] + more[0] + more[2], shape[3] + more[1] + more[3])
+    _, strides, pads = shapes.window(given, wider, kernel, node.label, dilated=True)
     total = [a + b for a, b in zip(pads, more, strict=True)]
     kept = {k: v for k, v in node.attributes.items() if k not in ("auto_pad", "pads")}
-    attributes = {**kept, "strides": strides, "pads": total}
+    attributes = {**kept, "strides": strides[long:], "pads": total[1::2] if long else total}
     return replace(node, inputs=(source, *node.inputs[1:]), attributes=attributes)
 
 
@@ -252,7 +267,9 @@ def _pad(found: Tensors, node: Node, shape: Shape) -> None:
         for k, axis in enumerate(axes):
             full[axis], full[len(shape) + axis] = pads[k], pads[half + k]
         pads = full
-    spatial = len(shape) == 4 and len(pads) == 8 and not any(pads[k] for k in (0, 1, 4, 5))
+    if len(shape) == 3 and len(pads) == 6:  # a row
+        pads = [*pads[:2], 0, pads[2], *pads[3:5], 0, pads[5]]
+    spatial = len(shape) > 2 and len(pads) == 8 and not any(pads[k] for k in (0, 1, 4, 5))
     if mode != "constant" or value != 0 or not spatial or min(pads) < 0:
         raise InputError(
             f"{node.label} must pad height and width with zeros but has the mode {mode}, the "

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from exeunt.errors import InputError
-from exeunt.qonnx import bits, exits, quantizer
+from exeunt.qonnx import bits, exits, quantizer, shapes
 from exeunt.qonnx.activations import MAX_BITS, Value, standard
 from exeunt.qonnx.file import Graph
 from exeunt.qonnx.integers import (
@@ -141,14 +141,17 @@ class _Reader(Joins):
             affine = value.function.affine
             assert affine is not None
         a, b = affine
-        if a.ndim == 3 or b.ndim == 3 or (b.any() and any(window.pad)):
+        if a.ndim == 3 or b.ndim == 3:
             raise InputError(
-                f"{node.label} must average values that are integers times a scale but they are "
-                "shifted; quantize in front of it"
+                f"{node.label} must average values that depend on their channel alone but they "
+                "depend on the pixel; quantize in front of it"
             )
         count = int(np.prod(node.attributes["kernel_shape"]))
         inside = int(np.prod(window.kernel))  # the others see padding alone, which is zero
-        source = self.made.tensors[self.made.signed(node, value.base, PLAIN)]
+        # a sum of negated integers is the negated sum, which would be a wider one to negate
+        signs = np.where(np.atleast_1d(a) < 0, -1, 1)
+        a = np.abs(a)
+        source = self.made.tensors[self.made.signed(node, value.base, signs)]
         low, high = (inside * v for v in (source.dtype.min, source.dtype.max))
         if any(window.pad):
             low, high = min(low, 0), max(high, 0)
@@ -156,8 +159,14 @@ class _Reader(Joins):
         self.made.add(Pool(node.label, source, result, window, "sum"))
         if value.base in self.cuts and not a.ndim and not b.any():
             self.cuts.add(node.output)
-        if b.any():
-            b = b * (inside / count)
+        if b.any():  # a shift, once for each pixel of the map in the window
+            given = _window(node)
+            pixels = shapes.counts(
+                (1, value.shape[2], *value.shape[:2]),
+                (given.kernel, given.stride, given.pad),
+                (0, 0, 0, 0),
+            )
+            b = np.broadcast_to(b * (pixels.reshape(*shape[:2], 1) / count), shape)
         return Value(node.output, shape, standard(shape), Function().then("affine", a / count, b))
 
     # Matrices ---------------------------------------------------------------------------------

@@ -94,7 +94,9 @@ class Operations:
             return tensor
         wider = replace(tensor, low=-1)
         read = any(t.name == base for o in self.found.values() for t in sources(o))
-        if isinstance(made, Pool) and not read:
+        offsets = isinstance(made, Matrix) and made.offsets is not None  # which the end adds
+        if (isinstance(made, Pool) or offsets) and not read:
+            assert made is not None
             self.add(replace(made, result=wider))
         else:
             single = Window((1, 1), (1, 1), (0, 0, 0, 0))

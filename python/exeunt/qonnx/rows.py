@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -24,13 +25,7 @@ def rowed(add: Callable[[Tensors, Node, Shape], None]) -> Callable[[Tensors, Nod
             Node("Reshape", f"{node.name}.row", node.inputs[:1], row),
             (1, shape[1], 1, shape[2]),
         )
-        attributes = dict(node.attributes)
-        for key in ("kernel_shape", "strides", "dilations"):
-            if key in attributes:
-                attributes[key] = [1, *attributes[key]]
-        if "pads" in attributes:
-            first, last = attributes["pads"]
-            attributes["pads"] = [0, first, 0, last]
+        attributes = row_attributes(node.attributes)
         weights = [_row_weights(found, name) for name in node.inputs[1:2]]
         inputs = (found.same.get(row, row), *weights, *node.inputs[2:])
         result = f"{node.output}.long"
@@ -44,6 +39,18 @@ def rowed(add: Callable[[Tensors, Node, Shape], None]) -> Callable[[Tensors, Nod
         to_shape(found, back, (size[0], size[1], size[3]))
 
     return put
+
+
+def row_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes of a window in one dimension as of one on a row."""
+    found = dict(attributes)
+    for key in ("kernel_shape", "strides", "dilations"):
+        if key in found:
+            found[key] = [1, *found[key]]
+    if "pads" in found:
+        first, last = found["pads"]
+        found["pads"] = [0, first, 0, last]
+    return found
 
 
 def _row_weights(found: Tensors, name: str) -> str:

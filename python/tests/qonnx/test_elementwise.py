@@ -125,6 +125,69 @@ def test_a_function_in_front_of_a_quantizer(
     assert np.ptp(logits, axis=0).any()
 
 
+def agrees(b: Any, tmp_path: Path) -> np.ndarray:
+    """The logits, of integers that are those of the file node by node."""
+    graph = file.load(b.save(tmp_path / "model.onnx"))
+    network = meaning.integers(graph)
+    limits.parts(network)
+    with finn_env.quiet():
+        shadow.check(graph, network, network.tensors(IMAGES))
+    (logits,) = network.logits(IMAGES)
+    assert np.ptp(logits, axis=0).any()
+    return logits
+
+
+@pytest.mark.parametrize("group", [2, 4])
+@pytest.mark.parametrize("name", ["SiLU", "bent Abs"])
+def test_a_bent_function_behind_groups(
+    name: str, group: int, builder: type, tmp_path: Path
+) -> None:
+    b = builder((6, 6, 1))
+    x = b.conv(b.conv("image", 4), 8, 2, group=group, act=False)
+    x = b.quant(FUNCTIONS[name](b, x), 4, signed=True, scale=0.21)
+    b.variance[x] = 1.0
+    b.exit(b.linear(x, 3))
+    agrees(b, tmp_path)
+
+
+def test_a_bent_function_may_use_all_levels_twice(builder: type, tmp_path: Path) -> None:
+    """|x| of 8 bits falls by 255 levels and rises by 255, from another one in each channel."""
+    b = builder((6, 6, 1))
+    x = b.norm(b.conv("image", 4, act=False))
+    x = b.quant(b.node("Abs", x, shape=b.shapes[x]), 8, scale=0.01)
+    b.variance[x] = 1.0
+    b.exit(b.linear(x, 3))
+    agrees(b, tmp_path)
+
+
+def test_two_functions_of_one_pool(builder: type, tmp_path: Path) -> None:
+    """A max pool on its way to a quantizer is no hindrance to x * sigmoid(x)."""
+    b = builder((6, 6, 1))
+    x = b.pool(b.conv("image", 4, norm=False, act=False), size=2)
+    x = b.node("Mul", x, b.constant(1.5 / np.sqrt(b.variance[x])), shape=b.shapes[x])
+    x = b.quant(silu(b, x), 4, signed=True, scale=0.21)
+    b.variance[x] = 1.0
+    b.exit(b.linear(x, 3))
+    agrees(b, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["Sign", "Floor", "Ceil", "Round"])
+def test_sums_of_zero_are_zero(name: str, builder: type, tmp_path: Path) -> None:
+    """Scales that float32 does not have leave a little on either side of a function's jump."""
+    b = builder((6, 6, 1))
+    x = b.conv("image", 2, 1, norm=False, act=False, per_channel=False)
+    x = b.quant(b.node("Relu", x, shape=b.shapes[x]), 2, scale=0.7)
+    pairs = np.array([[1, -1], [1, 1]]).reshape(2, 2, 1, 1)
+    x = b.node("Conv", x, b.integers(pairs, 2, scale=0.3), shape=(1, 2, 6, 6), kernel_shape=[1, 1])
+    half = 0.5 * 0.21 if name == "Round" else 0.0  # of its steps
+    for kind, value in (("Add", 0.1), ("Sub", 0.1), ("Div", 0.21), ("Add", half / 0.21)):
+        x = b.node(kind, x, b.constant(value), shape=b.shapes[x])
+    x = b.quant(b.node(name, x, shape=b.shapes[x]), 4, signed=True, scale=0.9)
+    b.variance[x] = 1.0
+    b.exit(b.linear(x, 3))
+    agrees(b, tmp_path)
+
+
 @pytest.mark.parametrize("mode", ["ROUND", "CEIL", "FLOOR", "UP", "DOWN", "HALF_UP", "HALF_DOWN"])
 @pytest.mark.parametrize("version", [1, 2])
 def test_truncation_is_qonnxs(mode: str, version: int, builder: type, tmp_path: Path) -> None:

@@ -138,31 +138,88 @@ def test_channels_last_by_transpositions() -> None:
     assert meaning.integers(plain).image.shape == (6, 5, 2)
 
 
-def test_channels_last_operators_of_qonnx() -> None:
-    """The same as ordinary operators between transpositions."""
+def put_last(f: Form, x: str, operator: str, *inputs: str, own: bool, **more: Any) -> str:
+    """A channels-last operator of QONNX, or the same between transpositions.
 
-    def form(domain: str) -> onnx.ModelProto:
-        f = Form(1, 6, 6, 2)
-        x = "x"
+    QONNX's convolution has its weights channels last, too.
+    """
+    rank = len(more.get("kernel_shape", "hw")) + 2
+    first, last = (0, rank - 1, *range(1, rank - 1)), (0, *range(2, rank), 1)
+    if own:
+        return f.node(operator, x, *inputs, domain=LAST, **more)
+    if operator == "Conv":
+        inputs = (f.node("Transpose", inputs[0], perm=first), *inputs[1:])
+    x = f.node(operator, f.node("Transpose", x, perm=first), *inputs, **more)
+    return f.node("Transpose", x, perm=last)
 
-        def put(x: str, operator: str, *inputs: str, **attributes: object) -> str:
-            if domain:
-                return f.node(operator, x, *inputs, domain=domain, **attributes)
-            x = f.node("Transpose", x, perm=[0, 3, 1, 2])
-            x = f.node(operator, x, *inputs, **attributes)
-            return f.node("Transpose", x, perm=[0, 2, 3, 1])
 
-        x = put(x, "Conv", f.weights(4, 2, 3, 3), kernel_shape=[3, 3], pads=[1, 0, 1, 0])
-        x = f.quant(f.node("Relu", x), 64.0, 4, signed=0)
-        x = put(x, "MaxPool", kernel_shape=[2, 2], strides=[2, 2])
-        return f.model(f.node("MatMul", f.node("Flatten", x, axis=1), f.weights(24, 3)))
+def maps_last(own: bool) -> onnx.ModelProto:
+    """Kernel and channels have one size, so that their order shows in the values alone."""
+    f = Form(1, 6, 6, 3)
+    given = {"strides": [1, 1], "dilations": [1, 1], "group": 1}
+    scale = np.array([0.25, 0.5, 0.125, 0.25]).reshape(4, 1, 1, 1)
+    x = put_last(f, "x", "Conv", f.weights(4, 3, 3, 3, scale=scale), own=own,
+                 kernel_shape=[3, 3], pads=[1, 0, 1, 0], **given)  # fmt: skip
+    norm = [f.constant(f.random.uniform(0.5, 1.5, 4)) for _ in range(4)]
+    x = put_last(f, x, "BatchNormalization", *norm, own=own)
+    x = f.quant(f.node("Relu", x), 64.0, 4, signed=0)
+    x = put_last(f, x, "MaxPool", own=own, kernel_shape=[2, 2], strides=[2, 2], pads=[0] * 4)
+    return f.model(f.node("MatMul", f.node("Flatten", x, axis=1), f.weights(24, 3)))
 
-    found = images(6, 6, 2)
+
+def rows_last(own: bool) -> onnx.ModelProto:
+    f = Form(1, 12, 3)
+    given = {"strides": [1], "dilations": [1], "group": 1}
+    x = put_last(f, "x", "Conv", f.weights(4, 3, 3), own=own, kernel_shape=[3], pads=[2, 0],
+                 **given)  # fmt: skip
+    x = f.quant(f.node("Relu", x), 64.0, 4, signed=0)
+    x = put_last(f, x, "MaxPool", own=own, kernel_shape=[2], strides=[2], pads=[0, 0])
+    return f.model(f.node("MatMul", f.node("Flatten", x, axis=1), f.weights(24, 3)))
+
+
+@pytest.mark.parametrize("made", [maps_last, rows_last])
+def test_channels_last_operators_of_qonnx(made: Any) -> None:
+    """The same as ordinary operators between transpositions, in one dimension, too."""
+    found = images(1, 12, 3) if made is rows_last else images(6, 6, 3)
+    shape = tuple(found.shape[1:])
     (got,), (want,) = (
-        meaning.integers(file.read(form(domain), "FORM")).logits(found) for domain in (LAST, "")
+        meaning.integers(file.read(made(own), "FORM", shape=shape)).logits(found)
+        for own in (True, False)
     )
     assert np.array_equal(got, want)
-    agrees(form(""), found, found)
+    agrees(made(False), found, found[:, 0] if made is rows_last else found)
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3, -1])
+@pytest.mark.parametrize("long", [False, True])
+def test_channels_are_concatenated_along_the_axis_that_has_them(axis: int, long: bool) -> None:
+    """Channels last, and maps (1, C, L)."""
+    f = Form(1, 2, 8) if long else Form(1, 2, 5, 4)
+    kernel = [3] if long else [3, 3]
+    ways = [f.node("Conv", "x", f.weights(c, 2, *kernel), kernel_shape=kernel) for c in (3, 2)]
+    ways = [f.quant(f.node("Relu", way), 64.0, 4, signed=0) for way in ways]
+    last = axis != 1
+    if last:
+        ways = [f.node("Transpose", w, perm=[0, 2, 1] if long else [0, 2, 3, 1]) for w in ways]
+    x = f.node("Concat", *ways, axis=axis)
+    size = 6  # pixels
+    x = f.node("MatMul", f.node("Flatten", x, axis=1), f.weights(5 * size, 3))
+    found = images(1, 8, 2) if long else images(5, 4, 2)
+    given = found[:, 0].transpose(0, 2, 1) if long else found.transpose(0, 3, 1, 2)
+    if (axis == 2 and not long) or (axis == 3 and long):
+        with pytest.raises((InputError, ValueError)):
+            agrees(f.model(x), found, given)
+        return
+    agrees(f.model(x), found, given)
+
+
+def test_a_row_of_the_config_may_be_channels_last() -> None:
+    """An image (1, L, C) is as the driver has it; (1, C, L) is for a one-dimensional layer."""
+    found = images(1, 6, 2)
+    for size, given in (((1, 6, 2), found[:, 0]), ((1, 2, 6), found[:, 0].transpose(0, 2, 1))):
+        f = Form(*size)
+        x = f.node("MatMul", f.node("Flatten", "x", axis=1), f.weights(12, 3))
+        agrees(f.model(x), found, given)
 
 
 @pytest.mark.parametrize("keep", [0, 1])
@@ -174,6 +231,42 @@ def test_a_mean_over_a_map_with_channels_last(keep: int) -> None:
     x = f.node("MatMul", x, f.weights(3, 3))
     found = images(4, 5, 3)
     agrees(f.model(x), found, found)
+
+
+def test_padding_of_a_row_and_behind_nothing() -> None:
+    """A Pad of (1, C, L), and an Identity between it and the convolution."""
+    f = Form(1, 2, 9)
+    x = f.node("Pad", "x", f.constant([0, 0, 1, 0, 0, 0], np.int64), mode="constant")
+    x = f.node("Identity", x)
+    x = f.node("Conv", x, f.weights(3, 2, 3), kernel_shape=[3], pads=[0, 1], strides=[2])
+    x = f.quant(f.node("Relu", x), 64.0, 4, signed=0)
+    x = f.node("MatMul", f.node("Flatten", x, axis=1), f.weights(15, 3))
+    found = images(1, 9, 2)
+    agrees(f.model(x), found, found[:, 0].transpose(0, 2, 1))
+
+
+def test_a_softmax_may_have_nothing_behind_it() -> None:
+    f = Form(1, 2, 4, 4)
+    y = f.node("MatMul", f.node("Flatten", "x", axis=1), f.weights(32, 3))
+    x = f.node("Identity", f.node("Dropout", f.node("Softmax", y)))
+    graph = file.read(f.model(x), "FORM")
+    assert graph.outputs == (y,)
+
+
+def test_scales_that_no_axis_has() -> None:
+    """As qonnx 1.0 leaves them behind when it makes a network channels last."""
+    f = Form(1, 6, 5, 2)
+    scale = np.linspace(40.0, 80.0, 5).reshape(1, 5, 1, 1)
+    x = f.node("Transpose", "x", perm=[0, 3, 1, 2])
+    x = f.node("Conv", x, f.weights(5, 2, 3, 3), kernel_shape=[3, 3])
+    x = f.quant(f.node("Transpose", x, perm=[0, 2, 3, 1]), scale, 4)
+    model = f.model(f.node("MatMul", f.node("Flatten", x, axis=1), f.weights(60, 3)))
+    with pytest.raises(InputError) as error:
+        file.read(model, "FORM")
+    assert str(error.value) == (
+        "FORM: Quant (node Quant_t4) must have one scale and zero point, or one for each channel, "
+        "of a tensor (1, 4, 3, 5) but has them of the shape (1, 5, 1, 1); export it again"
+    )
 
 
 # QCDQ -------------------------------------------------------------------------------------------
