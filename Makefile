@@ -26,7 +26,8 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make formal    proofs of stream contracts, buffers, merge and the serial link"
 	@echo "make bench     the measured ratios"
-	@echo "make fuzz      SEEDS=10 random QONNX files to RTL, every answer and cycle compared"
+	@echo "make fuzz      SEEDS=10 random QONNX files to RTL, every answer and cycle compared;"
+	@echo "               LOG=file keeps the outcomes, and the same command goes on behind them"
 	@echo "make mutants   deliberate faults, each of which a test must catch within MINUTES=$(MINUTES)"
 	@echo "make venv      only install; make clean: remove build/"
 
@@ -70,7 +71,8 @@ bench: $(VENV)/.dev.stamp
 	$(BIN)/python -m pytest -q -s -p no:cacheprovider -m bench
 
 fuzz: $(VENV)/.dev.stamp
-	$(BIN)/python rtl_tests/fuzz.py $(SEEDS) --first $(FIRST) --workers $(WORKERS)
+	$(BIN)/python rtl_tests/fuzz.py $(SEEDS) --first $(FIRST) --workers $(WORKERS) \
+	  $(if $(LOG),--log $(LOG))
 
 mutants: $(VENV)/.dev.stamp
 	$(BIN)/python rtl_tests/mutants.py --workers $(WORKERS) --minutes $(MINUTES)

@@ -1,9 +1,9 @@
 """Random legal networks to RTL: every answer and cycle against the references.
 
-`make fuzz SEEDS=20` tries QONNX files; `python rtl_tests/fuzz.py --kind configs`
-trains networks of random configs; `--first 7 1` tries seed 7 alone. A seed that ends
-in a sentence (exit code 2) was refused, which is no fault; a mismatch, a cycle count that is off by
-more than one in a hundred, or any other exception is one.
+`make fuzz SEEDS=20` tries QONNX files; with LOG=file it can be stopped and goes on where it was.
+`python rtl_tests/fuzz.py --kind configs` trains networks of random configs; `--first 7 1` tries
+seed 7 alone. A seed that ends in a sentence (exit code 2) was refused, which is no fault; a
+mismatch, a cycle count that is off by more than one in a hundred, or any other exception is one.
 """
 
 from __future__ import annotations

@@ -297,13 +297,14 @@ class _Form:
 
     def _nothing(self) -> None:
         """Operators that do nothing."""
-        share, values = self.n.pick(0.0, 0.0, 0.1), self._values()
+        share, fixed = self.n.pick(0.0, 0.0, 0.1), set(self._values())
 
         def one(node: NodeProto) -> Iterator[NodeProto]:
+            weights = fixed.issuperset(node.input)
+            fixed.update(node.output if weights else ())
             if self.n.chance(share):
-                weights = node.input[0] in values
-                inner, kind = self._name(), self.n.pick("Identity", "Dropout", "Cast")
-                kind = "Identity" if weights else kind
+                kinds = ("Identity", "Cast") if weights else ("Identity", "Cast", "Dropout")
+                inner, kind = self._name(), self.n.pick(*kinds)
                 more = {"to": TensorProto.FLOAT} if kind == "Cast" else {}
                 made = self._made(kind, [inner], node.output[0], **more)
                 node.output[0] = inner

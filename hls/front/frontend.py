@@ -16,7 +16,6 @@ from finn.transformation.fpgadataflow.convert_to_hw.vector_vector_activation imp
     InferVectorVectorActivation,
 )
 from finn.transformation.fpgadataflow.minimize_accumulator_width import MinimizeAccumulatorWidth
-from finn.transformation.fpgadataflow.minimize_weight_bit_width import MinimizeWeightBitWidth
 from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
 from finn.transformation.streamline.round_thresholds import RoundAndClipThresholds
 from qonnx.core.modelwrapper import ModelWrapper
@@ -32,6 +31,7 @@ from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Integer
 from exeunt.hls.front import finn_graph
 from exeunt.hls.front.passes.drop_flatten import DropFlatten
+from exeunt.hls.front.passes.minimize_weights import MinimizeWeights
 from exeunt.hls.front.register import registered
 from exeunt.qonnx.exits import Part
 from exeunt.qonnx.integers import Matrix
@@ -188,12 +188,12 @@ def passes() -> list[tuple[str, list[Transformation]]]:
         (
             "MinimizeWidths",
             [
-                MinimizeWeightBitWidth(),
+                MinimizeWeights(),
                 MinimizeAccumulatorWidth(),
                 InferDataTypes(),
                 RoundAndClipThresholds(),
                 InferDataTypes(),
-                MinimizeWeightBitWidth(),
+                MinimizeWeights(),
                 InferDataTypes(),
             ],
         ),

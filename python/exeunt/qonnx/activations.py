@@ -255,14 +255,9 @@ class Activations:
         """The same value with its max pools done on the integers."""
         if not value.pools:
             return value
-        if any(s.kind == "affine" and (s.a < 0).any() for s in value.function.steps):
-            raise InputError(
-                f"{value.pools[0][0].label} takes the maximum of values that fall with the sums "
-                "in front of it, as behind a batch norm with a negative scale, and "
-                f"{node.label} needs it before a quantizer; quantize in front of the pool"
-            )
+        value, signs = self._rising(node, value)
         cut = value.base in self.cuts or name != ""
-        base = self.made.signed(node, value.base, PLAIN)
+        base = self.made.signed(node, value.base, signs)
         for k, (pool, window) in enumerate(value.pools):
             low = self.made.tensors[base].low
             raised = any(window.pad) and low < 0
@@ -282,6 +277,26 @@ class Activations:
         if cut and value.function.affine is not None:
             self.cuts.add(base)
         return replace(value, base=base, pools=())
+
+    def _rising(self, node: Node, value: Value) -> tuple[Value, IntArray]:
+        """A value behind a max pool as a function that rises, of its integers times these signs."""
+        steps = value.function.steps
+        factors = [np.where(s.a < 0, -1, 1) for s in steps if s.kind == "affine"]
+        if not value.function.monotone or any(f.ndim == 3 and (f < 0).any() for f in factors):
+            raise InputError(
+                f"{value.pools[0][0].label} takes the maximum of values that rise and fall with "
+                f"the sums in front of it and {node.label} needs it before a quantizer; quantize "
+                "in front of the pool"
+            )
+        signs = np.ones(1, np.int64)
+        for factor in factors:
+            signs = signs * (factor if factor.ndim == 1 else factor.reshape(-1)[:1])
+        if (signs > 0).all():
+            return value, PLAIN
+        function = Function().then("affine", signs if len(signs) > 1 else signs[0])
+        for s in steps:
+            function = function.then(s.kind, s.a, s.b)
+        return replace(value, function=function), signs
 
     def _moved(self, node: Node, base: str, name: str, low: int) -> str:
         """The integers of `base` moved so that the smallest is `low`, as the tensor `name`."""

@@ -254,8 +254,8 @@ class _Reader:
                 raise InputError(f"{node.label} takes {name}, which nothing gives; export it again")
         if node.output in self.last and node.inputs[0] in found.shapes:
             self.last.remove(node.output)
-            for made in layouts.channels_first(node, len(found.shapes[node.inputs[0]])):
-                self._read(made)
+            for inner in layouts.channels_first(node, len(found.shapes[node.inputs[0]])):
+                self._read(inner)
             return
         if node.operator in qcdq.OPERATORS or any(i in self.codes.coded for i in node.inputs[:1]):
             if node.operator not in (*qcdq.OPERATORS, "Clip"):
@@ -310,7 +310,7 @@ class _Reader:
             node.operator not in operators.CONSTANT and node.operator not in _EVALUATED
         ):
             raise InputError(f"the operator {node.label} is not supported on constants; {_TABLE}")
-        elif node.operator in _REARRANGE and node.inputs[0] in found.quantized:
+        elif _rearranges(node) and node.inputs[0] in found.quantized:
             self._rearrange(node, found.quantized[node.inputs[0]])
         else:
             found.constants[node.output] = self._evaluate(node, node.inputs)
@@ -370,6 +370,13 @@ class _Reader:
 
 
 _EVALUATED = ("Add", "Clip", "Flatten", "Relu", "ReduceMean", "Pad")
+
+
+def _rearranges(node: Node) -> bool:
+    """Whether the result has the very numbers of the first input."""
+    return node.operator in _REARRANGE or (
+        node.operator == "Cast" and int(node.attributes.get("to", 0)) == 1  # float32, as they are
+    )
 
 
 def _known(node: Node) -> None:

@@ -167,8 +167,7 @@ def _quick(flags: Sequence[str], home: Path, folder: Path, log: Path) -> list[st
         header.parent.mkdir(parents=True, exist_ok=True)
         header.write_text('#include "verilated.h"\n')
         part = header.with_name(f"{header.name}.{os.getpid()}")
-        made = [*flags, QUICK, "-x", "c++-header", "-o", part, header]
-        run_tool(made, folder=folder, log=log)
+        run_tool([*flags, QUICK, "-x", "c++-header", "-o", part, header], folder=folder, log=log)
         part.replace(compiled)
     return [QUICK, "-include", str(header)]
 

@@ -435,3 +435,16 @@ def test_lowering_that_changes_values_is_named(network: Any) -> None:
     with pytest.raises(CheckFailed) as error:
         compiler.check_values(damaged, network)
     assert str(error.value).startswith("pass lower changed the values of head1: frame 0 at (")
+
+
+def test_thresholds_of_one_and_zero(builder: type, through: Any, tmp_path: Path) -> None:
+    """FINN takes thresholds from -1 up for bipolar ones, which have no zero."""
+    b = builder((4, 4, 1))
+    x = b.quant(b.conv("image", 4, 1, act=False), 4, signed=True, scale=0.25)
+    x = b.node("Add", x, b.constant(0.25), shape=b.shapes[x])
+    x = b.quant(x, 2, signed=True, narrow=1, scale=0.25, mode="FLOOR")
+    b.variance[x] = 1.0
+    b.exit(b.linear(x, 3))
+    path = b.save(tmp_path / "model.onnx")
+    accelerator, _, _ = through.compiled(path, (4, 4, 1), frames=6, ties=True)
+    assert any([-1, 0] in v.tolist() for v in accelerator.arrays.values() if v.ndim == 2)

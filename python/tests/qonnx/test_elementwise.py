@@ -171,6 +171,19 @@ def test_two_functions_of_one_pool(builder: type, tmp_path: Path) -> None:
     agrees(b, tmp_path)
 
 
+@pytest.mark.parametrize("first", ["", "Neg"])
+def test_a_max_pool_of_sums_that_fall(first: str, builder: type, tmp_path: Path) -> None:
+    """Behind a norm some channels fall with their sums; their pool is needed without levels."""
+    b = builder((6, 6, 1))
+    x = b.conv("image", 6, act=False)
+    x = b.node(first, x, shape=b.shapes[x]) if first else x
+    x = b.node("Neg", b.pool(x, size=2), shape=(1, 6, 2, 2))
+    x = b.quant(b.pool(x, size=2, stride=1), 4, signed=True, scale=0.3)
+    b.variance[x] = 1.0
+    b.exit(b.linear(x, 3))
+    agrees(b, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["Sign", "Floor", "Ceil", "Round"])
 def test_sums_of_zero_are_zero(name: str, builder: type, tmp_path: Path) -> None:
     """Scales that float32 does not have leave a little on either side of a function's jump."""

@@ -245,6 +245,14 @@ def test_padding_of_a_row_and_behind_nothing() -> None:
     agrees(f.model(x), found, found[:, 0].transpose(0, 2, 1))
 
 
+def test_quantized_weights_may_be_cast_to_what_they_are() -> None:
+    f = Form(1, 2, 4, 4)
+    w = f.node("Transpose", f.node("Cast", f.weights(3, 32), to=TensorProto.FLOAT), perm=[1, 0])
+    x = f.node("MatMul", f.node("Flatten", "x", axis=1), w)
+    found = images(4, 4, 2)
+    agrees(f.model(x), found, found.transpose(0, 3, 1, 2))
+
+
 def test_a_softmax_may_have_nothing_behind_it() -> None:
     f = Form(1, 2, 4, 4)
     y = f.node("MatMul", f.node("Flatten", "x", axis=1), f.weights(32, 3))

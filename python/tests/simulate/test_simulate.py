@@ -474,6 +474,19 @@ def test_missing_verilator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.sim
+def test_a_quick_model_answers_the_same(design: Design, tmp_path: Path) -> None:
+    """It is another library, of the same design."""
+    model = verilator.build(design.manifest, options=verilator.Options(quick=True), cache=tmp_path)
+    assert model.parent.name != design.library.parent.name
+    found = [
+        bulk.run(design.manifest, library, design.images[:6])[0].trace
+        for library in (design.library, model)
+    ]
+    assert np.array_equal(found[0].results, found[1].results)
+    assert np.array_equal(found[0].result_cycles, found[1].result_cycles)
+
+
+@pytest.mark.sim
 def test_failing_compiler_shows_its_last_words(
     design: Design, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
