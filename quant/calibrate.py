@@ -23,6 +23,7 @@ from exeunt.quant.exits.calibration import (
     evaluate,
     scores,
 )
+from exeunt.quant.exits.ranking import auroc
 from exeunt.quant.network.logits import exact
 from exeunt.report import store
 from exeunt.splits import SPLITS, chance, neighbours, read_split, stratified
@@ -82,8 +83,11 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     )  # fmt: skip
     figures = _figures(on_test, chosen, macs)
     figures["accuracy"]["chance"] = chance(test.labels)
-    figures["calibration"]["drop"] = section.drop
-    figures["calibration"]["notes"] = _notes(section.criterion, validation.labels)
+    figures["calibration"] |= {
+        "criterion": section.criterion,
+        "drop": section.drop,
+        "notes": _notes(section.criterion, validation.labels),
+    }
     store.update(run_dir, figures)
     thresholds = ", ".join(map(registers.threshold_text, chosen.thresholds)) or "none"
     progress(
@@ -124,6 +128,7 @@ def _figures(on_test: Scores, chosen: Point, macs: list[int]) -> dict[str, Any]:
                 "accuracy": right,
                 "images": int(here.sum()),
                 "accuracy_alone": float(on_test.right[k].mean()),
+                "auroc": auroc(on_test.score[k], on_test.right[k]),
                 "reach": point.reach[k],
                 "macs": cost,
             }

@@ -147,6 +147,14 @@ def load_checkpoint(config: Config, run_dir: Path) -> nn.Module:
             "again"
         )
     if state["hash"] != fingerprint(config):
+        theirs = state["hash"].partition(" ")
+        if theirs[0] == fingerprint(config).partition(" ")[0]:
+            name, loss = config.calibrate.criterion, criteria.get(config.calibrate.criterion).loss
+            raise InputError(
+                f"checkpoint {path} must be trained for the criterion {name}, with the loss "
+                f"{loss}, got one trained with {theirs[2] or JOINT_LOSS}: train again or change "
+                "calibrate.criterion"
+            )
         raise InputError(
             f"checkpoint {path} must be from this config ({fingerprint(config)[:12]}), got one "
             f"from another ({state['hash'][:12]}): train again or choose another --out"

@@ -204,7 +204,35 @@ def attach(config: str, out: str | None, data: str, debug: bool) -> None:
     click.echo(run_dir / "attach" / "config.toml")
 
 
-_step("calibrate", "Choose the exit thresholds, in the integers that the hardware sees.")
+@cli.command()
+@_options
+@click.option("--compare", is_flag=True, help="All exit criteria side by side, for the report.")
+@click.option("--criteria", "names", default="", help="With --compare: only these, as in a,b.")
+@click.option("--seeds", default="", help="With --compare: of the networks, as in 0,1,2.")
+def calibrate(
+    config: str, out: str | None, data: str, debug: bool, compare: bool, names: str, seeds: str
+) -> None:
+    """Choose the exit thresholds, in the integers that the hardware sees."""
+    if not compare:
+        if names or seeds:
+            raise InputError(
+                f"{'--criteria' if names else '--seeds'} must be given with --compare, got it "
+                "alone: add --compare, or change the config"
+            )
+        _one("calibrate", config, out, data, debug)
+        return
+    try:
+        chosen = [int(seed) for seed in seeds.split(",") if seed.strip()]
+    except ValueError:
+        raise InputError(f"--seeds must be whole numbers, as in 0,1,2, got {seeds!r}") from None
+    given = [name.strip() for name in names.split(",") if name.strip()]
+    run_dir = _one("compare", config, out, data, debug, seeds=chosen, names=given)
+    from exeunt.report import store
+    from exeunt.report.criteria import lines
+
+    click.echo(run_dir / store.HTML)
+    for line in lines(store.read(run_dir)):
+        click.echo(line)
 
 
 @cli.command()

@@ -24,6 +24,10 @@ _BASELINE = (  # what a simulation says of the network without exits
     "throughput_fps",
 )
 
+_CALIBRATION = (  # what the calibration says of itself; `compare` adds to the same table
+    "criterion", "drop", "guarantee", "images", "lost", "macs_mean", "macs_saved", "notes",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Context:
@@ -135,10 +139,21 @@ STEPS: tuple[Step, ...] = (
         outputs=("exits.json", "calibration.npz"),
         reports=(
             "exits",
-            "calibration",
+            *(f"calibration.{key}" for key in _CALIBRATION),
             "accuracy.early_exit",
             "accuracy.quantized_last_exit",
         ),
+    ),
+    Step(
+        "compare",
+        "Put exit criteria side by side",
+        "exeunt.quant.exits.compare:compare",
+        sections=("data", "model", "train"),
+        inputs=("checkpoint.pt", "splits.npz", "compressed.pt"),
+        outputs=(),
+        reports=("calibration.criteria",),
+        always=False,
+        data=True,
     ),
     Step(
         "attach",

@@ -78,6 +78,7 @@ def exits(report: Mapping[str, Any]) -> Part | None:
     if not rows:
         return None
     head = ("exit", "leaves", "images", "right of these", "reached by", "multiplications")
+    head += ("AUROC of the score",)
     latency = ("latency (cycles)", "of images")
     body = [
         (
@@ -87,6 +88,7 @@ def exits(report: Mapping[str, Any]) -> Part | None:
             percent(row.get("accuracy"), 2),
             percent(row.get("reach"), 2),
             number(row.get("macs")),
+            "-" if row.get("auroc") is None else f"{row['auroc']:.3f}",
             number(row.get("latency_cycles")),
             number(row.get("latency_images")),
         )
@@ -95,7 +97,8 @@ def exits(report: Mapping[str, Any]) -> Part | None:
     drawn = {
         "svg": figures.exits(rows),
         "caption": f"Share of {number((report.get('accuracy') or {}).get('images'))} test images "
-        "that leaves at each exit; the full colour is right.",
+        "that leaves at each exit; the full colour is right. AUROC: how likely a right answer "
+        "of the exit has a higher score than a wrong one, were all images to leave there.",
     }
     return section("exits", "Exits", drawn, table((*head, *latency), body))
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from exeunt import criteria
+from exeunt.criteria.criterion import JOINT_LOSS
+
 WORTH_A_WARNING = 0.006  # of accuracy that leaving early costs
 FEW = 0.6  # of the images leave early
 MISSED = 0.1  # of a budget of the compression
@@ -26,6 +29,7 @@ def warnings(report: Report, step: str = "run") -> list[str]:
     if step in ("run", "calibrate"):
         guessing = _guessing(report)
         found += (report.get("calibration") or {}).get("notes", [])
+        found += _untrained_for(report)
         found += guessing or _early(report)  # exits of a network that guesses say nothing
     if step in ("run", "simulate"):
         found += _cycles(report)
@@ -52,6 +56,18 @@ def _untrained(report: Report) -> list[str]:
         return []
     return [
         f"validation accuracy of the last exit is {_against(accuracy, chance)}: raise train.epochs"
+    ]
+
+
+def _untrained_for(report: Report) -> list[str]:
+    """A network that came trained, with a criterion that is trained for in a way of its own."""
+    file = (report.get("training") or {}).get("source")
+    name = (report.get("calibration") or {}).get("criterion")
+    if not file or name not in criteria.names() or criteria.get(name).loss == JOINT_LOSS:
+        return []
+    return [
+        f"{file} comes trained, and exits that go by {name} should be trained with the loss "
+        f"{criteria.get(name).loss}: train it so, or change calibrate.criterion"
     ]
 
 
@@ -88,9 +104,20 @@ def _early(report: Report) -> list[str]:
             f"images: {advice}"
         )
     unused = [str(row.get("index", i)) for i, row in enumerate(rows) if row.get("rate") == 0]
-    if unused:
-        found.append(f"nobody leaves at exit {', '.join(unused)}: leave it out of the network")
     leave = sum(row.get("rate") or 0.0 for row in rows[:-1])
+    if len(rows) > 1 and len(unused) == len(rows) - 1 and rows[-1].get("rate"):
+        found.append(
+            "the thresholds let nothing leave before the last exit: raise calibrate.drop, train "
+            "for longer, or give the first stages more to work with"
+        )
+    elif len(rows) > 1 and rows[-1].get("rate") == 0:
+        by = max(i for i, row in enumerate(rows) if row.get("rate"))
+        found.append(
+            f"the thresholds let everything leave by exit {by}, so what is behind it is never "
+            "used: lower calibrate.drop, or leave the later stages out of the network"
+        )
+    elif unused:
+        found.append(f"nobody leaves at exit {', '.join(unused)}: leave it out of the network")
     if len(rows) > 1 and leave < FEW and not unused:
         found.append(
             f"only {100 * leave:.1f}% leave before the last exit: give the first stages more to "

@@ -102,6 +102,11 @@ def test_no_arguments_show_help(capsys):
         (["run", "--fast"], r"no such option '?--fast'?.*: see exeunt --help"),
         (["run", "nosuch"], r"config 'nosuch' must be a shipped name .*: check the path"),
         (["run", "a", "b"], r"got unexpected extra argument \(b\): see exeunt --help"),
+        (["calibrate", "--seeds", "0"], r"--seeds must be given with --compare, got it alone: "),
+        (
+            ["calibrate", "--compare", "--seeds", "one"],
+            r"--seeds must be whole numbers, as in 0,1,2, got 'one'",
+        ),
         (["report", "--out", "nowhere"], r"run folder nowhere must have a report.json, got none"),
     ],
 )
@@ -334,3 +339,31 @@ def test_explain_takes_images_and_a_method(monkeypatch, tmp_path, capsys):
     )
     assert call("explain", "digits", "--method", "shap", *out) == 2
     assert "'shap' is not one of 'deeplift', 'lrp-epsilon'" in capsys.readouterr().err
+
+
+def test_calibrate_compares_criteria(monkeypatch, tmp_path, capsys):
+    seen = []
+    row = {"permitted": 0.01, "saved": 0.5, "accuracy": 0.9, "accuracy_last": 0.91, "seed": 3}
+    row |= {"multiplies": 7.0, "images": 5, "images_validation": 5}
+
+    def work(step, context):
+        seen.append((step.name, dict(context.options)))
+        for name in step.outputs:
+            (context.run_dir / name).write_text("x")
+        if step.name == "compare":
+            rows = [{**row, "criterion": name} for name in context.options["names"]]
+            store.update(context.run_dir, {"calibration": {"criteria": rows}})
+        if step.name == "calibrate":
+            store.update(context.run_dir, {"calibration": {"drop": 0.1}})
+
+    monkeypatch.setattr(run.Step, "__call__", work)
+    out = ("--out", str(tmp_path / "run"))
+    assert call("train", "digits", *out) == 0
+    given = ("--compare", "--criteria", "a, b", "--seeds", "0,3")
+    assert call("calibrate", "digits", *given, *out) == 0
+    assert seen[1:] == [("compare", {"names": ["a", "b"], "seeds": [0, 3]})]
+    told = capsys.readouterr().out
+    assert str(tmp_path / "run" / "report.html") in told
+    assert "a         permitted 1 points: 50.0% of the multiplications saved, 90.00% right" in told
+    assert call("calibrate", "digits", *out) == 0  # which forgets its own figures alone
+    assert len(store.read(tmp_path / "run")["calibration"]["criteria"]) == 2

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from exeunt.criteria import registry
+from exeunt.criteria.criterion import JOINT_LOSS
 from exeunt.report.warnings import near_chance, warnings
 
 
@@ -46,6 +50,36 @@ def test_exits_that_nobody_or_few_take():
     assert warnings(FINE | {"exits": rows(0.3, 0.2, 0.5)}) == [
         "only 50.0% leave before the last exit: give the first stages more to work with"
     ]
+
+
+def test_thresholds_that_let_nothing_or_everything_leave():
+    assert warnings(FINE | {"exits": rows(0.0, 0.0, 1.0)}, "calibrate") == [
+        "the thresholds let nothing leave before the last exit: raise calibrate.drop, train for "
+        "longer, or give the first stages more to work with"
+    ]
+    assert warnings(FINE | {"exits": rows(0.8, 0.2, 0.0)}, "calibrate") == [
+        "the thresholds let everything leave by exit 1, so what is behind it is never used: lower "
+        "calibrate.drop, or leave the later stages out of the network"
+    ]
+    assert warnings(FINE | {"exits": rows(1.0, 0.0, 0.0)})[0].startswith(
+        "the thresholds let everything leave by exit 0"
+    )
+    assert warnings(FINE | {"exits": rows(1.0)}) == []
+
+
+def test_a_given_network_and_a_criterion_that_is_trained_for(monkeypatch):
+    name = "maximum"
+    report = FINE | {"training": {"source": "net.onnx"}, "calibration": {"criterion": name}}
+    found = dict(registry._known)
+    found[name] = dataclasses.replace(found[name], loss=JOINT_LOSS)
+    monkeypatch.setattr(registry, "_known", found)
+    assert warnings(report, "calibrate") == []
+    found[name] = dataclasses.replace(found[name], loss="losses:own")
+    assert warnings(report, "calibrate") == [
+        f"net.onnx comes trained, and exits that go by {name} should be trained with the loss "
+        "losses:own: train it so, or change calibrate.criterion"
+    ]
+    assert warnings(report | {"training": {}}, "calibrate") == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from exeunt import criteria, registers, samples
 from exeunt.bench import processor
-from exeunt.criteria.criterion import NEVER
+from exeunt.criteria.criterion import NEVER, nothing
 from exeunt.graph import Accelerator, IntArray
 from exeunt.hls.back import stitch
 from exeunt.reference import network
@@ -110,3 +110,27 @@ def test_the_driver_meets_the_same_answers(name: str, tmp_path: Path) -> None:
         assert again.scores.tolist() == want.scores.tolist()
         assert told[0][1] == want.exits[:31].tolist()
     assert seen[0] == seen[1]
+
+
+WITH_TABLES = [n for n in criteria.names() if criteria.get(n).memories is not nothing]
+
+
+@pytest.mark.parametrize("name", WITH_TABLES)
+def test_every_exit_has_the_table_of_its_scale(name: str, tmp_path: Path) -> None:
+    whole = dataclasses.replace(samples.accelerator(), criterion=name)
+    images = samples.images(FRAMES, seed=11)
+    logits = network.run(whole, images).logits
+    scales = tuple(3.0 / float(x.std()) for x in logits)
+    whole = dataclasses.replace(whole, logit_scales=scales)
+    every = criteria.every(name, logits, scales=scales)
+    chosen = [int(np.quantile(s.scores, q)) for s, q in zip(every[:-1], (0.6, 0.4), strict=True)]
+    manifest = stitch.write(whole, tmp_path, thresholds=[*chosen, None])
+    library = verilator.build(manifest, cache=tmp_path / "cache")
+    found = answers.answer(manifest, library, images, logits)
+    assert not len(found.wrong)
+    cycles, _ = answers.check_cycles(manifest, whole, found)
+    assert cycles["frames_exact"] == cycles["frames_total"] == FRAMES
+    assert np.bincount(found.got["exit"], minlength=3).min() > FRAMES / 20
+    assert make(tmp_path, images[:40]).exits.tolist() == found.got["exit"][:40].tolist()
+    wrong = criteria.run(name, logits, chosen).exits
+    assert (wrong != found.got["exit"]).mean() > 0.1, "the scales must matter, or this shows little"
