@@ -15,6 +15,7 @@ from exeunt.criteria import registry
 from exeunt.errors import InputError
 from exeunt.quant.compress import load_network
 from exeunt.quant.exits import compare as module
+from exeunt.quant.exits import losses
 from exeunt.quant.exits.calibration import calibrate_exits
 from exeunt.quant.exits.compare import PERMITTED, compare
 from exeunt.quant.network.logits import exact
@@ -95,14 +96,12 @@ def other(monkeypatch: pytest.MonkeyPatch) -> str:
     found = dict(registry._known)
     found[name] = dataclasses.replace(found[name], loss="losses:joint_")
     monkeypatch.setattr(registry, "_known", found)
-    monkeypatch.setattr("exeunt.quant.exits.losses.joint_", _louder, raising=False)
+    monkeypatch.setattr(losses, "joint_", _louder, raising=False)
     return name
 
 
-def _louder(outputs, labels, *, weights=None, distill=0.5):  # type: ignore[no-untyped-def]
-    from exeunt.quant.exits.losses import joint
-
-    return 3 * joint(outputs, labels, weights=weights, distill=distill)
+def _louder(*outputs, **more):  # type: ignore[no-untyped-def]
+    return 3 * losses.joint(*outputs, **more)
 
 
 def test_a_criterion_with_a_loss_of_its_own_is_compared_on_a_network_trained_so(
