@@ -77,8 +77,10 @@ def exits(report: Mapping[str, Any]) -> Part | None:
     rows = report.get("exits", [])
     if not rows:
         return None
-    head = ("exit", "leaves", "images", "right of these", "reached by", "multiplications")
-    head += ("AUROC of the score",)
+    head = (
+        *("exit", "leaves", "images", "right of these", "reached by", "multiplications"),
+        "AUROC of the score",
+    )
     latency = ("latency (cycles)", "of images")
     body = [
         (
