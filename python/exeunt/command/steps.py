@@ -147,7 +147,7 @@ STEPS: tuple[Step, ...] = (
     Step(
         "compare",
         "Put exit criteria side by side",
-        "exeunt.quant.exits.compare:compare",
+        "exeunt.quant.compare:compare",
         sections=("data", "model", "train"),
         inputs=("checkpoint.pt", "splits.npz", "compressed.pt"),
         outputs=(),

@@ -13,11 +13,11 @@ from exeunt import criteria
 from exeunt.config import tree
 from exeunt.criteria import registry
 from exeunt.errors import InputError
+from exeunt.quant import compare as module
+from exeunt.quant.compare import PERMITTED, compare
 from exeunt.quant.compress import load_network
-from exeunt.quant.exits import compare as module
 from exeunt.quant.exits import losses
 from exeunt.quant.exits.calibration import calibrate_exits
-from exeunt.quant.exits.compare import PERMITTED, compare
 from exeunt.quant.network.logits import exact
 from exeunt.quant.train import load_checkpoint
 from exeunt.report import store
