@@ -65,6 +65,7 @@ ROOMS: Mapping[str, str] = {
     "quant.attribution",
     "quant.calibrate": f"{STEP} qonnx quant.exits quant.data quant.network quant.train "
     "quant.compress",
+    "quant.compare": f"{STEP} criteria qonnx quant.exits quant.network quant.train quant.compress",
     "quant.attach": f"{STEP} qonnx quant.exits quant.data quant.network quant.train quant.compress",
     "quant.export": f"{STEP} qonnx quant.data quant.network quant.train quant.compress",
     "quant.explain": f"{STEP} quant.exits report quant.data quant.network quant.train "
@@ -81,7 +82,8 @@ ROOMS: Mapping[str, str] = {
     "deploy": f"{STEP} runtime reference boards bench",
     "command": f"{STEP} cost qonnx runtime reference simulate samples quant.exits synth report "
     "boards bench deploy quant.data quant.network quant.train quant.attribution quant.compress "
-    "quant.attach quant.calibrate quant.export quant.explain hls hls.front hls.back hls.compile",
+    "quant.attach quant.calibrate quant.compare quant.export quant.explain hls hls.front hls.back "
+    "hls.compile",
 }
 
 PACKAGES: Mapping[str, str] = {
@@ -101,6 +103,7 @@ PACKAGES: Mapping[str, str] = {
     "quant.compress": "torch scipy",
     "quant.calibrate": "torch",
     "quant.attach": "torch",
+    "quant.compare": "torch",
     "quant.export": "torch",
     "quant.explain": "torch PIL jinja2",
     "hls.front": "finn qonnx onnx onnxruntime",

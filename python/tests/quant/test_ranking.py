@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from exeunt.quant.exits.ranking import auroc
 
@@ -17,6 +18,7 @@ def test_ties_count_one_half():
     rng = np.random.default_rng(0)
     score, right = rng.integers(0, 9, 200), rng.random(200) < 0.7
     assert auroc(score, right) == pytest.approx(by_pairs(score, right))
+    assert auroc(score, right) == pytest.approx(roc_auc_score(right, score))
 
 
 def test_above_and_below_chance():
