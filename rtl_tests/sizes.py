@@ -1,5 +1,7 @@
 """Prints the sizes in `hls/rtl/README.md`: `python rtl_tests/sizes.py`, some minutes of Yosys.
 
+`python rtl_tests/sizes.py criteria` prints those of the score block of every exit criterion.
+
 Each figure is LUT / FF / DSP / BRAM of one corner alone, for xc7 and for ECP5, without place and
 route.
 """
@@ -26,10 +28,12 @@ import swg.corners
 import tag.corners
 import threshold.corners
 import width.corners
+from lib import carry_block, score_block
 from lib.bench import BUILD, Corner, Port, kernel_corner, stream_ports
 from lib.blocks import corners
 from lib.yosys import measure
 
+from exeunt import criteria
 from exeunt.graph import Integer
 from exeunt.synth.counts import ECP5, KINDS, XC7
 
@@ -98,9 +102,20 @@ def chosen() -> dict[str, Corner]:
     }
 
 
+def scores() -> dict[str, Corner]:
+    """The score block of every criterion for few and for many classes, one logit a cycle."""
+    found = {}
+    for name in criteria.names():
+        carries = criteria.get(name).carry is not None
+        make = carry_block.corner if carries else score_block.corner
+        for classes in (10, 100, 1000):
+            found[f"{name}: {classes:,} classes"] = make(name, 1, classes, 14)
+    return found
+
+
 def main() -> None:
     """One table row a corner."""
-    found = chosen()
+    found = scores() if sys.argv[1:] == ["criteria"] else chosen()
     rows: dict[str, list[str]] = {name: [] for name in found}
     for target in (XC7, ECP5):
         sizes = measure(BUILD / f"sizes_{target.name}", list(found.values()), target)

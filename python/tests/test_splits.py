@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exeunt.errors import InputError
-from exeunt.splits import Labelled, read_classes, read_split, stratified, turns
+from exeunt.splits import Labelled, neighbours, read_classes, read_split, stratified, turns
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=12)
 
@@ -110,3 +110,12 @@ def test_what_is_wrong_with_the_file(tmp_path):
         "must hold test images uint8 (N, H, W, C) with a label each, got uint8 (4, 2, 2, 1) and "
         "(3,): do `exeunt train` again"
     )
+
+
+def test_neighbours_of_one_class():
+    rows = np.repeat(np.arange(5), 40)
+    assert neighbours(rows) > 0.95
+    assert abs(neighbours(np.random.default_rng(0).permutation(rows))) < 0.15
+    assert neighbours(np.arange(200) % 5) < 0
+    assert neighbours(np.zeros(9, np.int64)) == 1
+    assert neighbours(np.array([3])) == 0

@@ -84,7 +84,7 @@ class Frames:
         logits = rng.integers(low, high + 1, (FRAMES, of.classes))
         logits[1::4] = rng.integers(max(low, -2), min(high, 1) + 1, logits[1::4].shape)
         logits[2] = np.where(rng.random(of.classes) < 0.5, low, high)
-        logits[3], logits[4] = low, high
+        logits[3], logits[4], logits[5] = low, high, low
         make: Carried = importlib.import_module(f"{criterion}.corners").carried
         carried = make(rng, FRAMES, of.classes)
         scored = rule.carry.values(logits, carried)

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
@@ -25,6 +26,7 @@ from exeunt.quant.network.model import MultiExitNetwork, cumulative_macs
 from exeunt.quant.network.qonnx_graph import GraphNetwork, load_graph
 from exeunt.quant.train import load_checkpoint
 from exeunt.report import store
+from exeunt.report.warnings import warnings
 from exeunt.splits import read_split
 
 
@@ -150,6 +152,26 @@ def test_costs_of_graph_and_layers_agree(exported, tiny):
     network = load_checkpoint(tiny, exported)
     graph = load_graph(exported / "model.onnx")
     assert meaning.integers(graph).multiplies() == cumulative_macs(network.costs)
+    last = [[m for m in h.modules() if isinstance(m, nn.Linear)][-1] for h in network.heads]
+    assert meaning.integers(graph).per_class() == [layer.in_features for layer in last]
+
+
+def test_a_criterion_of_neighbours_wants_a_recording(trained, tiny, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    section = tiny.calibrate.model_copy(update={"criterion": "temporal"})
+    calibrate(tiny.model_copy(update={"calibrate": section}), folder)
+    found = store.read(folder)
+    (told,) = found["calibration"]["notes"]
+    assert re.fullmatch(
+        r"\d+% of the validation images are of the class of the one before, as in random order, "
+        r"and temporal goes by neighbours: set data\.shuffle = false for the frames of a recording, "
+        r"or change calibrate\.criterion",
+        told,
+    )
+    assert told in warnings(found, "calibrate")
+    calibrate(tiny, folder)
+    assert store.read(folder)["calibration"]["notes"] == []
 
 
 def test_file_that_differs_is_found(exported, tiny):

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from exeunt import criteria
 from exeunt.errors import InputError
 from exeunt.quant.exits import calibration
 
@@ -137,3 +138,53 @@ def test_logits_of_another_shape():
         "logits of exit 0 must have shape (5, classes >= 2), got (4, 3): give one row for each "
         "label"
     )
+
+
+CARRIED = [name for name in criteria.names() if not criteria.get(name).fixed]
+
+
+@pytest.mark.parametrize("criterion", CARRIED)
+@pytest.mark.parametrize("drop", [0.0, 0.04])
+def test_criteria_whose_scores_depend_on_who_left_keep_the_drop(criterion, drop):
+    """As criteria.run says where images leave; nearly as cheap as the best of a grid."""
+    logits, labels = made_up(2)
+    macs, per_class = [10, 60, 300], [1, 4, 9]
+    result = calibration.calibrate_exits(
+        logits, labels, macs=macs, drop=drop, criterion=criterion, per_class=per_class
+    )
+
+    def price(thresholds):
+        left = criteria.run(criterion, logits, thresholds)
+        lost = (logits[-1].argmax(1) == labels) & (left.classes != labels)
+        return left.multiplies(macs, per_class=per_class, classes=5).mean(), int(lost.sum()), left
+
+    cost, lost, left = price(result.chosen.thresholds)
+    budget = int(drop / 2 * len(labels))
+    assert lost <= budget
+    assert result.chosen.macs == pytest.approx(cost)
+    assert result.chosen.accuracy == (left.classes == labels).mean()
+    assert result.chosen.rates[0] == (left.exits == 0).mean()
+    scores = [s.scores for s in criteria.every(criterion, logits)[:2]]
+    grid = [[*np.quantile(s, np.linspace(0, 1, 12)).astype(int).tolist(), NEVER] for s in scores]
+    tried = [price(pair)[:2] for pair in itertools.product(*grid)]
+    assert cost <= 1.02 * min(c for c, n in tried if n <= budget)
+    costs = [p.macs for p in result.curve]
+    assert costs == sorted(costs, reverse=True)
+    assert result.curve[0].thresholds == (NEVER, NEVER)
+    assert result.chosen in result.curve
+    assert len(result.curve) > 4
+
+
+def test_what_excluded_classes_save_is_counted():
+    logits, labels = made_up(2)
+    found = calibration.scores(logits, labels, criterion=CARRIED[0], per_class=[1, 4, 9])
+    plain = calibration.scores(logits, labels, criterion=CARRIED[0])
+    limits, macs = (9, 9), [10, 60, 300]
+    saved = (
+        calibration.evaluate(plain, limits, macs).macs
+        - calibration.evaluate(found, limits, macs).macs
+    )
+    left = criteria.run(CARRIED[0], logits, limits)
+    gone = [np.where(left.exits >= e, 5 - left.wanted[e], 0) for e in range(3)]
+    assert saved == pytest.approx(float((1 * gone[0] + 4 * gone[1] + 9 * gone[2]).mean()))
+    assert saved > 1

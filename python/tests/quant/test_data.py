@@ -102,6 +102,22 @@ def test_validation_and_test_images_are_shuffled_by_the_seed(tmp_path):
     assert all(labels != sorted(labels) for labels in (order(seed=s)[1] for s in (0, 1)))
 
 
+def test_images_of_a_recording_keep_their_order(tmp_path):
+    write_images(tmp_path / "pets")
+    given = {"shape": (4, 5, 1), "classes": 2, "test": 0.4, "validation": 0.5, "shuffle": False}
+    splits = load(tmp_path, "pets", **given)
+    assert splits.test.labels.tolist() == [0] * 4 + [1] * 4
+    assert splits.test.images[:, 0, 0, 0].tolist() == [6, 7, 8, 9] * 2
+    assert splits.validation.images[:, 0, 0, 0].tolist() == [3, 4, 5] * 2
+    digits = load(tmp_path, "digits", shape=(8, 8, 1), classes=10, shuffle=False)
+    assert (
+        digits.test.labels.tolist()
+        == load(
+            tmp_path, "digits", shape=(8, 8, 1), classes=10, shuffle=False, seed=5
+        ).test.labels.tolist()
+    )
+
+
 def test_a_set_sorted_by_class_is_validated_on_all_classes(tmp_path):
     write_idx(tmp_path / "a", count=200)
     for half in ("train", "t10k"):

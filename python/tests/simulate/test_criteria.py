@@ -14,10 +14,11 @@ from exeunt.bench import processor
 from exeunt.criteria.criterion import NEVER, nothing
 from exeunt.graph import Accelerator, IntArray
 from exeunt.hls.back import stitch
-from exeunt.reference import network
+from exeunt.reference import network, system
 from exeunt.reference.golden import make
 from exeunt.reference.modelled import Modelled
 from exeunt.runtime import Accelerator as Driver
+from exeunt.samples import Stage
 from exeunt.simulate import answers, verilator
 from exeunt.simulate.simulated import Simulated
 
@@ -134,3 +135,27 @@ def test_every_exit_has_the_table_of_its_scale(name: str, tmp_path: Path) -> Non
     assert make(tmp_path, images[:40]).exits.tolist() == found.got["exit"][:40].tolist()
     wrong = criteria.run(name, logits, chosen).exits
     assert (wrong != found.got["exit"]).mean() > 0.1, "the scales must matter, or this shows little"
+
+
+def test_logits_that_come_before_their_word_wait_for_it(tmp_path: Path) -> None:
+    """The classes that are left come one a cycle, the logits of the next exit all at once."""
+    stages = (
+        Stage(2, simd=9, pe=2, pool=False, parallel=True, head_simd=2),
+        Stage(2, simd=18, pe=2, pool=False, parallel=True, head_simd=2, head_pe=60),
+    )
+    plain = samples.accelerator(stages, size=4, classes=60, bits=3, seed=1)
+    whole = dataclasses.replace(plain, criterion="exclusion")
+    images = samples.images(60, size=4)
+    logits = network.run(whole, images).logits
+    limit = int(np.quantile(criteria.every("exclusion", logits)[0].scores, 0.7))
+    manifest = stitch.write(whole, tmp_path, thresholds=[limit, None])
+    found = answers.answer(manifest, verilator.build(manifest), images, logits)
+    assert not len(found.wrong)
+    cycles, (predicted,) = answers.check_cycles(manifest, whole, found)
+    assert cycles["frames_exact"] == cycles["frames_total"] == 60
+    sizes = system.Sizes.of(manifest.data)
+    other = dataclasses.replace(plain, criterion="patience")  # the same cycles but for the word's
+    sooner = system.predict(other, found.want["exit"], sizes=sizes)
+    late = predicted.reported - sooner.reported
+    assert (late[found.want["exit"] == 1] > 10).all()
+    assert len(late) == 60
