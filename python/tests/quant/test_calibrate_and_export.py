@@ -165,8 +165,8 @@ def test_a_criterion_of_neighbours_wants_a_recording(trained, tiny, tmp_path):
     (told,) = found["calibration"]["notes"]
     assert re.fullmatch(
         r"\d+% of the validation images are of the class of the one before, as in random order, "
-        r"and temporal goes by neighbours: set data\.shuffle = false for the frames of a recording, "
-        r"or change calibrate\.criterion",
+        r"and temporal goes by neighbours: set data\.shuffle = false for the frames of a "
+        r"recording, or change calibrate\.criterion",
         told,
     )
     assert told in warnings(found, "calibrate")
