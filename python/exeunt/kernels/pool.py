@@ -46,17 +46,14 @@ def values(node: Pool, arrays: Arrays, x: IntArray) -> IntArray:
     x = np.asarray(x).reshape(-1, *node.input.shape)
     if node.function == "sum":
         x = x.astype(np.int32 if node.output.dtype.bits < 32 else np.int64)
-    y = x[:, : oh * kh : kh, : ow * kw : kw].copy()
-    for ky in range(kh):
-        for kx in range(kw):
-            part = x[:, ky : oh * kh : kh, kx : ow * kw : kw]
-            if ky == kx == 0:
-                continue
-            if node.function == "max":
-                np.maximum(y, part, out=y)
-            else:
-                y += part
-    return y
+    combine = np.maximum if node.function == "max" else np.add
+    for axis, size, count in ((1, kh, oh), (2, kw, ow)):
+        places = [slice(k, count * size, size) for k in range(size)]
+        parts = [x[:, place] if axis == 1 else x[:, :, place] for place in places]
+        x = parts[0].copy() if size == 1 else combine(parts[0], parts[1])
+        for part in parts[2:]:
+            combine(x, part, out=x)
+    return x
 
 
 @cache

@@ -11,6 +11,7 @@ from exeunt.graph import Accelerator, Dataflow, Integer, Node, Stream
 from exeunt.kernels import mvu
 from exeunt.kernels.mvu import Mvu
 from exeunt.kernels.parts import levels
+from exeunt.kernels.parts.fast import Matrix, Paired, paired
 from exeunt.kernels.pool import Pool
 from exeunt.kernels.reduce import Reduce
 from exeunt.kernels.swg import Swg, bands
@@ -88,6 +89,73 @@ def test_windows_into_a_matrix(
         expected = mvu.values(second, {"weights": weights}, swg.values(first, {}, x))
         found = step(x.reshape(frames, -1).astype(np.float32))
         np.testing.assert_array_equal(found.reshape(expected.shape), expected)
+
+
+def test_windows_of_a_few_frames_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bands, "GATHERED", 100)
+    test_windows_into_a_matrix(GEOMETRIES[0], SIGNED, bands.Windows)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 8])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_two_frames_at_once(frames: int, dtype: type) -> None:
+    """Sums up to the largest of both signs, which the float type just has room for."""
+    most, limit = (2047, 1 << 12) if dtype is np.float32 else ((1 << 25) - 1, 1 << 27)
+    weights = np.array([[most, -most, 1]])
+    linear = Matrix(weights, 1, np.dtype(dtype))
+    step = paired(linear, np.dtype(dtype), most=most, bound=2 * most + 1)
+    assert isinstance(step, Paired)
+    random = np.random.default_rng(frames)
+    rows = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0], [1, 1, 1], [-1, -1, -1]])
+    for _ in range(20):
+        x = rows[random.integers(0, 5, frames)]
+        found = step(x.astype(dtype))
+        np.testing.assert_array_equal(found, x @ weights.T)
+    assert paired(linear, np.dtype(dtype), most=most, bound=limit) is linear
+    assert paired(linear, np.dtype(dtype), most=most + 1, bound=limit - 1) is linear
+
+
+def test_matrices_that_are_large_enough_go_in_pairs() -> None:
+    """A network of bits; frames are odd in number, so that one is alone."""
+    random, bit = np.random.default_rng(1), Integer(1)
+    image, between = Stream((8, 8, 8), bit, 1), Stream((6, 6, 72), bit, 1)
+    pixels, logits = Stream((6, 6, 8), bit, 1), Stream((1, 1, 4), Integer(12, signed=True), 1)
+    first = Mvu("m", between, pixels, weight_bits=2, levels=1)
+    arrays = {
+        "t.thresholds": np.full((8, 1), 128),
+        "m.weights": random.integers(0, 2, (8, 72)) * 2 - 1,
+        "m.thresholds": random.integers(-2, 3, (8, 1)),
+        "h.weights": random.integers(0, 2, (4, 288)) * 2 - 1,
+    }
+    short = {name: arrays[f"m.{name}"] for name in ("weights", "thresholds")}
+    assert isinstance(mvu.steps(first, short, np.dtype(np.float32), None)[0], Paired)
+    nodes = (
+        Threshold("t", Stream((8, 8, 8), Integer(8), 1), image, levels=1),
+        Swg("w", image, between, kernel=(3, 3)),
+        first,
+    )
+    head = Mvu("h", Stream((1, 1, 288), bit, 1), logits, weight_bits=2)
+    whole = Accelerator(
+        "bits", (Dataflow("seg0", nodes[0].input, nodes),),
+        (Dataflow("head0", pixels, (head,)),), (1.0,), arrays,
+    )  # fmt: skip
+    same(whole, samples.images(9, size=8, channels=8), batch=5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+@pytest.mark.parametrize("bias", [0, -2])
+def test_few_levels(count: int, bias: int) -> None:
+    random = np.random.default_rng(count)
+    thresholds = np.sort(random.integers(-40, 41, (3, count)))
+    thresholds[0, -1] = 1 << 23  # never reached
+    x = random.integers(-40, 41, (7, 12))
+    output = Integer(4, signed=True)
+    step = levels.step(
+        thresholds, 12, bias=bias, output=output, span=(-40, 40), dtype=np.dtype(np.float32)
+    )
+    expected = bias + (x.reshape(-1, 3, 1) >= thresholds).sum(axis=2).reshape(7, 12)
+    for _ in range(2):
+        np.testing.assert_array_equal(step(x.astype(np.float32)), expected)
 
 
 def test_small_maps_go_in_bands_and_large_ones_in_windows() -> None:

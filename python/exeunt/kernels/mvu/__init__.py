@@ -16,7 +16,7 @@ from exeunt.kernels.layer import Matrix as MatrixLayer
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.mvu.products import parts, unit
 from exeunt.kernels.parts import levels
-from exeunt.kernels.parts.fast import Floats, Matrix, Step
+from exeunt.kernels.parts.fast import Floats, Matrix, Step, paired
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
 from exeunt.kernels.parts.levels import narrow
 from exeunt.kernels.parts.size import Size
@@ -25,6 +25,7 @@ from exeunt.kernels.registry import foldings as foldings_of
 from exeunt.kernels.registry import register
 
 GROUP = 9  # products that the hardware adds in one cycle
+PAIRED = 64  # elements of a vector from which on two frames at once take less time
 
 
 @dataclass(frozen=True)
@@ -256,6 +257,9 @@ def steps(node: Mvu, arrays: Arrays, dtype: np.dtype[Any], front: Product | None
         found = [Matrix(weights, node.output.elements, dtype)]
     else:
         found = [front(weights, dtype)]
+    low, high = span = extremes(weights, node.input.dtype)
+    if dense(node) and columns(node) >= PAIRED:
+        found = [paired(found[0], dtype, most=max(-low, high), bound=bound(node, arrays))]
     if node.offset:
         offsets = np.tile(arrays["offsets"], vectors(node)).astype(dtype)
         found.append(lambda x: x + offsets)
@@ -266,7 +270,7 @@ def steps(node: Mvu, arrays: Arrays, dtype: np.dtype[Any], front: Product | None
                 node.output.elements,
                 bias=node.bias,
                 output=node.output.dtype,
-                span=extremes(weights, node.input.dtype),
+                span=span,
                 dtype=dtype,
             )
         )

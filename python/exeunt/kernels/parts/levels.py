@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from exeunt.errors import InputError
 from exeunt.graph import IntArray, Integer
-from exeunt.kernels.parts.fast import Floats, Scratch, Step
+from exeunt.kernels.parts.fast import Floats, Scratch, Step, exact
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
 from exeunt.kernels.parts.size import Size, lut, rom
 
 SMALL_TABLE = 4  # words of a table that the comparison behind it absorbs
+COMPARED = 3  # up to so many thresholds are compared one by one
 TABLE_ENTRIES = 1 << 24  # above this many (channel, value) pairs, search instead
 
 
@@ -150,6 +151,32 @@ class _Table:
         return y
 
 
+class _Compared:
+    """Y = bias + #{t : x >= t}, threshold by threshold."""
+
+    def __init__(
+        self, thresholds: IntArray, elements: int, *, bias: int, dtype: np.dtype[Any]
+    ) -> None:
+        rows = thresholds.T.astype(dtype)  # (levels, C)
+        self._thresholds = np.tile(rows, (1, elements // len(thresholds)))
+        self._bias = bias
+        self._reached = Scratch((elements,), bool)
+        self._count = Scratch((elements,), np.uint8)
+        self._y = Scratch((elements,), dtype)
+
+    def __call__(self, x: Floats) -> Floats:
+        """(n, elements) -> (n, elements)."""
+        reached, count, y = self._reached(len(x)), self._count(len(x)), self._y(len(x))
+        np.greater_equal(x, self._thresholds[0], out=count.view(bool))
+        for row in self._thresholds[1:]:
+            np.greater_equal(x, row, out=reached)
+            count += reached.view(np.uint8)
+        np.copyto(y, count)
+        if self._bias:
+            y += self._bias
+        return y
+
+
 def step(
     thresholds: IntArray,
     elements: int,
@@ -170,6 +197,8 @@ def step(
         dtype: float type of x and y.
     """
     low, high = span
+    if thresholds.shape[1] <= COMPARED and np.abs(thresholds).max() < exact(dtype):
+        return _Compared(thresholds, elements, bias=bias, dtype=dtype)
     if len(thresholds) * (high - low + 1) < TABLE_ENTRIES:
         return _Table(thresholds, elements, bias=bias, output=output, span=span, dtype=dtype)
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from exeunt.graph import IntArray
-from exeunt.kernels.parts.fast import Floats, Matrix, Scratch, Step
+from exeunt.kernels.parts.fast import Floats, Scratch, Step
 from exeunt.kernels.swg.node import Swg
 
+GATHERED = 1 << 18  # elements of windows at a time: they stay in the cache
 RUN = 400  # multiplications in the time in which a run of neighbours begins to be copied
 COPY = 5  # multiplications in the time in which one element of it is copied
 
@@ -34,7 +35,9 @@ class Windows:
         self._inner = (slice(None), slice(top, top + h), slice(left, left + w))
         self._padded = Scratch((h + top + bottom, w + left + right, channels), dtype)
         self._gathered = Scratch((oh, ow, *swg.kernel, channels), dtype)
-        self._matrix = Matrix(weights, oh * ow * len(weights), dtype)
+        self._block = max(1, GATHERED // swg.output.elements)
+        self._rows, self._weights = len(weights), np.ascontiguousarray(weights.T, dtype)
+        self._y = Scratch((oh * ow * len(weights),), dtype)
 
     def __call__(self, x: Floats) -> Floats:
         """(n, elements of the frame) -> (n, OH * OW * rows)."""
@@ -44,9 +47,16 @@ class Windows:
         views = np.lib.stride_tricks.sliding_window_view(padded, swg.extent, axis=(1, 2))
         views = views[:, :: swg.stride[0], :: swg.stride[1]].transpose(0, 1, 2, 4, 5, 3)
         views = views[:, :, :, :: swg.dilation[0], :: swg.dilation[1]]
-        gathered = self._gathered(len(x))
-        np.copyto(gathered, views)
-        return self._matrix(gathered.reshape(len(x), -1))
+        y = self._y(len(x))
+        for start in range(0, len(x), self._block):
+            part = views[start : start + self._block]
+            gathered = self._gathered(len(part))
+            np.copyto(gathered, part)
+            vectors = gathered.reshape(-1, len(self._weights))
+            np.matmul(
+                vectors, self._weights, out=y[start : start + len(part)].reshape(-1, self._rows)
+            )
+        return y
 
 
 class Bands:
