@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,15 @@ def compile_network(
     return build(network, config=config, reach=reach).accelerator
 
 
+def load_finn() -> float:
+    """Import FINN; how many seconds that took."""
+    started = time.perf_counter()
+    finn_env.prepare()
+    with finn_env.quiet():
+        from exeunt.hls.front import network  # noqa: F401
+    return time.perf_counter() - started
+
+
 def read_network(
     model_path: Path,
     *,
@@ -87,9 +97,8 @@ def read_network(
 
     `exeunt export` leaves a file with the preprocessing in it; the user's own has none.
     """
-    finn_env.prepare()
-    with finn_env.quiet():
-        from exeunt.hls.front import network
+    load_finn()
+    from exeunt.hls.front import network
 
     expected = len(config.model.stages) or None
     theirs = config.model.kind == "qonnx" and Path(model_path) == config.model.file
@@ -149,8 +158,12 @@ def assemble(
     cycles: Sequence[int],
     overrides: Overrides | None = None,
     kernels: str = "exeunt",
+    choices: Mapping[str, folding.Choices] | None = None,
 ) -> Compiled:
-    """Fold segments and heads, one target each pair, and lower them to kernels."""
+    """Fold segments and heads, one target each pair, and lower them to kernels.
+
+    `choices` are those of `folding.fold` by the name of the segment or head.
+    """
     source = None
     chains: list[Dataflow] = []
     arrays: dict[str, IntArray] = {}
@@ -158,7 +171,13 @@ def assemble(
     for i, (segment, head) in enumerate(zip(segments, heads, strict=True)):
         for label, layers in ((f"seg{i}", segment), (f"head{i}", head)):
             lanes = None if source is None else source.lanes
-            found = folding.fold(layers, target=cycles[i], lanes=lanes, overrides=overrides)
+            found = folding.fold(
+                layers,
+                target=cycles[i],
+                lanes=lanes,
+                overrides=overrides,
+                choices=None if choices is None else choices[label],
+            )
             chain, values = lower.chain(label, layers, found.folds, source=source, kernels=kernels)
             chains.append(chain)
             arrays |= values
@@ -180,10 +199,7 @@ def baseline(network: Network, *, name: str, multipliers: int, kernels: str = "e
 
     It is folded for the fewest cycles a frame that `multipliers` (sum of PE * SIMD) allow.
     """
-
-    def attempt(cycles: int) -> Compiled:
-        return _plain(network, name=name, cycles=cycles, kernels=kernels)
-
+    attempt = _plain(network, name=name, kernels=kernels)
     best = _fastest(attempt, lambda found: found.multipliers <= multipliers)
     check_values(best.accelerator, network)
     return best
@@ -197,10 +213,7 @@ def ladder(network: Network, *, name: str, lut: int) -> list[Compiled]:
     nearest to `lut` from below and from above: which of them has no more LUT than another design
     is for Yosys to count.
     """
-
-    def attempt(cycles: int) -> Compiled:
-        return _plain(network, name=name, cycles=cycles, kernels="exeunt")
-
+    attempt = _plain(network, name=name, kernels="exeunt")
     middle = _cycles(_fastest(attempt, lambda found: _luts(found) <= lut))
     cycles = (middle * SPAN ** (step / STEPS) for step in range(-STEPS, STEPS + 1))
     found = {_cycles(rung): rung for rung in (attempt(max(1, round(c))) for c in cycles)}
@@ -217,11 +230,19 @@ def ladder(network: Network, *, name: str, lut: int) -> list[Compiled]:
     return rungs
 
 
-def _plain(network: Network, *, name: str, cycles: int, kernels: str) -> Compiled:
-    """The network without early exits, folded for `cycles` a frame."""
+def _plain(network: Network, *, name: str, kernels: str) -> Callable[[int], Compiled]:
+    """The network without early exits, folded for so many cycles a frame."""
     backbone = tuple(layer for segment in network.layers[0::2] for layer in segment)
     head, scale = network.layers[-1], network.parts[-1].scale
-    return assemble(name, [backbone], [head], scales=[scale], cycles=[cycles], kernels=kernels)
+    choices = {"seg0": folding.choices(backbone), "head0": folding.choices(head)}
+
+    def folded(cycles: int) -> Compiled:
+        return assemble(
+            name, [backbone], [head], scales=[scale], cycles=[cycles], kernels=kernels,
+            choices=choices,
+        )  # fmt: skip
+
+    return folded
 
 
 def _fastest(attempt: Callable[[int], Compiled], fits: Callable[[Compiled], bool]) -> Compiled:
@@ -329,7 +350,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     from exeunt.hls.back import stitch
     from exeunt.report import store
 
-    run_dir = Path(run_dir)
+    started, run_dir = time.perf_counter(), Path(run_dir)
     model_path = run_dir / "model.onnx"
     if not model_path.is_file() and config.model.kind == "qonnx" and config.model.file:
         model_path = config.model.file
@@ -338,6 +359,8 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         from exeunt.hls.back import vitis
 
         vitis.check()
+    progress(0, 1, "FINN")
+    loading = load_finn()
     network = read_network(
         model_path, config=config, images=_check_images(run_dir), progress=progress
     )
@@ -401,6 +424,8 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     text = f"{kernels} kernels, {compiled.multipliers:,} multipliers"
     if "baseline" in section:
         text += f"; without exits {section['baseline']['multipliers']:,} multipliers"
+    seconds = time.perf_counter() - started
+    text += f"; {seconds:.1f} s, of which {loading:.1f} s to load FINN"
     progress(1, 1, text)
 
 

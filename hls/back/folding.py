@@ -18,19 +18,27 @@ from exeunt.kernels.layer import Fold, Layer
 from exeunt.kernels.registry import foldings
 
 __all__ = [
+    "Choices",
     "Fold",
     "Folding",
     "Overrides",
     "attributes",
     "check_names",
+    "choices",
     "fold",
 ]
 
 Overrides = Mapping[str, Mapping[str, Any]]
+Choices = Sequence[Sequence[Fold]]
 
 
 def fold(
-    chain: Sequence[Layer], *, target: int, lanes: int | None, overrides: Overrides | None = None
+    chain: Sequence[Layer],
+    *,
+    target: int,
+    lanes: int | None,
+    overrides: Overrides | None = None,
+    choices: Choices | None = None,
 ) -> Folding:
     """The cheapest folding of a chain that takes a frame in at most `target` cycles.
 
@@ -39,12 +47,19 @@ def fold(
         target: cycles per frame.
         lanes: lanes of the stream that enters, None to choose.
         overrides: FINN folding attributes by FINN node name; they win over the target.
+        choices: what `choices` found for the chain, where it is folded again and again.
 
     Raises:
         InputError: an override that the layer cannot have.
     """
-    choices = [_allowed(layer, overrides or {}) for layer in chain]
+    if choices is None:
+        choices = [_allowed(layer, overrides or {}) for layer in chain]
     return search.fold(chain, target=target, lanes=lanes, choices=choices)
+
+
+def choices(chain: Sequence[Layer]) -> Choices:
+    """Every folding of each layer."""
+    return [_allowed(layer, {}) for layer in chain]
 
 
 def attributes(layer: Layer, item: Fold) -> dict[str, dict[str, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,17 @@ def test_the_step_writes_everything_and_the_same_twice(model: Path, tmp_path: Pa
     folders = [run_folder(model, tmp_path / name) for name in ("a", "b")]
     for folder in folders:
         compiler.compile(settings(), folder, progress=progress)
-    assert seen[:4] == ["seg0", "head0", "seg1", "head1"]
+    assert seen[:5] == ["FINN", "seg0", "head0", "seg1", "head1"]
     report = json.loads((folders[0] / "report.json").read_text())["compile"]
     kernels = json.loads((folders[0] / "manifest.json").read_text())["kernels"]
-    assert seen[-1] == (
+    text, seconds, loading = re.fullmatch(
+        r"(.*); (\d+\.\d) s, of which (\d+\.\d) s to load FINN", seen[-1]
+    ).groups()
+    assert text == (
         f"{len(kernels)} kernels, {report['multipliers']} multipliers; without exits "
         f"{report['baseline']['multipliers']} multipliers"
     )
+    assert float(seconds) > float(loading) >= 0
     data = json.loads((folders[0] / "manifest.json").read_text())
     assert data["class_names"] == ["ant", "bee", "cat"]
     first = {
