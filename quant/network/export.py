@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import tempfile
+import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,8 @@ from exeunt.quant.network.brevitas import export_qonnx
 from exeunt.quant.network.qonnx_graph import GraphNetwork
 
 MODEL = "model.onnx"
+_LINE = re.compile(r"(?:File \"|Caused by: \()([^\"\n]+?)(?:\", line |:)(\d+),? in forward")
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
 def to_qonnx(network: nn.Module, *, shape: tuple[int, int, int], where: str = "") -> Graph:
@@ -46,12 +50,51 @@ def to_qonnx(network: nn.Module, *, shape: tuple[int, int, int], where: str = ""
             export_qonnx(network, torch.zeros(1, *shape), str(path), verbose=False)
             model = onnx.load(path)  # with the weights that the exporter put beside it
         except Exception as error:  # the exporter may raise anything
-            raise InputError(
-                f"{name} must be one that Brevitas can export to QONNX, got "
-                f"{type(error).__name__} ({str(error).splitlines()[0] if str(error) else ''}): use "
-                "layers of brevitas.nn and no control flow"
-            ) from error
+            raise InputError(_sentence(error, network, name)) from error
     return file.read(model, name, trained=True)
+
+
+def _sentence(error: BaseException, network: nn.Module, name: str) -> str:
+    """Why a network could not be exported, and in which of its modules."""
+    place = ""
+    while True:
+        place = _place(error, network) or place
+        if error.__cause__ is None:
+            break
+        error = error.__cause__
+    where = f" in {place}" if place else ""
+    kind = type(error).__name__
+    if "DataDependent" in kind:
+        return (
+            f"{name} must do the same for every image, got an if, a loop or a number that depends "
+            f"on what a tensor holds{where}: compute it with tensors, or leave it to the exits"
+        )
+    lines = [line.strip() for line in _COLOUR.sub("", str(error)).splitlines()]
+    text = next((line.rstrip(":. ") for line in lines if line), "")
+    return (
+        f"{name} must be one that Brevitas can export to QONNX, got {kind}"
+        f"{f' ({text})' if text else ''}{where}: use layers of brevitas.nn and no control flow"
+    )
+
+
+def _place(error: BaseException, network: nn.Module) -> str:
+    """The module in whose forward an error came up, and the line; empty where nothing says so."""
+    seen = [
+        (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    seen += [(file, int(line)) for file, line in _LINE.findall(str(error))]
+    found = ""
+    for name, module in network.named_modules():
+        code = getattr(type(module).forward, "__code__", None)
+        if code is None or type(module).__module__.split(".")[0] in ("torch", "brevitas"):
+            continue
+        last = max(line for _, _, line in code.co_lines() if line is not None)
+        for path, line in seen:  # the exporter's text may have lost the beginning of a path
+            if code.co_filename.endswith(path) and code.co_firstlineno <= line <= last:
+                place = f"{type(module).__name__} ({Path(code.co_filename).name}:{line})"
+                alone = sum(type(other) is type(module) for other in network.modules()) == 1
+                found = f"{name}, {place}" if name and alone else place
+    return found
 
 
 def first_graph(network: nn.Module, model: Model) -> Graph:
@@ -97,7 +140,11 @@ def _quiet() -> Iterator[None]:
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             warnings.simplefilter("ignore")
             yield
     finally:

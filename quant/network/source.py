@@ -48,8 +48,20 @@ def build(model: Model) -> nn.Module:
         network = _from_class(model.file, model.source.rpartition(":")[2])
         if model.preprocess is not None:
             network = Preprocessed(network, model.preprocess, channels=model.input[2])
-    _check_outputs(network, model)
-    return network
+    return _checked(network, model)
+
+
+class OneExit(nn.Module):
+    """A network that gives one tensor, as one with a tuple of one."""
+
+    def __init__(self, network: nn.Module) -> None:
+        """Keep the network."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
+        """Its logits (N, classes)."""
+        return (self.network(images),)
 
 
 class Preprocessed(nn.Module):
@@ -129,8 +141,8 @@ def _imported(path: Path) -> ModuleType:
     return module
 
 
-def _check_outputs(network: nn.Module, model: Model) -> None:
-    """Refuse a network that does not turn images into 1 to 8 logits of the right shape."""
+def _checked(network: nn.Module, model: Model) -> nn.Module:
+    """The network, if it turns images into 1 to 8 logits of the right shape."""
     height, width, channels = model.input
     network.eval()
     try:
@@ -143,6 +155,8 @@ def _check_outputs(network: nn.Module, model: Model) -> None:
             f"network {model.source} must take images {channels} x {height} x {width} "
             f"(C x H x W), got {type(error).__name__} ({error}): change model.input or the network"
         ) from error
+    if isinstance(outputs, torch.Tensor):
+        network, outputs = OneExit(network), (outputs,)
     if not isinstance(outputs, tuple | list) or not 1 <= len(outputs) <= MAX_EXITS:
         raise InputError(
             f"network {model.source} must give a tuple of logits for 1 to {MAX_EXITS} exits, got "
@@ -154,3 +168,4 @@ def _check_outputs(network: nn.Module, model: Model) -> None:
                 f"exit {index} of {model.source} must give logits of model.classes = "
                 f"{model.classes}, got {tuple(out.shape[1:])}: change model.classes or the network"
             )
+    return network

@@ -18,6 +18,7 @@ from exeunt.errors import InputError
 from exeunt.qonnx import file, meaning, operators, quantizer, seen
 from exeunt.quant.calibrate import calibrate
 from exeunt.quant.export import export
+from exeunt.quant.network.export import first_graph, integers_of
 from exeunt.quant.network.qonnx_graph import OPERATORS, ROUNDING, GraphNetwork, load_graph
 from exeunt.quant.network.source import build
 from exeunt.quant.train import train
@@ -191,11 +192,76 @@ def test_class_that_cannot_take_the_images(tmp_path):
 
 
 def test_class_that_gives_no_tuple(tmp_path):
-    source = forward(tmp_path, "return x.flatten(1)")
+    source = forward(tmp_path, "return {'exit': x.flatten(1)}")
     refused(
-        f"network {source} must give a tuple of logits for 1 to 8 exits, got Tensor: return one "
+        f"network {source} must give a tuple of logits for 1 to 8 exits, got dict: return one "
         "tensor for each exit",
         source,
+    )
+
+
+SINGLE = """
+import brevitas.nn as qnn
+class Part(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.relu = qnn.QuantReLU(bit_width=4)
+    def forward(self, x):
+        x = self.relu(x)
+        EXTRA
+        return x
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(Part())
+        self.last = qnn.QuantLinear(64, 10, bias=False, weight_bit_width=4)
+    def forward(self, x):
+        return self.last(self.body(x).flatten(1))
+"""
+
+
+def test_class_that_gives_one_tensor_has_one_exit(tmp_path):
+    """As with a tuple of one: what it gives, and what its graph means."""
+    found = model(written(tmp_path, SINGLE.replace("EXTRA", "pass")))
+    network = build(found)
+    images = torch.randint(0, 256, (3, 1, 8, 8)).float()
+    (logits,) = network(images)
+    assert logits.shape == (3, 10)
+    first_graph(network, found)
+    (integer,) = integers_of(network, shape=(1, 8, 8)).exits
+    assert integer.scale > 0
+
+
+@pytest.mark.parametrize(
+    ("extra", "line"),
+    [("if x.sum() > 0: x = x * 2", 11), ("for _ in range(int(x.max())): x = x + 1", 11)],
+)
+def test_class_with_control_flow(extra, line, tmp_path, capfd):
+    """The sentence names the module and the line; nothing else is printed."""
+    found = model(written(tmp_path, SINGLE.replace("EXTRA", extra)))
+    network = build(found)
+    with pytest.raises(InputError) as refusal:
+        first_graph(network, found)
+    assert str(refusal.value) == (
+        f"{found.source} must do the same for every image, got an if, a loop or a number that "
+        f"depends on what a tensor holds in network.body.0, Part (net.py:{line}): compute it with "
+        "tensors, or leave it to the exits"
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+def test_class_that_cannot_be_exported(tmp_path):
+    """Two modules of one class, of which no name says which it was."""
+    text = SINGLE.replace("EXTRA", "assert not torch.compiler.is_exporting(), 'never: '")
+    found = model(
+        written(tmp_path, text.replace("Sequential(Part())", "Sequential(Part(), Part())"))
+    )
+    network = build(found)
+    with pytest.raises(InputError) as refusal:
+        first_graph(network, found)
+    assert str(refusal.value) == (
+        f"{found.source} must be one that Brevitas can export to QONNX, got AssertionError (never) "
+        "in Part (net.py:11): use layers of brevitas.nn and no control flow"
     )
 
 
