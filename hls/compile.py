@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import cost
+from exeunt import cost, criteria
 from exeunt.cost.folding import targets
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Dataflow, IntArray
@@ -375,6 +375,8 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
             network, compiled.foldings, run_dir / "report", clock_mhz=config.compile.clock_mhz
         )
     accelerator = with_fifos(codebooks.attach(compiled.accelerator, run_dir / codebooks.NAME))
+    rule = criteria.get(exits.get("criterion", criteria.DEFAULT))
+    accelerator = dataclasses.replace(accelerator, criterion=rule.name)
     stitch.write(
         accelerator,
         run_dir,

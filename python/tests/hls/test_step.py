@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exeunt import criteria
 from exeunt.config import tree as configuration
 from exeunt.errors import CheckFailed, InputError
 from exeunt.hls import compile as compiler
@@ -148,6 +149,26 @@ def test_exits_that_are_no_json(model: Path, tmp_path: Path) -> None:
         compiler.compile(settings(), folder)
     assert str(error.value).startswith(f"{folder / 'exits.json'} must be JSON but is not (")
     assert str(error.value).endswith("; calibrate again")
+
+
+@pytest.mark.parametrize("name", ["softmax", criteria.names()[-1]])
+def test_the_exits_go_by_what_they_were_calibrated_for(
+    name: str, model: Path, tmp_path: Path
+) -> None:
+    folder = run_folder(model, tmp_path / "run", criterion=name)
+    compiler.compile(settings(), folder)
+    data = json.loads((folder / "manifest.json").read_text())
+    assert [e["criterion"] for e in data["exits"]] == [name, name]
+    assert data["graph"]["criterion"] == name
+    assert f"rtl/ex_{name}.sv" in data["sources"]
+    if name == "softmax":
+        assert {"rtl/score0_table.hex", "rtl/score1_table.hex"} <= set(data["files"])
+
+
+def test_exits_calibrated_for_an_unknown_criterion(model: Path, tmp_path: Path) -> None:
+    folder = run_folder(model, tmp_path / "run", criterion="majority")
+    with pytest.raises(InputError, match=r"got 'majority': change calibrate.criterion and"):
+        compiler.compile(settings(), folder)
 
 
 def test_the_compiled_network_gives_what_calibration_saw(model: Path, tmp_path: Path) -> None:
