@@ -103,13 +103,15 @@ def chosen() -> dict[str, Corner]:
 
 
 def scores() -> dict[str, Corner]:
-    """The score block of every criterion for few and for many classes, one logit a cycle."""
+    """The score block of every criterion for few and for many classes, by logits a beat."""
     found = {}
     for name in criteria.names():
-        carries = criteria.get(name).carry is not None
-        make = carry_block.corner if carries else score_block.corner
-        for classes in (10, 100, 1000):
-            found[f"{name}: {classes:,} classes"] = make(name, 1, classes, 14)
+        for classes, lanes in ((10, 1), (10, 10), (100, 1), (100, 10), (1000, 1), (1000, 10)):
+            label = f"{name}: {classes:,} classes, {lanes} a beat"
+            if criteria.get(name).carry is not None:
+                found[label] = carry_block.corner(name, lanes, classes, 14)
+            else:
+                found[label] = score_block.corner(name, lanes, classes, 14, scale=0.01)
     return found
 
 
