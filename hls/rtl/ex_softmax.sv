@@ -109,7 +109,9 @@ module ex_softmax #(
             + g_level[l-1].sum[BEAT_BITS*(2*k+1) +: BEAT_BITS];
       end else if (k < PE) begin : g_lane
         logic [TABLE_BITS-1:0] entries[SIZE];
-        initial if (TABLE_FILE != "") $readmemh(TABLE_FILE, entries);
+        if (TABLE_FILE != "") begin : g_file
+          initial $readmemh(TABLE_FILE, entries);
+        end
         wire [BITS-1:0] difference = largest_q - beat_q[BITS*k +: BITS];  // not below 0
         wire [WIDE-1:0] behind = WIDE'(difference);
         wire [WIDE-SHIFT-1:0] index = behind[WIDE-1:SHIFT];
@@ -132,7 +134,9 @@ module ex_softmax #(
 
   // the answer's own entry is in the sum as well, so it starts with it
   logic [TABLE_BITS-1:0] own[SIZE];
-  initial if (TABLE_FILE != "") $readmemh(TABLE_FILE, own);
+  if (TABLE_FILE != "") begin : g_file
+    initial $readmemh(TABLE_FILE, own);
+  end
   logic [SCORE_BITS-1:0] score_q;
   wire  [SCORE_BITS-1:0] so_far = first_q[FLOW-2] ? SCORE_BITS'(own[0]) : score_q;
 

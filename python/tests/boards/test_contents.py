@@ -147,3 +147,10 @@ def elaborated(source: Path) -> str:
         env={"VERILATOR_ROOT": str(tool.root)},
     )
     return done.stderr
+
+
+@pytest.mark.parametrize("path", sorted(stitch.library().glob("*.sv")), ids=lambda p: p.stem)
+def test_every_memory_of_our_blocks_is_read_so_that_it_can_stand_in_the_source(path):
+    code = "\n".join(line.split("//")[0] for line in path.read_text().splitlines())
+    assert code.count("$readmemh") == len(contents.READ.findall(code))
+    assert all(contents.PARAMETER.search(name) for _, name, _ in contents.READ.findall(code))

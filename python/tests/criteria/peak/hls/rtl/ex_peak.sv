@@ -33,7 +33,9 @@ module ex_peak #(
   assign s_ready = !valid_q || m_ready;
   assign m_valid = valid_q;
   logic [7:0] bonus[1];
-  initial if (BONUS_FILE != "") $readmemh(BONUS_FILE, bonus);
+  if (BONUS_FILE != "") begin : g_file
+    initial $readmemh(BONUS_FILE, bonus);
+  end
   wire [BITS:0] score = {best_q[BITS-1], best_q} + (BITS + 1)'(bonus[0]);
   assign m_data = {score, class_q};
 
