@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import cost, criteria
+from exeunt import cost, criteria, promise
 from exeunt.cost.folding import targets
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Dataflow, IntArray
@@ -387,6 +387,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
             "clock_mhz": config.compile.clock_mhz,
             "folding": summary(compiled),
             "logit_offsets": [e.offset for e in network.integers.exits],
+            **({promise.KEY: exits[promise.KEY]} if promise.KEY in exits else {}),
             **_class_names(run_dir),
         },
     )

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import criteria, registers
+from exeunt import criteria, promise, registers
 from exeunt.config.tree import Config
 from exeunt.progress import Progress, silent
+from exeunt.promise import Promise
 from exeunt.qonnx import seen
 from exeunt.quant.compress import load_network
+from exeunt.quant.exits import guarantee
 from exeunt.quant.exits.calibration import (
     Calibration,
     Point,
@@ -23,6 +25,7 @@ from exeunt.quant.exits.calibration import (
     evaluate,
     scores,
 )
+from exeunt.quant.exits.guarantee import Wanted
 from exeunt.quant.exits.ranking import auroc
 from exeunt.quant.network.logits import exact
 from exeunt.report import store
@@ -49,9 +52,10 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     progress(0, 2, f"{len(validation.labels)} validation images")
     found = network.logits(validation.images)
     section = config.calibrate
+    wanted = Wanted(section.guarantee, section.delta, section.horizon, config.data.seed)
     result = calibrate_exits(
         found, validation.labels, macs=macs, drop=section.drop, criterion=section.criterion,
-        scales=scales, per_class=network.per_class(),
+        scales=scales, per_class=network.per_class(), wanted=wanted,
     )  # fmt: skip
     chosen = result.chosen
     data = {
@@ -71,6 +75,8 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
             {"accuracy": a, "macs": m} for a, m in zip(result.accuracies, macs, strict=True)
         ],
     }
+    if result.promise.kind != promise.NONE:
+        data[promise.KEY] = result.promise.to_json()
     store.write_text(run_dir / EXITS, json.dumps(data, indent=1, sort_keys=True) + "\n")
     kept = stratified(validation.labels, _SEEN)
     seen.write(run_dir / seen.NAME, validation.images[kept], [x[kept] for x in found], kept)
@@ -83,10 +89,13 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     )  # fmt: skip
     figures = _figures(on_test, chosen, macs)
     figures["accuracy"]["chance"] = chance(test.labels)
+    lost = on_test.right[-1] & ~on_test.leave(chosen.thresholds, macs).right
     figures["calibration"] |= {
         "criterion": section.criterion,
         "drop": section.drop,
+        "lost": float(lost.mean()),
         "notes": _notes(section.criterion, validation.labels),
+        promise.KEY: _promise(result.promise, lost),
     }
     store.update(run_dir, figures)
     thresholds = ", ".join(map(registers.threshold_text, chosen.thresholds)) or "none"
@@ -95,7 +104,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
         2,
         f"thresholds {thresholds}; of {len(validation.labels):,} validation images "
         f"{100 * chosen.accuracy:.2f}% right with {100 * chosen.macs / macs[-1]:.1f}% of the "
-        "multiplications",
+        "multiplications" + (f"; {result.promise.text}" if result.promise.text else ""),
     )
     return result
 
@@ -110,6 +119,19 @@ def _notes(criterion: str, labels: npt.NDArray[np.int64]) -> list[str]:
         f"order, and {criterion} goes by neighbours: set data.shuffle = false for the frames of a "
         "recording, or change calibrate.criterion"
     ]
+
+
+def _promise(made: Promise, lost: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """The promise in report.json, and what became of it on the test images."""
+    data = made.to_json()
+    del data["certified"]
+    data["test"] = None  # also where an older promise had one
+    if made.holds:
+        assert made.lost is not None
+        count = int(lost.sum())
+        chance = guarantee.chance_of_more(made.lost, made.tested, count, len(lost))
+        data["test"] = {"images": len(lost), "lost": count, "chance": chance}
+    return data
 
 
 def _figures(on_test: Scores, chosen: Point, macs: list[int]) -> dict[str, Any]:

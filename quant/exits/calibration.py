@@ -8,20 +8,23 @@ threshold means the same in both.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from exeunt import criteria
 from exeunt.errors import InputError
-from exeunt.quant.exits import search
+from exeunt.promise import NONE, NOTHING, PROBABILITY, Promise
+from exeunt.quant.exits import guarantee, search
+from exeunt.quant.exits.guarantee import Wanted
 from exeunt.registers import NEVER  # the threshold that no score reaches: nobody leaves here
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_COARSE = 256  # thresholds of an exit that the curve tries
+_COARSE = 256  # thresholds of an exit that the curve and the path of a promise try
+_FEW = 8  # budgets, and sets between their optima, on a path where only trying tells
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Calibration:
     chosen: Point
     curve: tuple[Point, ...]
     accuracies: tuple[float, ...]  # of each exit if it answered everything
+    promise: Promise = NOTHING
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,24 @@ class Scores:
     scales: tuple[float, ...] = ()
     per_class: tuple[int, ...] = ()
 
+    def __len__(self) -> int:
+        return self.score.shape[1]
+
+    @property
+    def fixed(self) -> bool:
+        """Whether these are the scores whatever the thresholds are."""
+        return criteria.get(self.criterion).fixed
+
+    def some(self, which: IntArray) -> Scores:
+        """The images with these indices; one may be there more than once."""
+        return replace(
+            self,
+            score=self.score[:, which],
+            right=self.right[:, which],
+            logits=tuple(x[which] for x in self.logits),
+            labels=None if self.labels is None else self.labels[which],
+        )
+
     @property
     def lost(self) -> BoolArray:
         """Where leaving at exit e costs a right answer of the last exit, bool (E, N)."""
@@ -69,7 +91,7 @@ class Scores:
 
     def leave(self, thresholds: Sequence[int], macs: Sequence[int]) -> Outcome:
         """What becomes of the images under thresholds, one for each exit but the last."""
-        if criteria.get(self.criterion).fixed:
+        if self.fixed:
             taken = exits(self.score, thresholds)
             spent = np.asarray(macs, np.float64)[taken]
             return Outcome(taken, self.right[taken, np.arange(len(taken))], spent)
@@ -170,15 +192,18 @@ def calibrate_exits(
     criterion: str = criteria.DEFAULT,
     scales: Sequence[float] = (),
     per_class: Sequence[int] = (),
+    wanted: Wanted | None = None,
     points: int = 24,
 ) -> Calibration:
     """Thresholds that spend the fewest multiplications for a permitted accuracy drop.
 
-    Thresholds chosen on validation images overshoot on others, so half of `drop` is spent here,
-    and an image that only an early exit answers rightly does not pay for one that it loses: at
-    most `drop` / 2 of the images may leave with a wrong answer where the last exit has the right
-    one. The thresholds of all exits are chosen together, see `exeunt.quant.exits.search.best`, or
-    `by_trial` where the scores of an exit depend on who left before.
+    An image is lost when it leaves with a wrong answer where the last exit has the right one; one
+    that only an early exit answers rightly does not pay for it. Thresholds chosen on validation
+    images overshoot on others, so without a promise half of `drop` is spent here: at most
+    `drop` / 2 of the images are lost. With one, see `exeunt.quant.exits.guarantee`; where the
+    images are too few for it, half of `drop` again. The thresholds of all exits are chosen
+    together, see `exeunt.quant.exits.search.best`, or `by_trial` where the scores of an exit depend
+    on who left before.
 
     Args:
         logits: integers (N, classes) per exit, from validation images.
@@ -188,10 +213,12 @@ def calibrate_exits(
         criterion: what the exits go by.
         scales: what a logit of 1 stands for at each exit, 1.0 unless given.
         per_class: multiplications of one class in the last layer of each head, see `Scores`.
+        wanted: what is to be promised; None: nothing.
         points: permitted drops tried for the curve.
 
     Raises:
-        InputError: no images, or logits that are not integers of one row per label.
+        InputError: no images, logits that are not integers of one row per label, or a promise that
+            cannot be made.
     """
     if not len(labels):
         raise InputError(
@@ -199,11 +226,31 @@ def calibrate_exits(
         )
     found = scores(logits, labels, criterion=criterion, scales=scales, per_class=per_class)
     accuracies = tuple(float(r) for r in found.right.mean(axis=1))
-    if not criteria.get(criterion).fixed:
-        return Calibration(*_by_trial(found, macs, drop, points), accuracies)
-    table = options(found, macs)
-    chosen = evaluate(found, search.best(table, [_images(drop / 2, len(labels))])[0], macs)
-    return Calibration(chosen, _curve(found, macs, drop, points, chosen), accuracies)
+    promise, certified = NOTHING, None
+    if wanted is not None and wanted.kind != NONE:
+        guarantee.check(wanted, drop, exits=len(macs), criterion=criterion)
+        promise = promised(path(found, macs, drop, seed=wanted.seed), drop, wanted)
+        certified = promise.certified[-1] if promise.holds else None
+    if not found.fixed:
+        return Calibration(*_by_trial(found, macs, drop, points, certified), accuracies, promise)
+    if certified is None:
+        (certified,) = best(found, macs, [_images(drop / 2, len(found))])
+    chosen = evaluate(found, certified, macs)
+    return Calibration(chosen, _curve(found, macs, drop, points, chosen), accuracies, promise)
+
+
+def best(
+    found: Scores, macs: Sequence[int], budgets: Sequence[int], *, coarse: bool = False
+) -> list[tuple[int, ...]]:
+    """For each budget, thresholds that cost little and lose no more of the images.
+
+    `coarse`: not all thresholds are tried.
+    """
+    if found.fixed:
+        table = options(found, macs)
+        return search.best(table.coarse(_COARSE) if coarse else table, budgets)
+    price, _ = _priced(found, macs)
+    return [search.by_trial(price, _candidates(found), budget) for budget in budgets]
 
 
 def options(found: Scores, macs: Sequence[int]) -> search.Options:
@@ -221,24 +268,25 @@ def _curve(
     found: Scores, macs: Sequence[int], drop: float, points: int, chosen: Point
 ) -> tuple[Point, ...]:
     """Accuracy against cost, from nobody leaving to everybody, in order of falling cost."""
-    count = found.score.shape[1]
+    count = len(found)
     worst = max(drop, float(found.lost.mean(axis=1).max()), 1e-3)
-    budgets = [0, *(_images(f, count) for f in np.geomspace(worst / 50, worst, points - 1))]
-    tried = search.best(options(found, macs).coarse(_COARSE), list(dict.fromkeys(budgets)))
+    budgets = [0, *(_images(f, count) for f in np.geomspace(worst / 50, worst, max(points - 1, 0)))]
+    tried = best(found, macs, list(dict.fromkeys(budgets)), coarse=True)
     never = (NEVER,) * (len(macs) - 1)
     curve = {t: evaluate(found, t, macs) for t in [*tried, never]}
     curve[chosen.thresholds] = chosen
     return tuple(sorted(curve.values(), key=lambda p: (-p.macs, p.thresholds)))
 
 
-def _by_trial(
-    found: Scores, macs: Sequence[int], drop: float, points: int
-) -> tuple[Point, tuple[Point, ...]]:
-    """The chosen thresholds and the curve, where only trying tells what becomes of the images.
+def _candidates(found: Scores) -> list[IntArray]:
+    rule = criteria.get(found.criterion)
+    return [rule.thresholds(s) for s in found.score[:-1]]
 
-    The curve is made of sets that were tried on the way.
-    """
-    count = found.score.shape[1]
+
+def _priced(
+    found: Scores, macs: Sequence[int]
+) -> tuple[search.Price, dict[tuple[int, ...], tuple[float, int]]]:
+    """What thresholds cost and lose, and all that were asked for."""
     tried: dict[tuple[int, ...], tuple[float, int]] = {}
 
     def price(thresholds: tuple[int, ...]) -> tuple[float, int]:
@@ -248,12 +296,27 @@ def _by_trial(
             tried[thresholds] = float(left.spent.sum()), losses
         return tried[thresholds]
 
-    rule = criteria.get(found.criterion)
-    candidates = [rule.thresholds(s) for s in found.score[:-1]]
-    chosen = search.by_trial(price, candidates, _images(drop / 2, count))
-    best = evaluate(found, chosen, macs)
-    if points == 1:
-        return best, (best,)
+    return price, tried
+
+
+def _by_trial(
+    found: Scores,
+    macs: Sequence[int],
+    drop: float,
+    points: int,
+    certified: tuple[int, ...] | None,
+) -> tuple[Point, tuple[Point, ...]]:
+    """The chosen thresholds and the curve, where only trying tells what becomes of the images.
+
+    The curve is made of sets that were tried on the way. `certified`: those that were chosen.
+    """
+    count, candidates = len(found), _candidates(found)
+    price, tried = _priced(found, macs)
+    chosen = certified or search.by_trial(price, candidates, _images(drop / 2, count))
+    price(chosen)
+    point = evaluate(found, chosen, macs)
+    if points <= 1:
+        return point, (point,)
     for factor in (0.0, 2.0, 8.0):
         search.by_trial(price, candidates, _images(factor * drop / 2, count), start=chosen)
     front, fewest = [], np.inf  # of rising cost, each loses less than those before
@@ -264,5 +327,73 @@ def _by_trial(
     some = np.unique(np.linspace(0, len(front) - 1, min(points, len(front))).astype(int))
     never = (NEVER,) * (len(macs) - 1)
     kept = {t: evaluate(found, t, macs) for t in [*(front[i] for i in some), never]}
-    kept[chosen] = best
-    return best, tuple(sorted(kept.values(), key=lambda p: (-p.macs, p.thresholds)))
+    kept[chosen] = point
+    return point, tuple(sorted(kept.values(), key=lambda p: (-p.macs, p.thresholds)))
+
+
+@dataclass(frozen=True)
+class Path:
+    """Sets of thresholds from nobody leaving to everybody, and what testing them has shown.
+
+    sets: int64 (J, exits - 1), falling; first: int64 (tested,), ascending, from which set on the
+    images that tested them are lost, J for never; ordered: images that laid the path; macs: as for
+    `calibrate_exits`.
+    """
+
+    sets: IntArray
+    first: IntArray
+    ordered: int
+    images: Scores
+    macs: tuple[int, ...]
+
+
+def path(images: Scores, macs: Sequence[int], drop: float, *, seed: int = 0) -> Path:
+    """The path that some of the images lay for about the loss `drop`, tested by the others."""
+    ordering, testing = guarantee.parts(len(images), seed)
+    laying, tested = images.some(ordering), images.some(testing)
+    if images.fixed:
+        sets = guarantee.path(
+            lambda which, budgets: best(laying.some(which), macs, budgets, coarse=True),
+            laying.score, drop, seed=seed,
+        )  # fmt: skip
+        first = guarantee.first_lost(sets, tested.score, tested.lost)
+    else:
+        sets = guarantee.path(
+            lambda which, budgets: best(laying, macs, budgets), laying.score, drop,
+            seed=seed, draws=1, budgets=_FEW, steps=_FEW,
+        )  # fmt: skip
+        first = np.full(len(tested), len(sets), np.int64)
+        for place in reversed(range(len(sets))):
+            right = tested.leave(sets[place].tolist(), macs).right
+            first[tested.right[-1] & ~right] = place
+    return Path(sets, np.sort(first), len(ordering), images, tuple(macs))
+
+
+def promised(found: Path, drop: float, wanted: Wanted) -> Promise:
+    """The boldest thresholds of a path that the promise can be made for, or what it would need."""
+    images, tested = found.images, len(found.first)
+    most = guarantee.allowed(wanted, drop, tested)
+    certain = wanted.kind == PROBABILITY
+    promise = Promise(
+        kind=wanted.kind,
+        permitted=drop,
+        delta=wanted.delta if certain else None,
+        horizon=wanted.horizon if certain else None,
+        holds=most >= 0,
+        images=len(images),
+        images_needed=guarantee.needed(wanted, drop),
+        ordered=found.ordered,
+        tested=tested,
+        allowed=most if most >= 0 else None,
+        upward=images.fixed,
+    )
+    if most < 0:
+        return promise
+    place = int(found.first[most]) - 1 if most < tested else len(found.sets) - 1
+    place = min(place, len(found.sets) - 1)
+    certified = [tuple(one) for one in found.sets[: place + 1].tolist()]
+    return replace(
+        promise,
+        lost=int(np.sum(found.first <= place)),
+        certified=tuple(certified[-1:] if images.fixed else dict.fromkeys(certified)),
+    )

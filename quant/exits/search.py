@@ -116,8 +116,13 @@ def best(table: Options, budgets: Sequence[int]) -> list[tuple[int, ...]]:
     change of two.
     """
     found: list[tuple[int, ...]] = []
-    for budget in budgets:
-        found.append(_best(table, budget, found[-1:]))
+    if table.inner == 2 and budgets:
+        pairs = _pairs(table, (0, 0), 0, 1, max(budgets))
+        assert pairs is not None, "nobody leaving loses nobody"
+        found = [pairs.best(budget) or (0, 0) for budget in budgets]
+    else:
+        for budget in budgets:
+            found.append(_best(table, budget, found[-1:]))
     return [tuple(int(t[o]) for t, o in zip(table.thresholds, f, strict=True)) for f in found]
 
 
@@ -127,8 +132,6 @@ def _best(table: Options, budget: int, known: Sequence[tuple[int, ...]]) -> tupl
         return ()
     if table.inner == 1:
         return _one(table, (0,), 0, budget)
-    if table.inner == 2:
-        return _two(table, (0, 0), 0, 1, budget) or (0, 0)
     if _affordable(table, budget) > _MANY:
         rough = table.coarse(_MANY // 2)
         start = _best(rough, budget, ())
@@ -171,10 +174,32 @@ def _most(saved: FloatArray, losses: FloatArray, budget: int, otherwise: int) ->
 def _two(
     table: Options, chosen: tuple[int, ...], j: int, k: int, budget: int
 ) -> tuple[int, ...] | None:
-    """The best options of exits j < k while the others stay; None: all lose too many.
+    """The best options of exits j < k while the others stay; None: all lose too many."""
+    pairs = _pairs(table, chosen, j, k, budget)
+    found = None if pairs is None else pairs.best(budget)
+    if found is None:
+        return None
+    return (*chosen[:j], found[0], *chosen[j + 1 : k], found[1], *chosen[k + 1 :])
 
-    Tables of what every pair saves and loses are cumulative sums of a histogram of the images by
-    their two groups.
+
+@dataclass(frozen=True)
+class _Pairs:
+    """What every option of one exit with every one of another saves and loses, (J, K) each."""
+
+    saved: FloatArray
+    losses: FloatArray
+
+    def best(self, budget: int) -> tuple[int, int] | None:
+        """The options within the budget; None: all lose too many."""
+        at = _most(self.saved.ravel(), self.losses.ravel(), budget, -1)
+        return None if at < 0 else divmod(at, self.saved.shape[1])
+
+
+def _pairs(table: Options, chosen: tuple[int, ...], j: int, k: int, budget: int) -> _Pairs | None:
+    """The options of exits j < k while the others stay; None: all lose more than the budget.
+
+    They are cumulative sums of a histogram of the images by their two groups. Options that lose too
+    many by themselves are left out.
     """
     rest = list(chosen)
     rest[j] = rest[k] = 0
@@ -185,7 +210,7 @@ def _two(
     lost, lost_to = table.lost, table.lost[to, there].astype(float)
     before = int(lost[taken, everyone].sum())
     room = budget - (before - int(lost_to.sum()))
-    # options that lose too many by themselves are left out; the place behind the last is "stays"
+    # the place behind the last option is "stays"
     group_j = table.group[j, there]
     alone = _upto(group_j, lost[j, there].astype(float), len(table.thresholds[j]))
     size_j = int(np.searchsorted(alone, room, side="right"))
@@ -210,11 +235,7 @@ def _two(
 
     saved = total(table.cost[to] - table.cost[j], table.cost[to] - table.cost[k])
     losses = before + total(lost[j, there] - lost_to, lost[k, there] - lost_to)
-    at = _most(saved.ravel(), losses.ravel(), budget, -1)
-    if at < 0:
-        return None
-    rest[j], rest[k] = divmod(at, size_k)
-    return tuple(rest)
+    return _Pairs(saved, losses)
 
 
 def _three(table: Options, budget: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ seconds by the clock. NumPy alone, so that the board runs the same code.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,7 @@ from exeunt.bench import statistics
 from exeunt.errors import CheckFailed
 from exeunt.progress import Progress, silent
 from exeunt.reference import controller
-from exeunt.runtime import Accelerator, Results
+from exeunt.runtime import Accelerator, OutsidePromise, Results
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -155,6 +156,19 @@ def measure(
         DeviceError: the device did not answer.
         ToolError: a power sensor could not be read.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutsidePromise)  # a sweep leaves it on purpose
+        return _measure(device, subject, plan, now, meter, progress)
+
+
+def _measure(
+    device: Accelerator,
+    subject: Subject,
+    plan: Plan,
+    now: Callable[[], float],
+    meter: energies.Meter | None,
+    progress: Progress,
+) -> Measured:
     unit = "cycles" if device.unit == "cycles" else "seconds"
     before = device.thresholds
     sets = [t for t in dict.fromkeys(plan.curve) if t != subject.thresholds]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from exeunt import criteria
 from exeunt.config.compress import Filters
 
 CIFAR = (32, 32, 3)
@@ -19,6 +20,7 @@ def check(config: Any) -> None:
     _data(config)
     _network(config.model)
     _training(config)
+    _promise(config)
     if config.compress is not None:
         _compression(config)
 
@@ -81,6 +83,22 @@ def _training(config: Any) -> None:
         raise ValueError(
             f"train.float_epochs must be below train.epochs = {config.train.epochs}, got "
             f"{config.train.float_epochs}"
+        )
+
+
+def _promise(config: Any) -> None:
+    section = config.calibrate
+    if section.guarantee == "none":
+        return
+    if len(config.model.stages) == 1:
+        raise ValueError(
+            'calibrate.guarantee must be "none" for a network of one exit, which loses nothing, '
+            f'got "{section.guarantee}"'
+        )
+    if criteria.get(section.criterion).history is not None:
+        raise ValueError(
+            'calibrate.guarantee must be "none" for a criterion that does not judge each image by '
+            f'itself, "{section.criterion}", got "{section.guarantee}"'
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -116,7 +117,12 @@ def sentence(error: ValidationError, where: str, root: type[BaseModel]) -> str:
     # the members of a union complain one by one: tell all that the value may be
     same = [e["msg"] for e in found if _dotted(tuple(e["loc"])) == key]
     rules = " or ".join(dict.fromkeys(_rule(m) for m in same))
-    return f"config {where}: {key} must be {rules}, got {_shown(value)}: change it"
+    advice = "change it"
+    if kind == "literal_error" and isinstance(value, str) and len(same) == 1:
+        known = [word.strip("'") for word in re.findall(r"'[^']*'", context["expected"])]
+        near = difflib.get_close_matches(value, known, n=1, cutoff=0.5)
+        advice = f'did you mean "{near[0]}"?' if near else advice
+    return f"config {where}: {key} must be {rules}, got {_shown(value)}: {advice}"
 
 
 def _rule(message: str) -> str:

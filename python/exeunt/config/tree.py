@@ -203,10 +203,18 @@ class Calibrate(_Section):
     Attributes:
         criterion: what must be large for an image to leave, a name in `exeunt.criteria`
         drop: accuracy (fraction) that leaving early may cost
+        guarantee: what is promised of the loss: "probability": at most `drop`, with probability
+            1 - `delta`; "average": at most `drop` on average; "none": nothing, half of `drop` is
+            spent
+        delta: probability with which guarantee = "probability" may fail
+        horizon: images that guarantee = "probability" is about; 0: all that ever come
     """
 
     criterion: str = criteria.DEFAULT
     drop: Fraction = 0.002
+    guarantee: Literal["none", "probability", "average"] = "none"
+    delta: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
+    horizon: Annotated[int, Field(ge=0, le=10_000_000)] = 10_000
 
     @model_validator(mode="after")
     def _check(self) -> Calibrate:
@@ -214,6 +222,11 @@ class Calibrate(_Section):
             known = " or ".join(f'"{name}"' for name in criteria.names())
             near = did_you_mean(self.criterion, criteria.names())
             raise ValueError(f"criterion must be {known}, got {self.criterion!r}{near}")
+        if self.guarantee != "none" and not self.drop:
+            raise ValueError(
+                f'drop must be above 0 with guarantee = "{self.guarantee}", since no number of '
+                "images shows that none is ever lost, got 0"
+            )
         return self
 
 

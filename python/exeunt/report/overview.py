@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from exeunt import criteria, registers
-from exeunt.report import figures
+from exeunt import criteria, promise, registers
+from exeunt.report import figures, store
 from exeunt.report.page import KINDS, Part, counted, number, percent, read_json, section, table
 
 SHOWN_FRAMES = 32
@@ -136,7 +136,26 @@ def cost(run_dir: Path) -> Part | None:
     rows = [(f"exit {i}", value) for i, value in enumerate(thresholds)]
     rule = criteria.get(data.get("criterion", criteria.DEFAULT)).rule
     told = table((f"leaves when {rule}", "threshold"), rows)
-    return section("cost", "Accuracy against cost", drawn, told)
+    return section("cost", "Accuracy against cost", drawn, told, _promise(run_dir))
+
+
+def _promise(run_dir: Path) -> Part | None:
+    """What the calibration promises, and what the test images say to it."""
+    report = read_json(run_dir / store.JSON)
+    calibration = (report if isinstance(report, Mapping) else {}).get("calibration") or {}
+    made = promise.from_json(calibration.get(promise.KEY))
+    if not made.text:
+        return None
+    said = [f"{made.text[:1].upper()}{made.text[1:]}."]
+    test = (calibration.get(promise.KEY) or {}).get("test")
+    if test:
+        said.append(
+            f"Of {number(test['images'])} test images {number(test['lost'])} do so, "
+            f"{percent(test['lost'] / test['images'], 2)}; of {number(made.tested)} validation "
+            f"images on which the thresholds were tested {number(made.lost)}, where "
+            f"{number(made.allowed)} were allowed."
+        )
+    return {"notes": said}
 
 
 def timeline(run_dir: Path) -> Part | None:

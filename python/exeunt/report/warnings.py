@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from exeunt import criteria
+from exeunt import criteria, promise
 from exeunt.criteria.criterion import JOINT_LOSS
 
 WORTH_A_WARNING = 0.006  # of accuracy that leaving early costs
 FEW = 0.6  # of the images leave early
 MISSED = 0.1  # of a budget of the compression
 LOST = 0.01  # of accuracy by compression
+UNLIKELY = 0.01  # chance that test and validation images that differ so much are alike
 _NEAR = 0.15  # of the way from guessing to always right
 
 Report = Mapping[str, Any]
@@ -30,7 +31,8 @@ def warnings(report: Report, step: str = "run") -> list[str]:
         guessing = _guessing(report)
         found += (report.get("calibration") or {}).get("notes", [])
         found += _untrained_for(report)
-        found += guessing or _early(report)  # exits of a network that guesses say nothing
+        # exits of a network that guesses say nothing
+        found += guessing or [*_early(report), *_promise(report)]
     if step in ("run", "simulate"):
         found += _cycles(report)
     return found
@@ -126,6 +128,23 @@ def _early(report: Report) -> list[str]:
     return found
 
 
+def _promise(report: Report) -> list[str]:
+    """A promise that cannot be made, or that the test images speak against."""
+    data = (report.get("calibration") or {}).get(promise.KEY)
+    made = promise.from_json(data)
+    if made.text and not made.holds:
+        return [f"{made.text}: raise data.validation or calibrate.drop"]
+    test = (data or {}).get("test") or {}
+    if test and test["lost"] > made.permitted * test["images"] and test["chance"] < UNLIKELY:
+        return [
+            f"{_percent(test['lost'] / test['images'], 2)} of the test images are lost where "
+            f"{_percent(made.permitted, 2)} is permitted and {made.lost or 0:,} of {made.tested:,} "
+            "validation images were: these are not like the test images, and the promise is about "
+            "images like them; take validation images from where the images to come are from"
+        ]
+    return []
+
+
 def _cycles(report: Report) -> list[str]:
     """Cycles that were predicted otherwise than the RTL took them."""
     found = report.get("cycle_reference") or {}
@@ -163,5 +182,5 @@ def _compressed(report: Report) -> list[str]:
     return found
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}%"
+def _percent(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f}%"

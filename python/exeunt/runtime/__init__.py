@@ -8,7 +8,7 @@
 
 from exeunt.runtime import golden
 from exeunt.runtime.accelerator import Accelerator, Info
-from exeunt.runtime.errors import DeviceError, DeviceFault, DeviceTimeout
+from exeunt.runtime.errors import DeviceError, DeviceFault, DeviceTimeout, OutsidePromise
 from exeunt.runtime.golden import Golden
 from exeunt.runtime.results import RESULT, Answer, Results
 from exeunt.runtime.selftests import Selftest
@@ -23,6 +23,7 @@ __all__ = [
     "DeviceTimeout",
     "Golden",
     "Info",
+    "OutsidePromise",
     "Results",
     "Selftest",
     "TransferError",

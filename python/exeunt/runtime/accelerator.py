@@ -8,6 +8,7 @@ and the error says what is stuck and carries the answers that had come.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,10 @@ import numpy.typing as npt
 
 from exeunt import registers as codes
 from exeunt.errors import InputError
+from exeunt.promise import Promise
 from exeunt.runtime import description, packing, selftests, streams
 from exeunt.runtime.device import Device, signed
+from exeunt.runtime.errors import OutsidePromise
 from exeunt.runtime.golden import Golden
 from exeunt.runtime.registermap import Registers
 from exeunt.runtime.results import RESULT, Answer, Results
@@ -87,6 +90,7 @@ class Accelerator:
             if batch is not None:
                 self.batch = batch
             self._device = Device(found, transport)
+            self._promised = found.promise.covers(found.thresholds[:-1])
         except BaseException:
             transport.close()
             raise
@@ -297,7 +301,9 @@ class Accelerator:
         An image leaves at the first exit where its score reaches the threshold;
         `exeunt.registers.NEVER` is never reached. The last exit's is None: what gets there leaves
         there. They are set all at once, at any time, with the same words; the last one's may be
-        left out of numbers. An image is under those in force when its first beat enters.
+        left out of numbers. An image is under those in force when its first beat enters. Setting
+        some that the promise of the calibration is not about warns, `OutsidePromise`, when those
+        before were inside; see `promise` and `promised`.
         """
         self._device.usable()
         found = (signed(w) for w in self._device.thresholds())
@@ -310,6 +316,20 @@ class Accelerator:
         codes.criterion_of(found.criterion).check([*values][: found.exits - 1])
         self._device.usable()
         self._device.commit(words)
+        before, self._promised = self._promised, self.promise.covers([signed(w) for w in words])
+        if before and not self._promised:
+            told = ", ".join(codes.threshold_text(signed(w)) for w in words)
+            warnings.warn(_outside(self.promise, told), OutsidePromise, stacklevel=2)
+
+    @property
+    def promise(self) -> Promise:
+        """What the calibration promised of the loss by leaving early; `text` says it."""
+        return self._device.description.promise
+
+    @property
+    def promised(self) -> bool:
+        """Whether the promise is about the thresholds that were set last."""
+        return self._promised
 
     def reset(self) -> None:
         """Bring the device into its known empty state; thresholds and order stay.
@@ -327,6 +347,16 @@ class Accelerator:
         """Answer the golden images and compare; see `exeunt.runtime.selftests.run`."""
         with self._device.alone():
             return selftests.run(self, self._device.description, golden)
+
+
+def _outside(promise: Promise, told: str) -> str:
+    """That thresholds leave the promise, and how to get back."""
+    last = ", ".join(map(codes.threshold_text, promise.certified[-1]))
+    higher = " or higher ones" if promise.upward else ""
+    return (
+        f"The thresholds must be {last}{higher} for the promise that {promise.aim}, and are "
+        f"{told}: until they are so again, nothing is promised."
+    )
 
 
 def _whole(value: object) -> bool:

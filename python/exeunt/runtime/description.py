@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exeunt import promise
 from exeunt import registers as codes
 from exeunt.errors import InputError
+from exeunt.promise import Promise
 
 SCHEMA = 1
 NAME = "manifest.json"
@@ -22,6 +24,7 @@ class Description:
 
     `input`: shape (H, W, C), bits, signed, lanes, words, width of the image stream.
     `criterion`: code of what the exits go by. `thresholds`: one signed 32-bit value per exit.
+    `promise`: what the calibration promised, and of which thresholds.
     `cycles`: cycles that one frame may take at most when it passes all parts one after another.
     """
 
@@ -36,6 +39,7 @@ class Description:
     cycles: int
     in_flight: int
     registers: Mapping[str, Any]
+    promise: Promise
 
     @property
     def remembers(self) -> bool:
@@ -93,6 +97,7 @@ def load(manifest: str | Path | Mapping[str, Any]) -> Description:
         cycles=sum(int(c["interval"]) + int(c["last_word"]) for c in data["cycles"].values()),
         in_flight=int(data["in_flight"]),
         registers=data["registers"],
+        promise=promise.from_json(data.get(promise.KEY)),
     )
 
 

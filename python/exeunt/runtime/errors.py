@@ -34,6 +34,10 @@ class DeviceError(ToolError):
         self.counters = dict(counters or {})
 
 
+class OutsidePromise(UserWarning):
+    """Thresholds were set that the promise of the calibration is not about."""
+
+
 class DeviceTimeout(DeviceError):
     """Something did not happen in time; the sentence names what is stuck."""
 

@@ -270,6 +270,36 @@ REFUSED = [
         "[compile]\nbaseline = 1\n[data]",
         "compile.baseline must be true or false, got 1: change it",
     ),
+    *[
+        (
+            "[data]",
+            f"[calibrate]\ndelta = {value}\n[data]",
+            f"calibrate.delta must be {rule}, got {value}: change it",
+        )
+        for value, rule in (("0.0", "above 0"), ("1.0", "below 1"), ("-0.5", "above 0"))
+    ],
+    (
+        "[data]",
+        '[calibrate]\nguarantee = "probabilty"\n[data]',
+        'calibrate.guarantee must be "none", "probability" or "average", got "probabilty": '
+        'did you mean "probability"?',
+    ),
+    (
+        "[data]",
+        '[calibrate]\nguarantee = "sure"\n[data]',
+        'calibrate.guarantee must be "none", "probability" or "average", got "sure": change it',
+    ),
+    (
+        "[data]",
+        '[calibrate]\nguarantee = "average"\ndrop = 0.0\n[data]',
+        'calibrate.drop must be above 0 with guarantee = "average", since no number of images '
+        "shows that none is ever lost, got 0: change it",
+    ),
+    (
+        "[data]",
+        "[calibrate]\nhorizon = -1\n[data]",
+        "calibrate.horizon must be at least 0, got -1: change it",
+    ),
 ]
 
 
@@ -451,3 +481,26 @@ def test_a_qonnx_file_is_not_compressed():
     )
     with pytest.raises(InputError, match=sentence):
         tree.parse(text)
+
+
+def test_one_exit_needs_no_promise():
+    head = BASE.rpartition("[[model.stages]]")[0]
+    single = head + '[calibrate]\nguarantee = "average"\n'
+    with pytest.raises(InputError) as caught:
+        tree.parse(single, where="tiny.toml")
+    assert str(caught.value) == (
+        'config tiny.toml: calibrate.guarantee must be "none" for a network of one exit, which '
+        'loses nothing, got "average": change it'
+    )
+    assert tree.parse(single.replace('= "average"\n', '= "none"\n')).calibrate.guarantee == "none"
+
+
+def test_a_criterion_that_looks_back_makes_no_promise(monkeypatch):
+    back = type("Criterion", (), {"history": object()})()
+    monkeypatch.setattr("exeunt.config.agreement.criteria.get", lambda name: back)
+    with pytest.raises(InputError) as caught:
+        tree.parse(BASE + '[calibrate]\nguarantee = "average"\n', where="tiny.toml")
+    assert str(caught.value) == (
+        'config tiny.toml: calibrate.guarantee must be "none" for a criterion that does not judge '
+        'each image by itself, "margin", got "average": change it'
+    )

@@ -69,7 +69,8 @@ def test_the_step_writes_everything_and_the_same_twice(model: Path, tmp_path: Pa
         assert 0 <= done <= total
         seen.append(text)
 
-    folders = [run_folder(model, tmp_path / name) for name in ("a", "b")]
+    promise = {"kind": "average", "permitted": 0.01, "holds": True, "certified": [[7]]}
+    folders = [run_folder(model, tmp_path / name, guarantee=promise) for name in ("a", "b")]
     for folder in folders:
         compiler.compile(settings(), folder, progress=progress)
     assert seen[:5] == ["FINN", "seg0", "head0", "seg1", "head1"]
@@ -85,6 +86,7 @@ def test_the_step_writes_everything_and_the_same_twice(model: Path, tmp_path: Pa
     assert float(seconds) > float(loading) >= 0
     data = json.loads((folders[0] / "manifest.json").read_text())
     assert data["class_names"] == ["ant", "bee", "cat"]
+    assert data["guarantee"] == promise
     first = {
         p.relative_to(folders[0]): p.read_bytes() for p in folders[0].rglob("*") if p.is_file()
     }

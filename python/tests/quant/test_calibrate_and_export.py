@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from exeunt import promise
 from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
 from exeunt.qonnx import meaning, seen
@@ -79,6 +80,45 @@ def test_a_packed_copy_runs_as_it_is(exported, tiny, tmp_path):
         assert np.array_equal(want, got)
     sizes = [(tmp_path / "away" / "tiny.onnx").stat().st_size]
     assert sizes[0] < (exported / "model.onnx").stat().st_size
+
+
+def test_the_promise_travels(trained, tiny, tmp_path):
+    """Many images for a large drop, too few for a small one; without one nothing is left of it."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    told: list[str] = []
+
+    def promised(**more):
+        section = tiny.calibrate.model_copy(update=more)
+        config = tiny.model_copy(update={"calibrate": section})
+        result = calibrate(config, folder, progress=lambda d, n, text="": told.append(text))
+        exits = json.loads((folder / "exits.json").read_text())
+        return result, exits, store.read(folder)["calibration"]
+
+    images = len(read_split(folder / "splits.npz", "validation").labels)
+    result, exits, report = promised(guarantee="average", drop=0.2)
+    made = promise.from_json(exits["guarantee"])
+    assert made == result.promise
+    assert made.holds
+    assert made.images == images == made.ordered + made.tested
+    assert made.covers(exits["thresholds"][:-1])
+    assert made.lost <= made.allowed == int(0.2 * (made.tested + 1)) - 1
+    assert told[-1].endswith(f"; {made.text}")
+    assert report["guarantee"]["permitted"] == 0.2
+    test = read_split(folder / "splits.npz", "test")
+    assert report["guarantee"]["test"]["images"] == len(test.labels)
+    assert report["lost"] == report["guarantee"]["test"]["lost"] / len(test.labels)
+    assert 0 < report["guarantee"]["test"]["chance"] <= 1
+
+    result, exits, report = promised(guarantee="probability", drop=0.002)
+    assert not exits["guarantee"]["holds"]
+    assert exits["guarantee"]["images_needed"] == 1447
+    assert report["guarantee"]["test"] is None
+    assert "needs 1,447 validation images and there are" in told[-1]
+    plain, exits, report = promised(guarantee="none", drop=0.002)
+    assert plain.chosen == result.chosen
+    assert "guarantee" not in exits
+    assert (report["guarantee"]["kind"], report["guarantee"]["holds"]) == ("none", False)
 
 
 def test_report_counts_the_test_images(exported, tiny):

@@ -166,3 +166,24 @@ def test_page_says_whether_predicted_cycles_can_be_relied_on(finished):
     store.update(finished, {"cycle_reference": reference | {"frames_exact": 1052}})
     page = document.write(finished).read_text()
     assert "predicts the cycles of all 1,052 images exactly" in page
+
+
+def test_page_says_what_is_promised(finished):
+    assert "leave with a wrong answer" not in document.write(finished).read_text()
+    made = {
+        "kind": "average", "permitted": 0.005, "holds": True, "images": 5000, "tested": 4000,
+        "lost": 17, "allowed": 19, "test": {"images": 10_000, "lost": 44, "chance": 0.6},
+    }  # fmt: skip
+    store.update(finished, {"calibration": {"guarantee": made}})
+    page = document.write(finished).read_text()
+    assert (
+        "On average at most 0.5% of the images leave with a wrong answer where the last exit has "
+        "the right one."
+    ) in page
+    assert (
+        "Of 10,000 test images 44 do so, 0.44%; of 4,000 validation images on which the thresholds "
+        "were tested 17, where 19 were allowed."
+    ) in page
+    made |= {"holds": False, "images": 99, "images_needed": 248, "test": None}
+    store.update(finished, {"calibration": {"guarantee": made}})
+    assert "Nothing is promised: that on average" in document.write(finished).read_text()

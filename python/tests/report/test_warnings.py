@@ -159,3 +159,40 @@ def test_predicted_cycles_that_are_off():
         ]
     )
     assert warnings(off, "calibrate") == []
+
+
+GIVEN = {
+    "kind": "probability", "permitted": 0.005, "delta": 0.1, "horizon": 10_000, "holds": True,
+    "images": 5000, "images_needed": 576, "tested": 4000, "lost": 13,
+    "test": {"images": 10_000, "lost": 76, "chance": 0.004},
+}  # fmt: skip
+
+
+def promised(**more):
+    return FINE | {"calibration": {"drop": 0.005, "guarantee": GIVEN | more}}
+
+
+def test_test_images_that_speak_against_the_promise():
+    sentence = (
+        "0.76% of the test images are lost where 0.50% is permitted and 13 of 4,000 validation "
+        "images were: these are not like the test images, and the promise is about images like "
+        "them; take validation images from where the images to come are from"
+    )
+    assert warnings(promised()) == warnings(promised(), "calibrate") == [sentence]
+    assert warnings(promised(), "simulate") == []
+    for test in (
+        {"images": 10_000, "lost": 76, "chance": 0.2},  # by chance
+        {"images": 10_000, "lost": 50, "chance": 0.004},  # as promised
+        None,
+    ):
+        assert warnings(promised(test=test)) == []
+
+
+def test_too_few_images_for_a_promise():
+    made = promised(holds=False, images=216, images_needed=576, test=None)
+    assert warnings(made, "calibrate") == [
+        "nothing is promised: that with probability 90% at most 50 of the next 10,000 images leave "
+        "with a wrong answer where the last exit has the right one needs 576 validation images and "
+        "there are 216: raise data.validation or calibrate.drop"
+    ]
+    assert warnings(FINE | {"calibration": {"guarantee": {"kind": "none"}}}) == []
