@@ -67,7 +67,7 @@ ROOMS: Mapping[str, str] = {
     "quant.calibrate": f"{STEP} qonnx quant.exits quant.data quant.network quant.train "
     "quant.compress",
     "quant.compare": f"{STEP} criteria qonnx quant.exits quant.network quant.train quant.compress",
-    "quant.resplits": f"{BASE} qonnx promise splits quant.exits",
+    "quant.resplits": f"{BASE} criteria qonnx promise splits quant.exits",
     "quant.attach": f"{STEP} qonnx quant.exits quant.data quant.network quant.train quant.compress",
     "quant.export": f"{STEP} qonnx quant.data quant.network quant.train quant.compress",
     "quant.explain": f"{STEP} quant.exits report quant.data quant.network quant.train "
