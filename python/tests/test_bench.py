@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -176,3 +177,45 @@ def test_reference_against_qonnx(compiled: Path, one_core: None) -> None:
     for name in graphs:
         assert ours / max(theirs[name].values()) >= 50, name
     assert ours / max(theirs["exported graph"].values()) >= 5
+
+
+@pytest.mark.filterwarnings("ignore")  # QONNX's own
+@pytest.mark.parametrize("name", ["CNV_1W1A", "CNV_2W2A"])
+def test_reference_against_the_exported_file(name: str, tmp_path: Path, one_core: None) -> None:
+    """A network of bnn_pynq as Brevitas exports it, one image at a time, and made for more."""
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+    from qonnx.transformation.change_batchsize import ChangeBatchSize
+    from qonnx.transformation.infer_shapes import InferShapes
+    from qonnx.util.cleanup import cleanup_model
+
+    from exeunt.hls import compile as compiler
+
+    place = Path(__file__).parent / "hls" / "bnn_pynq.py"
+    spec = importlib.util.spec_from_file_location("bnn", place)
+    bnn = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bnn)
+    path, size = bnn.export(name, tmp_path), bnn.shape(name)
+    text = bnn.CONFIG.format(name=name, shape=list(size), cycles=200_000)
+    config = tree.parse(text.replace("qonnx:", f"qonnx:{tmp_path}/"))
+    images = bnn.pictures(size, FRAMES)
+    accelerator = compiler.compile_network(path, config=config, images=images)
+    prepared = Prepared(accelerator)
+    (logits,) = prepared.logits(images, batch=64)
+    ours = FRAMES / best(lambda: prepared.logits(images, batch=64), times=10)
+    model = cleanup_model(ModelWrapper(str(path)))
+    source = model.graph.input[0].name
+    rates = {}
+    for batch in BATCHES[:3]:
+        model = model.transform(ChangeBatchSize(batch)).transform(InferShapes())
+        x = {source: images[:batch].transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)}
+        (real,) = execute_onnx(model, x).values()
+        steps = real / accelerator.logit_scales[0]
+        steps -= np.median(steps - logits[:batch])  # the bias of the last norm
+        np.testing.assert_allclose(steps, logits[:batch], atol=0.05)
+        rates[batch] = batch / best(lambda m=model, x=x: execute_onnx(m, x), times=3)
+    print(f"\n{name}: reference {ours:,.0f} images/s on one core; QONNX on the exported file")
+    for batch, rate in rates.items():
+        print(f"  {rate:,.1f} images/s at batch {batch} ({ours / rate:.1f} x)")
+    assert ours / rates[1] >= 40
+    assert ours / max(rates.values()) >= 2
