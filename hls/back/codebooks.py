@@ -2,13 +2,14 @@
 
 The file counts the layers with weights in the order of the pipeline (segment 0, head 0, segment 1,
 ...): "<i>.codebook" (int8, ascending) and "<i>.indices" (uint8, shape of the layer's weight in
-PyTorch). The compiled weights must be exactly what they stand for.
+PyTorch). The compiled weights must be exactly what they stand for; both ways of a residual block
+may come in another order.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,10 @@ def attach(accelerator: Accelerator, path: Path) -> Accelerator:
                 f"{path} must be of the compiled network with {len(matrices)} layers of weights, "
                 f"got a codebook of layer {key}: export it again"
             )
-        node = matrices[int(key)]
-        weights = accelerator.arrays[f"{node.name}.weights"]
-        ordered, signs = _matched(accelerator, node, weights, book, indices, path)
+        node, ordered, signs = _found(
+            accelerator, [n for n in matrices if n.name not in changed], matrices[int(key)],
+            book, indices, path,
+        )  # fmt: skip
         changed[node.name] = dataclasses.replace(node, codebook=tuple(int(v) for v in book))
         arrays[f"{node.name}.indices"] = ordered
         if signs is not None:
@@ -95,6 +97,31 @@ def _read(path: Path) -> dict[str, tuple[IntArray, IntArray]]:
                 "again"
             )
     return found
+
+
+def _found(
+    accelerator: Accelerator,
+    left: Sequence[Weighted],
+    expected: Weighted,
+    book: IntArray,
+    indices: IntArray,
+    path: Path,
+) -> tuple[Weighted, IntArray, IntArray | None]:
+    """The expected node, or another one of its segment or head that has these weights."""
+    (names,) = ({n.name for n in c.nodes} for c in accelerator.chains if expected in c.nodes)
+    near = [node for node in left if node.name in names]
+    near.sort(key=lambda node: node is not expected)
+    refusal: CheckFailed | None = None
+    for node in near:
+        try:
+            weights = accelerator.arrays[f"{node.name}.weights"]
+            return node, *_matched(accelerator, node, weights, book, indices, path)
+        except CheckFailed as error:
+            refusal = refusal or error
+    raise refusal or CheckFailed(
+        f"{path} must have one codebook for each layer of {expected.name}'s part, got one more: "
+        "export it again"
+    )
 
 
 def _matched(

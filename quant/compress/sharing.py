@@ -328,7 +328,8 @@ def with_weight_bits(model: Model, bits: int) -> Model:
     data["weight_bits"] = bits
     for stage in data["stages"]:
         for layer in (*stage["blocks"], *stage["head"]):
-            layer.pop("weight_bits", None)
+            for one in (layer, *layer.get("residual", ())):
+                one.pop("weight_bits", None)
     return Model.model_validate(data)
 
 

@@ -125,9 +125,9 @@ def _compression(config: Any) -> None:
     for i, spec in enumerate(passes):
         for j, stage in enumerate(config.model.stages):
             for k, block in enumerate(stage.blocks):
-                if spec.kind in ("precision", "sharing") and hasattr(block, "residual"):
+                if spec.kind == "precision" and hasattr(block, "residual"):
                     raise ValueError(
-                        f'compress.passes[{i}] of kind "{spec.kind}" must have stages without '
+                        f'compress.passes[{i}] of kind "precision" must have stages without '
                         f"residual blocks, got one at model.stages[{j}].blocks[{k}]"
                     )
     widths = [

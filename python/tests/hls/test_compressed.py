@@ -73,3 +73,58 @@ def test_compressed_network_through_the_compiler(tmp_path: Path):
     answers = reference.run(accelerator, images).logits
     for out, found in zip(expected, answers, strict=True):
         assert (out.argmax(1) == np.asarray(found).argmax(1)).mean() >= 0.95
+
+
+SHARED = """
+name = "shared"
+[data]
+dataset = "digits"
+[model]
+input = [8, 8, 1]
+classes = 10
+[[model.stages]]
+blocks = [
+  { conv = 8, padding = 1 },
+  { residual = [
+    { conv = 8, padding = 1, weight_bits = 3 }, { conv = 12, stride = 2, padding = 1 },
+  ] },
+  { residual = [{ conv = 12, padding = 1 }] },
+]
+[train]
+epochs = 1
+batch = 128
+[compress]
+images = 50
+passes = [{ kind = "sharing", criterion = "uniform", centroids = 5, centroid_bits = 4, epochs = 0 }]
+[compile]
+target_cycles = 4096
+baseline = false
+"""
+
+
+@pytest.mark.slow
+def test_residual_blocks_share_weights(tmp_path: Path):
+    """Every layer has its codebook, also both ways of a block, whichever is compiled first."""
+    from exeunt.hls.back import codebooks
+    from exeunt.hls.compile import compile_network
+    from exeunt.kernels.parts.weights import Weighted
+    from exeunt.quant.calibrate import calibrate
+    from exeunt.quant.compress.step import compress
+    from exeunt.quant.export import export
+    from exeunt.quant.train import train
+
+    settings = tree.parse(SHARED)
+    train(settings, tmp_path, tmp_path)
+    compress(settings, tmp_path, tmp_path)
+    calibrate(settings, tmp_path)
+    export(settings, tmp_path)
+    plain = compile_network(tmp_path / "model.onnx", config=settings)
+    found = codebooks.attach(plain, tmp_path / codebooks.NAME)
+    nodes = [n for c in found.chains for n in c.nodes if isinstance(n, Weighted)]
+    assert len(nodes) == 6
+    for node in nodes:
+        assert 1 < len(node.codebook) <= 5
+        assert node.weight_bits <= 4
+        np.testing.assert_array_equal(
+            found.of(node)["weights"], plain.arrays[f"{node.name}.weights"]
+        )
