@@ -15,15 +15,16 @@ from controller.design import (
     HASH,
     IN_FLIGHT,
     WORDS,
+    Design,
     beats,
     frames_for,
 )
+from lib.bench import bench_data
 from lib.handles import stream
 from lib.patterns import always, bernoulli, bursts
 from lib.streams import Cycles, StreamSink, StreamSource, compare
 
-from exeunt import registers
-from exeunt.criteria import margin
+from exeunt import criteria, registers
 from exeunt.reference import controller
 from exeunt.registers import ALWAYS, BY_NAME, NEVER, address
 
@@ -148,10 +149,17 @@ def check(what: str, got: np.ndarray, want: np.ndarray, *, ordered: bool) -> Non
     assert (table["latency"] > 0).all(), f"{what}: a latency is zero"
 
 
+def criterion() -> str:
+    """What the exits of the design go by; other designs than the controller's own: the margin."""
+    design = bench_data()
+    return design.criterion if isinstance(design, Design) else "margin"
+
+
 def expect(
     logits: np.ndarray, thresholds: tuple[int, ...], *, first_id: int = 0, bank: int = 1
 ) -> np.ndarray:
-    found = controller.decide([logits[:, e] for e in range(EXITS)], thresholds)
+    every = [logits[:, e] for e in range(EXITS)]
+    found = controller.decide(every, thresholds, criterion=criterion())
     banks = np.full(len(logits), bank)
     return controller.results(found, first_id=first_id, banks=banks)
 
@@ -197,7 +205,8 @@ async def schedules(dut: Any) -> None:
                 device.send(logits)
                 got = await device.results(count, 20000, what)
                 want = expect(logits, (100, 100), first_id=first)
-                compare(f"{what}: schedule", want["exit"].tolist(), exits.tolist())
+                if criterion() == "margin":  # the schedules are made for it
+                    compare(f"{what}: schedule", want["exit"].tolist(), exits.tolist())
                 check(what, got, want, ordered=bool(order))
                 first += count
     counts = await device.snapshot()
@@ -217,7 +226,7 @@ async def codes(dut: Any) -> None:
         await device.settle()
         bank = 1 - bank
         logits = frames_for(schedule("random", 20, rng), rng)
-        scores = margin.values(logits[:, 0]).scores
+        scores = criteria.get(criterion()).values(logits[:, 0]).scores
         if thresholds[0] == 50:  # exactly met by frame 0
             thresholds = (int(scores[0]), 450)
             await device.thresholds(*thresholds)
@@ -544,7 +553,8 @@ async def taken_in_raw_mode(dut: Any) -> None:
         counts = await device.snapshot()
         behind.add(counts["frames_out"] - sum(counts[f"taken{e}"] for e in range(EXITS)))
         await device.cycles.wait(int(rng.integers(0, 9)))
-    assert behind == {0, 1}, f"frames that left and do not count yet: {behind}, not 0 and 1"
+    assert max(behind) <= 1, f"frames that left and do not count yet: {behind}, not 0 and 1"
+    assert 1 in behind or criterion() != "margin", "the others are not met at the moment"
     await device.write("raw", 0)
     await device.settle()  # once it is empty
     counts = await device.snapshot()

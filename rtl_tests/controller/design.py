@@ -35,6 +35,7 @@ class Design:
     early: tuple[bool, bool, bool]
     buffers: tuple[int, int]
     decision_depth: int
+    criterion: str = "margin"
 
 
 DESIGNS = {
@@ -43,6 +44,17 @@ DESIGNS = {
     ),
     "tight": Design(
         "tight", (1, 1, 30), (40, 3, 25), (1, 1, 1), (1, 2, 4), (False, True, True), (12, 8), 1
+    ),
+    "carried": Design(
+        "carried",
+        (2, 1, 9),
+        (3, 1, 5),
+        (1, 1, 2),
+        (1, 4, 2),
+        (False, True, True),
+        (24, 8),
+        2,
+        criterion="exclusion",
     ),
 }
 
@@ -68,6 +80,7 @@ def describe(design: Design) -> CoreDescription:
         ),
         in_flight=IN_FLIGHT,
         hash=HASH,
+        criterion=design.criterion,
     )
 
 

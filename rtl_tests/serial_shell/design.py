@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from controller import design
 from controller.design import CLASSES, EXITS, HASH, IN_FLIGHT, WIDTH, WORDS, Design
-from lib.bench import BUILD, RTL, SHELL
+from lib.bench import BUILD, SHELL, rtl_sources
 
 from exeunt import registers
 from exeunt.reference import controller
@@ -56,8 +56,8 @@ def sources() -> list[Path]:
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
         files.append(path)
-    modules = design.describe(DESIGN).modules
-    blocks = [RTL / f"{module}.sv" for module in modules if module != "ex_axil"]
+    modules = [m for m in design.describe(DESIGN).modules if m != "ex_axil"]
+    blocks = sorted({path for module in modules for path in rtl_sources(module)})
     stubs = [design.HERE / "stub_segment.sv", design.HERE / "stub_head.sv"]
     return [*blocks, *sorted(SHELL.glob("*.sv")), *stubs, *files]
 
