@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from exeunt.errors import InputError
 from exeunt.hls.front import finn_env, limits, shadow
 from exeunt.qonnx import exits, file, meaning
 
@@ -100,3 +102,37 @@ def test_logits_that_are_never_negative_may_have_a_bias(builder: type, tmp_path:
     network = meaning.integers(file.load(tmp_path / "model.onnx"))
     assert network.exits[0].logits.low == -1
     assert len(exits.parts(network)[1].operations) == 1, "nothing stands behind the matrix"
+
+
+def averaged_twice(b: Any) -> str:
+    x = b.pool(b.conv("image", 3, pad=1), "AveragePool", 3, stride=1, pad=1)
+    return b.pool(x, "AveragePool", 2)
+
+
+def largest_of_bent(b: Any) -> str:
+    x = b.node("Abs", b.conv("image", 3, pad=1, act=False), shape=(1, 3, 7, 6))
+    x = b.pool(x, size=2)
+    return b.node("Neg", x, shape=b.shapes[x])
+
+
+REFUSED = {
+    averaged_twice: (
+        "FILE: AveragePool (node AveragePool_#) must average values that depend on their channel "
+        "alone but they depend on the pixel; quantize in front of it"
+    ),
+    largest_of_bent: (
+        "FILE: MaxPool (node MaxPool_#) takes the maximum of values that rise and fall with the "
+        "sums in front of it and Neg (node Neg_#) needs it before a quantizer; quantize in front "
+        "of the pool"
+    ),
+}
+
+
+@pytest.mark.parametrize("made", REFUSED, ids=lambda f: f.__name__)
+def test_refusals(made: Any, builder: type, tmp_path: Path) -> None:
+    b = builder(SHAPE)
+    b.exit(b.linear(b.quant(made(b), 4, signed=True), 3))
+    path = b.save(tmp_path / "model.onnx")
+    with pytest.raises(InputError) as error:
+        meaning.integers(file.load(path))
+    assert re.sub(r"_\d+\)", "_#)", str(error.value)).replace(str(path), "FILE") == REFUSED[made]
