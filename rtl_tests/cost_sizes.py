@@ -43,10 +43,13 @@ def corner(row: Mapping[str, Any]) -> Corner:
         Stream((1, 1, row["columns"]), Integer(row["in_bits"]), row["simd"]),
         Stream((1, 1, row["rows"]), accumulator, row["pe"]),
         weight_bits=row["weight_bits"],
+        signs=row.get("signs", False),
         accumulator=accumulator,
     )
     top = 1 << (row["weight_bits"] - 1)
     weights = np.random.default_rng(0).integers(-top, top, (row["rows"], row["columns"]))
+    if node.signs:
+        weights = np.where(weights < 0, -1, 1) if node.weight_bits == 1 else np.maximum(weights, -1)
     return kernel_corner(node, {"weights": weights})
 
 

@@ -90,6 +90,12 @@ def chosen() -> dict[str, Corner]:
             (1, 9, 4, 2), UINT8, levels=15
         ),
         "mvu: 160x10, SIMD 4, PE 2, no levels": mvu.corners.corner((40, 4, 5, 2), INT4),
+        "mvu: 128x6, signs on 1 bit, SIMD 32, PE 3, 1 level": mvu.corners.corner(
+            (4, 32, 2, 3), Integer(1), weight_bits="1s", levels=1
+        ),
+        "mvu: 64x6, signs and 0 on 2 bits, SIMD 32, PE 2, 3 levels": mvu.corners.corner(
+            (2, 32, 3, 2), Integer(2), weight_bits="2s", levels=3
+        ),
         "tag: 32 bits, 16 words, 16 in flight": tag.corners.corner(32, 16, 16),
         "margin: 10 classes one by one": margin.corners.corner("margin", 1, 10, 14),
         "margin: 10 classes at once": margin.corners.corner("margin", 10, 10, 14),

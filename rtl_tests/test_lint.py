@@ -79,6 +79,17 @@ ILLEGAL: list[tuple[str, Mapping[str, int | str], str]] = [
     ("ex_mvu", {"PARTS": 3}, "ex_mvu: ARMS must divide PARTS and PARTS MH 4, not be 1 and 3"),
     ("ex_mvu", {"PARTS": 4, "ARMS": 3}, "ex_mvu: ARMS must divide PARTS and PARTS MH 4"),
     ("ex_mvu", {"PARTS": 2, "ARMS": 2}, "or be those of all 2 arms, not be 2"),
+    (
+        "ex_mvu",
+        {"W_BITS": 1},
+        "ex_mvu: W_BITS must be 1 or 2 with SIGNS and at least 2 without, is 1",
+    ),
+    (
+        "ex_mvu",
+        {"SIGNS": 1},
+        "ex_mvu: W_BITS must be 1 or 2 with SIGNS and at least 2 without, is 4",
+    ),
+    ("ex_mvu", {"SIGNS": 1, "W_BITS": 1}, "ex_mvu: SIGNS need thresholds or constants of rows"),
     ("ex_mvu", {"ACC_BITS": 33, "OUT_BITS": 33}, "ex_mvu: ACC_BITS must be 2 to 32, is 33"),
     ("ex_mvu", {"OUT_BITS": 8}, "ex_mvu: OUT_BITS must be ACC_BITS 16 without thresholds, is 8"),
     (

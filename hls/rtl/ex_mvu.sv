@@ -18,9 +18,16 @@
 // ARMS, so NF = 1.
 //
 // WEIGHT_FILE: word (g * NF + nf) * SF + sf holds PE * SIMD weights, row p and column s at position
-// p * SIMD + s. Accumulators wrap at ACC_BITS, which must hold every result. OFFSET_FILE: word nf
-// holds the PE constants of ACC_BITS of output word nf, with which its accumulators begin, those of
-// vector g behind those of g - 1.
+// p * SIMD + s. Many words are smaller as ROM_FILE, in a memory apart (see ex_rom); few are so as
+// WEIGHT_FILE, constants and equal bits to the logic behind them. Accumulators wrap at ACC_BITS,
+// which must hold every result. OFFSET_FILE: word nf holds the PE constants of ACC_BITS of output
+// word nf, with which its accumulators begin, those of vector g behind those of g - 1.
+//
+// With SIGNS every weight is -1, 0 or 1 (W_BITS = 2), or -1 or 1 (W_BITS = 1, a bit that is 1 for
+// -1), and nothing is multiplied: with the sign bit of x inverted, an element is added as it is, as
+// its complement for -1, as zero for 0. So an accumulator holds y minus the smallest y that its row
+// could give, from 0 up; for single bits it is the popcount of an XNOR. Thresholds count from that
+// smallest y of their row too (unsigned, ACC_BITS); without them OFFSET_FILE adds it again.
 `default_nettype none
 
 module ex_mvu #(
@@ -31,15 +38,17 @@ module ex_mvu #(
     parameter int IN_BITS   = 4,     // bits of an element of x
     parameter bit IN_SIGNED = 1'b0,  // x is two's complement
     parameter int W_BITS    = 4,     // bits of a weight, two's complement
+    parameter bit SIGNS     = 1'b0,  // weights are signs or 0, W_BITS is 1 or 2
     parameter int ACC_BITS  = 16,    // bits of an accumulator, two's complement
     parameter int OUT_BITS  = 16,    // bits of an element of y; ACC_BITS where LEVELS = 0
     parameter int LEVELS    = 0,     // thresholds of a row; 0: y is the accumulator
     parameter int BIAS      = 0,     // y below the first threshold
     parameter int PARTS     = 1,     // vectors that have rows of their own
     parameter int ARMS      = 1,     // of these, how many a word holds
-    parameter     WEIGHT_FILE    = "",  // empty: not initialised
+    parameter     WEIGHT_FILE    = "",  // empty: not initialised, or in ROM_FILE
+    parameter     ROM_FILE       = "",  // empty: in WEIGHT_FILE
     parameter     THRESHOLD_FILE = "",  // see ex_threshold
-    parameter     OFFSET_FILE    = ""   // empty: no constants; not with thresholds
+    parameter     OFFSET_FILE    = ""   // empty: none; not with thresholds, needed with SIGNS
 ) (
     input  wire                     clk,
     input  wire                     rst,
@@ -59,6 +68,7 @@ module ex_mvu #(
   localparam int STEPS = MH / PE * SF;
   localparam int WORD  = ARMS * SIMD * IN_BITS;
   localparam int ARM   = PE / ARMS;  // lanes that see the same elements
+  localparam int WEIGHTS = PE * SIMD * W_BITS;
 
   localparam int SF_BITS   = SF > 1 ? $clog2(SF) : 1;
   localparam int NF_BITS   = NF > 1 ? $clog2(NF) : 1;
@@ -70,9 +80,11 @@ module ex_mvu #(
   // written as 32-bit integers, which simulate fastest; synthesis drops the bits nobody needs.
   localparam int GROUP      = 9;  // a 3 x 3 window of one channel
   localparam int GROUPS     = (SIMD + GROUP - 1) / GROUP;
-  localparam int GROUP_WANT = IN_BITS + W_BITS + $clog2(SIMD < GROUP ? SIMD : GROUP);
+  localparam int FULL       = SIMD < GROUP ? SIMD : GROUP;
+  localparam int MOST       = (1 << IN_BITS) - 1;  // what an element adds at most, with SIGNS
+  localparam int GROUP_WANT = SIGNS ? $clog2(FULL * MOST + 1) : IN_BITS + W_BITS + $clog2(FULL);
   localparam int GROUP_BITS = GROUP_WANT < ACC_BITS ? GROUP_WANT : ACC_BITS;
-  localparam int SUM_WANT   = GROUP_BITS + $clog2(GROUPS);
+  localparam int SUM_WANT   = SIGNS ? $clog2(SIMD * MOST + 1) : GROUP_BITS + $clog2(GROUPS);
   localparam int SUM_BITS   = SUM_WANT < ACC_BITS ? SUM_WANT : ACC_BITS;
 
   if (SIMD < 1 || MW % SIMD != 0) begin : g_bad_simd
@@ -84,6 +96,13 @@ module ex_mvu #(
   if (PE < 1 || ROWS * ARMS % PE != 0 || (ARMS > 1 && PE != ROWS * ARMS)) begin : g_bad_pe
     $error("ex_mvu: PE must divide the %0d rows of a part, or be those of all %0d arms, not be %0d",
            ROWS, ARMS, PE);
+  end
+  if (SIGNS ? W_BITS < 1 || W_BITS > 2 : W_BITS < 2) begin : g_bad_w_bits
+    $error("ex_mvu: W_BITS must be 1 or 2 with SIGNS and at least 2 without, is %0d", W_BITS);
+  end
+  if (SIGNS && (LEVELS == 0) == (OFFSET_FILE == "")) begin : g_bad_signs
+    $error("ex_mvu: SIGNS need thresholds or constants of rows, not %0d and OFFSET_FILE '%s'",
+           LEVELS, OFFSET_FILE);
   end
   if (ACC_BITS < 2 || ACC_BITS > 32) begin : g_bad_acc_bits
     $error("ex_mvu: ACC_BITS must be 2 to 32, is %0d", ACC_BITS);
@@ -146,24 +165,40 @@ module ex_mvu #(
   // Stage m: operands as the memories give them, late in the cycle where these are blocks. Stage a:
   // the same, one cycle later, next to the multipliers.
   (* no_rw_check *) logic [WORD-1:0] room[ROOM];
-  logic [PE*SIMD*W_BITS-1:0] weights[STEPS];
-  logic [WORD-1:0]           x_m_q, x_q;
-  logic [PE*SIMD*W_BITS-1:0] w_m_q, w_q;
+  logic [WORD-1:0]    x_m_q, x_q;
+  wire  [WEIGHTS-1:0] w_m_q;
+  logic [WEIGHTS-1:0] w_q;
   logic valid_m_q, first_m_q, last_m_q;
   logic valid_a_q, first_a_q, last_a_q;
   wire  enable_a;
   wire  move_m = valid_m_q && enable_a;  // operands leave stage m
   assign enable_m = !valid_m_q || enable_a;
 
-  if (WEIGHT_FILE != "") begin : g_weight_file
-    initial $readmemh(WEIGHT_FILE, weights);
+  if (ROM_FILE != "") begin : g_weights
+    ex_rom #(
+        .WIDTH   (WEIGHTS),
+        .DEPTH   (STEPS),
+        .ROM_FILE(ROM_FILE)
+    ) rom (
+        .clk    (clk),
+        .enable (step),
+        .address(step_q),
+        .q      (w_m_q)
+    );
+  end else begin : g_weights
+    logic [WEIGHTS-1:0] weights[STEPS];
+    logic [WEIGHTS-1:0] word_q;
+    if (WEIGHT_FILE != "") begin : g_file
+      initial $readmemh(WEIGHT_FILE, weights);
+    end
+    always_ff @(posedge clk) if (step) word_q <= weights[step_q];
+    assign w_m_q = word_q;
   end
 
   always_ff @(posedge clk) begin
     if (take) room[write_q] <= s_data;
     if (step) begin
       x_m_q     <= room[read_q];
-      w_m_q     <= weights[step_q];
       first_m_q <= first_sf;
       last_m_q  <= last_sf;
     end
@@ -240,56 +275,74 @@ module ex_mvu #(
   end
 
   for (genvar p = 0; p < PE; p++) begin : g_lane
-    logic signed [SUM_BITS-1:0] sum_q;
-    logic signed [ACC_BITS-1:0] acc_q;
+    logic [ACC_BITS-1:0] acc_q;
     wire [SIMD*IN_BITS-1:0] x = x_q[p/ARM*SIMD*IN_BITS+:SIMD*IN_BITS];
 
-    if (GROUPS > 1) begin : g_tree
-      logic signed [SUM_BITS-1:0] total;
-      for (genvar g = 0; g < GROUPS; g++) begin : g_group
-        localparam int LOW  = g * GROUP;
-        localparam int HIGH = LOW + GROUP < SIMD ? LOW + GROUP : SIMD;
-        logic signed [GROUP_BITS-1:0] sum_group_q;
+    for (genvar g = 0; g < GROUPS; g++) begin : g_group
+      localparam int LOW   = g * GROUP;
+      localparam int COUNT = LOW + GROUP < SIMD ? GROUP : SIMD - LOW;
+      logic [GROUP_BITS-1:0] sum_group_q;
+      wire  [COUNT*IN_BITS-1:0] x_group = x[LOW*IN_BITS+:COUNT*IN_BITS];
+      wire  [COUNT*W_BITS-1:0]  w_group = w_q[(p*SIMD+LOW)*W_BITS+:COUNT*W_BITS];
+      if (SIGNS && IN_BITS == 1 && W_BITS == 1) begin : g_count
+        always_ff @(posedge clk) begin
+          if (move_a) begin
+            sum_group_q <= GROUP_BITS'($countones(x_group ^ w_group ^ {COUNT{IN_SIGNED}}));
+          end
+        end
+      end else if (SIGNS) begin : g_signs
+        localparam bit [IN_BITS-1:0] TOP = IN_BITS'(IN_SIGNED) << (IN_BITS - 1);
+        always_ff @(posedge clk) begin : signs
+          int sum;
+          if (move_a) begin
+            sum = 0;
+            for (int s = 0; s < COUNT; s++) begin
+              sum = sum + 32'({((x_group[s*IN_BITS+:IN_BITS] ^ TOP)
+                                & {IN_BITS{W_BITS == 1 || w_group[s*W_BITS]}})
+                               ^ {IN_BITS{w_group[s*W_BITS+W_BITS-1]}}});
+            end
+            sum_group_q <= GROUP_BITS'(sum);
+          end
+        end
+      end else begin : g_products
         always_ff @(posedge clk) begin : products
           int sum;
           if (move_a) begin
             sum = 0;
-            for (int s = LOW; s < HIGH; s++) begin
-              sum = sum + 32'($signed({IN_SIGNED && x[(s+1)*IN_BITS-1], x[s*IN_BITS+:IN_BITS]}))
-                  * 32'($signed(w_q[(p*SIMD+s)*W_BITS+:W_BITS]));
+            for (int s = 0; s < COUNT; s++) begin
+              sum = sum + 32'($signed({IN_SIGNED && x_group[(s+1)*IN_BITS-1],
+                                       x_group[s*IN_BITS+:IN_BITS]}))
+                  * 32'($signed(w_group[s*W_BITS+:W_BITS]));
             end
             sum_group_q <= GROUP_BITS'(sum);
           end
         end
       end
-      wire [GROUPS*GROUP_BITS-1:0] sums;
-      for (genvar g = 0; g < GROUPS; g++) begin : g_sums
-        assign sums[g*GROUP_BITS+:GROUP_BITS] = g_group[g].sum_group_q;
-      end
+    end
+
+    wire [GROUPS*GROUP_BITS-1:0] sums;
+    for (genvar g = 0; g < GROUPS; g++) begin : g_sums
+      assign sums[g*GROUP_BITS+:GROUP_BITS] = g_group[g].sum_group_q;
+    end
+    wire [SUM_BITS-1:0] sum_q;
+    if (GROUPS > 1) begin : g_tree
+      logic [SUM_BITS-1:0] total, total_q;
       always_comb begin
         total = '0;
         for (int g = 0; g < GROUPS; g++) begin
-          total = total + SUM_BITS'($signed(sums[g*GROUP_BITS+:GROUP_BITS]));
+          total = total + SUM_BITS'($signed({!SIGNS && sums[(g+1)*GROUP_BITS-1],
+                                             sums[g*GROUP_BITS+:GROUP_BITS]}));
         end
       end
-      always_ff @(posedge clk) if (move_g) sum_q <= total;
+      always_ff @(posedge clk) if (move_g) total_q <= total;
+      assign sum_q = total_q;
     end else begin : g_tree
-      always_ff @(posedge clk) begin : products
-        int sum;
-        if (move_g) begin
-          sum = 0;
-          for (int s = 0; s < SIMD; s++) begin
-            sum = sum + 32'($signed({IN_SIGNED && x[(s+1)*IN_BITS-1], x[s*IN_BITS+:IN_BITS]}))
-                * 32'($signed(w_q[(p*SIMD+s)*W_BITS+:W_BITS]));
-          end
-          sum_q <= SUM_BITS'(sum);
-        end
-      end
+      assign sum_q = sums;
     end
 
     always_ff @(posedge clk) begin
       if (load_c) begin
-        acc_q <= ACC_BITS'(sum_q) + (first_b_q ? begins[p*ACC_BITS+:ACC_BITS] : acc_q);
+        acc_q <= ACC_BITS'($signed({!SIGNS && sum_q[SUM_BITS-1], sum_q})) + (first_b_q ? begins[p*ACC_BITS+:ACC_BITS] : acc_q);
       end
     end
     assign result[p*ACC_BITS+:ACC_BITS] = acc_q;
@@ -305,7 +358,7 @@ module ex_mvu #(
     ex_threshold #(
         .PE            (PE),
         .IN_BITS       (ACC_BITS),
-        .IN_SIGNED     (1'b1),
+        .IN_SIGNED     (!SIGNS),
         .OUT_BITS      (OUT_BITS),
         .FOLDS         (MH / PE),
         .LEVELS        (LEVELS),
@@ -329,7 +382,7 @@ module ex_mvu #(
       || threshold_busy;
 `else
   assign busy = 1'b1;
-  wire unused = threshold_busy;
+  wire unused = threshold_busy || move_g;
 `endif
 endmodule
 

@@ -11,13 +11,14 @@ from lib.pairwise import grid, pairwise
 
 from exeunt.graph import Integer, Stream
 from exeunt.kernels.mvu import Mvu
+from exeunt.kernels.parts.weights import accumulator_range
 
 
 def corner(
     fold: tuple[int, int, int, int],
     dtype: Integer,
     *,
-    weight_bits: int = 4,
+    weight_bits: int | str = 4,
     levels: int = 0,
     bias: int = 0,
     vectors: tuple[int, int] = (2, 3),
@@ -28,8 +29,9 @@ def corner(
 
     `groups` = (parts one behind the other, side by side), each with such a matrix.
 
-    Weights include both extremes; thresholds part the results evenly, one of
-    them is always reached and one never.
+    Weights include both extremes, those of "1s" and "2s" bits are signs, the accumulators then no
+    wider than they must be. Thresholds part the results evenly, one of them is always reached and
+    one never.
     """
     sf, simd, nf, pe = fold
     behind, beside = groups
@@ -40,12 +42,18 @@ def corner(
     if groups != (1, 1):
         name += f"_g{behind}x{beside}"
     rng = np.random.default_rng(sum(map(ord, name)))
-    low = -(1 << (weight_bits - 1))
+    bits, signs = int(str(weight_bits)[0]), isinstance(weight_bits, str)
+    low = -(1 << (bits - 1))
     weights = rng.integers(low, -low, (mh, mw))
-    weights[0] = low
-    weights[-1, -1] = -low - 1
+    weights[0], weights[-1, -1] = low, -low - 1
+    if signs:
+        weights = rng.choice([-1, 1] if bits == 1 else [-1, 0, 1], (mh, mw))
+        weights[0] = -1
     bound = int(np.abs(weights).sum(axis=1).max()) * max(-dtype.min, dtype.max)
     accumulator = Integer.covering(-bound - 1, bound)
+    if signs:
+        least, most = accumulator_range(weights, dtype)
+        accumulator = Integer.covering(min(least, -2), max(most, 1))
     arrays = {"weights": weights}
     if offset:  # both extremes of the type are reached
         arrays["offsets"] = rng.integers(-bound, bound, mh)
@@ -62,7 +70,8 @@ def corner(
         name,
         Stream((*vectors, mw * behind * beside), dtype, simd * beside),
         Stream((*vectors, mh), output, pe * beside),
-        weight_bits=weight_bits,
+        weight_bits=bits,
+        signs=signs,
         accumulator=accumulator,
         levels=levels,
         bias=bias,
@@ -92,8 +101,10 @@ FACTORS: dict[str, Sequence[Any]] = {
         Integer(4, signed=True),
         Integer(8, signed=True),
         Integer(3, signed=True),
+        Integer(1),
+        Integer(2, signed=True),
     ),
-    "weight_bits": (2, 4, 8, 3),
+    "weight_bits": (2, 4, 8, 3, "1s", "2s"),
     "levels": (0, 15, 3, 6, 255),
 }
 
@@ -119,10 +130,18 @@ CORNERS: list[Corner] = [
     corner((9, 1, 1, 1), Integer(4, signed=True), weight_bits=3, groups=(2, 4)),
     corner((2, 3, 2, 2), Integer(4), offset=True, groups=(3, 1)),
     corner((2, 10, 1, 2), Integer(3), weight_bits=2, groups=(3, 1), levels=4, bias=-2),
+    corner((4, 32, 2, 3), Integer(1), weight_bits="1s", levels=1),
+    corner((2, 32, 3, 2), Integer(2), weight_bits="2s", levels=3),
+    corner((9, 3, 2, 2), Integer(8, signed=True), weight_bits="1s", levels=1),
+    corner((3, 4, 1, 5), Integer(1), weight_bits="1s", offset=True),
+    corner((3, 11, 1, 5), Integer(2, signed=True), weight_bits="2s", offset=True),
+    corner((3, 11, 2, 2), Integer(1, signed=True), weight_bits="1s"),
+    corner((2, 3, 2, 2), Integer(2), weight_bits="2s", groups=(3, 1)),
+    corner((9, 1, 1, 2), Integer(1), weight_bits="1s", groups=(3, 2), levels=1),
 ]
 
 
 def full_grid() -> list[Corner]:
     """The grid of folds, types, weights and levels."""
     factors = {**FACTORS, "dtype": (Integer(3), Integer(3, signed=True)), "levels": (0, 5)}
-    return [corner(**row) for row in grid({**factors, "weight_bits": (2, 5)})]
+    return [corner(**row) for row in grid({**factors, "weight_bits": (2, 5, "1s", "2s")})]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +13,11 @@ from exeunt.hls.back.kernels import levels, sparsity
 from exeunt.hls.back.kernels.operators import Found, Operator, groups_of
 from exeunt.hls.back.kernels.registry import Backend, register, register_operator
 from exeunt.kernels.layer import Fold, Matrix
-from exeunt.kernels.mvu import Mvu, columns
-from exeunt.kernels.parts.weights import accumulator_range
+from exeunt.kernels.mvu import Mvu, columns, folds
+from exeunt.kernels.mvu.products import FEW
+from exeunt.kernels.parts.weights import accumulator_range, smallest
 
-MODULES = ("ex_mvu", "ex_threshold")
+MODULES = ("ex_mvu", "ex_rom", "ex_threshold")
 
 
 def module(node: Mvu) -> str:
@@ -25,6 +27,8 @@ def module(node: Mvu) -> str:
 
 def weight_file(weights: IntArray, *, lanes_in: int, lanes_out: int, bits: int) -> str:
     """The weight memory: one hexadecimal word a line for every step of a vector.
+
+    A single bit of a weight is its sign: 1 for -1.
 
     Args:
         weights: integers (MH, MW), `bits` wide, two's complement.
@@ -43,6 +47,8 @@ def weight_file(weights: IntArray, *, lanes_in: int, lanes_out: int, bits: int) 
 
 def parameters(node: Mvu) -> dict[str, int | str]:
     """Parameters of `ex_mvu`."""
+    words = math.prod(folds(node)) * node.groups // node.together
+    weights, apart = f"{node.name}_weights.hex", words > FEW
     return {
         "MW": columns(node),
         "MH": node.output.shape[2],
@@ -51,41 +57,50 @@ def parameters(node: Mvu) -> dict[str, int | str]:
         "IN_BITS": node.input.dtype.bits,
         "IN_SIGNED": int(node.input.dtype.signed),
         "W_BITS": node.weight_bits,
+        "SIGNS": int(node.signs),
         "ACC_BITS": node.accumulator.bits,
         "OUT_BITS": node.output.dtype.bits,
         "LEVELS": node.levels,
         "BIAS": node.bias,
         "PARTS": node.groups,
         "ARMS": node.together,
-        "WEIGHT_FILE": f"{node.name}_weights.hex",
+        "WEIGHT_FILE": "" if apart else weights,
+        "ROM_FILE": weights if apart else "",
         "THRESHOLD_FILE": f"{node.name}_thresholds" if node.levels else "",
-        "OFFSET_FILE": f"{node.name}_offsets.hex" if node.offset else "",
+        "OFFSET_FILE": f"{node.name}_offsets.hex" if _begins(node) else "",
     }
+
+
+def _begins(node: Mvu) -> bool:
+    """Whether the accumulators of a row begin with a constant."""
+    return node.offset or (node.signs and not node.levels)
 
 
 def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
-    """The weight file, from `weights` (MH, MW), and those of thresholds and offsets, if any."""
+    """The weight file, from `weights` (MH, MW), and those of thresholds and constants, if any.
+
+    With signs the hardware counts from the smallest result of each row on.
+    """
+    weights, lanes = arrays["weights"].astype(np.int64), node.output.lanes
+    bits = node.weight_bits
     result = {
         f"{node.name}_weights.hex": weight_file(
-            arrays["weights"],
-            lanes_in=node.simd,
-            lanes_out=node.output.lanes,
-            bits=node.weight_bits,
+            weights < 0 if bits == 1 else weights, lanes_in=node.simd, lanes_out=lanes, bits=bits
         )
     }
-    if node.offset:
+    start = smallest(weights, node.input.dtype) if node.signs else np.zeros(len(weights), np.int64)
+    if _begins(node):
+        constants = start + arrays["offsets"] if node.offset else start
         result[f"{node.name}_offsets.hex"] = weight_file(
-            arrays["offsets"][:, None],
-            lanes_in=1,
-            lanes_out=node.output.lanes,
-            bits=node.accumulator.bits,
+            constants[:, None], lanes_in=1, lanes_out=lanes, bits=node.accumulator.bits
         )
     if node.levels:
+        counted = Integer(node.accumulator.bits) if node.signs else node.accumulator
         result |= levels.files(
             f"{node.name}_thresholds",
-            arrays["thresholds"],
-            dtype=node.accumulator,
-            lanes=node.output.lanes,
+            arrays["thresholds"] - start[:, None],
+            dtype=counted,
+            lanes=lanes,
         )
     return result
 
@@ -138,7 +153,9 @@ def _read(found: Found, weights: IntArray, size: tuple[int, int], groups: int) -
     arrays: dict[str, IntArray] = {"weights": weights}
     if thresholds is not None:
         arrays["thresholds"] = thresholds
-    smallest, largest = int(weights.min()), int(weights.max())
+    least, most = int(weights.min()), int(weights.max())
+    signs = least >= -1 and most <= 1
+    bits = Integer.covering(min(least, -2), max(most, 1)).bits
     return Matrix(
         shape,
         source,
@@ -148,7 +165,8 @@ def _read(found: Found, weights: IntArray, size: tuple[int, int], groups: int) -
         finn=found.finn,
         columns=weights.shape[1],
         groups=groups,
-        weight_bits=Integer.covering(min(smallest, -2), max(largest, 1)).bits,
+        weight_bits=1 if signs and weights.all() else bits,
+        signs=signs,
         levels=0 if thresholds is None else thresholds.shape[1],
         bias=bias,
         accumulator=accumulator,

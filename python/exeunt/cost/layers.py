@@ -119,8 +119,9 @@ class _Builder:
         self._append(
             Matrix(
                 self.shape, self.source, output, result, window=window, where=where,
-                weight_bits=weight_bits, levels=levels, columns=columns, accumulator=total,
-                flat=flat, groups=groups, bias=result.min if levels else 0, behind=(behind,),
+                weight_bits=weight_bits, signs=weight_bits == 2, levels=levels, columns=columns,
+                accumulator=total, flat=flat, groups=groups, bias=result.min if levels else 0,
+                behind=(behind,),
             )
         )  # fmt: skip
 

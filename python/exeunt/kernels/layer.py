@@ -87,13 +87,14 @@ class Matrix(Layer):
     """y = W x of every window or vector, `levels` thresholds of a row behind it, 0 for none.
 
     With `groups` the channels and the rows fall into so many parts, each row sees its part alone,
-    and `columns` are those of a part. Arrays: `weights` (rows, columns); with levels `thresholds`
-    (rows, levels), ascending.
+    and `columns` are those of a part. With `signs` every weight is -1, 0 or 1, of a single bit -1
+    or 1. Arrays: `weights` (rows, columns); with levels `thresholds` (rows, levels), ascending.
     """
 
     columns: int = field(default=1, kw_only=True)
     groups: int = field(default=1, kw_only=True)
     weight_bits: int = field(default=0, kw_only=True)
+    signs: bool = field(default=False, kw_only=True)
     levels: int = field(default=0, kw_only=True)
     bias: int = field(default=0, kw_only=True)
     accumulator: Integer = field(default=Integer(32, signed=True), kw_only=True)
@@ -111,7 +112,7 @@ class Matrix(Layer):
     def without_widths(self) -> Matrix:
         """The layer with all widths alike: its folding does not depend on them."""
         same = super().without_widths()
-        return dataclasses.replace(same, weight_bits=0, levels=0, accumulator=BYTE)
+        return dataclasses.replace(same, weight_bits=0, signs=False, levels=0, accumulator=BYTE)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,9 @@ def test_memories_stand_in_the_sources(weights, tmp_path):
     ]
     written = re.findall(
         r"^ *\w+\[\d+\] = (\d+)'h(\w+);$",
-        "".join((source / name).read_text() for name in ("ex_mvu.sv", "ex_threshold.sv")),
+        "".join(
+            (source / name).read_text() for name in ("ex_mvu.sv", "ex_rom.sv", "ex_threshold.sv")
+        ),
         re.MULTILINE,
     )
     assert sorted(int(value, 16) for _, value in written) == sorted(int(w, 16) for w in words)
@@ -130,8 +132,8 @@ def test_memory_without_contents_ends_the_elaboration(weights, tmp_path):
     vivado_project.write(weights, targets.load("pynq-z2"), project)
     source = project / "ip" / "src"
     assert "no contents" not in elaborated(source)
-    broken = source / "ex_mvu.sv"
-    broken.write_text(broken.read_text().replace('WEIGHT_FILE == "head0', 'WEIGHT_FILE == "tail0'))
+    broken = source / "ex_rom.sv"
+    broken.write_text(broken.read_text().replace('ROM_FILE == "head0', 'ROM_FILE == "tail0'))
     assert "a memory has no contents" in elaborated(source)
 
 

@@ -393,15 +393,16 @@ def test_log_of_a_memory_that_stays_empty_ends_the_build(weights, tmp_path):
 @needs_tclsh
 def test_memory_that_is_read_in_another_way_keeps_its_file(weights, tmp_path):
     """As FINN's own kernels do it: the file travels, and the log says whether it was found."""
-    source = weights.folder / "rtl" / "ex_mvu.sv"
+    source = weights.folder / "rtl" / "ex_rom.sv"
     text = source.read_text()
-    line = "initial $readmemh(WEIGHT_FILE, weights);"
-    project, names = tmp_path / "project", [p.name for p in source.parent.glob("*_weights.hex")]
+    line = "initial $readmemh(ROM_FILE, memory);"
+    instances = "".join(path.read_text() for path in weights.sources)
+    project, names = tmp_path / "project", re.findall(r'ROM_FILE\(\s*"(\w+.hex)"', instances)
     assert line in text
     assert names
     for new, code in (
         (f"initial begin {line[8:]} end", 1),
-        ("initial " + f'$readmemh("{names[0]}", weights);', 0),
+        ("initial " + f'$readmemh("{names[0]}", memory);', 0),
     ):
         source.write_text(text.replace(line, new))
         shutil.rmtree(project, ignore_errors=True)

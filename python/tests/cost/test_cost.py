@@ -62,6 +62,7 @@ def test_dsps_are_yosys_choice():
         if row["kind"] == "mvu" and "dsp" in row:
             lanes = row["simd"] * row["pe"]
             mapped = products.in_dsp(row["in_bits"], row["weight_bits"], row["simd"])
+            mapped = mapped and not row.get("signs", False)
             assert row["dsp"]["dsp"] == lanes * mapped, row
 
 
@@ -71,6 +72,8 @@ def test_narrower_operands_take_fewer_luts():
     assert sizes[0] < 0.7 * sizes[2]
     levels = [products.unit(**MVU, levels=(1 << b) - 1).lut for b in range(2, 9)]
     assert levels == sorted(levels)
+    signs = [products.unit(**{**MVU, "weight_bits": b}, signs=True) for b in (1, 2)]
+    assert signs[0].lut < signs[1].lut < 0.6 * sizes[0]
     assert products.unit(**MVU).dsp == 16
     assert products.unit(**MVU, dsp=False).dsp == 0
 
@@ -78,8 +81,18 @@ def test_narrower_operands_take_fewer_luts():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"weight_bits": 9}, "weights must have 2 to 8 bits, got 9: choose a width in between"),
-        ({"weight_bits": 1}, "weights must have 2 to 8 bits, got 1: choose a width in between"),
+        (
+            {"weight_bits": 9},
+            "weights must have 2 to 8 bits (signs 1 or 2), got 9: choose such a width",
+        ),
+        (
+            {"weight_bits": 1},
+            "weights must have 2 to 8 bits (signs 1 or 2), got 1: choose such a width",
+        ),
+        (
+            {"weight_bits": 3, "signs": True},
+            "weights must have 2 to 8 bits (signs 1 or 2), got 3: choose such a width",
+        ),
         ({"in_bits": 17}, "inputs of a matrix must have 1 to 16 bits, got 17: requantize them"),
         (
             {"pe": 3},

@@ -12,7 +12,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from exeunt import manifest
 from exeunt.config import tree
+from exeunt.kernels.mvu import Mvu
 from exeunt.qonnx import file, meaning
 from exeunt.reference import network
 
@@ -32,6 +34,10 @@ def agree(bnn: ModuleType, name: str, folder: Path, images: int) -> None:
     assert found.pop("answers") > 1, "the network answers always the same"
     wanted = {"name": name, "images": images, "wrong": 0, "simulation": 0, "cycles": 0.0}
     assert found == wanted
+    chains = manifest.read(folder / f"run-{name}").accelerator().chains
+    units = [node for chain in chains for node in chain.nodes if isinstance(node, Mvu)]
+    assert all(unit.signs for unit in units)
+    assert {unit.weight_bits for unit in units} == {1 if "1W" in name else 2}
 
 
 @pytest.mark.sim

@@ -28,7 +28,7 @@ head = [{{ pool = "average", size = "global" }}]
 blocks = [{{ conv = 6, kernel = 1, activation_bits = 3 }}, {{ pool = "max", size = 2, stride = 1 }}]
 head = [{HEAD}]
 [[model.stages]]
-blocks = [{{ conv = 8, kernel = 3, padding = 1 }}, {{ pool = "max" }}]
+blocks = [{{ conv = 8, kernel = 3, padding = 1, weight_bits = 2 }}, {{ pool = "max" }}]
 head = []
 [compile]
 target_cycles = 90
@@ -87,7 +87,7 @@ def test_predicted_kernels_are_the_compiled_ones(network) -> None:
             ), b.name  # fmt: skip
             assert (a.output.shape, a.output.lanes) == (b.output.shape, b.output.lanes), b.name
             if isinstance(a, Mvu) and isinstance(b, Mvu):
-                assert a.weight_bits == b.weight_bits
+                assert (a.weight_bits, a.signs) == (b.weight_bits, b.signs)
                 few = b.levels < a.levels and (a.groups > 1 or b.output.dtype.signed)
                 assert a.levels == b.levels or few  # the rest is out of the reach of the sums
                 assert abs(a.accumulator.bits - b.accumulator.bits) <= 2

@@ -149,7 +149,7 @@ def test_a_hole_that_is_not_ours_is_one_sentence(monkeypatch):
 REFUSED = [
     (replace(a_mvu(), levels=15),
      "FINN's RTL MVAU has no fused thresholds, levels must be 0, is 15"),
-    (a_mvu(weight_bits=1), "FINN's RTL MVAU needs weights of 2 to 8 bits, has 1"),
+    (a_mvu(weight_bits=9), "FINN's RTL MVAU needs weights of 2 to 8 bits, has 9"),
     (a_mvu(dtype=Integer(9)), "FINN's RTL MVAU needs activations of 2 to 8 bits, has 9"),
     (a_threshold(levels=0), "FINN's thresholding needs 1 level or more, has 0"),
     (a_width(2, 2), "FINN's width converter needs widths that differ and divide, has 8, 8"),
@@ -181,6 +181,13 @@ def test_kinds_without_a_kernel_of_finns_are_named():
     stream = Stream((4, 4, 2), U4, 2)
     pool = Pool("p", stream, Stream((2, 2, 2), U4, 2))
     assert backends.unsupported(pool, "finn") == "FINN has no RTL kernel of kind pool"
+
+
+def test_weights_of_one_bit_have_two_in_finns_unit():
+    node = a_mvu(mw=2, mh=2, simd=2, pe=1, weight_bits=1, signs=True)
+    assert mvu.parameters(node)["W_BITS"] == 2
+    files = mvu.memories(node, {"weights": np.array([[1, -1], [-1, 1]])})
+    assert files["m_weights.hex"].split() == ["d", "7"]
 
 
 def test_weight_words_hold_pe_rows_of_simd_columns_fold_by_fold():

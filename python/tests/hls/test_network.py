@@ -175,6 +175,9 @@ def check_node(node: Node, arrays: dict[str, np.ndarray]) -> None:
         assert max(needed) <= node.accumulator.max
         halved = 1 << (node.accumulator.bits - 2)
         assert min(needed) < -halved or max(needed) >= halved or node.accumulator.bits == 2
+        assert node.signs == (abs(weights).max() <= 1)
+        assert (node.weight_bits == 1) == (node.signs and bool(weights.all()))
+        assert (high - low).max() < 1 << node.accumulator.bits  # the span of a row fits
     if isinstance(node, Mvu | Threshold) and node.levels:
         thresholds = arrays["thresholds"]
         assert thresholds.shape == (node.output.shape[2], node.levels)

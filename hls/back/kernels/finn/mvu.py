@@ -83,17 +83,22 @@ def unsupported(node: Mvu) -> str | None:
         return f"FINN's RTL MVAU has no fused thresholds, levels must be 0, is {node.levels}"
     if node.offset:
         return "FINN's RTL MVAU adds no constants to its sums"
-    if not 2 <= node.weight_bits <= MAX_WEIGHT_BITS:
+    if weight_bits(node) > MAX_WEIGHT_BITS:
         return f"FINN's RTL MVAU needs weights of 2 to 8 bits, has {node.weight_bits}"
     if not 2 <= node.input.dtype.bits <= MAX_ACTIVATION_BITS:
         return f"FINN's RTL MVAU needs activations of 2 to 8 bits, has {node.input.dtype.bits}"
     return None
 
 
+def weight_bits(node: Mvu) -> int:
+    """Bits of a weight in two's complement, where -1 and 1 have two."""
+    return max(2, node.weight_bits)
+
+
 def accumulator_bits(node: Mvu) -> int:
     """Bits of FINN's accumulator: the node's, but never fewer than one product has."""
     kept = node.accumulator.bits + (not node.accumulator.signed)
-    product = node.weight_bits + node.input.dtype.bits - node.input.dtype.signed
+    product = weight_bits(node) + node.input.dtype.bits - node.input.dtype.signed
     return max(kept, product, node.output.dtype.bits)
 
 
@@ -116,7 +121,7 @@ def parameters(node: Mvu) -> dict[str, int | str]:
         "PE": node.output.lanes,
         "IN_BITS": node.input.dtype.bits,
         "IN_SIGNED": int(node.input.dtype.signed),
-        "W_BITS": node.weight_bits,
+        "W_BITS": weight_bits(node),
         "ACC_BITS": accumulator_bits(node),
         "OUT_BITS": node.output.dtype.bits,
         "DSP_VERSION": DSP_VERSION,
@@ -129,10 +134,10 @@ def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
 
     Args:
         node: MH x MW, folded PE x SIMD.
-        arrays: `weights` (MH, MW), signed, `weight_bits` wide.
+        arrays: `weights` (MH, MW), signed, `weight_bits(node)` wide.
     """
     weights = np.asarray(arrays["weights"]).astype(np.int64)
-    pe, simd, bits = node.output.lanes, node.input.lanes, node.weight_bits
+    pe, simd, bits = node.output.lanes, node.input.lanes, weight_bits(node)
     rows, columns = weights.shape
     folds = weights.reshape(rows // pe, pe, columns // simd, simd).transpose(0, 2, 1, 3)
     digits = -(-pe * simd * bits // 4)

@@ -8,7 +8,8 @@ from exeunt.errors import InputError
 from exeunt.kernels.parts.levels import size as levels_size
 from exeunt.kernels.parts.size import Size, lut, lutrams, ram, rom
 
-MIN_BITS, MAX_BITS = 2, 8  # of weights
+MIN_BITS, MAX_BITS = 2, 8  # of weights that are no signs
+FEW = 8  # words of weights that are logic like any other, and no memory
 DSP_RESULT = 9  # bits of a product below which Yosys leaves it to LUTs
 
 
@@ -23,13 +24,16 @@ def in_dsp(in_bits: int, weight_bits: int, simd: int) -> bool:
 def parts(
     *,
     rows: int, columns: int, simd: int, pe: int, in_bits: int, weight_bits: int, acc_bits: int,
-    groups: int = 1,
+    groups: int = 1, signs: bool = False,
 ) -> dict[str, float]:  # fmt: skip
     """The parts of a matrix-vector unit without thresholds, by name.
 
-    "product": bits of input times bits of weight over all lanes, "sum": bits that are added up,
-    "accumulator": bits of it, "rom": words of 64 bits of weights in LUTs, "room": groups of LUT
-    memory for the input, "control": bits of its counters.
+    "product": bits of input times bits of weight over all lanes, "sum": bits that are added up;
+    for weights that are signs "sign": bits of input over all lanes, "zero": those of weights that
+    may be zero;
+    "accumulator": bits of it, "rom": LUTs that each hold 64 words of a bit of the weights, "few":
+    words of 64 bits of weights that are no memory, "room": groups of LUT memory for the input,
+    "control": bits of its counters.
     """
     lanes, steps = simd * pe, (rows // pe) * (columns // simd)
     arms = max(1, pe * groups // rows)
@@ -37,11 +41,14 @@ def parts(
     word = lanes * weight_bits
     in_logic = not rom(steps, word)
     return {
-        "product": lanes * in_bits * weight_bits,
-        "sum": lanes * (in_bits + weight_bits),
-        "lane": lanes,
+        "product": 0 if signs else lanes * in_bits * weight_bits,
+        "sum": 0 if signs else lanes * (in_bits + weight_bits),
+        "sign": lanes * in_bits if signs else 0,
+        "zero": lanes * in_bits if signs and weight_bits > 1 else 0,
+        "lane": 0 if signs else lanes,
         "accumulator": pe * acc_bits,
-        "rom": steps * word / 64 if in_logic and steps > 1 else 0.0,
+        "rom": math.ceil(steps / 64) * word if in_logic and steps > FEW else 0,
+        "few": steps * word / 64 if 1 < steps <= FEW else 0.0,
         "room": 0 if ram(room, arms * simd * in_bits) else lutrams(room, arms * simd * in_bits),
         "control": math.log2(steps) + math.log2(columns // simd),
         "one": 1,
@@ -59,6 +66,7 @@ def unit(
     acc_bits: int,
     levels: int = 0,
     groups: int = 1,
+    signs: bool = False,
     dsp: bool = True,
 ) -> Size:
     """A matrix-vector unit of `rows` x `columns`, folded to `pe` x `simd` multipliers.
@@ -69,19 +77,20 @@ def unit(
         simd: lanes in.
         pe: lanes out.
         in_bits: of an unsigned input, 2 to 16.
-        weight_bits: 2 to 8.
+        weight_bits: 2 to 8, 1 or 2 with `signs`.
         acc_bits: of an accumulator, 2 to 32.
         levels: thresholds of a row, 0 for none.
         groups: parts of the rows with vectors of their own.
+        signs: weights are -1, 0 and 1, of a single bit -1 and 1.
         dsp: products may become DSPs.
 
     Raises:
         InputError: widths or lanes that the kernel does not have.
     """
-    if not MIN_BITS <= weight_bits <= MAX_BITS:
+    if not (weight_bits in (1, 2) if signs else MIN_BITS <= weight_bits <= MAX_BITS):
         raise InputError(
-            f"weights must have {MIN_BITS} to {MAX_BITS} bits, got {weight_bits}: choose a width "
-            "in between"
+            f"weights must have {MIN_BITS} to {MAX_BITS} bits (signs 1 or 2), got {weight_bits}: "
+            "choose such a width"
         )
     if not 1 <= in_bits <= 16:
         raise InputError(
@@ -94,9 +103,9 @@ def unit(
         )
     found = parts(
         rows=rows, columns=columns, simd=simd, pe=pe, in_bits=in_bits, weight_bits=weight_bits,
-        acc_bits=acc_bits, groups=groups,
+        acc_bits=acc_bits, groups=groups, signs=signs,
     )  # fmt: skip
-    mapped = dsp and in_dsp(in_bits, weight_bits, simd)
+    mapped = dsp and not signs and in_dsp(in_bits, weight_bits, simd)
     steps = (rows // pe) * (columns // simd)
     arms = max(1, pe * groups // rows)
     room = 2 if rows <= pe * groups else 2 * (columns // simd)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from exeunt.errors import CheckFailed
 from exeunt.graph import IntArray, Integer, Node
@@ -15,11 +16,13 @@ from exeunt.graph import IntArray, Integer, Node
 class Weighted(Node):
     """A node with the array `weights` (rows, columns), signed, `weight_bits` wide.
 
+    With `signs` every weight is -1, 0 or 1; of a single bit it is -1 or 1.
     With a `codebook` the weights are shared: `indices`, uint8 (rows, columns), into it, and where
     `signs`, int8 (rows,), are there, times the row's sign.
     """
 
     weight_bits: int = 4
+    signs: bool = field(default=False, kw_only=True)
     codebook: tuple[int, ...] = ()
 
     @property
@@ -55,10 +58,16 @@ def from_codebook(node: Weighted, arrays: Mapping[str, IntArray]) -> IntArray:
     return weights
 
 
+def smallest(weights: IntArray, source: Integer) -> npt.NDArray[np.int64]:
+    """Of each row of `weights` (MH, MW) the smallest dot product with values of `source`: (MH,)."""
+    found = np.minimum(weights * source.min, weights * source.max).sum(axis=1)
+    return np.asarray(found, np.int64)
+
+
 def accumulator_range(weights: IntArray, source: Integer) -> tuple[int, int]:
     """Smallest and largest dot product of a row of `weights` (MH, MW) with values of `source`."""
     a, b = weights * source.min, weights * source.max
     return (
-        int(np.minimum(a, b).sum(axis=1).min(initial=0)),
+        int(smallest(weights, source).min(initial=0)),
         int(np.maximum(a, b).sum(axis=1).max(initial=0)),
     )
