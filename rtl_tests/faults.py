@@ -340,7 +340,7 @@ MUTANTS = (
         "last_sf && !last_pass ? base_q",
         "last_sf && !last_pass ? '0",
         "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf2x17_nf2x3_u2_w3_l255,sf2x17_nf2x3_s4_w2_l3",
+        corners="sf2x17_nf2x3_u2_w3_l255,sf2x17_nf2x3_s2_w2s_l6",
     ),
     Mutant(
         "hls/rtl/ex_swg.sv",
@@ -408,10 +408,10 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_mvu.sv",
-        "$clog2(SIMD * MOST + 1)",
-        "$clog2(SIMD * MOST)",
+        "$clog2(FULL * MOST + 1)",
+        "$clog2(FULL * MOST)",
         "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf4x32_nf2x3_u1_w1s_l1,sf9x3_nf2x2_s8_w1s_l1",
+        corners="sf3x4_nf1x5_u1_w1s_l0_o,sf6x1_nf1x3_s4_w2s_l0",
     ),
     Mutant(
         "hls/back/kernels/mvu.py",
