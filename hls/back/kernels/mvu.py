@@ -83,9 +83,10 @@ def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     """
     weights, lanes = arrays["weights"].astype(np.int64), node.output.lanes
     bits = node.weight_bits
+    words = (weights < 0).astype(np.int64) if bits == 1 else weights
     result = {
         f"{node.name}_weights.hex": weight_file(
-            weights < 0 if bits == 1 else weights, lanes_in=node.simd, lanes_out=lanes, bits=bits
+            words, lanes_in=node.simd, lanes_out=lanes, bits=bits
         )
     }
     start = smallest(weights, node.input.dtype) if node.signs else np.zeros(len(weights), np.int64)
