@@ -4,7 +4,8 @@ python python/tests/hls/bnn_pynq.py FOLDER NAME... [--images N]
 
 makes each network with random weights and random batch norms, exports it with export_qonnx,
 compiles and simulates it with `exeunt run`, and compares the logits of N more images, as the RTL
-gives them, with QONNX's execution of the exported file.
+gives them, with QONNX's execution of the exported file. With --count it folds CNV as FINN's
+examples do for a PYNQ-Z1, or for --cycles per image, and counts LUT, FF, DSP and BRAM instead.
 """
 
 from __future__ import annotations
@@ -41,6 +42,24 @@ preprocess = {{ scale = 0.00392156862745098 }}
 baseline = false
 target_cycles = {cycles}
 """
+# (PE, SIMD) of the nine matrices, from finn-examples, build/bnn-pynq/folding_config
+FOLDED = {
+    "CNV_1W1A": ((16, 3), (32, 32), (16, 32), (16, 32), (4, 32), (1, 32), (1, 4), (1, 8), (5, 1)),
+    "CNV_2W2A": ((8, 3), (16, 16), (8, 16), (8, 16), (4, 8), (1, 8), (1, 2), (2, 2), (5, 1)),
+}
+WINDOWS = (0, 1, 3, 4, 6, 7)  # of the convolutions; 2 and 5 are of pools
+
+
+def folding(name: str) -> dict[str, dict[str, int]]:
+    """FINN's folding of a CNV under the names of our nodes; a window gives SIMD lanes."""
+    found: dict[str, dict[str, int]] = {"Defaults": {}, "seg0_Thresholding_rtl_0": {"PE": 1}}
+    for number, (pe, simd) in enumerate(FOLDED[name]):
+        place = f"seg0_MVAU_rtl_{number}" if number < 6 else f"head0_MVAU_rtl_{number - 6}"
+        found[place] = {"PE": pe, "SIMD": simd}
+        if number < 6:
+            window = f"seg0_ConvolutionInputGenerator_rtl_{WINDOWS[number]}"
+            found[window] = {"SIMD": simd, "parallel_window": 0}
+    return found
 
 
 def shape(name: str) -> tuple[int, int, int]:
@@ -137,8 +156,10 @@ def executed(path: Path, images: np.ndarray) -> np.ndarray:
         )
 
 
-def compiled(name: str, folder: Path) -> Path:
+def compiled(name: str, folder: Path, more: str = "", cycles: int = 0) -> Path:
     """The run folder of `exeunt run` on the exported network, with data made for it.
+
+    `more` stands at the end of the config, behind [compile].
 
     Raises:
         subprocess.CalledProcessError: it did not end well.
@@ -146,8 +167,8 @@ def compiled(name: str, folder: Path) -> Path:
     cnv = name.startswith("CNV")
     export(name, folder)
     dataset(folder / f"data-{name}" / "made", shape(name), each=10 if cnv else 20)
-    cycles = 200_000 if cnv else 4000
-    text = CONFIG.format(name=name, shape=list(shape(name)), cycles=cycles)
+    cycles = cycles or (200_000 if cnv else 4000)
+    text = CONFIG.format(name=name, shape=list(shape(name)), cycles=cycles) + more
     (folder / f"{name}.toml").write_text(text)
     run = folder / f"run-{name}"
     command = [f"{sys.prefix}/bin/exeunt", "run", f"{folder}/{name}.toml"]
@@ -185,17 +206,48 @@ def compare(name: str, folder: Path, images: int) -> dict[str, Any]:
     }
 
 
+def count(name: str, folder: Path, cycles: int = 0) -> dict[str, Any]:
+    """Resources on xc7, cycles per image and of the first one, folded as FINN or for `cycles`."""
+    from exeunt import manifest
+    from exeunt.reference import system
+
+    more = ""
+    if not cycles:
+        (folder / f"{name}.json").write_text(json.dumps(folding(name), indent=1))
+        more = f'folding = "{name}.json"\n'
+    run = compiled(name, folder, more + '[synth]\ntargets = ["xc7"]\n', cycles)
+    command = [f"{sys.prefix}/bin/exeunt", "synth", f"{folder}/{name}.toml", "--out", str(run)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+    report = json.loads((run / "report.json").read_text())
+    design = manifest.read(run)
+    sizes = system.Sizes.of(design.data)
+    leaves = np.zeros(24, np.int64)
+    found = system.predict(design.accelerator(), leaves, sizes=sizes, gives=False)
+    return {
+        "name": name,
+        "resources": report["synthesis"][0]["resources"],
+        "mismatches": report["simulation"]["mismatches"],
+        "cycles_per_image": int(np.diff(found.results)[-1]),
+        "cycles_of_first": int(found.results[0] - found.accepts[0]) + 1,
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", default=NAMES)
     parser.add_argument("--images", type=int, default=0)
     parser.add_argument("--export", action="store_true", help="write the files and stop")
+    parser.add_argument("--count", action="store_true", help="with Yosys, instead of the logits")
+    parser.add_argument("--cycles", type=int, default=0, help="per image, not FINN's folding")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     for name in given.names:
         if given.export:
             export(name, given.folder)
+            continue
+        if given.count:
+            print(json.dumps(count(name, given.folder, given.cycles)), flush=True)
             continue
         images = given.images or (100 if name.startswith("CNV") else 1000)
         print(json.dumps(compare(name, given.folder, images)), flush=True)

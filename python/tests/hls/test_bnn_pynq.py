@@ -6,6 +6,7 @@ The RTL's logits are QONNX's. By itself, `bnn_pynq.py` does it with 1,000 images
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,7 @@ import pytest
 
 from exeunt import manifest
 from exeunt.config import tree
+from exeunt.kernels import registry
 from exeunt.kernels.mvu import Mvu
 from exeunt.qonnx import file, meaning
 from exeunt.reference import network
@@ -68,6 +70,25 @@ def test_a_residual_one_as_far_as_its_fifos(bnn: ModuleType, tmp_path: Path) -> 
     steps = wanted / accelerator.logit_scales[0]
     np.testing.assert_allclose(got, steps, rtol=2e-6, atol=0.01)
     assert np.ptp(got, axis=0).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "cycles"), [("CNV_1W1A", 32_768), ("CNV_2W2A", 115_200)])
+def test_finns_folding_takes_finns_cycles(
+    name: str, cycles: int, bnn: ModuleType, tmp_path: Path
+) -> None:
+    """The interval between images of finn-examples' folding is that of its slowest matrix."""
+    from exeunt.hls import compile as compiler
+
+    path = bnn.export(name, tmp_path)
+    (tmp_path / "folding.json").write_text(json.dumps(bnn.folding(name)))
+    text = bnn.CONFIG.format(name=name, shape=[32, 32, 3], cycles=1000)
+    text = text.replace("qonnx:", f"qonnx:{tmp_path}/") + f'folding = "{tmp_path}/folding.json"'
+    images = bnn.pictures((32, 32, 3), 1)
+    accelerator = compiler.compile_network(path, config=tree.parse(text), images=images)
+    units = [n for chain in accelerator.chains for n in chain.nodes if isinstance(n, Mvu)]
+    assert tuple((unit.output.lanes, unit.simd) for unit in units) == bnn.FOLDED[name]
+    assert max(registry.of(unit).effort(unit).period for unit in units) == cycles
 
 
 def test_a_convolutional_one_in_integers(bnn: ModuleType, tmp_path: Path) -> None:
