@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """The fault `new` in place of the only `old` in `file`; `test` must fail with it.
-
-    `corners` goes to the block tests as the environment variable CORNERS: the fewer, the sooner.
-    A test that has no end is no answer, unless `hangs` says that it is the answer.
-    """
-
-    file: str
-    old: str
-    new: str
-    test: str
-    corners: str = "fast"
-    hangs: bool = False
-
+from mutant import Mutant
+from mvu import faults as mvu
 
 MUTANTS = (
+    *mvu.MUTANTS,
     Mutant(
         "hls/rtl/ex_fifo.sv",
         "assign s_ready = count != COUNT_BITS'(DEPTH);",
@@ -336,13 +321,6 @@ MUTANTS = (
         "rtl_tests/threshold",
     ),
     Mutant(
-        "hls/rtl/ex_mvu.sv",
-        "last_sf && !last_pass ? base_q",
-        "last_sf && !last_pass ? '0",
-        "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf2x17_nf2x3_u2_w3_l255,sf2x17_nf2x3_s2_w2s_l6",
-    ),
-    Mutant(
         "hls/rtl/ex_swg.sv",
         "NEED_ROW = KEEP_ROW + FREE_ROW;",
         "NEED_ROW = KEEP_ROW;",
@@ -370,69 +348,6 @@ MUTANTS = (
         "localparam int FROM = -r;",
         "rtl_tests/swg/test_swg.py::test_swg",
         corners="parallel_7x6x4_k33_s11_same_simd4_u4_d22_b4,parallel_8x8x4_k33_s11_same_simd4_u4_d22_b1",
-    ),
-    Mutant(
-        "hls/rtl/ex_mvu.sv",
-        "x_q[p/ARM*SIMD*IN_BITS+:SIMD*IN_BITS]",
-        "x_q[0+:SIMD*IN_BITS]",
-        "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf9x1_nf1x1_u4_w4_l7_g1x3,sf9x1_nf1x2_u4_w4_l7_g3x2",
-    ),
-    Mutant(
-        "hls/rtl/ex_mvu.sv",
-        "TOP = IN_BITS'(IN_SIGNED) << (IN_BITS - 1);",
-        "TOP = '0;",
-        "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf3x11_nf1x5_s2_w2s_l0_o,sf9x3_nf2x2_s8_w1s_l1",
-    ),
-    Mutant(
-        "hls/rtl/ex_mvu.sv",
-        "x_group ^ w_group ^ {COUNT{IN_SIGNED}}",
-        "x_group ^ w_group",
-        "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf3x11_nf2x2_s1_w1s_l0,sf3x4_nf1x5_u1_w1s_l0_o",
-    ),
-    Mutant(
-        "hls/rtl/ex_mvu.sv",
-        "W_BITS == 1 || w_group[s*W_BITS]",
-        "1'b1",
-        "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf3x11_nf1x5_s2_w2s_l0_o,sf9x3_nf2x2_s8_w1s_l1",
-    ),
-    Mutant(
-        "hls/rtl/ex_mvu.sv",
-        "        .IN_SIGNED     (!SIGNS),",
-        "        .IN_SIGNED     (1'b1),",
-        "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf4x32_nf2x3_u1_w1s_l1,sf9x3_nf2x2_s8_w1s_l1",
-    ),
-    Mutant(
-        "hls/rtl/ex_mvu.sv",
-        "$clog2(FULL * MOST + 1)",
-        "$clog2(FULL * MOST)",
-        "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf3x4_nf1x5_u1_w1s_l0_o,sf6x1_nf1x3_s4_w2s_l0",
-    ),
-    Mutant(
-        "hls/back/kernels/mvu.py",
-        "constants = start + arrays",
-        "constants = arrays",
-        "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf3x4_nf1x5_u1_w1s_l0_o,sf3x11_nf1x5_s2_w2s_l0_o",
-    ),
-    Mutant(
-        "hls/rtl/ex_mvu.sv",
-        "row_q <= row_q == ROW_BITS'(MH / PE - 1) ? '0 : row_q + 1'b1;",
-        "row_q <= '0;",
-        "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf7x4_nf1x10_u4_w4_l0_o,sf1x9_nf4x2_s3_w4_l0_o",
-    ),
-    Mutant(
-        "hls/rtl/ex_mvu.sv",
-        "        .FOLDS         (MH / PE),",
-        "        .FOLDS         (NF),",
-        "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf3x2_nf2x1_u4_w4_l7_g4x1,sf1x4_nf1x2_u4_w4_l7_g3x1",
     ),
     Mutant(
         "hls/rtl/ex_registers.sv",
