@@ -184,6 +184,13 @@ MUTANTS = (
         "python/tests/simulate/test_criteria.py::test_the_driver_meets_the_same_answers[temporal]",
     ),
     Mutant(
+        "python/exeunt/bench/measure.py",
+        "if criteria.get(subject.criterion).history is not None:",
+        "if False:",
+        "python/tests/simulate/test_criteria.py"
+        "::test_the_benchmark_meets_the_same_answers[temporal]",
+    ),
+    Mutant(
         "python/exeunt/runtime/selftests.py",
         "if description.remembers:",
         "if False:",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from exeunt import criteria, registers, samples
-from exeunt.bench import processor
+from exeunt.bench import measure, processor
 from exeunt.criteria.criterion import NEVER, nothing
 from exeunt.graph import Accelerator, IntArray
 from exeunt.hls.back import stitch
@@ -159,3 +159,20 @@ def test_logits_that_come_before_their_word_wait_for_it(tmp_path: Path) -> None:
     late = predicted.reported - sooner.reported
     assert (late[found.want["exit"] == 1] > 10).all()
     assert len(late) == 60
+
+
+@pytest.mark.parametrize("name", [n for n in criteria.names() if not criteria.get(n).fixed])
+def test_the_benchmark_meets_the_same_answers(name: str, tmp_path: Path) -> None:
+    """Pass after pass, other thresholds, single images: the exits begin anew each time."""
+    whole: Accelerator = dataclasses.replace(samples.accelerator(), criterion=name)
+    images = stream(50)
+    logits = network.run(whole, images).logits
+    first, second = (tuple(chosen) for chosen in limits(name, logits))
+    stitch.write(whole, tmp_path, thresholds=[*first, None])
+    labels = logits[-1].argmax(axis=1)
+    subject = measure.Subject(images, labels, logits, first, 100.0, name)
+    plan = measure.Plan(alone=20, curve=(first, second), seconds=0.01)
+    with Driver(tmp_path, Modelled(tmp_path)) as device:
+        found = measure.measure(device, subject, plan, now=device.transport.now)
+    assert found.wrong == ()
+    assert [p.mismatches for p in (found.chosen, *found.sweep)] == [0, 0]
