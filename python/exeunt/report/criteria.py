@@ -20,9 +20,11 @@ def criteria(report: Mapping[str, Any]) -> Part | None:
         return None
     seeds = sorted({row["seed"] for row in rows})
     last = np.mean([row["accuracy_last"] for row in rows])
+    count = rows[0]["images_validation"]
+    lost = [str(int(p / 2 * count + 1e-9)) for p in sorted({row["permitted"] for row in rows})]
     said = (
-        f"Thresholds are chosen on {number(rows[0]['images_validation'])} validation images, for "
-        "half of the permitted loss of accuracy against the last exit; the figures are of "
+        f"Thresholds are chosen on {number(count)} validation images, for half of the permitted "
+        f"loss against the last exit: {', '.join(lost)} of them may be lost. The figures are of "
         f"{number(rows[0]['images'])} test images (report split), mean and standard deviation over "
         f"seeds {', '.join(map(str, seeds))}. The last exit alone has {100 * last:.2f}%."
     )

@@ -28,6 +28,7 @@ def test_the_table_has_means_over_seeds():
     assert drawn["svg"].count("<svg") == 1
     assert "seeds 0, 1" in found["text"]
     assert "216 validation images" in found["text"]
+    assert "0, 1 of them may be lost" in found["text"]
     assert "The last exit alone has 98.00%" in found["text"]
     assert [tuple(r) for r in table["rows"]] == [
         ("one", "0.2", "40.0 ± 14.1", "97.60 ± 0.28", "0.40"),
