@@ -182,6 +182,22 @@ def test_promised_with_a_probability_it_is_exceeded_seldom(horizon):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("most", "threshold", "lost"), [(0, 9, 0), (1, 7, 1), (2, 7, 1), (3, 3, 3), (900, 3, 3)]
+)
+def test_the_boldest_set_with_no_more_losses_than_allowed(monkeypatch, most, threshold, lost):
+    """Of five sets the third loses an image and the fourth two more."""
+    monkeypatch.setattr(guarantee, "allowed", lambda *given: most)
+    logits, labels = population(0, 1000)
+    images = calibration.scores(logits[-2:], labels)
+    sets = np.array([[NEVER], [9], [7], [5], [3]], np.int64)
+    first = np.array([2, 3, 3, *[5] * 797], np.int64)
+    found = calibration.Path(sets, first, 200, images, (1, 2))
+    made = calibration.promised(found, 0.01, Wanted("average"))
+    assert made.certified == ((threshold,),)
+    assert made.lost == lost
+
+
 def test_promised_on_average_it_is_kept_on_average():
     logits, labels = population(0)
     whole = calibration.scores(logits, labels)
