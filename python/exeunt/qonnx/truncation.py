@@ -42,7 +42,15 @@ def trunc(found: Tensors, node: Node, shape: Shape) -> None:
     attributes = quantizer_attributes(replace(node, attributes={"rounding_mode": mode}))
     if newer:
         attributes |= {k: int(node.attributes.get(k, d)) for k, d in (("signed", 1), ("narrow", 0))}
-    width = rest[1] if newer else rest[0] + 1  # a sign for whatever comes
+    width = rest[1] if newer else max(2.0, rest[0] + 1)  # a sign for whatever comes
+    if newer and width == 1 and attributes["signed"]:  # -1 and 0, but a Quant's are -1 and 1
+        ends = [
+            found.constant(f"{node.output}.{key}", np.asarray(value, np.float32))
+            for key, value in (("low", attributes["narrow"] - 1), ("high", 0))
+        ]
+        clipped = f"{node.output}.clipped"
+        found.keep(Node("Clip", f"{node.name}.clip", (last, *ends), clipped), shape)
+        last, width = clipped, 2.0
     names = [
         found.constant(f"{node.output}.{key}", np.asarray(value, np.float32))
         for key, value in (("one", 1.0), ("none", 0.0), ("bits", width))

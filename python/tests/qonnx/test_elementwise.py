@@ -229,3 +229,29 @@ def test_truncation_is_qonnxs(mode: str, version: int, builder: type, tmp_path: 
         want = trunc_v1(values, *arrays, mode)
     assert np.array_equal(found, want)
     assert len(np.unique(want)) > 5
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_truncation_to_a_sign_is_no_bipolar_one(
+    version: int, builder: type, tmp_path: Path
+) -> None:
+    """Of one bit with a sign QONNX's Trunc gives -1 and 0, its Quant -1 and 1."""
+    from qonnx.custom_op.general.trunc import trunc_v1, trunc_v2
+
+    b = builder((6, 6, 1))
+    x = b.quant(b.conv("image", 2, act=False), 3, signed=True, scale=0.4)
+    given = (0.4, 0.0, 3.0, 1.6, 1.0) if version == 2 else (0.4, 0.0, 3.0, 0.0)
+    more = {"signed": 1, "narrow": 0} if version == 2 else {}
+    y = b.node("Trunc", x, *map(b.constant, given), shape=b.shapes[x], rounding_mode="FLOOR",
+               **more)  # fmt: skip
+    b.exit(b.linear(y, 3))
+    network = meaning.integers(file.load(b.save(tmp_path / "model.onnx")))
+    tensors = network.tensors(IMAGES)
+    values, found = (network.views[name](tensors[network.views[name].base]) for name in (x, y))
+    arrays = [np.float32(v) for v in given]
+    if version == 2:
+        want = trunc_v2(values, *arrays[:3], 0, 1, *arrays[3:], "FLOOR")
+    else:
+        want = trunc_v1(values, *arrays, "FLOOR")
+    assert np.allclose(found, want)
+    assert len(np.unique(want)) == 2
