@@ -11,6 +11,9 @@ from exeunt.qonnx.plain import Node, Tensors, quantizer_attributes
 from exeunt.qonnx.shapes import Shape
 
 
+UNLIMITED = 24.0  # bits: the older Trunc gives whatever comes, also one more than fits its bits
+
+
 def trunc(found: Tensors, node: Node, shape: Shape) -> None:
     """QONNX's Trunc: integers of a scale, divided by a power of two and rounded once more."""
     given = [np.asarray(found.constants[i], np.float64) for i in node.inputs[1:]]
@@ -42,7 +45,7 @@ def trunc(found: Tensors, node: Node, shape: Shape) -> None:
     attributes = quantizer_attributes(replace(node, attributes={"rounding_mode": mode}))
     if newer:
         attributes |= {k: int(node.attributes.get(k, d)) for k, d in (("signed", 1), ("narrow", 0))}
-    width = rest[1] if newer else max(2.0, rest[0] + 1)  # a sign for whatever comes
+    width = rest[1] if newer else UNLIMITED
     if newer and width == 1 and attributes["signed"]:  # -1 and 0, but a Quant's are -1 and 1
         ends = [
             found.constant(f"{node.output}.{key}", np.asarray(value, np.float32))
