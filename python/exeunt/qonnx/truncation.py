@@ -10,7 +10,6 @@ from exeunt.errors import InputError
 from exeunt.qonnx.plain import Node, Tensors, quantizer_attributes
 from exeunt.qonnx.shapes import Shape
 
-
 UNLIMITED = 24.0  # bits: the older Trunc gives whatever comes, also one more than fits its bits
 
 

@@ -262,8 +262,8 @@ def test_the_older_truncation_has_no_limit(builder: type, tmp_path: Path) -> Non
     from qonnx.custom_op.general.trunc import trunc_v1
 
     b = builder((6, 6, 1))
-    x = b.quant(b.node("Relu", b.conv("image", 2, act=False), shape=(1, 2, 4, 4)), 5, scale=0.05)
-    given = (0.05, 0.0, 5.0, 4.0)
+    x = b.quant(b.node("Relu", b.conv("image", 2, act=False), shape=(1, 2, 4, 4)), 5, scale=0.01)
+    given = (0.01, 0.0, 5.0, 4.0)
     y = b.node("Trunc", x, *map(b.constant, given), shape=b.shapes[x], rounding_mode="UP")
     b.exit(b.linear(y, 3))
     network = meaning.integers(file.load(b.save(tmp_path / "model.onnx")))
@@ -271,4 +271,4 @@ def test_the_older_truncation_has_no_limit(builder: type, tmp_path: Path) -> Non
     values, found = (network.views[name](tensors[network.views[name].base]) for name in (x, y))
     want = trunc_v1(values, *(np.float32(v) for v in given), "UP")
     assert np.allclose(found, want)
-    assert np.isclose(want.max(), 16 * 0.05)
+    assert np.isclose(want.max(), 16 * 0.01)
