@@ -7,7 +7,7 @@ from typing import Any
 
 from exeunt.report.page import Part, number, percent, section, table
 
-_HEAD = ("behind", "map", "pool", "multiplications", "of them the head", "right alone", "kept")
+_HEAD = ("behind", "map", "mean over", "multiplications", "of them the head", "right alone", "kept")
 
 
 def attach(report: Mapping[str, Any]) -> Part | None:
