@@ -12,7 +12,7 @@ import exeunt
 
 ROOT = Path(exeunt.__file__).parent
 FOLDERS = ("runtime", "criteria")
-FILES = ("__init__.py", "errors.py", "registers.py")
+FILES = ("__init__.py", "errors.py", "promise.py", "registers.py")
 TRY = """
 import sys
 

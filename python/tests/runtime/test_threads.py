@@ -414,7 +414,7 @@ def test_a_failure_is_told_to_its_own_call(small, simulated, device, busy_rtl):
     """A thread that brings in another one's transfers goes on; the answers before are kept."""
     stream = device.stream(iter(small.images), batch=8, timeout=20_000)
     got = [next(stream)]
-    simulated.hold(output=30_000)
+    simulated.hold(output=100_000)  # far more than the polls take before the stream waits
     small.agree(device.classify(small.images[:20]), images=slice(20))
     with pytest.raises(DeviceTimeout) as caught:
         got.extend(stream)
