@@ -181,7 +181,6 @@ def test_promised_with_a_probability_it_is_exceeded_seldom(horizon):
     assert np.mean(saved) >= np.mean(before)  # half of the drop spends less
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("most", "threshold", "lost"), [(0, 9, 0), (1, 7, 1), (2, 7, 1), (3, 3, 3), (900, 3, 3)]
 )
@@ -198,6 +197,7 @@ def test_the_boldest_set_with_no_more_losses_than_allowed(monkeypatch, most, thr
     assert made.lost == lost
 
 
+@pytest.mark.slow
 def test_promised_on_average_it_is_kept_on_average():
     logits, labels = population(0)
     whole = calibration.scores(logits, labels)
