@@ -286,7 +286,7 @@ def _figures(
     last: float,
     splits: Splits,
 ) -> dict[str, Any]:
-    """attach.json and the part of report.json; `answers` of the test images."""
+    """The part of report.json; `answers` of the test images."""
     logits = [*(c.test for c in chosen), answers]
     on_test = scores(
         logits, splits.test.labels, criterion=config.calibrate.criterion,

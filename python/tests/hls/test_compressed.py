@@ -36,24 +36,31 @@ baseline = false
 """
 
 
+def compressed(text: str, folder: Path) -> tree.Config:
+    """The config, trained, compressed, calibrated and exported in a run folder."""
+    from exeunt.quant.calibrate import calibrate
+    from exeunt.quant.compress.step import compress
+    from exeunt.quant.export import export
+    from exeunt.quant.train import train
+
+    settings = tree.parse(text)
+    train(settings, folder, folder)
+    compress(settings, folder, folder)
+    calibrate(settings, folder)
+    export(settings, folder)
+    return settings
+
+
 @pytest.mark.slow
 def test_compressed_network_through_the_compiler(tmp_path: Path):
     from exeunt.hls.back.kernels.sparsity import pattern
     from exeunt.hls.compile import compile_network
-    from exeunt.quant.calibrate import calibrate
     from exeunt.quant.compress import load_network
-    from exeunt.quant.compress.step import compress
-    from exeunt.quant.export import export
     from exeunt.quant.network.logits import logits
-    from exeunt.quant.train import train
     from exeunt.reference import network as reference
     from exeunt.splits import SPLITS, read_split
 
-    settings = tree.parse(TEXT)
-    train(settings, tmp_path, tmp_path)
-    compress(settings, tmp_path, tmp_path)
-    calibrate(settings, tmp_path)
-    export(settings, tmp_path)
+    settings = compressed(TEXT, tmp_path)
     accelerator = compile_network(tmp_path / "model.onnx", config=settings)
     widths = [n.output.shape[2] for s in accelerator.segments for n in s.nodes if n.kind == "mvu"]
     assert sum(widths) < 16
@@ -108,16 +115,8 @@ def test_residual_blocks_share_weights(tmp_path: Path):
     from exeunt.hls.back import codebooks
     from exeunt.hls.compile import compile_network
     from exeunt.kernels.parts.weights import Weighted
-    from exeunt.quant.calibrate import calibrate
-    from exeunt.quant.compress.step import compress
-    from exeunt.quant.export import export
-    from exeunt.quant.train import train
 
-    settings = tree.parse(SHARED)
-    train(settings, tmp_path, tmp_path)
-    compress(settings, tmp_path, tmp_path)
-    calibrate(settings, tmp_path)
-    export(settings, tmp_path)
+    settings = compressed(SHARED, tmp_path)
     plain = compile_network(tmp_path / "model.onnx", config=settings)
     found = codebooks.attach(plain, tmp_path / codebooks.NAME)
     nodes = [n for c in found.chains for n in c.nodes if isinstance(n, Weighted)]
