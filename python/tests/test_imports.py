@@ -24,7 +24,7 @@ FOLDERS["exeunt.zoo"] = "zoo"
 
 BASE = "errors progress files window"
 GRAPH = f"{BASE} graph registers kernels criteria"
-RESULT = f"{GRAPH} packing promise manifest archive splits"  # what a step reads and writes
+RESULT = f"{GRAPH} packing promise manifest archive splits rules"  # what a step reads and writes
 STEP = f"{RESULT} config report.store"
 
 ROOMS: Mapping[str, str] = {
@@ -49,6 +49,7 @@ ROOMS: Mapping[str, str] = {
     "report.store": BASE,
     "cost": f"{GRAPH} config",
     "qonnx": GRAPH,  # what a file means, for training and compiler alike
+    "rules": "errors",  # NumPy alone
     "runtime": "errors progress registers promise",  # the host driver: NumPy alone
     "reference": f"{RESULT} runtime",
     "samples": f"{RESULT} reference",
