@@ -376,7 +376,8 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         )
     accelerator = with_fifos(codebooks.attach(compiled.accelerator, run_dir / codebooks.NAME))
     rule = criteria.get(exits.get("criterion", criteria.DEFAULT))
-    accelerator = dataclasses.replace(accelerator, criterion=rule.name)
+    offsets = tuple(tuple(map(int, row)) for row in exits.get("offsets", ()))
+    accelerator = dataclasses.replace(accelerator, criterion=rule.name, offsets=offsets)
     stitch.write(
         accelerator,
         run_dir,

@@ -55,7 +55,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     wanted = Wanted(section.guarantee, section.delta, section.horizon, config.data.seed)
     result = calibrate_exits(
         found, validation.labels, macs=macs, drop=section.drop, criterion=section.criterion,
-        scales=scales, per_class=network.per_class(), wanted=wanted,
+        scales=scales, per_class=network.per_class(), wanted=wanted, by_class=section.per_class,
     )  # fmt: skip
     chosen = result.chosen
     data = {
@@ -77,6 +77,8 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     }
     if result.promise.kind != promise.NONE:
         data[promise.KEY] = result.promise.to_json()
+    if result.offsets:
+        data["offsets"] = result.offsets
     store.write_text(run_dir / EXITS, json.dumps(data, indent=1, sort_keys=True) + "\n")
     kept = stratified(validation.labels, _SEEN)
     seen.write(run_dir / seen.NAME, validation.images[kept], [x[kept] for x in found], kept)
@@ -85,7 +87,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     logits = network.logits(test.images)
     on_test = scores(
         logits, test.labels, criterion=section.criterion, scales=scales,
-        per_class=network.per_class(),
+        per_class=network.per_class(), offsets=result.offsets,
     )  # fmt: skip
     figures = _figures(on_test, chosen, macs)
     figures["accuracy"]["chance"] = chance(test.labels)
@@ -94,7 +96,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
         "criterion": section.criterion,
         "drop": section.drop,
         "lost": float(lost.mean()),
-        "notes": _notes(section.criterion, validation.labels),
+        "notes": [*_notes(section.criterion, validation.labels), *_unused(config, result)],
         promise.KEY: _promise(result.promise, lost),
     }
     store.update(run_dir, figures)
@@ -102,11 +104,19 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     progress(
         2,
         2,
-        f"thresholds {thresholds}; of {len(validation.labels):,} validation images "
+        f"thresholds {thresholds}{_told(result)}; of {len(validation.labels):,} validation images "
         f"{100 * chosen.accuracy:.2f}% right with {100 * chosen.macs / macs[-1]:.1f}% of the "
         "multiplications" + (f"; {result.promise.text}" if result.promise.text else ""),
     )
     return result
+
+
+def _told(result: Calibration) -> str:
+    """How far thresholds of classes lie apart, for the screen."""
+    if not result.offsets:
+        return ""
+    most = ", ".join(str(max(row)) for row in result.offsets[:-1])
+    return f" and up to {most} more for some classes"
 
 
 def _notes(criterion: str, labels: npt.NDArray[np.int64]) -> list[str]:
@@ -118,6 +128,16 @@ def _notes(criterion: str, labels: npt.NDArray[np.int64]) -> list[str]:
         f"{same:.0f}% of the validation images are of the class of the one before, as in random "
         f"order, and {criterion} goes by neighbours: set data.shuffle = false for the frames of a "
         "recording, or change calibrate.criterion"
+    ]
+
+
+def _unused(config: Config, result: Calibration) -> list[str]:
+    """That classes have no thresholds of their own although they might, if so."""
+    if not config.calibrate.per_class or result.offsets:
+        return []
+    return [
+        "thresholds of classes save no multiplications on the validation images, so all classes "
+        "have the exit's: leave out calibrate.per_class"
     ]
 
 

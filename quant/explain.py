@@ -152,13 +152,14 @@ def _answers(
     try:
         chosen = json.loads((run_dir / EXITS).read_text(encoding="utf-8"))
         thresholds, criterion = chosen["thresholds"], chosen["criterion"]
+        offsets = chosen.get("offsets", ())
     except (OSError, ValueError, KeyError):
         raise InputError(
             f"{run_dir / EXITS} must hold the exit thresholds, got none: run `exeunt calibrate`"
         ) from None
     integers = exact(network, config)
     whole = integers.logits(images)
-    left = criteria.run(criterion, whole, thresholds, scales=integers.scales)
+    left = criteria.run(criterion, whole, thresholds, scales=integers.scales, offsets=offsets)
     answers = np.stack([w.argmax(1) for w in whole])
     answers[left.exits, np.arange(len(images))] = left.classes
     floats = np.stack(logits(network, images)).astype(np.float64)

@@ -86,6 +86,27 @@ MUTANTS = (
         corners="pe1_classes10_bits14_score15,pe2_classes2_bits8_score1_last",
     ),
     Mutant(
+        "hls/rtl/ex_decide.sv",
+        "32'($signed(given)) - 32'(offsets[class_in])",
+        "32'($signed(given)) + 32'(offsets[class_in])",
+        "rtl_tests/decide/test_decide.py::test_decide",
+        corners="pe1_classes10_bits14_score15_offsets14",
+    ),
+    Mutant(
+        "python/exeunt/criteria/leaving.py",
+        "off = self._offsets[self._exit][scored.classes]",
+        "off = self._offsets[0][scored.classes]",
+        "python/tests/simulate/test_offsets.py"
+        "::test_every_answer_of_classes_with_thresholds_of_their_own[margin]",
+    ),
+    Mutant(
+        "quant/exits/calibration.py",
+        "offsets_of(plain.some(laying), macs, drop)",
+        "offsets_of(plain, macs, drop)",
+        "python/tests/quant/test_offsets.py"
+        "::test_images_that_test_a_promise_have_no_say_in_the_offsets[average]",
+    ),
+    Mutant(
         "hls/rtl/ex_exclusion.sv",
         "localparam logic [KEY-1:0] OUT = {1'b1, {BITS{1'b0}}};",
         "localparam logic [KEY-1:0] OUT = {2'b11, {(BITS - 1){1'b0}}};",

@@ -101,6 +101,12 @@ def chosen() -> dict[str, Corner]:
         "margin: 10 classes at once": margin.corners.corner("margin", 10, 10, 14),
         "decide: 10 classes one by one": decide.corners.corner(1, 10, 14, 15),
         "decide: 10 classes at once": decide.corners.corner(10, 10, 14, 15),
+        "decide: 10 classes one by one, offsets of 6 bits": decide.corners.corner(
+            1, 10, 14, 15, offset_bits=6
+        ),
+        "decide: 1,000 classes one by one, offsets of 6 bits": decide.corners.corner(
+            1, 1000, 14, 15, offset_bits=6
+        ),
         "frame_buffer: 32 bits, 4 frames of 49": frame_buffer.corners.corner(32, 49, 196),
         "merge: 3 exits, 16 in flight": merge.corners.corner(3, 16),
         "registers: 3 exits": registers.corners.corner(3, 5),

@@ -79,6 +79,27 @@ def _thresholds(accelerator: Accelerator, given: Sequence[int | None] | None) ->
     return tuple(w - (1 << 32) if w >> 31 else w for w in words)
 
 
+def _check_offsets(accelerator: Accelerator) -> None:
+    """Refuse offsets of classes that the hardware cannot have."""
+    found = accelerator.offsets
+    if not found:
+        return
+    exits, classes, limit = len(accelerator.heads), accelerator.classes, stitch_core.MAX_OFFSET
+    most = max((max(row, default=0) for row in found), default=0)
+    least = min((min(row, default=0) for row in found), default=0)
+    good = len(found) == exits and all(len(row) == classes for row in found)
+    if not good or least < 0 or most > limit:
+        raise InputError(
+            f"offsets must be {classes} numbers from 0 to {limit} for each of {exits} exits, "
+            f"got {[len(row) for row in found]} from {least} to {most}; calibrate again"
+        )
+    if not criteria.get(accelerator.criterion).by_class:
+        raise InputError(
+            f"offsets must go with a criterion that judges each image by itself, got "
+            f'"{accelerator.criterion}"; calibrate again'
+        )
+
+
 def _kernels(accelerator: Accelerator) -> list[dict[str, Any]]:
     found = []
     for chain in accelerator.chains:
@@ -132,6 +153,7 @@ def _exits(accelerator: Accelerator, thresholds: tuple[int, ...]) -> list[dict[s
                 "multiplies": network.multiplies(segment),
                 "head_multiplies": network.multiplies(head),
                 "multiplies_to_here": total,
+                **({"offsets": list(accelerator.offsets[i])} if accelerator.offsets else {}),
             }
         )
     return found
@@ -173,6 +195,7 @@ def write(
     for chain in accelerator.chains:
         _with_all_fifos(chain)
     limits = _thresholds(accelerator, thresholds)
+    _check_offsets(accelerator)
     entries = [0] + [kept_frames * s.input.words for s in accelerator.segments[1:]]
     texts = {
         f"{segment.name}.sv": stitch_chain.render(accelerator, segment, entry=entry)

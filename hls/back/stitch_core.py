@@ -34,6 +34,7 @@ _MODULES = (
     "ex_registers",
     "ex_axil",
 )
+MAX_OFFSET = (1 << 30) - 1  # a score less an offset fits in 32 bits
 META_BITS = 66  # {bad, bank, stamp[31:0], id[31:0]}
 
 
@@ -47,6 +48,7 @@ class ExitDescription:
     decision_depth: decisions that may wait for the frame buffer.
     segment_depth: FIFO between segment and fork; 0 when the segment ends with a register.
     logit_scale: what a logit of 1 stands for.
+    offsets: of each class, taken off the score; none: nothing is.
     """
 
     segment_width: int
@@ -57,6 +59,12 @@ class ExitDescription:
     decision_depth: int = 4
     segment_depth: int = 2
     logit_scale: float = 1.0
+    offsets: tuple[int, ...] = ()
+
+    @property
+    def offset_bits(self) -> int:
+        """Bits of an offset; 0 where nothing is taken off."""
+        return max(self.offsets, default=0).bit_length()
 
 
 @dataclass(frozen=True)
@@ -101,11 +109,17 @@ class CoreDescription:
 
     @property
     def memories(self) -> dict[str, str]:
-        """Memory-init files of the score blocks, name -> text."""
+        """Memory-init files of score blocks and offsets, name -> text."""
         found: dict[str, str] = {}
         for i in range(len(self.exits)):
             found |= self.scoring.memories(self.logits(i), f"score{i}")
+            if self.exits[i].offset_bits:
+                found[self.offset_file(i)] = offset_file(self.exits[i].offsets)
         return found
+
+    def offset_file(self, exit_index: int) -> str:
+        """Name of the memory-init file of an exit's offsets."""
+        return f"decide{exit_index}_offsets.hex"
 
     @property
     def first_word(self) -> str:
@@ -146,6 +160,12 @@ class CoreDescription:
                 )
 
 
+def offset_file(offsets: tuple[int, ...]) -> str:
+    """What ex_decide reads: the offset of each class, one a line."""
+    digits = max(1, -(-max(offsets).bit_length() // 4))
+    return "".join(f"{offset:0{digits}x}\n" for offset in offsets)
+
+
 def describe(
     accelerator: Accelerator,
     *,
@@ -160,7 +180,7 @@ def describe(
     """
     exits = []
     parts = zip(accelerator.segments, accelerator.heads, accelerator.logit_scales, strict=True)
-    for segment, head, scale in parts:
+    for i, (segment, head, scale) in enumerate(parts):
         stream, logits = segment.output, head.output
         if not logits.dtype.signed:
             raise InputError(
@@ -177,6 +197,7 @@ def describe(
                 decision_depth=max(2, buffer_frames),
                 segment_depth=0 if segment.fifos and segment.fifos[-1] else 2,
                 logit_scale=scale,
+                offsets=accelerator.offsets[i] if accelerator.offsets else (),
             )
         )
     first = accelerator.segments[0].input

@@ -5,6 +5,9 @@
 // signed score of SCORE_BITS bits above a class of CLASS_BITS bits. Per frame
 //   take = LAST or (threshold != never and score >= threshold), signed, with the threshold of the
 //          bank in the frame's metadata; 7fffffff = never, 80000000 = always.
+// With OFFSET_BITS, the score is one less the offset of its class, 0 <= offset < 2**OFFSET_BITS, in
+// what is compared and in the token: each class then has the threshold plus its offset. It must fit
+// in 32 bits.
 // One token {take, silent, class, score, meta} per frame joins its score with one meta_data {bad,
 // bank, stamp, id}; it leaves when both are there, logits pass without waiting for the metadata.
 // In the cycle in which a score is taken, score_keep = !take and score_limit = that threshold, for
@@ -22,6 +25,8 @@ module ex_decide #(
     parameter int CLASSES = 10,     // logits a frame
     parameter int BITS = 16,        // bits of a logit
     parameter int SCORE_BITS = 17,  // bits of a score
+    parameter int OFFSET_BITS = 0,  // bits of an offset of a class; 0: there are none
+    parameter     OFFSET_FILE = "", // offsets, one a line, class 0 first; empty: not initialised
     parameter bit LAST = 1'b0,      // the last exit takes every frame
     localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1
 ) (
@@ -62,6 +67,7 @@ module ex_decide #(
   localparam int BEAT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
   localparam int LANE_BITS = PE > 1 ? $clog2(PE) : 1;
   localparam logic [BEAT_BITS-1:0] FINAL = BEAT_BITS'(BEATS - 1);
+  localparam int KEPT = OFFSET_BITS > 0 ? 32 : SCORE_BITS;  // bits of a score in the token
   localparam logic [31:0] NEVER = 32'h7fff_ffff;
 
   if (CLASSES < 2 || CLASSES > 65536) begin : g_bad_classes
@@ -77,13 +83,17 @@ module ex_decide #(
     $error("ex_decide: SCORE_BITS must be 1 to 32, is %0d", SCORE_BITS);
   end
 
+  if (OFFSET_BITS < 0 || OFFSET_BITS > 30) begin : g_bad_offset
+    $error("ex_decide: OFFSET_BITS must be 0 to 30, is %0d", OFFSET_BITS);
+  end
+
   // told: raw has the last lane of the beat; silent: the oldest frame inside is raw
   logic [BEAT_BITS-1:0]  beat_q;
   logic [LANE_BITS-1:0]  lane_q;
   logic                  told_q, silent_q;
   logic                  t_valid_q, t_take_q, t_silent_q;
   logic [CLASS_BITS-1:0] t_class_q;
-  logic [SCORE_BITS-1:0] t_score_q;
+  logic [KEPT-1:0]       t_score_q;
   logic [65:0]           t_meta_q;
 
   wire final_beat = beat_q == FINAL;
@@ -108,7 +118,17 @@ module ex_decide #(
   assign s_ready = logits_ready && pass;
 
   wire [CLASS_BITS-1:0] class_in = score_data[CLASS_BITS-1:0];
-  wire [SCORE_BITS-1:0] score_in = score_data[CLASS_BITS +: SCORE_BITS];
+  wire [SCORE_BITS-1:0] given = score_data[CLASS_BITS +: SCORE_BITS];
+  wire [KEPT-1:0] score_in;
+  if (OFFSET_BITS > 0) begin : g_offsets
+    logic [OFFSET_BITS-1:0] offsets [CLASSES];
+    if (OFFSET_FILE != "") begin : g_file
+      initial $readmemh(OFFSET_FILE, offsets);
+    end
+    assign score_in = 32'($signed(given)) - 32'(offsets[class_in]);
+  end else begin : g_plain
+    assign score_in = given;
+  end
   wire [31:0] threshold = meta_data[64] ? threshold1 : threshold0;
   wire reaches = threshold != NEVER && 32'($signed(score_in)) >= $signed(threshold);
   wire takes = LAST || silent_q || (!raw_later && reaches);

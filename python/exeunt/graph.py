@@ -199,6 +199,7 @@ class Accelerator:
     `arrays["<node>.<array>"]` holds weights and thresholds as integers.
     `logit_scales[i]` times the integer logits of head i are the network's real logits.
     `criterion` says when a frame leaves at an exit, see `exeunt.criteria`.
+    `offsets[i][c]` is taken off the score of an answer c at exit i; none: nothing is.
     """
 
     name: str
@@ -207,6 +208,7 @@ class Accelerator:
     logit_scales: tuple[float, ...]
     arrays: Mapping[str, IntArray]
     criterion: str = criteria.DEFAULT
+    offsets: tuple[tuple[int, ...], ...] = ()
 
     @property
     def classes(self) -> int:
@@ -248,6 +250,7 @@ def to_json(value: Any) -> Any:
             "heads": to_json(value.heads),
             "logit_scales": list(value.logit_scales),
             "criterion": value.criterion,
+            **({"offsets": [list(row) for row in value.offsets]} if value.offsets else {}),
         }
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -315,4 +318,5 @@ def from_json(
         logit_scales=tuple(data["logit_scales"]),
         arrays=dict(arrays),
         criterion=data.get("criterion", criteria.DEFAULT),
+        offsets=tuple(tuple(row) for row in data.get("offsets", ())),
     )

@@ -55,6 +55,11 @@ class Manifest:
         return tuple(float(e["logit_scale"]) for e in self.data["exits"])
 
     @property
+    def offsets(self) -> tuple[tuple[int, ...], ...]:
+        """Per exit, of each class: what is taken off the score; none: nothing is."""
+        return tuple(tuple(e["offsets"]) for e in self.data["exits"] if "offsets" in e)
+
+    @property
     def sources(self) -> tuple[Path, ...]:
         """The SystemVerilog files in the order of design.f."""
         return tuple(self.folder / name for name in self.data["sources"])

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from exeunt import criteria
 from exeunt.errors import InputError
 from exeunt.promise import NONE, NOTHING, PROBABILITY, Promise
-from exeunt.quant.exits import guarantee, search
+from exeunt.quant.exits import guarantee, offsets, search
 from exeunt.quant.exits.guarantee import Wanted
 from exeunt.registers import NEVER  # the threshold that no score reaches: nobody leaves here
 
@@ -46,6 +46,7 @@ class Calibration:
     curve: tuple[Point, ...]
     accuracies: tuple[float, ...]  # of each exit if it answered everything
     promise: Promise = NOTHING
+    offsets: tuple[tuple[int, ...], ...] = ()  # of the classes, per exit; none: all are the same
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Scores:
     logits, labels, scales: of the images, for criteria whose scores depend on who left before.
     per_class: multiplications that exit e spends on one class in the last layer of its head, which
         a class that is excluded does not cost; none: all classes cost everywhere.
+    answer: int64 (E, N), the class of each answer.
+    offsets: per exit, of each class, what has been taken off the scores; none: nothing has.
     """
 
     score: IntArray
@@ -65,6 +68,8 @@ class Scores:
     labels: npt.NDArray[np.integer] | None = None
     scales: tuple[float, ...] = ()
     per_class: tuple[int, ...] = ()
+    answer: IntArray | None = None
+    offsets: tuple[tuple[int, ...], ...] = ()
 
     def __len__(self) -> int:
         return self.score.shape[1]
@@ -82,7 +87,18 @@ class Scores:
             right=self.right[:, which],
             logits=tuple(x[which] for x in self.logits),
             labels=None if self.labels is None else self.labels[which],
+            answer=None if self.answer is None else self.answer[:, which],
         )
+
+    def less(self, offsets: tuple[tuple[int, ...], ...]) -> Scores:
+        """With the offsets of classes taken off, per exit; none: these scores."""
+        if not offsets:
+            return self
+        assert self.answer is not None, "what `scores` gives has the answers"
+        assert self.fixed, "or scores would have to be computed anew"
+        assert not self.offsets, "they are taken off once"
+        taken = [np.asarray(row)[a] for row, a in zip(offsets, self.answer, strict=True)]
+        return replace(self, score=self.score - np.array(taken, np.int64), offsets=offsets)
 
     @property
     def lost(self) -> BoolArray:
@@ -117,11 +133,12 @@ def scores(
     criterion: str = criteria.DEFAULT,
     scales: Sequence[float] = (),
     per_class: Sequence[int] = (),
+    offsets: tuple[tuple[int, ...], ...] = (),
 ) -> Scores:
     """Scores and hits of integer logits, one array (N, classes) per exit, by a criterion.
 
     `scales` says what a logit of 1 stands for at each exit, 1.0 unless given; `per_class` what one
-    class costs there, see `Scores`.
+    class costs there, `offsets` what is taken off the scores of each class, see `Scores`.
 
     Raises:
         InputError: logits that are not integers, or not one row per label.
@@ -149,7 +166,8 @@ def scores(
         labels,
         tuple(scales),
         tuple(per_class),
-    )
+        np.array([one.classes for one in found], np.int64),
+    ).less(offsets)
 
 
 def exits(score: IntArray, thresholds: Sequence[int]) -> IntArray:
@@ -193,6 +211,7 @@ def calibrate_exits(
     scales: Sequence[float] = (),
     per_class: Sequence[int] = (),
     wanted: Wanted | None = None,
+    by_class: bool = False,
     points: int = 24,
 ) -> Calibration:
     """Thresholds that spend the fewest multiplications for a permitted accuracy drop.
@@ -201,9 +220,11 @@ def calibrate_exits(
     that only an early exit answers rightly does not pay for it. Thresholds chosen on validation
     images overshoot on others, so without a promise half of `drop` is spent here: at most
     `drop` / 2 of the images are lost. With one, see `exeunt.quant.exits.guarantee`; where the
-    images are too few for it, half of `drop` again. The thresholds of all exits are chosen
-    together, see `exeunt.quant.exits.search.best`, or `by_trial` where the scores of an exit depend
-    on who left before.
+    images are too few for it, half of `drop` again. With `by_class` each class has a threshold of
+    its own at each exit, an offset above the exit's, where that saves multiplications on these
+    images; with a promise the images that lay its path choose the offsets. The thresholds of all
+    exits are chosen together, see `exeunt.quant.exits.search.best`, or `by_trial` where the scores
+    of an exit depend on who left before.
 
     Args:
         logits: integers (N, classes) per exit, from validation images.
@@ -214,6 +235,7 @@ def calibrate_exits(
         scales: what a logit of 1 stands for at each exit, 1.0 unless given.
         per_class: multiplications of one class in the last layer of each head, see `Scores`.
         wanted: what is to be promised; None: nothing.
+        by_class: classes may have thresholds of their own.
         points: permitted drops tried for the curve.
 
     Raises:
@@ -226,17 +248,47 @@ def calibrate_exits(
         )
     found = scores(logits, labels, criterion=criterion, scales=scales, per_class=per_class)
     accuracies = tuple(float(r) for r in found.right.mean(axis=1))
-    promise, certified = NOTHING, None
+    promise, certified, plain = NOTHING, None, found
     if wanted is not None and wanted.kind != NONE:
         guarantee.check(wanted, drop, exits=len(macs), criterion=criterion)
+        if by_class:
+            laying, _ = guarantee.parts(len(plain), wanted.seed)
+            found = plain.less(offsets_of(plain.some(laying), macs, drop))
         promise = promised(path(found, macs, drop, seed=wanted.seed), drop, wanted)
         certified = promise.certified[-1] if promise.holds else None
     if not found.fixed:
         return Calibration(*_by_trial(found, macs, drop, points, certified), accuracies, promise)
     if certified is None:
+        found = plain.less(offsets_of(plain, macs, drop / 2)) if by_class else plain
         (certified,) = best(found, macs, [_images(drop / 2, len(found))])
     chosen = evaluate(found, certified, macs)
-    return Calibration(chosen, _curve(found, macs, drop, points, chosen), accuracies, promise)
+    curve = _curve(found, macs, drop, points, chosen)
+    return Calibration(chosen, curve, accuracies, promise, found.offsets)
+
+
+def offsets_of(found: Scores, macs: Sequence[int], loss: float) -> tuple[tuple[int, ...], ...]:
+    """The offsets of classes, per exit, that save multiplications on these images; else none.
+
+    Args:
+        found: scores and hits of every exit, by a criterion that takes offsets.
+        macs: multiplications of a frame that leaves at exit i (cumulative).
+        loss: part of the images that the thresholds may lose.
+    """
+    assert found.answer is not None, "what `scores` gives has the answers"
+    if not len(found) or len(macs) < 2:
+        return ()
+    classes = found.logits[0].shape[1]
+    lost = found.lost
+    rows = [
+        tuple(offsets.of_exit(found.score[e], found.answer[e], lost[e], classes).tolist())
+        for e in range(len(macs) - 1)
+    ]
+    made = (*rows, (0,) * classes)
+    spent = []
+    for images in (found, found.less(made)):
+        (thresholds,) = best(images, macs, [_images(loss, len(images))])
+        spent.append(float(images.leave(thresholds, macs).spent.sum()))
+    return made if spent[1] < spent[0] else ()
 
 
 def best(

@@ -1,6 +1,9 @@
 """Corners of `ex_decide`: one beat or many, odd lane counts, narrowest and widest scores."""
 
+import numpy as np
 from lib.bench import Corner, Port
+
+from exeunt.hls.back.stitch_core import offset_file
 
 INPUTS = {
     "threshold0": 32,
@@ -38,16 +41,32 @@ OUTPUTS = {
 }
 
 
-def corner(pe: int, classes: int, bits: int, score_bits: int, last: int = 0) -> Corner:
+def offsets_of(classes: int, bits: int) -> tuple[int, ...]:
+    """Offsets of classes: 0 and the largest among them."""
+    if not bits:
+        return (0,) * classes
+    found = np.random.default_rng(classes).integers(0, 1 << bits, classes)
+    found[:2] = (1 << bits) - 1, 0
+    return tuple(found.tolist())
+
+
+def corner(
+    pe: int, classes: int, bits: int, score_bits: int, last: int = 0, offset_bits: int = 0
+) -> Corner:
     score = score_bits + (classes - 1).bit_length()
     inputs = {**INPUTS, "s_data": pe * bits, "score_data": score}
     outputs = {**OUTPUTS, "logits_data": pe * bits}
+    name = f"pe{pe}_classes{classes}_bits{bits}_score{score_bits}" + ("_last" if last else "")
+    name += f"_offsets{offset_bits}" if offset_bits else ""
+    file = f"{name}.hex" if offset_bits else ""
     return Corner(
-        name=f"pe{pe}_classes{classes}_bits{bits}_score{score_bits}" + ("_last" if last else ""),
+        name=name,
         module="ex_decide",
         parameters={
             "PE": pe, "CLASSES": classes, "BITS": bits, "SCORE_BITS": score_bits, "LAST": last,
+            "OFFSET_BITS": offset_bits, "OFFSET_FILE": file,
         },
+        memories={file: offset_file(offsets_of(classes, offset_bits))} if offset_bits else {},
         ports=tuple(Port(k, w) for k, w in inputs.items())
         + tuple(Port(k, w, output=True) for k, w in outputs.items()),
     )  # fmt: skip
@@ -62,4 +81,8 @@ CORNERS = [
     corner(3, 9, 16, 17),
     corner(7, 7, 5, 32, last=1),
     corner(4, 100, 20, 21),
+    corner(1, 10, 14, 15, offset_bits=14),
+    corner(2, 2, 31, 31, offset_bits=30),
+    corner(3, 9, 16, 9, offset_bits=1),
+    corner(20, 100, 8, 8, offset_bits=7),
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
+from decide.corners import offsets_of
 from lib.bench import Corner, bench_corners
 from lib.handles import Joined, from_cycles, stream
 from lib.patterns import bernoulli
@@ -25,10 +26,11 @@ class Line:
 
     def __init__(self, dut: Any, index: int, corner: Corner, cycles: Cycles) -> None:
         self.name = corner.name
-        found = {k.lower(): int(v) for k, v in corner.parameters.items()}
+        found = {k.lower(): int(v) for k, v in corner.parameters.items() if k != "OFFSET_FILE"}
         self.pe, self.classes, self.bits = found["pe"], found["classes"], found["bits"]
         self.score_bits, self.last = found["score_bits"], found["last"]
         self.beats = self.classes // self.pe
+        self.offsets = np.array(offsets_of(self.classes, found["offset_bits"]), np.int64)
         self.class_bits = (self.classes - 1).bit_length()
 
         def port(name: str) -> Any:
@@ -91,12 +93,17 @@ class Line:
         pairs = zip(classes, scores, strict=True)
         return [int(c) | (int(s) & mask) << self.class_bits for c, s in pairs]
 
+    def less(self, classes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Scores (N,) less the offsets of their classes."""
+        taken: np.ndarray = scores - self.offsets[classes]
+        return taken
+
     def tokens(
         self, classes: np.ndarray, scores: np.ndarray, metas: list[int],
         thresholds: tuple[int, int], here: int, later: int,
     ) -> list[int]:  # fmt: skip
         found = []
-        for klass, score, meta in zip(classes, scores, metas, strict=True):
+        for klass, score, meta in zip(classes, self.less(classes, scores), metas, strict=True):
             t = thresholds[meta >> BANK & 1]
             take = bool(self.last or here or (not later and t != NEVER and score >= t))
             told = int(score) & 0xFFFFFFFF
@@ -140,7 +147,9 @@ async def exact(dut: Any) -> None:
         expected = []
         for line in lines:
             (logits, classes, scores), metas = line.frames(rng), metadata(rng)
-            middle = int(np.sort(scores)[FRAMES // 2])  # a threshold that is met exactly
+            middle = int(
+                np.sort(line.less(classes, scores))[FRAMES // 2]
+            )  # a threshold that is met exactly
             limits = [(middle, NEVER), (ALWAYS, middle + 1), (0, -5), (middle, middle)][seed % 4]
             line.configure(*limits)
             line.clear()

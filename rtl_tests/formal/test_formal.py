@@ -28,6 +28,7 @@ PROOFS = [
     Proof("temporal", {"PE": 2, "CLASSES": 4, "BITS": 31}, free="best", cover=8),
     Proof("decide", {"PE": 2, "CLASSES": 4, "BITS": 2, "SCORE_BITS": 3}),
     Proof("decide", {"PE": 1, "CLASSES": 2, "BITS": 2, "SCORE_BITS": 32}),
+    Proof("decide", {"PE": 1, "CLASSES": 2, "BITS": 2, "SCORE_BITS": 3, "OFFSET_BITS": 2}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 1}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 2}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 5}),

@@ -137,6 +137,7 @@ def collect(
     subject = measure.Subject(
         network.images, network.labels, logits, network.thresholds, clock,
         network.accelerator.criterion, network.accelerator.logit_scales,
+        network.accelerator.offsets,
     )  # fmt: skip
     plan = measure.Plan(
         repeats=options.repeats,

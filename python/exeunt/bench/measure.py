@@ -37,7 +37,7 @@ class Subject:
     `images` uint8 (N, H, W, C); `labels` int64 (N,); `logits` per exit int64 (N, classes), those
     of the integer reference; `thresholds` one for each exit but the last; `clock_mhz` of the
     accelerator; `criterion`: what the exits go by; `scales`: what a logit of 1 stands for at each
-    exit, 1.0 unless given.
+    exit, 1.0 unless given; `offsets`: per exit, of each class, taken off the scores, if any.
     """
 
     images: Images
@@ -47,6 +47,7 @@ class Subject:
     clock_mhz: float
     criterion: str = criteria.DEFAULT
     scales: tuple[float, ...] = ()
+    offsets: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -212,8 +213,9 @@ def _pass(
 ) -> Pass:
     device.thresholds = registers_of(thresholds)
     expected = controller.decide(
-        subject.logits, thresholds, criterion=subject.criterion, scales=subject.scales
-    )
+        subject.logits, thresholds, criterion=subject.criterion, scales=subject.scales,
+        offsets=subject.offsets,
+    )  # fmt: skip
     indices = np.arange(len(subject.images))
     times: list[float] = []
     mismatches = 0
@@ -255,7 +257,7 @@ def _alone(
     chosen = _spread_out(len(subject.images), count)
     expected = controller.decide(
         [x[chosen] for x in subject.logits], subject.thresholds, criterion=subject.criterion,
-        scales=subject.scales,
+        scales=subject.scales, offsets=subject.offsets,
     )  # fmt: skip
     _forget(device, subject)
     latency, exits = np.zeros(len(chosen), np.int64), np.zeros(len(chosen), np.int64)

@@ -59,6 +59,7 @@ def leave(
     limits: Sequence[float | None],
     criterion: str = criteria.DEFAULT,
     scales: Sequence[float] = (),
+    offsets: Sequence[Sequence[int]] = (),
 ) -> tuple[Labels, Labels]:
     """Class and exit of every frame, none of them computed further than to where it leaves.
 
@@ -68,6 +69,7 @@ def leave(
         limits: lowest score that leaves, one for each exit but the last; None: nobody leaves.
         criterion: what gives the score.
         scales: what a logit of 1 stands for at each exit; 1.0 unless given.
+        offsets: per exit, of each class: taken off the scores; none: nothing is.
     """
     rule = criteria.get(criterion)
     classes, exits = np.zeros(len(x), np.int64), np.full(len(x), len(limits), np.int64)
@@ -77,7 +79,9 @@ def leave(
         if not len(here):
             break
         x, logits = stage(index, x)
-        frames = frames or criteria.Frames(rule, len(here), logits.shape[1], scales=scales)
+        frames = frames or criteria.Frames(
+            rule, len(here), logits.shape[1], scales=scales, offsets=offsets
+        )
         least = np.full(len(here), np.inf if limit is None else limit)
         scored, leave_now = frames.judge(logits, least)
         classes[here] = scored.classes
@@ -95,14 +99,19 @@ class Reference:
     def __init__(self, accelerator: Accelerator) -> None:
         self._prepared = Prepared(accelerator)
         self._criterion, self._scales = accelerator.criterion, accelerator.logit_scales
+        self._offsets = accelerator.offsets
         limit = os.environ.get("OMP_NUM_THREADS", "")
         self.threads = int(limit) if limit.isdigit() else os.cpu_count() or 1  # as BLAS does
+
+    def _stage(self, index: int, x: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        going, logits = self._prepared.stage(index, x)
+        return going, logits.astype(np.int64)  # so that scores are those of the integers
 
     def classify(self, images: Images, thresholds: Sequence[int]) -> tuple[Labels, Labels]:
         """Class and exit of every image, as the accelerator answers."""
         limits = [None if t == registers.NEVER else float(t) for t in thresholds]
         flat = images.reshape(len(images), -1)
-        return leave(self._prepared.stage, flat, limits, self._criterion, self._scales)
+        return leave(self._stage, flat, limits, self._criterion, self._scales, self._offsets)
 
 
 class OnnxRuntime:
@@ -113,6 +122,7 @@ class OnnxRuntime:
         graph: what was done with the quantizers.
         scales: of the logits of each exit.
         criterion: what the exits go by.
+        offsets: per exit, of each class: taken off the scores; none: nothing is.
         threads: 0 for one a core.
 
     Raises:
@@ -128,6 +138,7 @@ class OnnxRuntime:
         scales: Sequence[float],
         *,
         criterion: str = criteria.DEFAULT,
+        offsets: Sequence[Sequence[int]] = (),
         threads: int = 0,
     ) -> None:
         import onnxruntime
@@ -138,7 +149,7 @@ class OnnxRuntime:
         options.intra_op_num_threads = self.threads
         options.log_severity_level = 3
         self._scales = tuple(scales)
-        self._criterion = criterion
+        self._criterion, self._offsets = criterion, offsets
         self._sessions = [
             onnxruntime.InferenceSession(
                 piece, sess_options=options, providers=["CPUExecutionProvider"]
@@ -155,7 +166,7 @@ class OnnxRuntime:
         """Class and exit of every image; a threshold counts as reached half a step before it is."""
         limits = [None if t == registers.NEVER else t - 0.5 for t in thresholds]
         x = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
-        return leave(self._stage, x, limits, self._criterion, self._scales)
+        return leave(self._stage, x, limits, self._criterion, self._scales, self._offsets)
 
 
 @dataclass(frozen=True)
@@ -275,7 +286,7 @@ def engines(
             found.append(
                 OnnxRuntime(
                     pieces, meaning, scales or accelerator.logit_scales,
-                    criterion=accelerator.criterion, threads=threads,
+                    criterion=accelerator.criterion, offsets=accelerator.offsets, threads=threads,
                 )
             )  # fmt: skip
     except (ImportError, ExeuntError) as error:

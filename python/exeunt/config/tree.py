@@ -208,6 +208,8 @@ class Calibrate(_Section):
             spent
         delta: probability with which guarantee = "probability" may fail
         horizon: images that guarantee = "probability" is about; 0: all that ever come
+        per_class: each class may have a threshold of its own at each exit, an offset above the
+            exit's, where that saves multiplications on the validation images
     """
 
     criterion: str = criteria.DEFAULT
@@ -215,6 +217,7 @@ class Calibrate(_Section):
     guarantee: Literal["none", "probability", "average"] = "none"
     delta: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     horizon: Annotated[int, Field(ge=0, le=10_000_000)] = 10_000
+    per_class: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Calibrate:
@@ -222,6 +225,12 @@ class Calibrate(_Section):
             known = " or ".join(f'"{name}"' for name in criteria.names())
             near = did_you_mean(self.criterion, criteria.names())
             raise ValueError(f"criterion must be {known}, got {self.criterion!r}{near}")
+        if self.per_class and not criteria.get(self.criterion).by_class:
+            known = " or ".join(f'"{n}"' for n in criteria.names() if criteria.get(n).by_class)
+            raise ValueError(
+                "per_class must go with a criterion that judges each image by its logits at the "
+                f"exit alone, {known}, got {self.criterion!r}"
+            )
         if self.guarantee != "none" and not self.drop:
             raise ValueError(
                 f'drop must be above 0 with guarantee = "{self.guarantee}", since no number of '

@@ -248,6 +248,11 @@ class Criterion:
         return f"ex_{self.name}"
 
     @property
+    def by_class(self) -> bool:
+        """Whether each class may have a threshold of its own: frames are judged one by one."""
+        return self.history is None and self.carry is None
+
+    @property
     def fixed(self) -> bool:
         """Whether a frame's scores depend on its own logits alone, whatever the thresholds are."""
         return self.history is None and (self.carry is None or self.carry.fixed)

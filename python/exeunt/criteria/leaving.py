@@ -17,6 +17,7 @@ from exeunt.criteria import registry
 from exeunt.criteria.criterion import ALWAYS, NEVER, Criterion, Scored
 
 IntArray = npt.NDArray[np.int64]
+Offsets = Sequence[Sequence[int]]
 
 _NO_SCORE = 1 << 62  # above every score
 
@@ -63,6 +64,8 @@ class Frames:
         classes: logits of a frame.
         scales: what a logit of 1 stands for at each exit; 1.0 unless given.
         states: what each exit remembers of the frames before these; none: nothing.
+        offsets: integers (classes,) for each exit, taken off the score of a frame by its answer;
+            none: nothing is.
     """
 
     def __init__(
@@ -73,9 +76,12 @@ class Frames:
         states: Sequence[Any] = (),
         *,
         scales: Sequence[float] = (),
+        offsets: Offsets = (),
     ) -> None:
+        assert not offsets or criterion.by_class, f"{criterion.name} takes no offsets"
         self._criterion = criterion
         self._scales = scales
+        self._offsets = [np.asarray(row, np.int64) for row in offsets]
         self._states = list(states)
         self._classes = classes
         self._exit = 0
@@ -117,6 +123,9 @@ class Frames:
         else:
             scale = self._scales[self._exit] if len(self._scales) else 1.0
             scored = self._criterion.values(logits, scale=scale)
+        if self._offsets:
+            off = self._offsets[self._exit][scored.classes]
+            scored = Scored(scored.classes, scored.scores - off)
         leave = np.asarray(scored.scores >= limits)
         if carry is not None:
             stay = ~leave
@@ -138,6 +147,7 @@ def run(
     scales: Sequence[float] = (),
     banks: npt.NDArray[np.integer] | None = None,
     states: Sequence[Any] = (),
+    offsets: Offsets = (),
 ) -> Left:
     """Where each frame leaves: at the first exit whose score reaches the threshold, else the last.
 
@@ -149,6 +159,7 @@ def run(
         scales: what a logit of 1 stands for at each exit; 1.0 unless given.
         banks: int (N,), the row of `thresholds` that was in force when each frame was accepted.
         states: `Left.states` of the frames before these, if there were any.
+        offsets: taken off the scores by their class, see `Frames`.
     """
     rule = registry.get(criterion) if isinstance(criterion, str) else criterion
     count, exits = len(logits[0]), len(logits)
@@ -162,7 +173,7 @@ def run(
     bank = np.zeros(count, np.int64) if banks is None else np.asarray(banks, np.int64)
     found = [np.empty(count, np.int64) for _ in range(3)]
     wanted = np.zeros((exits, count), np.int64)
-    frames = Frames(rule, count, logits[0].shape[1], states, scales=scales)
+    frames = Frames(rule, count, logits[0].shape[1], states, scales=scales, offsets=offsets)
     inside = np.arange(count)
     for e, values in enumerate(logits):
         wanted[e, inside] = frames.wanted

@@ -120,8 +120,9 @@ def of_every_exit(found: Network, count: int) -> npt.NDArray[np.int64]:
     logits = reference.run(found.accelerator, found.images).logits
     whole = found.accelerator
     left = controller.decide(
-        logits, found.thresholds, criterion=whole.criterion, scales=whole.logit_scales
-    ).exits
+        logits, found.thresholds, criterion=whole.criterion, scales=whole.logit_scales,
+        offsets=whole.offsets,
+    ).exits  # fmt: skip
     turn = np.zeros(len(left), np.int64)
     for i in range(len(logits)):
         here = np.flatnonzero(left == i)

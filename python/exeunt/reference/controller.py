@@ -51,6 +51,7 @@ def decide(
     criterion: str = criteria.DEFAULT,
     scales: Sequence[float] = (),
     banks: IntArray | None = None,
+    offsets: Sequence[Sequence[int]] = (),
 ) -> Decisions:
     """The exit that each frame takes: the first with score >= threshold, at the latest the last.
 
@@ -61,8 +62,9 @@ def decide(
         criterion: what the exits go by.
         scales: what a logit of 1 stands for at each exit; 1.0 unless given.
         banks: int (N,), the row of `thresholds` that was in force when each frame was accepted.
+        offsets: per exit, of each class: taken off the scores; none: nothing is.
     """
-    left = criteria.run(criterion, logits, thresholds, scales=scales, banks=banks)
+    left = criteria.run(criterion, logits, thresholds, scales=scales, banks=banks, offsets=offsets)
     return Decisions(left.exits, left.classes, left.scores)
 
 

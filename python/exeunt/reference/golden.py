@@ -38,7 +38,9 @@ def make(
     given = found.thresholds if thresholds is None else thresholds
     limits = [registers.ALWAYS if t is None else t for t in given]
     every = network.run(found.accelerator(), images).logits
-    decided = controller.decide(every, limits, criterion=found.criterion, scales=found.logit_scales)
+    decided = controller.decide(
+        every, limits, criterion=found.criterion, scales=found.logit_scales, offsets=found.offsets
+    )
     return Golden(
         images=np.ascontiguousarray(images),
         classes=decided.classes.astype(np.uint16),

@@ -162,6 +162,7 @@ class Modelled:
             limits=[a - (1 << 32) if a >> 31 else a for a in active],
             criterion=self._accelerator.criterion,
             scales=self._accelerator.logit_scales,
+            offsets=self._accelerator.offsets,
             raw=exit_index if enabled else None,
             arrival=self._stored["order", 0] == registers.ORDER_ARRIVAL,
             first=self._frames,
@@ -234,6 +235,7 @@ class _Job:
     limits: list[int]
     criterion: str
     scales: Sequence[float]
+    offsets: Sequence[Sequence[int]]
     raw: int | None
     arrival: bool
     first: int
@@ -298,6 +300,9 @@ class _Job:
         limits = self.limits
         if self.raw is not None:
             logits, limits = logits[: self.raw + 1], [registers.NEVER] * self.raw
-        left = criteria.run(self.criterion, logits, limits, scales=self.scales, states=self.states)
+        left = criteria.run(
+            self.criterion, logits, limits, scales=self.scales, states=self.states,
+            offsets=self.offsets,
+        )  # fmt: skip
         self.states = left.states
         return left

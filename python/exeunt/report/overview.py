@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from exeunt import criteria, promise, registers
-from exeunt.report import figures, store
+from exeunt.report import figures, images, store
 from exeunt.report.page import KINDS, Part, counted, number, percent, read_json, section, table
 
 SHOWN_FRAMES = 32
@@ -136,7 +136,30 @@ def cost(run_dir: Path) -> Part | None:
     rows = [(f"exit {i}", value) for i, value in enumerate(thresholds)]
     rule = criteria.get(data.get("criterion", criteria.DEFAULT)).rule
     told = table((f"leaves when {rule}", "threshold"), rows)
-    return section("cost", "Accuracy against cost", drawn, told, _promise(run_dir))
+    return section(
+        "cost", "Accuracy against cost", drawn, told, _by_class(data, run_dir), _promise(run_dir)
+    )
+
+
+def _by_class(data: Mapping[str, Any], run_dir: Path) -> Part | None:
+    """The threshold of every class at every exit, where classes have their own."""
+    offsets = data.get("offsets")
+    if not offsets:
+        return None
+    known = images.class_names(run_dir)
+    names = known if len(known) == len(offsets[0]) else [str(c) for c in range(len(offsets[0]))]
+    early = [*zip(data["thresholds"], offsets, strict=True)][:-1]
+    rows = [
+        (name, *(registers.threshold_text(_above(t, row[c])) for t, row in early))
+        for c, name in enumerate(names)
+    ]
+    return table(("class", *(f"threshold of exit {i}" for i in range(len(early)))), rows)
+
+
+def _above(threshold: int, offset: int) -> int:
+    """The threshold of a class: never and always are so for every class."""
+    code = threshold in (registers.NEVER, registers.ALWAYS)
+    return threshold if code else threshold + offset
 
 
 def _promise(run_dir: Path) -> Part | None:

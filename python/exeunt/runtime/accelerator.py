@@ -322,6 +322,15 @@ class Accelerator:
             warnings.warn(_outside(self.promise, told), OutsidePromise, stacklevel=2)
 
     @property
+    def offsets(self) -> tuple[tuple[int, ...], ...]:
+        """How much higher the threshold of each class is than the exit's, per exit; none: nothing.
+
+        They are part of the design (`calibrate.per_class`). A result's score is less the offset of
+        its class, so that an image leaves where that reaches the exit's threshold.
+        """
+        return self._device.description.offsets
+
+    @property
     def promise(self) -> Promise:
         """What the calibration promised of the loss by leaving early; `text` says it."""
         return self._device.description.promise

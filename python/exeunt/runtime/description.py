@@ -25,6 +25,7 @@ class Description:
     `input`: shape (H, W, C), bits, signed, lanes, words, width of the image stream.
     `criterion`: code of what the exits go by. `thresholds`: one signed 32-bit value per exit.
     `promise`: what the calibration promised, and of which thresholds.
+    `offsets`: per exit, of each class, what is taken off the score; none: nothing is.
     `cycles`: cycles that one frame may take at most when it passes all parts one after another.
     """
 
@@ -40,6 +41,7 @@ class Description:
     in_flight: int
     registers: Mapping[str, Any]
     promise: Promise
+    offsets: tuple[tuple[int, ...], ...] = ()
 
     @property
     def remembers(self) -> bool:
@@ -98,6 +100,7 @@ def load(manifest: str | Path | Mapping[str, Any]) -> Description:
         in_flight=int(data["in_flight"]),
         registers=data["registers"],
         promise=promise.from_json(data.get(promise.KEY)),
+        offsets=tuple(tuple(e["offsets"]) for e in data["exits"] if "offsets" in e),
     )
 
 

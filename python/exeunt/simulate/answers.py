@@ -133,8 +133,9 @@ def answer(
     )  # fmt: skip
     seconds = time.perf_counter() - started
     expected = controller.decide(
-        logits, limits, criterion=manifest.criterion, scales=manifest.logit_scales
-    )
+        logits, limits, criterion=manifest.criterion, scales=manifest.logit_scales,
+        offsets=manifest.offsets,
+    )  # fmt: skip
     want = {"class": expected.classes, "exit": expected.exits, "score": expected.scores}
     want["flags"] = np.zeros(len(images), np.int64)
     want["count"] = np.ones(len(images), np.int64)

@@ -66,7 +66,7 @@ def expected(
     outputs = network.run(accelerator, images, streams=True)
     exits = controller.decide(
         outputs.logits, thresholds, criterion=accelerator.criterion,
-        scales=accelerator.logit_scales,
+        scales=accelerator.logit_scales, offsets=accelerator.offsets,
     ).exits  # fmt: skip
     names, streams, frames, tensors = [], [], [], []
     current: IntArray = images.reshape(-1, *accelerator.segments[0].input.shape)

@@ -37,7 +37,7 @@ def write(
     accelerator = manifest.accelerator()
     exits = controller.decide(
         network.run(accelerator, part).logits, manifest.thresholds,
-        criterion=manifest.criterion, scales=manifest.logit_scales,
+        criterion=manifest.criterion, scales=manifest.logit_scales, offsets=manifest.offsets,
     ).exits  # fmt: skip
     found = system.predict(accelerator, exits, sizes=system.Sizes.of(manifest.data))
     begin, end = int(found.accepts[frame - first]), int(found.results[frame - first])

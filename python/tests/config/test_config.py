@@ -297,6 +297,12 @@ REFUSED = [
     ),
     (
         "[data]",
+        '[calibrate]\ncriterion = "exclusion"\nper_class = true\n[data]',
+        "calibrate.per_class must go with a criterion that judges each image by its logits at the "
+        'exit alone, "margin" or "maximum" or "softmax", got \'exclusion\': change it',
+    ),
+    (
+        "[data]",
         "[calibrate]\nhorizon = -1\n[data]",
         "calibrate.horizon must be at least 0, got -1: change it",
     ),

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from exeunt import promise
+from exeunt import criteria, promise, registers
 from exeunt.config import tree
 from exeunt.errors import CheckFailed, InputError
 from exeunt.qonnx import meaning, seen
@@ -26,7 +26,7 @@ from exeunt.quant.network.logits import exact, grid_and_cost, integer_logits, lo
 from exeunt.quant.network.model import MultiExitNetwork, cumulative_macs
 from exeunt.quant.network.qonnx_graph import GraphNetwork, load_graph
 from exeunt.quant.train import load_checkpoint
-from exeunt.report import store
+from exeunt.report import overview, store
 from exeunt.report.warnings import warnings
 from exeunt.splits import read_split
 
@@ -119,6 +119,49 @@ def test_the_promise_travels(trained, tiny, tmp_path):
     assert plain.chosen == result.chosen
     assert "guarantee" not in exits
     assert (report["guarantee"]["kind"], report["guarantee"]["holds"]) == ("none", False)
+
+
+def test_thresholds_of_classes_travel(trained, tiny, tmp_path, monkeypatch):
+    """Into exits.json, the figures of the test images and the report; or it is said why not."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    told: list[str] = []
+    section = tiny.calibrate.model_copy(update={"per_class": True, "drop": 0.2})
+    config = tiny.model_copy(update={"calibrate": section})
+    rows = ((5, 0, 2), (0, 3, 1), (0, 0, 0))
+    monkeypatch.setattr(
+        "exeunt.quant.exits.calibration.offsets_of",
+        lambda found, macs, loss: tuple(
+            tuple(np.resize(row, found.logits[0].shape[1]).tolist()) for row in rows[-len(macs) :]
+        ),
+    )
+    result = calibrate(config, folder, progress=lambda d, n, text="": told.append(text))
+    exits = json.loads((folder / "exits.json").read_text())
+    assert tuple(map(tuple, exits["offsets"])) == result.offsets
+    assert " more for some classes; of " in told[-1]
+    test = read_split(folder / "splits.npz", "test")
+    seen = exact(load_checkpoint(tiny, folder), tiny).logits(test.images)
+    left = criteria.run(
+        exits["criterion"], seen, exits["thresholds"], scales=exits["logit_scales"],
+        offsets=exits["offsets"],
+    )  # fmt: skip
+    report = store.read(folder)
+    assert report["accuracy"]["early_exit"] == float((left.classes == test.labels).mean())
+    assert [e["rate"] for e in report["exits"]] == [
+        float((left.exits == e).mean()) for e in range(len(seen))
+    ]
+    made = next(p for p in overview.cost(folder)["parts"] if p.get("head", ("",))[0] == "class")
+    first = exits["thresholds"][0]
+    assert [row[1] for row in made["rows"]][:2] == [
+        registers.threshold_text(first + row) for row in exits["offsets"][0][:2]
+    ]
+    monkeypatch.setattr("exeunt.quant.exits.calibration.offsets_of", lambda *a: ())
+    calibrate(config, folder)
+    assert "offsets" not in json.loads((folder / "exits.json").read_text())
+    assert store.read(folder)["calibration"]["notes"] == [
+        "thresholds of classes save no multiplications on the validation images, so all classes "
+        "have the exit's: leave out calibrate.per_class"
+    ]
 
 
 def test_report_counts_the_test_images(exported, tiny):

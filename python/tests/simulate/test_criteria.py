@@ -133,6 +133,8 @@ def test_every_exit_has_the_table_of_its_scale(name: str, tmp_path: Path) -> Non
     assert cycles["frames_exact"] == cycles["frames_total"] == FRAMES
     assert np.bincount(found.got["exit"], minlength=3).min() > FRAMES / 20
     assert make(tmp_path, images[:40]).exits.tolist() == found.got["exit"][:40].tolist()
+    on_a_processor = processor.Reference(whole).classify(images, chosen)[1]
+    assert on_a_processor.tolist() == found.got["exit"].tolist()
     wrong = criteria.run(name, logits, chosen).exits
     assert (wrong != found.got["exit"]).mean() > 0.1, "the scales must matter, or this shows little"
 
