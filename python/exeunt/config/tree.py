@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from exeunt import criteria
-from exeunt.config import agreement
+from exeunt.config import agreement, presets
 from exeunt.config.attach import Attach
 from exeunt.config.compress import Compress
 from exeunt.config.layers import (
@@ -75,6 +75,8 @@ class Model(_Section):
         activation_bits: bits of an output, where a layer does not say its own
         exits: outputs of a QONNX file that are exits, in order; unset: all, by depth
         preprocess: what a file or class expects to be done to an image before
+        preset: the stages by one word, in place of `stages`
+        width: channels of a preset's first layer; unset: 32 of vgg, 16 of resnet8
         stages: an exit behind each
     """
 
@@ -86,6 +88,8 @@ class Model(_Section):
     activation_bits: Bits = 4
     exits: Annotated[tuple[str, ...], Field(max_length=MAX_EXITS)] = ()
     preprocess: Preprocess | None = None
+    preset: presets.Name | None = None
+    width: Annotated[int, Field(ge=2, le=4096)] | None = None
     stages: Annotated[tuple[Stage, ...], Field(max_length=MAX_EXITS)] = ()
 
     @property
@@ -111,6 +115,11 @@ class Model(_Section):
             return layers
         return (*layers, Linear(linear=self.classes))
 
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, given: Any) -> Any:
+        return presets.expanded(given) if isinstance(given, dict) else given
+
     @model_validator(mode="after")
     def _check(self) -> Model:
         if self.kind not in ("config", "python", "qonnx"):
@@ -129,6 +138,8 @@ class Model(_Section):
             )
         if self.kind == "qonnx" and str(self.file) in ("", "."):
             raise ValueError(f'source must read "qonnx:model.onnx", got {json.dumps(self.source)}')
+        if self.preset is not None:
+            self._check_preset(self.preset)
         if self.kind == "config":
             if not self.stages:
                 raise ValueError("stages must have 1 to 8 entries, got none")
@@ -139,6 +150,14 @@ class Model(_Section):
                 f"got {len(self.stages)}"
             )
         return self
+
+    def _check_preset(self, name: presets.Name) -> None:
+        """A resolved config has both, and they may not part."""
+        made = presets.stages(name, self.width or presets.WIDTHS[name], self.input)
+        if tuple(Stage.model_validate(stage) for stage in made) != self.stages:
+            raise ValueError(
+                f'stages must be absent or those of preset = "{name}", got others: leave out preset'
+            )
 
     def _check_shapes(self) -> None:
         shape = self.input
@@ -482,7 +501,8 @@ def hash_of(config: Config, *sections: str) -> str:
     """
     names = sections or tuple(k for k in Config.model_fields if k != "name")
     whole = config.model_dump(mode="json")
-    del whole["model"]["files"]
+    for key in ("files", "preset", "width"):  # the stages say what the last two mean
+        del whole["model"][key]
     if config.model.file is not None:
         whole["model"]["source"] = config.model.source.replace(
             str(config.model.file), config.model.file.name
