@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 Name = Literal["vgg", "resnet8"]
 WIDTHS: dict[str, int] = {"vgg": 32, "resnet8": 16}  # channels of the first layer
@@ -51,16 +51,17 @@ def expanded(given: Mapping[str, Any]) -> dict[str, Any]:
     name, width, shape = given.get("preset"), given.get("width"), given.get("input")
     if name is None and width is not None:
         raise ValueError(f"width must be absent without a preset, got {width}")
-    numbers = (
-        isinstance(shape, tuple) and len(shape) == 3 and all(isinstance(n, int) for n in shape)
-    )
-    if name not in WIDTHS or not numbers or not isinstance(width, int | None):
+    if name not in WIDTHS or not isinstance(width, int | None) or not _shape(shape):
         return dict(given)
     if str(given.get("source", "config")) != "config":
         raise ValueError(f'preset must be absent unless source is "config", got "{name}"')
     if "stages" in given:
         return dict(given)
     return {**given, "stages": stages(name, WIDTHS[name] if width is None else width, shape)}
+
+
+def _shape(value: Any) -> TypeGuard[Shape]:
+    return isinstance(value, tuple) and len(value) == 3 and all(isinstance(n, int) for n in value)
 
 
 def _conv(channels: int, stride: int = 1) -> Table:
