@@ -86,7 +86,8 @@ class Activations:
             return self._then(node, value, "affine", a, b)
         if node.operator == "BatchNormalization":
             gamma, beta, mean, variance = (self.constant(i) for i in node.inputs[1:5])
-            scale = gamma / np.sqrt(variance + node.attributes["epsilon"])
+            with np.errstate(all="ignore"):
+                scale = gamma / np.sqrt(variance + node.attributes["epsilon"])
             if not (np.isfinite(scale).all() and np.isfinite(beta - mean * scale).all()):
                 raise InputError(
                     f"{node.label} must have finite parameters but has not; train the network again"
@@ -319,7 +320,7 @@ class Activations:
         if tensor.high - tensor.low <= _SMALL and function.ndim < 2 and scale:
             shape = tensor.shape[2:] if function.ndim else ()
             n = np.arange(tensor.low, tensor.high + 1, dtype=np.float64)[None]
-            y = function.rows(shape)(n) / scale
+            y = tables.numbers(function.rows(shape), n, node.label) / scale
             low, high = float(np.rint(y).min()), float(np.rint(y).max())
             if np.abs(y - np.rint(y)).max() < 1e-6 and high - low < 1 << MAX_BITS:
                 zero = np.zeros((), np.float32)

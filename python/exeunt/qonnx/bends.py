@@ -16,7 +16,7 @@ from exeunt.qonnx.integers import IntArray, Matrix, Tensor, Threshold
 from exeunt.qonnx.plain import Node
 from exeunt.qonnx.quantizer import Quantizer
 from exeunt.qonnx.ranges import PLAIN, Operations, summed
-from exeunt.qonnx.tables import MAX_LEVELS, Function, row
+from exeunt.qonnx.tables import MAX_LEVELS, Function, numbers, row
 from exeunt.window import Window
 
 BITS = 16  # of the integers of which a function is tried one by one
@@ -58,7 +58,7 @@ def values(
     found, bent = [], False
     for k in range(count):
         n = np.arange(low[k], high[k] + 1, dtype=np.float64)[None]
-        here = function.row(k)(n)
+        here = numbers(function.row(k), n, label)
         levels = quantizer.levels(here, scale=scale[k], zero=zero)[0]
         levels = -levels if scale[k] < 0 else levels
         steps = np.diff(levels)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exeunt.errors import InputError
+from exeunt.qonnx import form, layers, layouts, literals, operators, qcdq, quantizer
 from exeunt.qonnx import image as images
-from exeunt.qonnx import layers, layouts, operators, qcdq, quantizer
 from exeunt.qonnx.layers import QUANTIZERS, Array, Node, Tensors
 from exeunt.qonnx.preprocess import Preprocess
 from exeunt.qonnx.shapes import Shape
@@ -89,8 +89,8 @@ def load(
         model = onnx.load(str(path))
     except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
         raise InputError(
-            f"{path}: an ONNX model was expected but it cannot be read ({_first(error)}); "
-            "export it again, with its .data file beside it"
+            f"{path}: an ONNX model was expected but it cannot be read "
+            f"({literals.first_line(error)}); export it again, with its .data file beside it"
         ) from error
     if not model.graph.node or not model.graph.output:
         raise InputError(
@@ -125,7 +125,13 @@ def read(
     if model.functions:
         from onnx import inliner
 
-        model = inliner.inline_local_functions(model)
+        try:
+            model = inliner.inline_local_functions(model)
+        except Exception as error:  # of the C++ library, which says no more of what it may be
+            raise InputError(
+                f"{where}: its functions must be such that can be written out but are not "
+                f"({literals.first_line(error)}); export it without them"
+            ) from error
     try:
         reader = _Reader(model, where, trained, exits)
         reader.shape = shape
@@ -140,19 +146,21 @@ class _Reader:
     def __init__(
         self, model: ModelProto, where: str, trained: bool, exits: tuple[str, ...]
     ) -> None:
-        from onnx import numpy_helper
-
         self.model, self.where, self.trained, self.exits = model, where, trained, exits
         self.shape: tuple[int, int, int] | None = None  # of the images, where somebody knows it
         self.found = Tensors()
         self.codes = qcdq.Codes(self.found)
         self.others: dict[str, Node] = {}  # results of nodes behind their first one
         self.last: set[str] = set()  # results of channels-last operators
-        for tensor in model.graph.initializer:
-            self.found.constants[tensor.name] = np.array(numpy_helper.to_array(tensor))
         self.opset = next(
             (o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), _OPSET
         )
+        self.found.opset = self.opset
+        form.check(model, _DOMAINS, self.opset)
+        for tensor in model.graph.initializer:
+            self.found.constants[tensor.name] = literals.numbers(
+                tensor, f"the initializer {tensor.name}"
+            )
 
     def graph(self, preprocessed: Preprocess | None) -> Graph:
         """Everything read."""
@@ -257,8 +265,9 @@ class _Reader:
             for inner in layouts.channels_first(node, len(found.shapes[node.inputs[0]])):
                 self._read(inner)
             return
-        if node.operator in qcdq.OPERATORS or any(i in self.codes.coded for i in node.inputs[:1]):
-            if node.operator not in (*qcdq.OPERATORS, "Clip"):
+        coded = [i in self.codes.coded for i in node.inputs]
+        if node.operator in qcdq.OPERATORS or any(coded):
+            if node.operator not in (*qcdq.OPERATORS, "Clip") or any(coded[1:]):
                 raise InputError(
                     f"{node.label} must not work on integers but takes those of a QuantizeLinear; "
                     "put a DequantizeLinear in front of it"
@@ -267,7 +276,7 @@ class _Reader:
             if made is not None:
                 self._read(made)
             return
-        if node.operator == "Shape":
+        if node.operator == "Shape" and node.inputs[0] not in found.pads:
             first = node.inputs[0]
             shape = found.shapes[first] if first in found.shapes else found.constants[first].shape
             sizes = list(shape)[node.attributes.get("start", 0) : node.attributes.get("end")]
@@ -301,11 +310,13 @@ class _Reader:
         found = self.found
         if node.operator in QUANTIZERS:
             node, parsed = self._quantizer(node)
-            integers = parsed.constants(found.constants[node.inputs[0]])
+            values = found.constants[node.inputs[0]]
+            layers.check_parameters(found, node, values.shape)
+            integers = parsed.constants(values)
             found.constants[node.output] = np.asarray(integers * parsed.scale, np.float32)
             found.quantized[node.output] = node
         elif node.operator == "Constant":
-            found.constants[node.output] = _constant(node)
+            found.constants[node.output] = literals.of_node(node)
         elif node.operator in ("Dropout", "Softmax", "LogSoftmax") or (
             node.operator not in operators.CONSTANT and node.operator not in _EVALUATED
         ):
@@ -313,7 +324,7 @@ class _Reader:
         elif _rearranges(node) and node.inputs[0] in found.quantized:
             self._rearrange(node, found.quantized[node.inputs[0]])
         else:
-            found.constants[node.output] = self._evaluate(node, node.inputs)
+            found.constants[node.output] = literals.evaluate(self.found, node, node.inputs)
 
     def _rearrange(self, node: Node, before: Node) -> None:
         """Rearranged quantized weights are rearranged weights, quantized."""
@@ -323,32 +334,10 @@ class _Reader:
             if k == 0 or constants[names[k]].size > 1:
                 whole = np.broadcast_to(constants[names[k]], shape)
                 names[k] = self.found.constant(f"{node.output}.{k}", whole)
-                constants[names[k]] = self._evaluate(node, (names[k], *node.inputs[1:]))
+                constants[names[k]] = literals.evaluate(
+                    self.found, node, (names[k], *node.inputs[1:])
+                )
         self._fold(replace(before, inputs=tuple(names), output=node.output))
-
-    def _evaluate(self, node: Node, inputs: tuple[str, ...]) -> Array:
-        import onnx
-        from onnx import helper
-        from onnx.reference import ReferenceEvaluator
-
-        names = [f"i{k}" if name else "" for k, name in enumerate(inputs)]
-        given = zip(names, inputs, strict=True)
-        values: dict[str, Any] = {n: self.found.constants[i] for n, i in given if n}
-        made = helper.make_node(node.operator, names, ["o"])
-        for key, value in node.attributes.items():
-            made.attribute.append(helper.make_attribute(key, value))
-        kinds = [
-            helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
-            for n, v in values.items()
-        ]
-        graph = helper.make_graph([made], "constant", kinds, [onnx.ValueInfoProto(name="o")])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)])
-        try:
-            return np.asarray(next(iter(ReferenceEvaluator(model).run(None, values))))
-        except Exception as error:  # a constant that makes no sense may raise anything
-            raise InputError(
-                f"{node.label} must give a constant but cannot ({_first(error)}); export it again"
-            ) from error
 
     def _logits(self, name: str) -> str:
         found = self.found
@@ -361,6 +350,7 @@ class _Reader:
                     "and exit criteria need what is in front of it"
                 )
             name = node.inputs[0]
+            layers.check_softmax(found, node, found.shapes.get(name, ()))
         if name not in found.shapes or name not in {n.output for n in found.nodes}:
             raise InputError(
                 f"the output {name} must depend on the image through a layer but does not; "
@@ -447,24 +437,6 @@ def _used(nodes: list[Node], outputs: tuple[str, ...]) -> tuple[Node, ...]:
             wanted.update(node.inputs)
             kept.append(node)
     return tuple(kept[::-1])
-
-
-def _constant(node: Node) -> Array:
-    from onnx import numpy_helper
-
-    for key, value in node.attributes.items():
-        if key == "value":
-            return np.array(numpy_helper.to_array(value))
-        if key in ("value_float", "value_floats"):
-            return np.asarray(value, np.float32)
-        if key in ("value_int", "value_ints"):
-            return np.asarray(value, np.int64)
-    raise InputError(f"{node.label} must hold numbers but does not; export it again")
-
-
-def _first(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0].rstrip(".") if text else type(error).__name__
 
 
 def to_model(graph: Graph) -> ModelProto:

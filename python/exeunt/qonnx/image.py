@@ -12,6 +12,7 @@ from exeunt.qonnx.plain import Node, Tensors, to_shape, transpose
 from exeunt.qonnx.preprocess import Preprocess
 
 MapShape = tuple[int, int, int]  # (H, W, C)
+MAX_PIXELS = 1 << 24
 
 
 def put(
@@ -77,6 +78,11 @@ def _input(found: Tensors, graph: Any) -> tuple[str, tuple[int, ...]]:
         raise InputError(
             f"the input must have the shape (1, C, H, W) but has {tuple(dims)}; "
             "export it with one example image"
+        )
+    if int(np.prod(dims)) > MAX_PIXELS:
+        raise InputError(
+            f"an image must have at most {MAX_PIXELS} numbers but the input {tuple(dims)} has "
+            f"{int(np.prod(dims))}; take smaller images"
         )
     _check_annotation(graph, inputs[0].name)
     return inputs[0].name, tuple(dims)

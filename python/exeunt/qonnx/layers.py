@@ -17,6 +17,8 @@ from exeunt.qonnx.plain import (
     Node,
     Tensors,
     axes_of,
+    axis_of,
+    given_axes,
     quantizer_attributes,
     to_shape,
     transpose,
@@ -68,9 +70,10 @@ def _nothing(found: Tensors, node: Node, shape: Shape) -> None:
             f"{node.label} must let everything pass but has training_mode set; export the network "
             "in evaluation mode"
         )
-    if node.operator == "Cast" and int(node.attributes.get("to", 1)) not in (1, 10, 11, 16):
+    if node.operator == "Cast" and int(node.attributes.get("to", 1)) not in (1, 11):
         raise InputError(
-            f"{node.label} must cast activations to a float type but does not; leave it out"
+            f"{node.label} must cast activations to float32 or float64, since others round them, "
+            "but does not; leave it out, or put a quantizer there"
         )
     found.nothing(node)
 
@@ -78,6 +81,31 @@ def _nothing(found: Tensors, node: Node, shape: Shape) -> None:
 def _softmax(found: Tensors, node: Node, shape: Shape) -> None:
     del shape
     found.softmax[node.output] = node
+
+
+def check_softmax(found: Tensors, node: Node, shape: Shape) -> None:
+    """Refuse a Softmax that is not over all logits of an image.
+
+    Args:
+        found: knows the file's version of ONNX.
+        node: the Softmax.
+        shape: of the logits.
+
+    Raises:
+        InputError: it works along another axis than that of the classes.
+    """
+    newer = found.opset >= _SOFTMAX_OF_ONE_AXIS
+    given = int(node.attributes.get("axis", -1 if newer else 1))
+    axis = axis_of(node, given, len(shape))
+    over = shape[axis] if newer else int(np.prod(shape[axis:]))
+    if over != int(np.prod(shape)):
+        raise InputError(
+            f"{node.label} must work on all logits of an image but works along the axis {given} of "
+            f"{shape}; take the axis of the classes"
+        )
+
+
+_SOFTMAX_OF_ONE_AXIS = 13  # the opset; before it all axes from the given one on counted
 
 
 # Elementwise ------------------------------------------------------------------------------------
@@ -124,8 +152,9 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {  # of attributes that ONNX lets a
 
 def _concat(found: Tensors, node: Node, shape: Shape) -> None:
     """Channels one behind the other; what may be joined is for `exeunt.qonnx.joins` to say."""
-    axis = int(node.attributes.get("axis", 1)) % max(1, len(shape))
     sizes = [found.shapes.get(i) or found.constants[i].shape for i in node.inputs]
+    shape = sizes[0]
+    axis = axis_of(node, int(node.attributes.get("axis", 1)), len(shape))
     if axis == 0 or len({(*s[:axis], *s[axis + 1 :]) for s in sizes}) != 1:
         raise InputError(
             f"{node.label} must concatenate tensors that differ in their channels alone but gets "
@@ -136,6 +165,21 @@ def _concat(found: Tensors, node: Node, shape: Shape) -> None:
 
 
 def _quantizer(found: Tensors, node: Node, shape: Shape) -> None:
+    check_parameters(found, node, shape)
+    found.keep(replace(node, attributes=quantizer_attributes(node)), shape)
+
+
+def check_parameters(found: Tensors, node: Node, shape: Shape) -> None:
+    """Refuse a quantizer whose parameters do not fit what it quantizes.
+
+    Args:
+        found: has its parameters.
+        node: the quantizer.
+        shape: of what it takes.
+
+    Raises:
+        InputError: naming the shapes.
+    """
     for name in node.inputs[1:]:
         size = found.constants[name].shape
         if len(size) > len(shape) or any(
@@ -145,7 +189,6 @@ def _quantizer(found: Tensors, node: Node, shape: Shape) -> None:
                 f"{node.label} must have one scale and zero point, or one for each channel, of a "
                 f"tensor {shape} but has them of the shape {size}; export it again"
             )
-    found.keep(replace(node, attributes=quantizer_attributes(node)), shape)
 
 
 def _clip(found: Tensors, node: Node, shape: Shape) -> None:
@@ -155,6 +198,12 @@ def _clip(found: Tensors, node: Node, shape: Shape) -> None:
         if name and name not in found.constants:
             raise InputError(f"{node.label} must have constant limits but computes one; {TABLE}")
         value = found.constants[name] if name else node.attributes.get(key, default)
+        if np.size(value) != 1:
+            raise InputError(
+                f"{node.label} must have one number for each limit but has {np.size(value)} for "
+                f"{key}; export it again"
+            )
+        value = np.reshape(value, ())
         limits.append(found.constant(f"{node.output}.{key}", np.asarray(value, np.float32)))
     found.keep(Node("Clip", node.name, (node.inputs[0], *limits), node.output), shape)
 
@@ -198,12 +247,30 @@ def _weighted(found: Tensors, node: Node, shape: Shape) -> None:
     if len(node.inputs) > 2 and node.inputs[2] and node.inputs[2] not in found.constants:
         raise InputError(f"{node.label} must have a constant bias but computes it; {TABLE}")
     size = found.constants[node.inputs[1]].shape
+    if 0 in size:
+        raise InputError(
+            f"{node.label} must have weights but has none of the shape {tuple(size)}; export the "
+            "network again"
+        )
     made = _conv(node, shape, size) if node.operator == "Conv" else _linear(node, shape, size)
+    if len(node.inputs) > 2 and node.inputs[2]:
+        _check_bias(node, found.constants[node.inputs[2]].shape, made[1])
     if weights not in found.nodes:
         weights = replace(weights, attributes=quantizer_attributes(weights))
         found.nodes.append(weights)
         found.quantized[node.inputs[1]] = weights
     found.keep(*made)
+
+
+def _check_bias(node: Node, size: Shape, result: Shape) -> None:
+    """Refuse a bias that is not one number for each channel, or for a Gemm one for all."""
+    count = result[1]
+    fits = [(count,)] if node.operator == "Conv" else [(count,), (1, count), (1,), (1, 1), ()]
+    if size not in fits:
+        raise InputError(
+            f"{node.label} must have a bias for each of its {count} results but has one of the "
+            f"shape {size}; export it again"
+        )
 
 
 def _conv(node: Node, shape: Shape, size: Shape) -> tuple[Node, Shape]:
@@ -245,7 +312,11 @@ def _padded(found: Tensors, node: Node) -> Node:
     kernel = found.constants[node.inputs[1]].shape[2:] if node.inputs[1] in found.constants else ()
     long = len(shape) == 3  # one dimension, (1, C, L)
     if long:
-        shape, given, kernel = (*shape[:2], 1, shape[2]), row_attributes(given), (1, *kernel)
+        shape, given, kernel = (
+            (*shape[:2], 1, shape[2]),
+            row_attributes(given, node.label),
+            (1, *kernel),
+        )
     wider = (*shape[:2], shape[2] + more[0] + more[2], shape[3] + more[1] + more[3])
     _, strides, pads = shapes.window(given, wider, kernel, node.label, dilated=True)
     total = [a + b for a, b in zip(pads, more, strict=True)]
@@ -259,21 +330,22 @@ def _pad(found: Tensors, node: Node, shape: Shape) -> None:
     mode = mode.decode() if isinstance(mode, bytes) else str(mode)
     inputs = [found.constants.get(i) if i else None for i in (*node.inputs, "", "", "")[:4]]
     amounts = node.attributes.get("pads") if inputs[1] is None else inputs[1]
-    value = node.attributes.get("value", 0.0) if inputs[2] is None else inputs[2].reshape(-1)[0]
-    pads = [int(p) for p in np.asarray(amounts).reshape(-1)] if amounts is not None else []
+    value = float(node.attributes.get("value", 0.0)) if inputs[2] is None else _single(inputs[2])
+    whole = amounts is not None and np.asarray(amounts).dtype.kind in "iu"
+    pads = [int(p) for p in np.asarray(amounts).reshape(-1)] if whole else []
     if inputs[3] is not None:
-        axes, half = [int(a) % len(shape) for a in inputs[3].reshape(-1)], len(pads) // 2
-        full = [0] * 2 * len(shape)
-        for k, axis in enumerate(axes):
+        axes = [axis_of(node, int(a), len(shape)) for a in inputs[3].reshape(-1)]
+        full, half = [0] * 2 * len(shape), len(axes)
+        for k, axis in enumerate(axes if len(pads) == 2 * half else ()):
             full[axis], full[len(shape) + axis] = pads[k], pads[half + k]
-        pads = full
+        pads = full if len(pads) == 2 * half else pads
     if len(shape) == 3 and len(pads) == 6:  # a row
         pads = [*pads[:2], 0, pads[2], *pads[3:5], 0, pads[5]]
     spatial = len(shape) > 2 and len(pads) == 8 and not any(pads[k] for k in (0, 1, 4, 5))
     if mode != "constant" or value != 0 or not spatial or min(pads) < 0:
         raise InputError(
             f"{node.label} must pad height and width with zeros but has the mode {mode}, the "
-            f"value {float(value):g} and the pads {pads}; use zero padding"
+            f"value {value:g} and the pads {pads}; use zero padding"
         )
     if any(pads):
         found.pads[node.output] = (node.inputs[0], (pads[2], pads[3], pads[6], pads[7]))
@@ -281,11 +353,23 @@ def _pad(found: Tensors, node: Node, shape: Shape) -> None:
         found.nothing(node)
 
 
+def _single(value: Array) -> float:
+    """The one number of a constant; nan of a constant that has several or none."""
+    return float(value.reshape(())) if value.size == 1 else float("nan")
+
+
 def _linear(node: Node, shape: Shape, size: Shape) -> tuple[Node, Shape]:
     attributes: dict[str, Any] = {}
     if node.operator == "Gemm":
         if node.attributes.get("transA", 0):
             raise InputError(f"{node.label} must not transpose its input but does; flatten before")
+        for key in ("alpha", "beta"):
+            value = float(node.attributes.get(key, 1.0))
+            if not np.isfinite(value) or (key == "alpha" and not value):
+                kind = "a number other than zero" if key == "alpha" else "a number"
+                raise InputError(
+                    f"{node.label} must have {kind} for {key} but has {value:g}; leave it out"
+                )
         attributes = {
             "alpha": float(node.attributes.get("alpha", 1.0)),
             "beta": float(node.attributes.get("beta", 1.0)),
@@ -308,16 +392,22 @@ def _linear(node: Node, shape: Shape, size: Shape) -> tuple[Node, Shape]:
 
 def _reshape(found: Tensors, node: Node, shape: Shape) -> None:
     wanted = found.constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
-    if wanted is None:
-        raise InputError(f"{node.label} must reshape to a constant shape but computes it; {TABLE}")
+    if wanted is None or wanted.dtype.kind not in "iu":
+        raise InputError(
+            f"{node.label} must reshape to a shape of constant integers but does not; {TABLE}"
+        )
     zero = bool(node.attributes.get("allowzero", 0))
     result = shapes.reshaped(shape, wanted.reshape(-1).tolist(), node.label, allow_zero=zero)
     to_shape(found, node, result)
 
 
 def _flatten(found: Tensors, node: Node, shape: Shape) -> None:
-    axis = int(node.attributes.get("axis", 1))
-    axis = axis + len(shape) if axis < 0 else axis
+    given = int(node.attributes.get("axis", 1))
+    axis = given + len(shape) if given < 0 else given
+    if not 0 <= axis <= len(shape):
+        raise InputError(
+            f"{node.label} must flatten along an axis of {shape} but has {given}; export it again"
+        )
     to_shape(found, node, (int(np.prod(shape[:axis])), int(np.prod(shape[axis:]))))
 
 
@@ -325,11 +415,16 @@ def _squeeze(found: Tensors, node: Node, shape: Shape) -> None:
     axes = axes_of(found, node, len(shape))
     if axes is None:
         axes = [i for i, size in enumerate(shape) if size == 1 and i]
+    if any(shape[i] != 1 for i in axes):
+        raise InputError(
+            f"{node.label} must take away axes of one element but takes away {axes} of {shape}; "
+            "export it again"
+        )
     to_shape(found, node, tuple(size for i, size in enumerate(shape) if i not in axes))
 
 
 def _unsqueeze(found: Tensors, node: Node, shape: Shape) -> None:
-    count = len(axes_of(found, node, 1) or [])
+    count = len(given_axes(found, node) or [])
     axes = axes_of(found, node, len(shape) + count) or []
     rest = iter(shape)
     to_shape(found, node, tuple(1 if i in axes else next(rest) for i in range(len(shape) + count)))

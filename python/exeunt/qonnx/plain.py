@@ -45,6 +45,7 @@ class Tensors:
     same: dict[str, str] = field(default_factory=dict)  # tensors that are another one
     pads: dict[str, tuple[str, Quad]] = field(default_factory=dict)  # padded: of what, how much
     softmax: dict[str, Node] = field(default_factory=dict)
+    opset: int = 17  # of the file
 
     def keep(self, node: Node, shape: Shape) -> None:
         """A node of the plain form, whose result has `shape`."""
@@ -94,20 +95,62 @@ def to_shape(found: Tensors, node: Node, shape: Shape) -> None:
 
 
 def axes_of(found: Tensors, node: Node, rank: int) -> list[int] | None:
-    """The axes of a node, from its attribute or its second input."""
+    """The axes of a node, from its attribute or its second input.
+
+    Raises:
+        InputError: a tensor of that rank does not have them, or they stand there twice.
+    """
+    axes = given_axes(found, node)
+    if axes is None:
+        return None
+    known = [axis_of(node, axis, rank) for axis in axes]
+    if len(set(known)) != len(known):
+        raise InputError(f"{node.label} must name every axis once but has {axes}; export it again")
+    return known
+
+
+def given_axes(found: Tensors, node: Node) -> list[int] | None:
+    """The axes as a node has them, negative ones from the end; None where it has none.
+
+    Raises:
+        InputError: they are computed, or no integers.
+    """
     axes = node.attributes.get("axes")
     if axes is None and len(node.inputs) > 1 and node.inputs[1]:
         axes = found.constants.get(node.inputs[1])
-    return None if axes is None else [int(a) % rank for a in np.asarray(axes).reshape(-1)]
+        if axes is None or axes.dtype.kind not in "iu":
+            raise InputError(
+                f"{node.label} must have axes of constant integers but does not; {TABLE}"
+            )
+    return None if axes is None else [int(a) for a in np.asarray(axes).reshape(-1)]
+
+
+def axis_of(node: Node, axis: int, rank: int) -> int:
+    """An axis of a node, counted from the first.
+
+    Raises:
+        InputError: a tensor of that rank does not have it.
+    """
+    if not -rank <= axis < rank:
+        raise InputError(
+            f"{node.label} must have an axis of a tensor of {rank} dimensions but has {axis}; "
+            "export it again"
+        )
+    return axis % rank
 
 
 def transpose(found: Tensors, node: Node, shape: Shape) -> None:
     """Keep a Transpose of a tensor of that shape.
 
     Raises:
-        InputError: it moves the batch.
+        InputError: it moves the batch, or is no order of the dimensions.
     """
     perm = [int(p) for p in node.attributes.get("perm") or reversed(range(len(shape)))]
+    if sorted(perm) != list(range(len(shape))):
+        raise InputError(
+            f"{node.label} must put the {len(shape)} dimensions of {shape} into an order but has "
+            f"{perm}; export it again"
+        )
     if perm[0] != 0:
         raise InputError(
             f"{node.label} must keep the batch in front but has the order {perm}; leave it out"

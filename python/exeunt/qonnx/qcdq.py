@@ -8,6 +8,7 @@ import numpy as np
 
 from exeunt.errors import InputError
 from exeunt.qonnx.layers import Array, Node, Tensors
+from exeunt.qonnx.plain import axis_of
 from exeunt.qonnx.quantizer import limits
 
 OPERATORS = ("QuantizeLinear", "DequantizeLinear")
@@ -42,6 +43,11 @@ class Codes:
         """
         if node.operator == "QuantizeLinear":
             dtype = self._zero(node).dtype
+            if dtype.kind not in "iu":
+                raise InputError(
+                    f"{node.label} must have a zero point of integers, whose type is that of its "
+                    f"result, but has one of {dtype.name}; {_AGAIN}"
+                )
             limit = np.iinfo(dtype)
             self.coded[node.output] = Coded(node.inputs[0], node, int(limit.min), int(limit.max))
             return None
@@ -49,7 +55,7 @@ class Codes:
         if node.operator == "Clip":
             assert given is not None
             low, high = (
-                int(self.found.constants[name]) if name else limit
+                self._limit(node, name) if name else limit
                 for name, limit in zip(
                     (*node.inputs[1:], "", "")[:2], (given.low, given.high), strict=True
                 )
@@ -104,6 +110,14 @@ class Codes:
         attributes = {"signed": int(signed), "narrow": int(narrow), "rounding_mode": "ROUND"}
         return Node("Quant", node.name, (source, *names), node.output, attributes)
 
+    def _limit(self, node: Node, name: str) -> int:
+        value = self.found.constants.get(name, np.zeros(0))
+        if value.size != 1 or value.dtype.kind not in "iu":
+            raise InputError(
+                f"{node.label} must have one constant integer for each limit but does not; {_AGAIN}"
+            )
+        return int(value.reshape(()))
+
     def _scale(self, node: Node) -> Array:
         return self._constant(node, node.inputs[1])
 
@@ -126,7 +140,7 @@ class Codes:
         value = np.asarray(value, np.float64)
         if value.size == 1:
             return value.reshape(())
-        axis = int(node.attributes.get("axis", 1)) % len(shape)
+        axis = axis_of(node, int(node.attributes.get("axis", 1)), len(shape))
         if value.shape != (shape[axis],):
             raise InputError(
                 f"{node.label} must have one scale or one for each of {shape[axis]} channels but "

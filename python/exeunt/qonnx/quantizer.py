@@ -44,6 +44,11 @@ ROUNDING: Mapping[str, Callable[[Floats], Floats]] = {
 NOISE = 2.0**-20
 
 
+MAX_ZERO = 1 << 24
+MAX_BITS = 64  # that a quantizer in a file may have
+SMALLEST = 2.0**-126  # scale: below, float32 loses digits, and products of it are zero
+
+
 def meant(value: Floats) -> Floats:
     """The value, or the multiple of a half that it is but for noise: there all roundings jump."""
     twice = 2.0 * value
@@ -123,20 +128,31 @@ def parse(
             f"{label} must have a finite scale other than zero but has {_shown(scale)}; "
             "train the network again"
         )
+    if (np.abs(scale) < SMALLEST).any():
+        raise InputError(
+            f"{label} must have a scale that float32 holds with all its digits, {SMALLEST:.3g} or "
+            f"more, but has {_shown(scale)}; train the network again"
+        )
     scale = _squeezed(scale)
     if operator == "BipolarQuant":
         return Quantizer(scale, np.zeros((), np.float32), -1, 1, bipolar=True)
     zero, width = others
     bits = float(width.reshape(-1)[0]) if width.size else 0.0
-    if not width.size or (width != width.reshape(-1)[0]).any() or bits != int(bits) or bits < 1:
+    one = bool(width.size) and bool((width == width.reshape(-1)[0]).all())
+    if not one or not 1 <= bits <= MAX_BITS or bits != int(bits):
         raise InputError(
-            f"{label} must have one whole bit width but has {_shown(width)}; "
+            f"{label} must have one whole bit width of 1 to {MAX_BITS} but has {_shown(width)}; "
             "use the same width for all of it"
         )
-    if (zero != np.rint(zero)).any():
+    if not zero.size or not np.isfinite(zero).all() or (zero != np.rint(zero)).any():
         raise InputError(
             f"{label} must have a whole zero point but has {_shown(zero)}; "
             "quantize with an integer zero point or none"
+        )
+    if (np.abs(zero) >= MAX_ZERO).any():
+        raise InputError(
+            f"{label} must have a zero point within {MAX_ZERO} of 0, where float32 holds every "
+            f"integer, but has {_shown(zero)}; train the network again"
         )
     rounding = attributes.get("rounding_mode", b"ROUND")
     rounding = rounding.decode() if isinstance(rounding, bytes) else str(rounding)

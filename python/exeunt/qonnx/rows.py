@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from exeunt.errors import InputError
 from exeunt.qonnx.plain import Node, Tensors, to_shape
 from exeunt.qonnx.shapes import Shape
 
@@ -25,7 +26,7 @@ def rowed(add: Callable[[Tensors, Node, Shape], None]) -> Callable[[Tensors, Nod
             Node("Reshape", f"{node.name}.row", node.inputs[:1], row),
             (1, shape[1], 1, shape[2]),
         )
-        attributes = row_attributes(node.attributes)
+        attributes = row_attributes(node.attributes, node.label)
         weights = [_row_weights(found, name) for name in node.inputs[1:2]]
         inputs = (found.same.get(row, row), *weights, *node.inputs[2:])
         result = f"{node.output}.long"
@@ -41,9 +42,19 @@ def rowed(add: Callable[[Tensors, Node, Shape], None]) -> Callable[[Tensors, Nod
     return put
 
 
-def row_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes of a window in one dimension as of one on a row."""
+def row_attributes(attributes: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """Attributes of a window in one dimension as of one on a row.
+
+    Raises:
+        InputError: they are for another number of dimensions.
+    """
     found = dict(attributes)
+    for key, count in (("kernel_shape", 1), ("strides", 1), ("dilations", 1), ("pads", 2)):
+        if key in found and len(found[key]) != count:
+            raise InputError(
+                f"{label} must have {key} in one dimension, as what it takes, but has "
+                f"{list(found[key])}; export it again"
+            )
     for key in ("kernel_shape", "strides", "dilations"):
         if key in found:
             found[key] = [1, *found[key]]

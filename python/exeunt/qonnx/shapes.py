@@ -14,6 +14,7 @@ from exeunt.window import extent
 Shape: TypeAlias = tuple[int, ...]
 Quad: TypeAlias = tuple[int, int, int, int]  # top, left, bottom, right
 Pair: TypeAlias = tuple[int, int]
+MAX_SIDE = 1 << 12  # of a window, its padding and its steps
 
 
 def dilations(attributes: Mapping[str, Any], kernel: Sequence[int]) -> Pair:
@@ -47,6 +48,7 @@ def window(
     sizes = [int(k) for k in attributes.get("kernel_shape") or kernel or ()]
     strides = [int(s) for s in attributes.get("strides") or [1] * len(sizes)]
     pads = [int(p) for p in attributes.get("pads") or [0] * 2 * len(sizes)]
+    steps = [int(d) for d in attributes.get("dilations") or [1, 1]]
     if sizes and strides and min(*sizes, *strides) < 1:
         raise InputError(
             f"{label} must have a kernel and strides of 1 or more but has {sizes} and {strides}; "
@@ -57,12 +59,22 @@ def window(
             f"{label} must have a kernel, strides and pads in two dimensions but has {sizes}, "
             f"{strides} and {pads}; write one-dimensional layers as 1 x K ones"
         )
+    if len(steps) != 2 or min(steps) < 1:
+        raise InputError(
+            f"{label} must have dilations of 1 or more in two dimensions but has {steps}; export "
+            "it again"
+        )
     apart = dilations(attributes, sizes)
     if min(apart) < 1 or (apart != (1, 1) and not dilated):
         raise InputError(f"dilation is not supported but {label} has {list(apart)}; use 1")
     over = extent((sizes[0], sizes[1]), apart)
     if min(pads) < 0:
         raise InputError(f"{label} must have pads of 0 or more but has {pads}; crop before it")
+    if max(*sizes, *pads, *steps, *strides) > MAX_SIDE:
+        raise InputError(
+            f"{label} must have a window of at most {MAX_SIDE} pixels but has the kernel {sizes}, "
+            f"the strides {strides}, the pads {pads} and the dilations {steps}; shrink it"
+        )
     mode = _text(attributes.get("auto_pad", b"NOTSET"))
     if mode == "VALID":
         pads = [0, 0, 0, 0]

@@ -174,6 +174,29 @@ class Table:
     bias: int
 
 
+def numbers(function: Function, n: Floats, label: str) -> Floats:
+    """Values of a function, which must be numbers or infinite.
+
+    Args:
+        function: of which integers.
+        n: these integers.
+        label: what takes the values, for messages.
+
+    Raises:
+        InputError: the function has no value at one of them.
+    """
+    with np.errstate(all="ignore"):
+        real = function(n)
+    if np.isnan(real).any():
+        where = float(np.broadcast_to(n, real.shape)[np.isnan(real)][0])
+        raise InputError(
+            f"{label} must take numbers but what is in front of it has no value, as the root of a "
+            f"negative number has none, where the integers behind it are {where:g}; clip or "
+            "quantize in front of that operator"
+        )
+    return real
+
+
 def quantized(
     function: Function,
     quantizer: Quantizer,
@@ -206,7 +229,7 @@ def quantized(
     mirrored = bool((scale < 0).any())
 
     def level(n: IntArray) -> npt.NDArray[Any]:
-        real = function(n.astype(np.float64))
+        real = numbers(function, n.astype(np.float64), label)
         found = quantizer.levels(real, scale=scale, zero=np.asarray(zero))
         return -found if mirrored else found
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from exeunt.errors import InputError
 from exeunt.qonnx.plain import Node, Tensors, quantizer_attributes
+from exeunt.qonnx.quantizer import MAX_BITS, MAX_ZERO, SMALLEST
 from exeunt.qonnx.shapes import Shape
 
 UNLIMITED = 24.0  # bits: the older Trunc gives whatever comes, also one more than fits its bits
@@ -15,13 +16,27 @@ UNLIMITED = 24.0  # bits: the older Trunc gives whatever comes, also one more th
 
 def trunc(found: Tensors, node: Node, shape: Shape) -> None:
     """QONNX's Trunc: integers of a scale, divided by a power of two and rounded once more."""
-    given = [np.asarray(found.constants[i], np.float64) for i in node.inputs[1:]]
+    given = [found.constants.get(i, np.zeros(0)) for i in node.inputs[1:]]
     if len(given) not in (4, 5) or any(v.size != 1 for v in given):
         raise InputError(
             f"{node.label} must have one scale, zero point and bit width but has others; use "
             "per-tensor scaling"
         )
     scale, zero, bits, *rest = (float(v.reshape(())) for v in given)
+    widths = [bits, rest[-1]]
+    least = 1 if len(rest) == 2 else 0  # the older one may leave no bit but the sign
+    scales = [scale, rest[0]] if len(rest) == 2 else [scale]
+    told = ", ".join(f"{v:g}" for v in (scale, zero, bits, *rest))
+    if not (
+        all(SMALLEST <= s < np.inf for s in scales)
+        and zero == np.rint(zero)
+        and abs(zero) < MAX_ZERO
+        and all(least <= b <= MAX_BITS and b == int(b) for b in widths)
+    ):
+        raise InputError(
+            f"{node.label} must have positive scales, a whole zero point and bit widths of "
+            f"{least} to {MAX_BITS} but has {told}; train the network again"
+        )
     last = node.inputs[0]
 
     def put(operator: str, value: float | None, result: str = "") -> None:

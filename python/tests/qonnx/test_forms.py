@@ -207,7 +207,9 @@ def test_channels_are_concatenated_along_the_axis_that_has_them(axis: int, long:
     found = images(1, 8, 2) if long else images(5, 4, 2)
     given = found[:, 0].transpose(0, 2, 1) if long else found.transpose(0, 3, 1, 2)
     if (axis == 2 and not long) or (axis == 3 and long):
-        with pytest.raises(InputError, match="must concatenate tensors that differ in their"):
+        with pytest.raises(
+            InputError, match=r"must (concatenate tensors that differ|have an axis)"
+        ):
             agrees(f.model(x), found, given)
         return
     agrees(f.model(x), found, given)

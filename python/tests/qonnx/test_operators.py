@@ -94,13 +94,14 @@ SCALE, ZERO, FOUR = np.float32(0.5), np.float32(0), np.float32(4)
         (
             {},
             [SCALE, ZERO, np.array([4, 5], np.float32)],
-            "X must have one whole bit width but has 2 from 4 to 5; use the same width for all of "
-            "it",
+            "X must have one whole bit width of 1 to 64 but has 2 from 4 to 5; use the same "
+            "width for all of it",
         ),
         (
             {},
             [SCALE, ZERO, np.float32(2.5)],
-            "X must have one whole bit width but has 2.5; use the same width for all of it",
+            "X must have one whole bit width of 1 to 64 but has 2.5; use the same width for all "
+            "of it",
         ),
         (
             {},
