@@ -21,12 +21,15 @@ ROUNDINGS = (
 RISING = (
     *("", "Relu", "Relu", "Relu", "Relu", "Relu6", "Hardtanh", "Sigmoid", "HardSigmoid", "Tanh"),
     *("LeakyRelu", "PRelu", "Elu", "Selu", "Celu", "Softplus", "Softsign", "Erf", "decay", "root"),
-    *("log1p", "Round", "Floor", "Ceil", "Sign", "Neg", "skip"),
+    *("log1p", "Round", "Floor", "Ceil", "Sign", "Neg", "skip", "clamp", "clamp"),
 )
-BENT = ("Abs", "square", "HardSwish", "Mish", "Gelu", "fast Gelu", "SiLU")
+BENT = (
+    *("Abs", "square", "HardSwish", "Mish", "Gelu", "fast Gelu", "SiLU", "Shrink", "choice"),
+    *("ThresholdedRelu", "hard shrink", "long softplus", "gate"),
+)
 UNSIGNED = {
     *("Relu", "Relu6", "Sigmoid", "HardSigmoid", "Softplus", "decay", "root", "log1p", "Abs"),
-    "square",
+    *("square", "ThresholdedRelu", "long softplus"),
 }
 BOUNDED = {"Sigmoid", "HardSigmoid", "Tanh", "Softsign", "Erf", "decay", "Sign", "Hardtanh"}
 UNSCALED = {"", "Relu", "LeakyRelu", "PRelu", "Neg"}  # work at any size of what comes in
@@ -37,6 +40,9 @@ NEWER = {
     "Mish": 18,
     "HardSwish": 14,
     "Celu": 12,
+    "hard shrink": 12,
+    "gate": 12,
+    "choice": 12,
 }  # opsets that know them
 TABLED = 16  # bits of the integers in front of a function that rises and falls
 
@@ -126,6 +132,32 @@ class Activations:
             return self.node("Sqrt", self.node("Relu", x))
         if name == "log1p":
             return self.node("Log", self.by("Add", self.node("Relu", x), 1.0))
+        if name == "clamp":
+            ends = b.constant(self.real(-1.5, -0.5)), b.constant(self.real(0.5, 1.5))
+            if self.chance(0.3):
+                y = str(b.node("Max", ends[0], self.node("Min", x, ends[1]), shape=b.shapes[x]))
+                self.bits[y] = self.bits[x]
+                return y
+            return self.node("Min", self.node("Max", x, ends[0]), ends[1])
+        if name == "Shrink":
+            return self.node("Shrink", x, lambd=self.real(0.3, 0.9), bias=self.real(0.0, 0.3))
+        if name == "ThresholdedRelu":
+            return self.node("ThresholdedRelu", x, alpha=self.real(0.2, 0.9))
+        if name == "hard shrink":  # as torch.onnx writes it
+            inside = self.by("LessOrEqual", self.node("Abs", x), self.real(0.3, 0.9))
+            return self.node("Where", inside, b.constant(0.0), x)
+        if name == "long softplus":  # as torch.onnx writes it, with a nearer end
+            far = self.by("Greater", x, self.real(1.0, 3.0))
+            return self.node("Where", far, x, self.node("Softplus", x))
+        if name == "gate":  # a condition as a number
+            inside = self.by(self.pick("GreaterOrEqual", "Greater"), x, self.real(-0.5, 0.5))
+            return self.node("Mul", x, self.node("Cast", inside, to=1))
+        if name == "choice":
+            operator = self.pick("And", "Or")
+            side = 1.0 if operator == "And" else -1.0
+            low = self.by("Less", x, side * self.real(0.3, 1.0))
+            high = self.node("Not", self.by("LessOrEqual", x, -side * self.real(0.3, 1.0)))
+            return self.node("Where", self.node(operator, low, high), self.node("Neg", x), x)
         if name == "square":
             return self.by("Pow", x, 2.0)
         if name == "SiLU":

@@ -248,12 +248,21 @@ class Random(Activations):
     def whole(self, x: str) -> str:
         """A pool of the whole map, and a quantizer."""
         _, c, h, w = self.b.shapes[x]
-        kind = self.pick("GlobalAveragePool", "ReduceMean", "GlobalMaxPool")
-        if kind == "ReduceMean":
-            y = self.b.mean(x, keepdims=int(self.chance(0.5)))
+        kind = self.pick(
+            "GlobalAveragePool", "ReduceMean", "GlobalMaxPool", "ReduceMax", "ReduceSum"
+        )
+        if kind.startswith("Reduce"):
+            y = self.b.reduced(kind, x, keepdims=int(self.chance(0.5)))
         else:
             y = self.b.node(kind, x, shape=(1, c, 1, 1))
-        self.bits[y] = self.bits[x] + (0 if kind == "GlobalMaxPool" else math.log2(h * w))
+        self.bits[y] = self.bits[x] + (
+            0 if kind in ("GlobalMaxPool", "ReduceMax") else math.log2(h * w)
+        )
+        if kind == "ReduceSum":
+            self.b.variance[y] *= h * w
+            if x in self.tops:
+                self.tops[y] = self.tops[x] * h * w
+                return self.quantized(y)
         if x in self.tops:
             self.tops[y] = self.tops[x]
         return self.quantized(y)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 WORDS = ("aux", "main", "left", "deep", "logits", "42", "Gemm_7/out", "späte")
 STREAM = ("Relu", "Quant", "IntQuant", "BipolarQuant", "Sigmoid", "Tanh", "Clip", "Mul", "Sub")
 
+# Which have their axes as an input since version 13, and since 18.
+REDUCING = ("ReduceSum", "ReduceMean", "ReduceMax")
+
 
 @dataclass(frozen=True)
 class Case:
@@ -120,7 +123,7 @@ class _Form:
         for entry in self.model.opset_import:
             entry.version = n.truncs if entry.domain else n.opset
         for node in self.graph.node if n.opset < 18 else ():
-            if node.op_type == "ReduceMean":
+            if node.op_type in REDUCING[n.opset >= 13 :]:
                 axes = values[node.input.pop()].tolist()
                 node.attribute.append(helper.make_attribute("axes", axes))
 
@@ -128,9 +131,7 @@ class _Form:
         """Layers in one dimension: tensors (1, C, L)."""
         self.forms.append("one dimension")
         slopes = {n.input[1] for n in self.graph.node if n.op_type == "PRelu"}
-        axes = {
-            n.input[1] for n in self.graph.node if n.op_type == "ReduceMean" and len(n.input) > 1
-        }
+        axes = {n.input[1] for n in self.graph.node if n.op_type in REDUCING and len(n.input) > 1}
         for c in self.graph.initializer:
             value = numpy_helper.to_array(c)
             if value.ndim == 4:
@@ -143,7 +144,7 @@ class _Form:
         for node in self.graph.node:
             for a in node.attribute:
                 if a.name in ("kernel_shape", "strides", "dilations") or (
-                    a.name == "axes" and node.op_type == "ReduceMean"
+                    a.name == "axes" and node.op_type in REDUCING
                 ):
                     a.ints[:] = a.ints[:1] if a.name == "axes" else a.ints[1:]
                 elif a.name == "pads":

@@ -22,6 +22,14 @@ _SATURATED = 192  # of 256 values of a pixel
 
 
 _NONE = Function()
+# Of x and y: the kind of a step, and whether it is the negation of that.
+_COMPARING = {
+    "Greater": ("above", False),
+    "LessOrEqual": ("above", True),
+    "GreaterOrEqual": ("reaches", False),
+    "Less": ("reaches", True),
+}
+CONDITIONAL = frozenset((*_COMPARING, "Where", "And", "Or"))
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,16 @@ class Activations:
             column = (1, -1) + (1,) * (value.index.ndim - 2)
             a, b = scale.reshape(column), (beta - mean * scale).reshape(column)
             return self._then(node, value, "affine", a, b)
+        if node.operator in ("Max", "Min"):
+            other = self.constant(node.inputs[node.inputs[0] == streams[0]])
+            return self._then(node, value, node.operator.lower(), 0.0, other)
+        if node.operator in _COMPARING or node.operator in ("Where", "And", "Or", "Not"):
+            return self._conditional(node)
+        if node.operator == "Shrink":
+            limit, bias = (np.asarray(node.attributes[k]) for k in ("lambd", "bias"))
+            return self._then(node, value, "shrink", limit, bias)
+        if node.operator == "ThresholdedRelu":
+            return self._then(node, value, "beyond", np.asarray(node.attributes["alpha"]))
         if node.operator == "Clip":
             low, high = (self.constant(i) for i in node.inputs[1:3])
             return self._then(node, value, "clip", low, high)
@@ -124,15 +142,56 @@ class Activations:
             node, value, kind, node.attributes.get("alpha", 0.0), node.attributes.get("gamma", 0.0)
         )
 
-    def _joined(self, node: Node, first: Value, second: Value) -> Value | None:
-        """Two functions of the same integers in one, as in x * sigmoid(x); None of others."""
-        same = first.base == second.base and first.pools == second.pools
+    def _conditional(self, node: Node) -> Value:
+        """A comparison, what is made of conditions, or a choice; of functions of one tensor."""
+        streams = [self.values[i] for i in node.inputs if i in self.values]
+        like = self.pooled(node, streams[0]) if len(streams) > 1 else streams[0]
+
+        def function(name: str) -> Function:
+            if name in self.values:
+                return self.pooled(node, self.values[name]).function
+            return Function().then("affine", 0.0, self._lift(node, like, self.constant(name)))
+
+        if node.operator == "Not":
+            return self._then(node, like, "affine", -1.0, 1.0)
+        if node.operator in _COMPARING:
+            kind, negated = _COMPARING[node.operator]
+            if len(streams) == 1:  # with a constant
+                first = node.inputs[0] in self.values
+                other = self.constant(node.inputs[1 if first else 0])
+                if not first:  # c > x is x < c
+                    kind, negated = ("above", "reaches")[kind == "above"], not negated
+                like = self._then(node, like, kind, 0.0, other)
+            else:
+                joined = function(node.inputs[0]).joined(kind, function(node.inputs[1]))
+                like = replace(like, function=joined, by=node.label)
+            return self._then(node, like, "affine", -1.0, 1.0) if negated else like
+        like = self.pooled(node, like)
+        if node.operator == "Where":
+            condition, first, second = map(function, node.inputs)
+            other = second.joined("kept", condition.then("affine", -1.0, 1.0))
+            found = first.joined("kept", condition).joined("add", other)
+        else:
+            kind = {"And": "min", "Or": "max"}[node.operator]
+            found = function(node.inputs[0]).joined(kind, function(node.inputs[1]))
+        return replace(like, function=found, by=node.label)
+
+    def _combined(self, node: Node) -> Value | None:
+        """Functions of the same integers in one, as in x * sigmoid(x); None of others."""
         kind = node.operator.lower()
-        if not same or kind not in ("add", "sub", "mul"):
+        if node.operator not in CONDITIONAL and kind not in ("add", "sub", "mul", "max", "min"):
             return None
-        if not np.array_equal(first.index, second.index):
-            return None
-        first, second = self.pooled(node, first), self.pooled(node, second)
+        values = [self.values[name] for name in node.inputs if name in self.values]
+        if any(v.pools != values[0].pools for v in values):
+            values = [self.pooled(node, v) for v in values]
+        first = values[0]
+        for other in values[1:]:
+            same = first.base == other.base and np.array_equal(first.index, other.index)
+            if not same or first.pools != other.pools:
+                return None
+        if node.operator in CONDITIONAL:
+            return self._conditional(node)
+        first, second = (self.pooled(node, v) for v in values)
         return replace(first, function=first.function.joined(kind, second.function), by=node.label)
 
     def _then(self, node: Node, value: Value, kind: str, a: Any = 0.0, b: Any = 0.0) -> Value:
@@ -316,25 +375,31 @@ class Activations:
     def tabled(self, node: Node, value: Value) -> Value:
         """A function of few integers whose values are integers times a scale, as thresholds."""
         tensor, function = self.made.tensors[value.base], value.function
-        scale = abs(float(function.steps[0].a.max())) if function.steps[0].kind == "affine" else 1.0
+        scale = function.step
         if tensor.high - tensor.low <= _SMALL and function.ndim < 2 and scale:
             shape = tensor.shape[2:] if function.ndim else ()
             n = np.arange(tensor.low, tensor.high + 1, dtype=np.float64)[None]
             y = tables.numbers(function.rows(shape), n, node.label) / scale
             low, high = float(np.rint(y).min()), float(np.rint(y).max())
             if np.abs(y - np.rint(y)).max() < 1e-6 and high - low < 1 << MAX_BITS:
-                zero = np.zeros((), np.float32)
+                zero, name = np.zeros((), np.float32), f"{node.output}.integers"
                 found = quantizer.Quantizer(np.asarray(scale), zero, int(low), int(high))
+                function = Function().then("affine", scale)
+                if not value.function.monotone:
+                    ends = self.made.range(value.base, shape)
+                    every = bends.values(value.function, found, *ends, shape, label=node.label)
+                    if every is not None:
+                        bends.difference(self.made, node, value.base, every, ends[0], name=name)
+                        return replace(value, base=name, function=function)
                 table = tables.quantized(
-                    function, found, *self.made.range(value.base, shape), shape
+                    value.function, found, *self.made.range(value.base, shape), shape
                 )
                 base = self.made.signed(node, value.base, table.signs)
-                name = f"{node.output}.integers"
                 source = self.made.tensors[base]
                 result = Tensor(name, source.shape, int(low), int(high))
                 label = f"the operator in front of {node.label}"
                 self.made.add(Threshold(label, source, result, table.thresholds, table.bias))
-                return replace(value, base=name, function=Function().then("affine", scale))
+                return replace(value, base=name, function=function)
         raise InputError(
             f"{node.label} must take quantized activations but {value.by or self.origin(value)} in "
             "front of it gives real numbers; put a quantizer between them"

@@ -19,7 +19,8 @@ from exeunt.qonnx.ranges import PLAIN, Operations, summed
 from exeunt.qonnx.tables import MAX_LEVELS, Function, numbers, row
 from exeunt.window import Window
 
-BITS = 16  # of the integers of which a function is tried one by one
+BITS = 16  # of the integers of which a function may rise and fall
+TRIED = 20  # bits of integers of which a function is tried one by one
 _SINGLE = Window((1, 1), (1, 1), (0, 0, 0, 0))
 
 
@@ -45,11 +46,9 @@ def values(
     Raises:
         InputError: too many integers, or a function that differs from pixel to pixel.
     """
-    if int(high.max()) - int(low.min()) >= 1 << BITS:
-        raise InputError(
-            f"{label} must be a table of at most {BITS} bits where it may rise and fall but takes "
-            f"integers from {int(low.min())} to {int(high.max())}; quantize in front of it"
-        )
+    span = int(high.max()) - int(low.min())
+    if span >= 1 << TRIED:
+        raise _too_many(label, low, high)
     count = int(np.prod(shape, dtype=np.int64))
     low, high = np.broadcast_to(low, (count,)), np.broadcast_to(high, (count,))
     function = function.rows(shape)
@@ -63,13 +62,23 @@ def values(
         levels = -levels if scale[k] < 0 else levels
         steps = np.diff(levels)
         bent = bent or bool((steps > 0).any() and (steps < 0).any())
-        found.append(levels.astype(np.int64))
+        if bent and span >= 1 << BITS:
+            raise _too_many(label, low, high)
+        if span < 1 << BITS:
+            found.append(levels.astype(np.int64))
     if bent and len(shape) == 3:
         raise InputError(
             f"{label} must quantize one function for each channel where it rises and falls but has "
             "others from pixel to pixel; quantize in front of it"
         )
     return found if bent else None
+
+
+def _too_many(label: str, low: IntArray, high: IntArray) -> InputError:
+    return InputError(
+        f"{label} must be a table of at most {BITS} bits where it may rise and fall but takes "
+        f"integers from {int(low.min())} to {int(high.max())}; quantize in front of it"
+    )
 
 
 def difference(

@@ -216,7 +216,7 @@ class _Reader:
             attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
             made = Node(operator, name, tuple(node.input), output, attributes)
             self.others.update({other: made for other in node.output[1:] if other})
-            if operator == "Sum":
+            if operator in ("Sum", "Max", "Min"):
                 nodes += _added(made)
             else:
                 nodes.append(made)
@@ -359,7 +359,8 @@ class _Reader:
         return name
 
 
-_EVALUATED = ("Add", "Clip", "Flatten", "Relu", "ReduceMean", "Pad")
+_EVALUATED = ("Add", "Clip", "Flatten", "Relu", "ReduceMean", "ReduceSum", "ReduceMax", "Pad",
+              "Max", "Min", "Where", "Greater", "Less", "And", "Or", "Not")  # fmt: skip
 
 
 def _rearranges(node: Node) -> bool:
@@ -393,14 +394,17 @@ def _check_finite(node: Node, constants: Mapping[str, Array]) -> None:
 
 
 def _added(node: Node) -> list[Node]:
-    """A sum of any number of tensors as sums of two."""
+    """A sum, or a maximum or minimum, of any number of tensors as those of two."""
+    operator = "Add" if node.operator == "Sum" else node.operator
     if len(node.inputs) == 1:
         return [replace(node, operator="Identity")]
     made, total = [], node.inputs[0]
     for k, name in enumerate(node.inputs[1:], start=2):
         last = k == len(node.inputs)
         output = node.output if last else f"{node.output}.{k}"
-        made.append(Node("Add", node.name if last else f"{node.name}.{k}", (total, name), output))
+        made.append(
+            Node(operator, node.name if last else f"{node.name}.{k}", (total, name), output)
+        )
         total = output
     return made
 
@@ -461,10 +465,12 @@ def to_model(graph: Graph) -> ModelProto:
         for node in graph.nodes
     ]
     made = {node.output for node in graph.nodes}
+    truths = {node.output for node in graph.nodes if node.operator in layers.CONDITIONS}
 
     def value(name: str) -> Any:
         shape = graph.shapes[name] if name in graph.shapes else graph.constants[name].shape
-        return helper.make_tensor_value_info(name_of(name), TensorProto.FLOAT, shape)
+        kind = TensorProto.BOOL if name in truths else TensorProto.FLOAT
+        return helper.make_tensor_value_info(name_of(name), kind, shape)
 
     inner = [value(node.output) for node in graph.nodes if node.output not in names]
     constants = [

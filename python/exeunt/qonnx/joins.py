@@ -94,10 +94,9 @@ class Joins(Activations):
         """
         if node.operator == "Concat":
             return self._concatenated(node, shape)
-        if len(node.inputs) == 2 and all(name in self.values for name in node.inputs):
-            same = self._joined(node, *(self.values[name] for name in node.inputs))
-            if same is not None:
-                return same
+        same = self._combined(node)
+        if same is not None:
+            return same
         if node.operator not in ("Add", "Sub"):
             raise InputError(
                 f"{node.label} joins {len(node.inputs)} streams but only Add, Sub and Concat may; "

@@ -28,14 +28,14 @@ from exeunt.qonnx.pools import (
     global_average_pool,
     global_max_pool,
     max_pool,
-    reduce_mean,
+    reduced,
 )
 from exeunt.qonnx.rows import row_attributes, rowed
 from exeunt.qonnx.shapes import Shape
 from exeunt.qonnx.truncation import trunc
 from exeunt.window import extent
 
-__all__ = ["LAYERS", "QUANTIZERS", "Array", "Node", "Tensors", "add"]
+__all__ = ["CONDITIONS", "LAYERS", "QUANTIZERS", "Array", "Node", "Tensors", "add"]
 
 
 def add(found: Tensors, node: Node) -> None:
@@ -56,9 +56,32 @@ def add(found: Tensors, node: Node) -> None:
         node = _padded(found, node)
     elif any(i in found.pads for i in node.inputs):
         raise InputError(f"{node.label} must not take a padded tensor but does; pad in the layer")
-    if first in found.constants and node.operator not in ("Add", "Mul", "Sub", *_WEIGHTED):
+    if first in found.constants and node.operator not in (*_EITHER, *_WEIGHTED):
         raise InputError(f"{node.label} must work on activations but has a constant there; {TABLE}")
+    _check_truths(found, node)
     LAYERS[node.operator](found, node, found.shapes.get(node.inputs[0], ()))
+
+
+_LOGICAL = ("And", "Or", "Not")
+_COMPARING = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+
+CONDITIONS = (*_LOGICAL, *_COMPARING)  # operators that give true or false
+
+
+def _check_truths(found: Tensors, node: Node) -> None:
+    """Refuse conditions where numbers are needed, and numbers where conditions are."""
+    logical = node.operator in _LOGICAL
+    for k, name in enumerate(node.inputs):
+        if not name or node.operator in ("Identity", "Cast"):
+            continue
+        wanted = logical or (node.operator == "Where" and k == 0)
+        given = found.constants.get(name)
+        true = name in found.truths or (given is not None and given.dtype.kind == "b")
+        if true != wanted and (name in found.shapes or wanted):
+            must, has = ("a condition", "numbers") if wanted else ("numbers", "a condition")
+            raise InputError(f"{node.label} must take {must} but takes {has}, {name}; {TABLE}")
+    if node.operator in CONDITIONS:
+        found.truths.add(node.output)
 
 
 def _nothing(found: Tensors, node: Node, shape: Shape) -> None:
@@ -75,6 +98,11 @@ def _nothing(found: Tensors, node: Node, shape: Shape) -> None:
             f"{node.label} must cast activations to float32 or float64, since others round them, "
             "but does not; leave it out, or put a quantizer there"
         )
+    if node.operator == "Cast" and found.same.get(node.inputs[0], node.inputs[0]) in found.truths:
+        shape = found.shapes[node.inputs[0]]
+        ones = [found.constant(f"{node.output}.{n}", np.float32(n)) for n in (1, 0)]
+        found.keep(Node("Where", node.name, (node.inputs[0], *ones), node.output), shape)
+        return
     found.nothing(node)
 
 
@@ -107,6 +135,9 @@ def check_softmax(found: Tensors, node: Node, shape: Shape) -> None:
 
 _SOFTMAX_OF_ONE_AXIS = 13  # the opset; before it all axes from the given one on counted
 
+
+# Operators that may take their stream as any of their inputs.
+_EITHER = ("Add", "Mul", "Sub", "Max", "Min", "Where", "And", "Or", *_COMPARING)
 
 # Elementwise ------------------------------------------------------------------------------------
 
@@ -147,6 +178,8 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {  # of attributes that ONNX lets a
     "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
     "HardSigmoid": {"alpha": 0.2, "beta": 0.5},
     "Gelu": {"approximate": b"none"},
+    "ThresholdedRelu": {"alpha": 1.0},
+    "Shrink": {"lambd": 0.5, "bias": 0.0},
 }
 
 
@@ -435,7 +468,9 @@ LAYERS: Mapping[str, Callable[[Tensors, Node, Shape], None]] = {
     **{name: _elementwise for name in ("PRelu", "Sigmoid", "Tanh", "Softplus", "Elu", "Selu")},
     **{name: _elementwise for name in ("Celu", "HardSigmoid", "Softsign", "Exp", "Sqrt", "Log")},
     **{name: _elementwise for name in ("Erf", "Round", "Floor", "Ceil", "Sign", "Neg", "Abs")},
-    **{name: _elementwise for name in ("Pow", "HardSwish", "Mish", "Gelu")},
+    **{name: _elementwise for name in ("Pow", "HardSwish", "Mish", "Gelu", "Shrink")},
+    **{name: _elementwise for name in ("ThresholdedRelu", "Max", "Min", "Where", "And", "Or")},
+    **{name: _elementwise for name in ("Not", *_COMPARING)},
     "Trunc": trunc,
     **{name: _nothing for name in ("Identity", "Dropout", "Cast")},
     **{name: _softmax for name in ("Softmax", "LogSoftmax")},
@@ -451,7 +486,7 @@ LAYERS: Mapping[str, Callable[[Tensors, Node, Shape], None]] = {
     "GlobalMaxPool": rowed(global_max_pool),
     "MaxPool": rowed(max_pool),
     "Pad": _pad,
-    "ReduceMean": reduce_mean,
+    **{name: reduced for name in ("ReduceMax", "ReduceMean", "ReduceSum")},
     "Reshape": _reshape,
     "Squeeze": _squeeze,
     "Transpose": transpose,

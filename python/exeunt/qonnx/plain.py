@@ -27,11 +27,12 @@ class Node:
     inputs: tuple[str, ...]
     output: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    written: str = ""  # the operator in the file, where it is another one here
 
     @property
     def label(self) -> str:
         """What messages call it."""
-        return f"{self.operator} (node {self.name})"
+        return f"{self.written or self.operator} (node {self.name})"
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Tensors:
     pads: dict[str, tuple[str, Quad]] = field(default_factory=dict)  # padded: of what, how much
     softmax: dict[str, Node] = field(default_factory=dict)
     opset: int = 17  # of the file
+    truths: set[str] = field(default_factory=set)  # tensors of conditions
 
     def keep(self, node: Node, shape: Shape) -> None:
         """A node of the plain form, whose result has `shape`."""

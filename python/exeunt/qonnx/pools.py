@@ -66,54 +66,67 @@ def _pool(found: Tensors, operator: str, node: Node, window: tuple[Pair, Pair, Q
     }
     if operator == "AveragePool":
         attributes["count_include_pad"] = 1
-    made = Node(operator, node.name, node.inputs[:1], node.output, attributes)
+    made = replace(node, operator=operator, inputs=node.inputs[:1], attributes=attributes)
+    made = replace(made, written=node.written or node.operator)
     found.keep(made, (*shape[:2], *shapes.out(shape, kernel, strides, pads)))
 
 
-def reduce_mean(found: Tensors, node: Node, shape: Shape) -> None:
-    """A mean over height and width, whichever layout the map has."""
+_OF = {"ReduceMax": "MaxPool", "ReduceMean": "AveragePool", "ReduceSum": "AveragePool"}
+
+
+def reduced(found: Tensors, node: Node, shape: Shape) -> None:
+    """A maximum, mean or sum over height, width or both, whichever layout the map has."""
     axes = axes_of(found, node, len(shape))
-    keep = node.attributes.get("keepdims", 1)
-    if len(shape) == 3 and axes == [2]:
-        row = Node("Reshape", f"{node.name}.row", node.inputs[:1], f"{node.output}.row")
-        to_shape(found, row, (1, shape[1], 1, shape[2]))
-        pooled = f"{node.output}.mean"
-        _whole(
-            found,
-            "AveragePool",
-            replace(node, inputs=(row.output,), output=pooled),
-            found.shapes[row.output],
-        )
-        result: Shape = (1, shape[1], 1) if keep else (1, shape[1])
-        to_shape(found, Node("Reshape", f"{node.name}.back", (pooled,), node.output), result)
+    if axes is None and node.attributes.get("noop_with_empty_axes", 0):
+        found.nothing(node)
         return
-    if len(shape) == 4 and axes is not None and sorted(axes) == [1, 2]:  # channels last
-        first = Node(
-            "Transpose",
-            f"{node.name}.first",
-            node.inputs[:1],
-            f"{node.output}.first",
-            {"perm": [0, 3, 1, 2]},
-        )
-        transpose(found, first, shape)
-        pooled = f"{node.output}.mean"
-        _whole(
-            found,
-            "AveragePool",
-            replace(node, inputs=(first.output,), output=pooled),
-            found.shapes[first.output],
-        )
-        result = (1, 1, 1, shape[3]) if keep else (1, shape[3])
-        to_shape(found, Node("Reshape", f"{node.name}.back", (pooled,), node.output), result)
-        return
-    if len(shape) != 4 or axes is None or sorted(axes) != [2, 3]:
+    order = next((o for o in _LAYOUTS.get(len(shape), ()) if {*(axes or ())} <= {*o[2:]}), None)
+    if not axes or order is None:
         raise InputError(
-            f"{node.label} must average a (1, C, H, W) map over height and width but reduces the "
-            f"axes {axes} of {shape}; use a global average pool"
+            f"{node.label} must reduce height, width or both of a (1, C, H, W) map but reduces the "
+            f"axes {axes} of {shape}; use a global pool"
         )
-    if keep:
-        _whole(found, "AveragePool", node, shape)
-        return
-    pooled = f"{node.output}.map"
-    _whole(found, "AveragePool", replace(node, output=pooled), shape)
-    to_shape(found, Node("Reshape", f"{node.name}.flat", (pooled,), node.output), shape[:2])
+    last, name = node.inputs[0], node.output
+
+    def put(operator: str, key: str, size: Shape | None = None) -> None:
+        """Another node, which rearranges."""
+        nonlocal last
+        made = Node(operator, f"{node.name}.{key}", (last,), f"{name}.{key}")
+        if size is None:
+            transpose(found, replace(made, attributes={"perm": list(order)}), found.shapes[last])
+        else:
+            to_shape(found, made, size)
+        last = found.same.get(made.output, made.output)
+
+    if list(order) != sorted(order):
+        put("Transpose", "first")
+    channels, sides = shape[order[1]], [shape[k] for k in order[2:]]
+    if len(sides) == 1:
+        put("Reshape", "row", (1, channels, 1, *sides))
+    kernel = [shape[k] if k in axes else 1 for k in order[2:]]
+    kernel = [1] * (2 - len(kernel)) + kernel
+    pooled = replace(node, inputs=(last,), output=f"{name}.{len(axes)}")
+    whole = {"kernel_shape": kernel, "strides": kernel}
+    map_shape = found.shapes[last]
+    window = shapes.window(whole, map_shape, None, node.label)
+    _pool(found, _OF[node.operator], pooled, window)
+    last = pooled.output
+    if node.operator == "ReduceSum":
+        count = found.constant(f"{name}.count", np.asarray(np.prod(kernel), np.float32))
+        summed = Node("Mul", f"{node.name}.sum", (last, count), f"{name}.sum")
+        found.keep(summed, found.shapes[last])
+        last = summed.output
+    if len(sides) == 1:
+        put("Reshape", "back", (1, channels, found.shapes[last][3]))
+    if list(order) != sorted(order):  # as it was
+        back = [order.index(k) for k in range(len(order))]
+        made = Node("Transpose", f"{node.name}.last", (last,), f"{name}.last", {"perm": back})
+        transpose(found, made, found.shapes[last])
+        last = made.output
+    keep = node.attributes.get("keepdims", 1)
+    result = tuple(1 if k in axes else s for k, s in enumerate(shape) if keep or k not in axes)
+    to_shape(found, Node("Reshape", f"{node.name}.flat", (last,), name), result)
+
+
+# The dimensions of a tensor as batch, channels, and the sides of its map: channels first, or last.
+_LAYOUTS = {4: ((0, 1, 2, 3), (0, 3, 1, 2)), 3: ((0, 1, 2), (0, 2, 1))}

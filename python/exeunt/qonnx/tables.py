@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.errors import InputError
-from exeunt.qonnx.quantizer import Quantizer, meant
+from exeunt.qonnx.quantizer import NOISE, Quantizer, meant
 
 Floats: TypeAlias = "npt.NDArray[np.float64]"  # texts: NumPy 1.21 cannot subscript them
 IntArray: TypeAlias = "npt.NDArray[np.int64]"
@@ -45,7 +45,7 @@ class Function:
     steps: tuple[Step, ...] = ()
 
     def joined(self, kind: str, other: Function) -> Function:
-        """The sum "add", difference "sub" or product "mul" with another function of the integer."""
+        """With another function of the integer: the sum "add", or another kind that joins two."""
         zero = np.zeros(())
         return replace(self, steps=(*self.steps, Step(kind, zero, zero, other)))
 
@@ -71,6 +71,14 @@ class Function:
         if len(self.steps) == 1 and self.steps[0].kind == "affine":
             return self.steps[0].a, self.steps[0].b
         return None
+
+    @property
+    def step(self) -> float:
+        """What it makes of the integer 1 before anything else, where that is a scale; or 1."""
+        first = self.steps[0]
+        found = abs(float(first.a.max())) if first.kind == "affine" else 1.0
+        others = (s.other.step for s in self.steps if s.other is not None and s.other.steps)
+        return found or next((step for step in others if step), 0.0)
 
     def __call__(self, n: Floats) -> Floats:
         """Values at n, against which the parameters must broadcast."""
@@ -130,6 +138,18 @@ def _inner(x: Floats) -> Floats:
     return np.minimum(x, 0.0)
 
 
+def _apart(x: Floats, b: Floats) -> Floats:
+    """X - b, zero where float32 could not tell the two apart."""
+    found = x - b
+    noise = NOISE * np.maximum(np.abs(x), np.abs(b))
+    return np.asarray(np.where(np.abs(found) <= noise, 0.0, found), np.float64)
+
+
+def _shrunk(x: Floats, a: Floats, b: Floats) -> Floats:
+    """ONNX's Shrink: nothing from -a to a, elsewhere nearer to zero by b."""
+    return np.where(_apart(np.abs(x), a) > 0, x - np.sign(x) * b, 0.0)
+
+
 # Each of x with the parameters a and b; for a kind that joins two, b is the other one's value.
 KINDS: Mapping[str, Callable[[Floats, Floats, Floats], Floats]] = {
     "affine": lambda x, a, b: a * x + b,
@@ -153,6 +173,13 @@ KINDS: Mapping[str, Callable[[Floats, Floats, Floats], Floats]] = {
     "add": lambda x, a, b: x + b,
     "sub": lambda x, a, b: x - b,
     "mul": lambda x, a, b: x * b,
+    "max": lambda x, a, b: np.maximum(x, b),
+    "min": lambda x, a, b: np.minimum(x, b),
+    "above": lambda x, a, b: np.where(_apart(x, b) > 0, 1.0, 0.0),
+    "reaches": lambda x, a, b: np.where(_apart(x, b) >= 0, 1.0, 0.0),
+    "kept": lambda x, a, b: np.where(b > 0, x, 0.0),  # where the other one is true
+    "beyond": lambda x, a, b: np.where(_apart(x, a) > 0, x, 0.0),
+    "shrink": _shrunk,
     "abs": lambda x, a, b: np.abs(x),
     "power": lambda x, a, b: x**a,
     "hardswish": lambda x, a, b: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
@@ -162,7 +189,9 @@ KINDS: Mapping[str, Callable[[Floats, Floats, Floats], Floats]] = {
         0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
     ),
 }
-BENT = frozenset(("abs", "power", "hardswish", "mish", "gelu", "gelu tanh"))  # they turn
+BENT = frozenset(
+    ("abs", "power", "shrink", "beyond", "hardswish", "mish", "gelu", "gelu tanh")
+)  # they turn
 
 
 @dataclass(frozen=True)

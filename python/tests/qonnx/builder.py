@@ -196,10 +196,13 @@ class Builder:
         )  # fmt: skip
 
     def mean(self, x: str, keepdims: int = 1) -> str:
+        return self.reduced("ReduceMean", x, keepdims)
+
+    def reduced(self, kind: str, x: str, keepdims: int = 1) -> str:
         n, c = self.shapes[x][:2]
         axes = self.constant([2, 3], np.int64)
         shape = (n, c, 1, 1) if keepdims else (n, c)
-        return self.node("ReduceMean", x, axes, shape=shape, keepdims=keepdims)
+        return self.node(kind, x, axes, shape=shape, keepdims=keepdims)
 
     def flatten(self, x: str) -> str:
         shape = (1, int(np.prod(self.shapes[x])))
