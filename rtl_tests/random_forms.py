@@ -58,6 +58,7 @@ class _Form:
         self.forms: list[str] = [f"opset {network.opset}"]
         self.last = False
         self.exits: tuple[str, ...] = ()
+        self.shape = network.shape
 
     def save(self, folder: Path) -> Case:
         n = self.n
@@ -87,7 +88,7 @@ class _Form:
         outside = n.chance(0.1)
         self.forms += ["external data"] * outside
         onnx.save(self.model, path, save_as_external_data=outside, size_threshold=0)
-        return Case(path, n.shape, n.preprocess, self.exits, self.last, tuple(self.forms))
+        return Case(path, self.shape, n.preprocess, self.exits, self.last, tuple(self.forms))
 
     # Helpers ----------------------------------------------------------------------------------
 
@@ -130,6 +131,10 @@ class _Form:
     def _row(self) -> None:
         """Layers in one dimension: tensors (1, C, L)."""
         self.forms.append("one dimension")
+        if self.n.chance(0.4):  # of images that are a column
+            self.forms.append("column")
+            height, width, channels = self.n.shape
+            self.shape = (width, height, channels)
         slopes = {n.input[1] for n in self.graph.node if n.op_type == "PRelu"}
         axes = {n.input[1] for n in self.graph.node if n.op_type in REDUCING and len(n.input) > 1}
         for c in self.graph.initializer:

@@ -57,7 +57,16 @@ def test_random_files_have_every_operator_and_form(tmp_path: Path):
         forms |= set(case.forms)
     assert drawn - {"Constant"} == operators.NAMES
     assert {f"opset {version}" for version in (11, 13, 15, 17, 18, 19, 20, 21)} <= forms
-    assert {"QCDQ", "one dimension", "transposed", "vector", "names", "order", "any batch"} <= forms
+    assert {
+        "QCDQ",
+        "one dimension",
+        "column",
+        "transposed",
+        "vector",
+        "names",
+        "order",
+        "any batch",
+    } <= forms
 
 
 def test_what_a_form_changes_is_told(tmp_path: Path):

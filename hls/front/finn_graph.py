@@ -19,7 +19,7 @@ from qonnx.util.basic import qonnx_make_model
 from exeunt.graph import Integer
 from exeunt.hls.back.kernels.operators import groups_of
 from exeunt.qonnx.exits import Part
-from exeunt.qonnx.integers import IntArray, Join, Matrix, Pool, Tensor, Threshold
+from exeunt.qonnx.integers import IntArray, Join, Matrix, Pool, Reshape, Tensor, Threshold
 from exeunt.qonnx.meaning import spread
 from exeunt.window import Window
 
@@ -62,6 +62,8 @@ class _Graph:
                 self._threshold(operation, index)
             elif isinstance(operation, Join):
                 self._join(operation, index)
+            elif isinstance(operation, Reshape):
+                self._reshape(operation, index)
             else:
                 self._pool(operation, index)
         result = part.operations[-1].result if part.operations else part.source
@@ -115,6 +117,12 @@ class _Graph:
             name = self._add(helper.make_node("Reshape", [name, shape], [result]), tensor)
             self.names[tensor.name] = name
         return name
+
+    def _reshape(self, made: Reshape, index: int) -> None:
+        result, shape = self.names[made.result.name], f"reshape{index}"
+        self.model.set_initializer(shape, np.array([1, *made.result.shape], np.int64))
+        source = self.names[made.source.name]
+        self._add(helper.make_node("Reshape", [source, shape], [result]), made.result)
 
     def _matrix(self, made: Matrix, index: int) -> None:
         result = self.names[made.result.name]

@@ -10,7 +10,7 @@ import numpy as np
 from exeunt.errors import InputError
 from exeunt.qonnx import bends, quantizer, tables
 from exeunt.qonnx.file import Graph
-from exeunt.qonnx.integers import IntArray, Matrix, Pool, Shape, Tensor, Threshold
+from exeunt.qonnx.integers import IntArray, Matrix, Pool, Reshape, Shape, Tensor, Threshold
 from exeunt.qonnx.layers import Array, Node
 from exeunt.qonnx.ranges import PLAIN, Operations
 from exeunt.qonnx.tables import Function
@@ -168,9 +168,9 @@ class Activations:
             return self._then(node, like, "affine", -1.0, 1.0) if negated else like
         like = self.pooled(node, like)
         if node.operator == "Where":
-            condition, first, second = map(function, node.inputs)
-            other = second.joined("kept", condition.then("affine", -1.0, 1.0))
-            found = first.joined("kept", condition).joined("add", other)
+            condition, chosen, others = map(function, node.inputs)
+            others = others.joined("kept", condition.then("affine", -1.0, 1.0))
+            found = chosen.joined("kept", condition).joined("add", others)
         else:
             kind = {"And": "min", "Or": "max"}[node.operator]
             found = function(node.inputs[0]).joined(kind, function(node.inputs[1]))
@@ -282,6 +282,27 @@ class Activations:
             self.cuts.add(value.base)
             self.quantized.add(value.base)
         return replace(value, function=Function().then("affine", np.abs(scale)))
+
+    def reshaped(self, node: Node, value: Value, shape: Shape) -> Value:
+        """The value as one of a map of another shape, whose stream is the same.
+
+        Args:
+            node: that takes it so.
+            value: of as many elements.
+            shape: (H, W, C).
+        """
+        value = self.pooled(node, value)
+        base = self.made.signed(node, value.base, PLAIN)
+        source = self.made.tensors[base]
+        name = f"{base}.{shape[0]}x{shape[1]}x{shape[2]}"
+        if name not in self.made.found:
+            result = replace(source, name=name, shape=shape)
+            self.made.add(Reshape(node.label, source, result))
+        for known in (self.cuts, self.quantized):
+            if base in known:
+                known.add(name)
+        function = value.function.reshaped(source.shape, shape)
+        return replace(value, base=name, shape=shape, function=function)
 
     def _changes_nothing(self, value: Value, found: quantizer.Quantizer) -> bool:
         """Whether the quantizer gives each integer back that comes in."""

@@ -20,6 +20,7 @@ from exeunt.qonnx.integers import (
     Matrix,
     Operation,
     Pool,
+    Reshape,
     Tensor,
     Threshold,
     View,
@@ -64,7 +65,9 @@ def _group(network: IntegerNetwork, operation: Operation) -> _Group | None:
         if name in logits:
             return None
         for taker in _takers(network, name):
-            if isinstance(taker, Pool) and taker.function == "max" and not any(taker.window.pad):
+            if isinstance(taker, Reshape) or (
+                isinstance(taker, Pool) and taker.function == "max" and not any(taker.window.pad)
+            ):
                 tensors.append(taker.result.name)
             elif isinstance(taker, Matrix) and not padded(taker):
                 behind = _takers(network, taker.result.name)

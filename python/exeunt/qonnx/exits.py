@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from exeunt.errors import InputError
-from exeunt.qonnx.integers import IntegerNetwork, Matrix, Operation, Pool, Tensor
+from exeunt.qonnx.integers import IntegerNetwork, Matrix, Operation, Pool, Reshape, Tensor
 from exeunt.window import Window
 
 
@@ -89,11 +89,14 @@ def _parts(network: IntegerNetwork) -> list[Part]:
 
 def _passing(part: Part) -> Part:
     """The part with a pool of single pixels where it has nothing to do."""
-    if part.operations:
+    if not all(isinstance(o, Reshape) for o in part.operations):
         return part
     result = replace(part.source, name=f"{part.source.name}.{part.name}")
     single = Window((1, 1), (1, 1), (0, 0, 0, 0))
-    return replace(part, operations=(Pool(part.name, part.source, result, single),), result=result)
+    pool = Pool(part.name, part.source, result, single)
+    shapes = tuple(replace(o, source=result) for o in part.operations if isinstance(o, Reshape))
+    last = shapes[-1].result if shapes else result
+    return replace(part, operations=(pool, *shapes), result=last)
 
 
 def _shared(a: Sequence[str], b: Sequence[str]) -> int:

@@ -108,7 +108,16 @@ class Join:
     function: Literal["sum", "channels"]
 
 
-Operation: TypeAlias = "Matrix | Threshold | Pool | Join"
+@dataclass(frozen=True)
+class Reshape:
+    """The same elements in the same order, as a map of another shape; nothing in hardware."""
+
+    label: str
+    source: Tensor
+    result: Tensor
+
+
+Operation: TypeAlias = "Matrix | Threshold | Pool | Join | Reshape"
 
 
 def sources(operation: Operation) -> tuple[Tensor, ...]:
@@ -261,6 +270,8 @@ def run(operation: Operation, *taken: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return _matrix(operation, x)
     if isinstance(operation, Threshold):
         return _threshold(operation, x)
+    if isinstance(operation, Reshape):
+        return x.reshape(len(x), *operation.result.shape)
     summed = operation.function == "sum"
     y = _windows(x, operation.window, fill=0 if summed else operation.source.low)
     if summed:

@@ -128,6 +128,8 @@ class Joins(Activations):
     def _sum(self, node: Node, a: _Arm, b: _Arm, sign: float) -> Value:
         (first, scale, shift), (second, step, other) = a, b
         p, q, other = float(scale), sign * float(step), sign * other
+        if first.shape != second.shape and np.array_equal(first.index, second.index):
+            second = self.reshaped(node, second, first.shape)
         if first.shape != second.shape or not np.array_equal(first.index, second.index):
             raise InputError(
                 f"{node.label} must add two maps of one shape and order but gets {first.shape} "
@@ -185,6 +187,11 @@ class Joins(Activations):
         levels = [found.levels(function(n), scale=step, zero=zero) for n in pairs.sums()]
         return bool((levels[0] == levels[1]).all())
 
+    def reshaped(self, node: Node, value: Value, shape: Shape) -> Value:
+        """The value in another shape; a sum in it is the reals', since no quantizer compares it."""
+        self.exactly(value)
+        return super().reshaped(node, value, shape)
+
     def exactly(self, value: Value) -> None:
         """Larger integers for a sum that is taken without a quantizer, where they are not exact.
 
@@ -223,16 +230,18 @@ class Joins(Activations):
     def _beside(self, node: Node, name: str, a: _Arm, b: _Arm, axis: int) -> _Arm:
         """Two arms as one along an axis of the file, with one scale or one for each channel."""
         (first, p, shift), (second, q, other) = a, b
+        maps = all(_channels(v, axis) for v in (first, second))
+        sides = [np.moveaxis(v.index, axis, 1).shape[2:] for v in (first, second) if maps]
+        if maps and sides[0] == sides[1] and first.shape[:2] != second.shape[:2]:
+            second = self.reshaped(node, second, (*first.shape[:2], second.shape[2]))
         x, y = (self.made.tensors[self.made.signed(node, v.base, PLAIN)] for v in (first, second))
         ratio = None if np.ndim(p) or np.ndim(q) else ratio_of(float(p), float(q))
         m, n = ratio or (1, 1)
         ends = [m * x.low, m * x.high, n * y.low, n * y.high]
-        maps = all(_channels(v, axis) for v in (first, second))
         out: Shape
         if maps and first.shape[:2] == second.shape[:2]:
             out = (*first.shape[:2], first.shape[2] + second.shape[2])
-            sides = np.moveaxis(first.index, axis, 1).shape[2:]
-            index = np.moveaxis(standard(out).reshape(1, out[2], *sides), 1, axis)
+            index = np.moveaxis(standard(out).reshape(1, out[2], *sides[0]), 1, axis)
         elif first.index.ndim == second.index.ndim == 2:  # flattened maps, one behind the other
             out = (1, 1, x.elements + y.elements)
             index = np.concatenate([first.index, second.index + x.elements], axis=1)

@@ -100,7 +100,7 @@ def _nothing(found: Tensors, node: Node, shape: Shape) -> None:
         )
     if node.operator == "Cast" and found.same.get(node.inputs[0], node.inputs[0]) in found.truths:
         shape = found.shapes[node.inputs[0]]
-        ones = [found.constant(f"{node.output}.{n}", np.float32(n)) for n in (1, 0)]
+        ones = [found.constant(f"{node.output}.{n}", np.array(n, np.float32)) for n in (1, 0)]
         found.keep(Node("Where", node.name, (node.inputs[0], *ones), node.output), shape)
         return
     found.nothing(node)

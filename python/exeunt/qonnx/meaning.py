@@ -24,6 +24,7 @@ from exeunt.qonnx.integers import (
     Join,
     Matrix,
     Pool,
+    Reshape,
     Shape,
     Tensor,
     View,
@@ -64,13 +65,14 @@ class _Reader(Joins):
                 continue
             self.values[node.output] = self._read(node)
         found = tuple(self._exit(i, name) for i, name in enumerate(self.graph.outputs))
+        shapes_alone = {k for k, o in self.made.found.items() if isinstance(o, Reshape)}
         return IntegerNetwork(
             where=self.graph.where,
             image=self.image,
             operations=tuple(self.made.found.values()),
             exits=found,
-            cuts=frozenset(self.cuts),
-            quantized=frozenset(self.quantized),
+            cuts=frozenset(self.cuts - shapes_alone),
+            quantized=frozenset(self.quantized - shapes_alone),
             views={k: self._view(v) for k, v in self.values.items() if not v.pools},
         )
 
@@ -100,17 +102,22 @@ class _Reader(Joins):
 
     # Pools ------------------------------------------------------------------------------------
 
-    def _map(self, node: Node, value: Value) -> None:
-        """Refuse a map whose pixels are not where the stream has them."""
+    def _map(self, node: Node, value: Value) -> Value:
+        """The value of a map (1, C, H, W), whose pixels are where the stream has them."""
         if not np.array_equal(value.index, standard(value.shape)):
+            if value.index.ndim == 4:
+                _, c, h, w = value.index.shape
+                if np.array_equal(value.index, standard((h, w, c))):
+                    return self.reshaped(node, value, (h, w, c))
             raise InputError(
-                f"{node.label} must work on a map in its own order but the one in front of it was "
-                "rearranged; leave the Reshape or Transpose out"
+                f"{node.label} must work on a map whose channels are those of the layer in front "
+                "of it, or of the images, but they were rearranged; leave the Reshape or Transpose "
+                "out, or give images whose channels come last"
             )
+        return value
 
     def _pool(self, node: Node) -> Value:
-        value = self.values[node.inputs[0]]
-        self._map(node, value)
+        value = self._map(node, self.values[node.inputs[0]])
         window = _window(node)
         kernel, stride, pad = window.extent, window.stride, window.pad
         h, w, c = value.shape
@@ -222,11 +229,11 @@ class _Reader(Joins):
         pixel = value.index.ndim == 4 and value.index.shape[2:] == (1, 1)
         dense = node.operator != "Conv" or (pixel and value.shape[:2] != (1, 1))
         if not dense:
-            self._map(node, value)
+            value = self._map(node, value)
         elif node.operator == "Conv":  # on a flattened map, of which it sees one "pixel"
             _, rows, columns = trimmed(_window(node), (1, 1), (1, 1))
             if self.graph.shapes[node.output][2:] != (1, 1):
-                self._map(node, value)
+                value = self._map(node, value)
             w = spread(w, groups)[:, :, rows, columns].reshape(len(w), -1)
         value, step, shift = self._on_integers(node, value)
         source = self.made.tensors[self.made.signed(node, value.base, PLAIN)]

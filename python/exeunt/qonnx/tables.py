@@ -96,6 +96,20 @@ class Function:
 
         return Function(tuple(map(rows, self.steps)))
 
+    def reshaped(self, shape: tuple[int, ...], other: tuple[int, ...]) -> Function:
+        """The function of the same integers in another shape (H, W, C)."""
+
+        def moved(value: Floats) -> Floats:
+            if not value.ndim:
+                return value
+            return _compact(np.broadcast_to(value, shape).reshape(other))
+
+        def of(s: Step) -> Step:
+            second = None if s.other is None else s.other.reshaped(shape, other)
+            return Step(s.kind, moved(s.a), moved(s.b), second)
+
+        return Function(tuple(map(of, self.steps)))
+
     def row(self, index: int) -> Function:
         """Of a function with rows the one of that index, for n of (1, any)."""
 

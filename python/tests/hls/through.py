@@ -47,7 +47,7 @@ def compiled(
     With `ties` many values lie between two levels, where QONNX's float32 and the integers may
     differ: the file is then compared node by node, with room for that, as the compiler does.
     """
-    found = meaning.integers(file.load(path))
+    found = meaning.integers(file.load(path, shape=shape))
     config = tree.parse(
         f'name = "n"\n[data]\ndataset = "digits"\n[model]\nsource = "qonnx:{path}"\n'
         f"input = {list(shape)}\nclasses = {found.exits[0].logits.elements}\n"
