@@ -144,6 +144,7 @@ def build(network: Network, *, config: Config, reach: Sequence[float] | None = N
         cycles=cycles,
         overrides=overrides,
         kernels=_backend(config),
+        image=network.shape,
     )
     check_values(compiled.accelerator, network)
     return compiled
@@ -159,10 +160,12 @@ def assemble(
     overrides: Overrides | None = None,
     kernels: str = "exeunt",
     choices: Mapping[str, folding.Choices] | None = None,
+    image: tuple[int, int, int] | None = None,
 ) -> Compiled:
     """Fold segments and heads, one target each pair, and lower them to kernels.
 
-    `choices` are those of `folding.fold` by the name of the segment or head.
+    `choices` are those of `folding.fold` by the name of the segment or head; `image` is (H, W, C)
+    of the images, None where the first layer has it.
     """
     source = None
     chains: list[Dataflow] = []
@@ -190,6 +193,7 @@ def assemble(
         heads=tuple(chains[1::2]),
         logit_scales=tuple(float(s) for s in scales),
         arrays=arrays,
+        image=None if image == chains[0].input.shape else image,
     )
     return Compiled(accelerator, foldings)
 
@@ -239,7 +243,7 @@ def _plain(network: Network, *, name: str, kernels: str) -> Callable[[int], Comp
     def folded(cycles: int) -> Compiled:
         return assemble(
             name, [backbone], [head], scales=[scale], cycles=[cycles], kernels=kernels,
-            choices=choices,
+            choices=choices, image=network.shape,
         )  # fmt: skip
 
     return folded

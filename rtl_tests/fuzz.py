@@ -195,6 +195,7 @@ def attempt_file(seed: int, folder: Path, *, simulated: bool = True, frames: int
         built = compiler.assemble(
             f"fuzz{seed}", found.layers[0::2], found.layers[1::2],
             scales=[part.scale for part in found.parts[1::2]], cycles=[target] * found.exits,
+            image=found.shape,
         )  # fmt: skip
         compiler.check_values(built.accelerator, found)
         accelerator = compiler.with_fifos(built.accelerator)

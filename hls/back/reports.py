@@ -19,6 +19,7 @@ from qonnx.custom_op.registry import getCustomOp
 from exeunt.hls.back import folding
 from exeunt.hls.back.folding import Fold, Folding
 from exeunt.hls.front.frontend import FPGA_PART
+from exeunt.hls.front.passes.drop_shapes import DropShapes
 from exeunt.hls.front.register import registered
 from exeunt.kernels.layer import Layer
 
@@ -49,7 +50,10 @@ def _folded(
     folds: tuple[Fold, ...],
     chosen: dict[str, dict[str, Any]],
 ) -> ModelWrapper:
-    """A copy of the FINN model with the folding attributes set; they are added to `chosen`."""
+    """A copy of the FINN model with the folding attributes set; they are added to `chosen`.
+
+    It has FINN's layers alone, no shapes between them.
+    """
     copy = ModelWrapper(model.model, make_deepcopy=True)
     for layer, item in zip(chain, folds, strict=True):
         for name, values in folding.attributes(layer, item).items():
@@ -57,7 +61,7 @@ def _folded(
             for key, value in values.items():
                 operator.set_nodeattr(key, value)
             chosen[name] = dict(values)
-    return copy
+    return copy.transform(DropShapes())
 
 
 def _estimates(model: ModelWrapper, folder: Path, clock_mhz: float) -> None:

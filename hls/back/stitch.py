@@ -257,7 +257,10 @@ def write(
             "top": TOP,
             "core": CORE,
             "design_hash": word,
-            "input": manifest.stream_entry(accelerator.segments[0].input),
+            "input": {
+                **manifest.stream_entry(accelerator.segments[0].input),
+                "shape": list(accelerator.image_shape),
+            },
             "classes": accelerator.classes,
             "exits": _exits(accelerator, limits),
             "buffers": [e.buffer_depth for e in final.exits[:-1]],

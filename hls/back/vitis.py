@@ -33,6 +33,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from exeunt.errors import ToolError
 from exeunt.hls.front import finn_env
 from exeunt.hls.front.frontend import Lowered
+from exeunt.hls.front.passes.drop_shapes import DropShapes
 from exeunt.progress import Progress, silent
 
 FOLDER = "finn"
@@ -75,6 +76,7 @@ def specialised(part: Lowered, *, fpga_part: str, target_cycles: int) -> ModelWr
         SpecializeLayers(fpga_part),
         InferShapes(),
         InferDataTypes(),
+        DropShapes(),
         SetFolding(target_cycles),
         MinimizeWeightBitWidth(),
         MinimizeAccumulatorWidth(),

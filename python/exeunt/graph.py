@@ -200,6 +200,7 @@ class Accelerator:
     `logit_scales[i]` times the integer logits of head i are the network's real logits.
     `criterion` says when a frame leaves at an exit, see `exeunt.criteria`.
     `offsets[i][c]` is taken off the score of an answer c at exit i; none: nothing is.
+    `image` is the shape of the images where the first kernel takes them in another one.
     """
 
     name: str
@@ -209,6 +210,12 @@ class Accelerator:
     arrays: Mapping[str, IntArray]
     criterion: str = criteria.DEFAULT
     offsets: tuple[tuple[int, ...], ...] = ()
+    image: tuple[int, int, int] | None = None
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of an image, whose elements come in the order of the first stream."""
+        return self.image or self.segments[0].input.shape
 
     @property
     def classes(self) -> int:
@@ -251,6 +258,7 @@ def to_json(value: Any) -> Any:
             "logit_scales": list(value.logit_scales),
             "criterion": value.criterion,
             **({"offsets": [list(row) for row in value.offsets]} if value.offsets else {}),
+            **({"image": list(value.image)} if value.image else {}),
         }
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -319,4 +327,5 @@ def from_json(
         arrays=dict(arrays),
         criterion=data.get("criterion", criteria.DEFAULT),
         offsets=tuple(tuple(row) for row in data.get("offsets", ())),
+        image=tuple(data["image"]) if "image" in data else None,
     )

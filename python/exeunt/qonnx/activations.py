@@ -248,7 +248,10 @@ class Activations:
                 bends.difference(self.made, node, value.base, every, low, name=name)
                 return self._quantized(node, value, name, scale)
         table = tables.quantized(function, parsed, low, high, shape, label=node.label)
-        if value.base == self.image.name:
+        made = self.made.found.get(value.base)
+        if value.base == self.image.name or (
+            isinstance(made, Reshape) and made.source.name == self.image.name
+        ):
             self._check_image(node, table)
         signs = table.signs
         if flat and (signs < 0).any():

@@ -27,6 +27,7 @@ from exeunt.qonnx.integers import (
     Reshape,
     Shape,
     Tensor,
+    Threshold,
     View,
 )
 from exeunt.qonnx.joins import Again, Joins
@@ -298,6 +299,7 @@ class _Reader(Joins):
             affine = value.function.affine
             assert affine is not None
         a, b = affine
+        self._check_constant(index, value)
         if a.ndim:
             raise InputError(
                 f"exit {index} must end in one scale but {self.origin(value)} ends in {a.size} "
@@ -324,6 +326,20 @@ class _Reader(Joins):
             base, b = moved, scale * left.mean()
         logits = self.made.two_signs(base)
         return Exit(logits, scale, name, float(b))
+
+    def _check_constant(self, index: int, value: Value) -> None:
+        """Refuse logits of which it is known that they are the same for every image."""
+        affine, made = value.function.affine, self.made.found.get(value.base)
+        while isinstance(made, Pool | Threshold | Reshape):
+            made = self.made.found.get(made.source.name)
+        dead = isinstance(made, Matrix) and not made.weights.any()
+        why = "all its weights are zero" if dead else "they are multiplied by zero"
+        if dead or (affine is not None and not affine[0].any()):
+            raise InputError(
+                f"exit {index} must have logits that depend on the image but those of "
+                f"{self.origin(value)} are the same for every image, "
+                f"{why}; train the network again, or leave the exit out"
+            )
 
 
 def _window(node: Node) -> Window:

@@ -152,6 +152,11 @@ def _inner(x: Floats) -> Floats:
     return np.minimum(x, 0.0)
 
 
+def _positive(x: Floats) -> Floats:
+    """The value, zero where float32 could not tell it from that; nan of negative ones."""
+    return np.asarray(np.where(x < -NOISE, np.nan, np.maximum(x, 0.0)), np.float64)
+
+
 def _apart(x: Floats, b: Floats) -> Floats:
     """X - b, zero where float32 could not tell the two apart."""
     found = x - b
@@ -177,8 +182,8 @@ KINDS: Mapping[str, Callable[[Floats, Floats, Floats], Floats]] = {
     "celu": lambda x, a, b: np.where(x < 0, a * np.expm1(_inner(x) / a), x),
     "softsign": lambda x, a, b: x / (1.0 + np.abs(x)),
     "exp": lambda x, a, b: np.exp(np.minimum(x, 700.0)),
-    "sqrt": lambda x, a, b: np.sqrt(np.maximum(x, 0.0)),
-    "log": lambda x, a, b: np.log(np.maximum(x, 1e-300)),
+    "sqrt": lambda x, a, b: np.sqrt(_positive(x)),
+    "log": lambda x, a, b: np.log(np.maximum(_positive(x), 1e-300)),
     "erf": lambda x, a, b: _erf(x),
     "round": lambda x, a, b: np.rint(meant(x)),
     "floor": lambda x, a, b: np.floor(meant(x)),
@@ -195,7 +200,7 @@ KINDS: Mapping[str, Callable[[Floats, Floats, Floats], Floats]] = {
     "beyond": lambda x, a, b: np.where(_apart(x, a) > 0, x, 0.0),
     "shrink": _shrunk,
     "abs": lambda x, a, b: np.abs(x),
-    "power": lambda x, a, b: x**a,
+    "power": lambda x, a, b: np.where((x == 0) & (a < 0), np.nan, x**a),
     "hardswish": lambda x, a, b: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
     "mish": lambda x, a, b: x * np.tanh(np.logaddexp(0.0, x)),
     "gelu": lambda x, a, b: 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0))),
@@ -233,9 +238,9 @@ def numbers(function: Function, n: Floats, label: str) -> Floats:
     if np.isnan(real).any():
         where = float(np.broadcast_to(n, real.shape)[np.isnan(real)][0])
         raise InputError(
-            f"{label} must take numbers but what is in front of it has no value, as the root of a "
-            f"negative number has none, where the integers behind it are {where:g}; clip or "
-            "quantize in front of that operator"
+            f"{label} must take numbers but what is in front of it has no value, as the root or "
+            "logarithm of a negative number and the inverse of zero have none, where the integers "
+            f"in it are {where:g}; clip or quantize in front of that operator"
         )
     return real
 

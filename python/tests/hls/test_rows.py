@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exeunt import graph
+from exeunt.config import tree
+from exeunt.kernels import registry
 from exeunt.qonnx import exits, file, meaning
 from exeunt.qonnx.integers import Reshape
 
@@ -103,7 +107,10 @@ def test_every_kernel_agrees_with_the_file(
     found = meaning.integers(file.load(path, shape=shape))
     assert any(isinstance(o, Reshape) for o in found.operations)
     assert found.image.shape == shape
-    through.compiled(path, shape)
+    accelerator, _, _ = through.compiled(path, shape)
+    assert accelerator.image_shape == shape
+    again = graph.from_json(graph.to_json(accelerator), accelerator.arrays, registry.nodes())
+    assert again.image_shape == shape
 
 
 @pytest.mark.sim
@@ -129,3 +136,35 @@ def test_a_part_of_another_shape_alone_passes_its_stream_on(
     parts = exits.parts(meaning.integers(file.load(path)))
     assert all(any(not isinstance(o, Reshape) for o in part.operations) for part in parts)
     through.compiled(path, (12, 1, 3))
+
+
+@pytest.mark.parametrize("network", [column, long_map], ids=lambda n: n.__name__)
+def test_finns_reports_know_no_shapes(
+    network: Callable[[Any], None], builder: type, tmp_path: Path
+) -> None:
+    """FINN's analyses do not know a Reshape between its layers."""
+    from exeunt.hls import compile as compiler
+    from exeunt.hls.front import finn_env
+
+    shape = NETWORKS[network]
+    b = builder(shape)
+    network(b)
+    config = tree.parse(
+        f'name = "n"\n[data]\ndataset = "digits"\n[model]\nsource = "qonnx:m.onnx"\n'
+        f"input = {list(shape)}\nclasses = 3\n[compile]\ntarget_cycles = 200\nbaseline = false\n"
+    )
+    with finn_env.quiet():
+        from exeunt.hls.back import reports
+        from exeunt.hls.front import network as networks
+
+        found = networks.read(b.save(tmp_path / "m.onnx"), shape=shape)
+        operators = [n.op_type for part in found.parts for n in part.model.graph.node]
+        assert "Reshape" in operators
+        built = compiler.build(found, config=config)
+        reports.write(found, built.foldings, tmp_path, clock_mhz=100.0)
+        for part in found.parts:
+            folder = tmp_path / part.name
+            said = json.loads((folder / "estimate_network_performance.json").read_text())
+            assert said["max_cycles"] == built.foldings[part.name].period
+            cycles = json.loads((folder / "estimate_layer_cycles.json").read_text())
+            assert not any("Reshape" in name for name in cycles)

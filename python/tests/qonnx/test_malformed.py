@@ -152,6 +152,28 @@ def rows(**attributes: Any) -> Callable[..., Any]:
     return network
 
 
+def dead(*, behind: str = "", bias: bool = False) -> Callable[..., Any]:
+    """Logits of a layer whose weights are all zero."""
+
+    def network(b: Any) -> None:
+        x = b.flatten(b.conv("image", 4))
+        given = [b.constant(np.arange(3) * 0.125 * 0.25)] if bias else []
+        weight = b.integers(np.zeros((144, 3)), 4)
+        y = b.node("Gemm" if bias else "MatMul", x, weight, *given, shape=(1, 3))
+        b.exit(b.quant(y, signed=True) if behind == "Quant" else y)
+
+    return network
+
+
+def times_zero(b: Any) -> None:
+    x = b.linear(b.conv("image", 4), 3)
+    b.exit(b.node("Mul", x, b.constant(0.0), shape=(1, 3)))
+
+
+SAME = (
+    "exit 0 must have logits that depend on the image but those of {} are the same for every "
+    "image, {}; train the network again, or leave the exit out"
+)
 AGAIN = "export it again"
 DAMAGED: list[tuple[Callable[[Any], None], str]] = [
     (sums("Add"), f"Add (node #) must have 2 inputs but has 1; {AGAIN}"),
@@ -273,9 +295,9 @@ DAMAGED: list[tuple[Callable[[Any], None], str]] = [
     ),
     (
         root_of_a_negative_number,
-        "Quant (node #) must take numbers but what is in front of it has no value, as the root of "
-        "a negative number has none, where the integers behind it are -7; clip or quantize in "
-        "front of that operator",
+        "Quant (node #) must take numbers but what is in front of it has no value, as the root or "
+        "logarithm of a negative number and the inverse of zero have none, where the integers in "
+        "it are -7; clip or quantize in front of that operator",
     ),
     (
         between("Transpose", perm=[0, 1, 1, 7]),
@@ -351,6 +373,10 @@ DAMAGED: list[tuple[Callable[[Any], None], str]] = [
         gemm(beta=float("nan")),
         "Gemm (node #) must have a number for beta but has nan; leave it out",
     ),
+    (dead(), SAME.format("MatMul (node #)", "all its weights are zero")),
+    (dead(bias=True), SAME.format("Gemm (node #)", "all its weights are zero")),
+    (dead(behind="Quant"), SAME.format("Quant (node #)", "all its weights are zero")),
+    (times_zero, SAME.format("Gemm (node #)", "they are multiplied by zero")),
     (
         sums("Cast", to=10),
         "Cast (node #) must cast activations to float32 or float64, since others round them, but "
