@@ -151,10 +151,31 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_patience.sv",
-        "if (take && last) carried_q <= carried_data;",
-        "if (carried_valid) carried_q <= carried_data;",
+        "if (leaders_ready) carried_q <=",
+        "if (carried_valid) carried_q <=",
         "rtl_tests/patience/test_patience.py::test_patience",
         corners="patience_lanes1_classes10_bits14",
+    ),
+    Mutant(
+        "hls/rtl/ex_patience.sv",
+        "brought = carried_q[STAGES-1]",
+        "brought = carried_q[0]",
+        "rtl_tests/patience/test_patience.py::test_patience",
+        corners="patience_lanes33_classes66_bits4",
+    ),
+    Mutant(
+        "hls/rtl/ex_exclusion.sv",
+        "localparam int DEPTH = BEATS + AHEAD;",
+        "localparam int DEPTH = BEATS;",
+        "rtl_tests/exclusion/test_exclusion.py::test_exclusion",
+        corners="exclusion_lanes33_classes66_bits4",
+    ),
+    Mutant(
+        "hls/rtl/ex_exclusion.sv",
+        "else if (score) read_q <= skipped;",
+        "else if (score) read_q <= read_q;",
+        "rtl_tests/exclusion/test_exclusion.py::test_exclusion",
+        corners="exclusion_lanes33_classes66_bits4",
     ),
     Mutant(
         "hls/rtl/ex_temporal.sv",

@@ -8,17 +8,19 @@
 // (signed, 7fffffff = never). One word per frame that goes on leaves on carry, which is taken at
 // once: bit k = class k was left and largest - logit k < limit.
 // A frame's first beat waits for its word on carried, which is taken with the last beat. Throughput:
-// one beat a cycle; latency: m 1 cycle after the last beat, carry CLASSES / PE + 1 after m is taken
-// (the logits are kept, and looked at again while the next frame comes in). On stall m holds and s
-// waits; the next beat is taken in the cycle in which m is. With fewer than two classes left, or
-// keep with limit <= score (raw mode alone), class, score and carry mean nothing.
+// one beat a cycle; latency: m as many cycles after the last beat as ex_best has stages, 1 for up to
+// 2**LEVELS_A_STAGE lanes; carry CLASSES / PE + 1 after m is taken (the logits are kept, and looked
+// at again while the next frame comes in). On stall m holds and s waits; the next beat is taken in
+// the cycle in which m is. With fewer than two classes left, or keep with limit <= score (raw mode
+// alone), class, score and carry mean nothing.
 // Reset: empty. busy: something moves inside, or m is taken (see ex_gate).
 `default_nettype none
 
 module ex_exclusion #(
-    parameter int PE = 1,        // logits a beat
-    parameter int CLASSES = 10,  // logits a frame
-    parameter int BITS = 16,     // bits of a logit
+    parameter int PE = 1,              // logits a beat
+    parameter int CLASSES = 10,        // logits a frame
+    parameter int BITS = 16,           // bits of a logit
+    parameter int LEVELS_A_STAGE = 4,  // see ex_leaders
     localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1,
     localparam int SCORE_BITS = BITS + 1
 ) (
@@ -43,6 +45,13 @@ module ex_exclusion #(
   localparam int BEAT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
   localparam int KEY = BITS + 1;  // bits of a logit, or of what stands for an excluded one
   localparam logic [BEAT_BITS-1:0] FINAL = BEAT_BITS'(BEATS - 1);
+  localparam int LEVELS = $clog2(PE);
+  localparam int STAGES = LEVELS > LEVELS_A_STAGE  // of ex_best
+      ? (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE : 1;
+  localparam int AHEAD = STAGES - 1;       // beats of other frames before the frame's score
+  localparam int DEPTH = BEATS + AHEAD;    // a ring: a beat is read when the first overwrites it
+  localparam int PLACE_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam logic [PLACE_BITS-1:0] END = PLACE_BITS'(DEPTH - 1);
   localparam logic [KEY-1:0] OUT = {1'b1, {BITS{1'b0}}};  // below every logit
   localparam logic [31:0] NEVER = 32'h7fff_ffff;
 
@@ -50,14 +59,15 @@ module ex_exclusion #(
     $error("ex_exclusion: BITS must be 2 to 31, is %0d", BITS);
   end
 
-  // beat_q: beats taken of this frame; look_q: beats looked at again; sight: the beat of the cycle
-  // before is compared
-  logic [BEAT_BITS-1:0] beat_q, look_q;
+  // beat_q: beats taken of this frame, the next one goes to write_q; look_q: beats looked at again,
+  // the next one is at read_q; sight: the beat of the cycle before is compared
+  logic [BEAT_BITS-1:0]  beat_q, look_q;
+  logic [PLACE_BITS-1:0] write_q, read_q;
   logic                 looking_q, sight_q, done_q;
   logic [KEY-1:0]       floor_q;
   logic [PE*KEY-1:0]    seen_q;
   logic [CLASSES-1:0]   left_q;
-  logic [PE*KEY-1:0]    memory [BEATS];
+  logic [PE*KEY-1:0]    memory [DEPTH];
 
   wire take = s_valid && s_ready;
   wire last = beat_q == FINAL;
@@ -75,7 +85,9 @@ module ex_exclusion #(
   wire                  leaders_ready, leaders_busy;
   wire [KEY-1:0]        largest, second;
   wire [CLASS_BITS-1:0] winner;
-  ex_leaders #(.PE(PE), .CLASSES(CLASSES), .BITS(KEY)) u_leaders (
+  ex_leaders #(
+      .PE(PE), .CLASSES(CLASSES), .BITS(KEY), .LEVELS_A_STAGE(LEVELS_A_STAGE)
+  ) u_leaders (
       .clk(clk), .rst(rst),
       .s_valid(s_valid && carried_valid), .s_ready(leaders_ready), .s_data(keys),
       .m_valid(m_valid), .m_ready(m_ready),
@@ -98,15 +110,26 @@ module ex_exclusion #(
     end
   end
 
+  // past the beats of a frame that leaves: BEATS on, which is AHEAD back
+  wire [PLACE_BITS-1:0] skipped;
+  if (AHEAD > 0) begin : g_ring
+    assign skipped = 32'(read_q) >= AHEAD
+        ? read_q - PLACE_BITS'(AHEAD) : read_q + PLACE_BITS'(BEATS);
+  end else begin : g_frame
+    assign skipped = read_q;
+  end
   assign carry_valid = done_q;
   assign carry_data = left_q;
 
   always_ff @(posedge clk) begin
     if (take) begin
       beat_q <= last ? '0 : beat_q + 1'b1;
-      memory[beat_q] <= keys;
+      memory[write_q] <= keys;
+      write_q <= write_q == END ? '0 : write_q + 1'b1;
     end
-    seen_q <= memory[look_q];  // of a beat that is written now, what was there
+    seen_q <= memory[read_q];  // of a beat that is written now, what was there
+    if ((score && keep) || looking_q) read_q <= read_q == END ? '0 : read_q + 1'b1;
+    else if (score) read_q <= skipped;
     if (score) begin
       floor_q   <= all ? OUT : below[KEY-1:0];
       looking_q <= keep && BEATS > 1;
@@ -120,6 +143,8 @@ module ex_exclusion #(
     done_q <= sight_q && !looking_q;
     if (rst) begin
       beat_q    <= '0;
+      write_q   <= '0;
+      read_q    <= '0;
       look_q    <= '0;
       looking_q <= 1'b0;
       sight_q   <= 1'b0;

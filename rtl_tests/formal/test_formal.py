@@ -24,7 +24,10 @@ PROOFS = [
     Proof("exclusion", {"PE": 2, "CLASSES": 6, "BITS": 2}, free="best"),
     Proof("exclusion", {"PE": 2, "CLASSES": 2, "BITS": 3}, free="best"),
     Proof("exclusion", {"PE": 1, "CLASSES": 2, "BITS": 2}, free="best"),
+    Proof("exclusion", {"PE": 4, "CLASSES": 8, "BITS": 2, "LEVELS_A_STAGE": 1}, free="best"),
+    Proof("exclusion", {"PE": 4, "CLASSES": 4, "BITS": 2, "LEVELS_A_STAGE": 1}, free="best"),
     Proof("patience", {"PE": 2, "CLASSES": 4, "BITS": 2}, free="best"),
+    Proof("patience", {"PE": 4, "CLASSES": 8, "BITS": 2, "LEVELS_A_STAGE": 1}, free="best"),
     Proof("temporal", {"PE": 2, "CLASSES": 4, "BITS": 31}, free="best", cover=8),
     Proof("decide", {"PE": 2, "CLASSES": 4, "BITS": 2, "SCORE_BITS": 3}),
     Proof("decide", {"PE": 1, "CLASSES": 2, "BITS": 2, "SCORE_BITS": 32}),
@@ -101,10 +104,22 @@ BROKEN = [
             ("all ? OUT : below[KEY-1:0]", "below[KEY-1:0]"),
         )
     ),
+    *(
+        Proof(
+            "exclusion",
+            {"PE": 4, "CLASSES": 8, "BITS": 2, "LEVELS_A_STAGE": 1},
+            fault=fault,
+            free="best",
+        )
+        for fault in (
+            ("DEPTH = BEATS + AHEAD;", "DEPTH = BEATS;"),
+            ("? read_q - PLACE_BITS'(AHEAD)", "? read_q"),
+        )
+    ),
     Proof(
         "patience",
         {"PE": 2, "CLASSES": 4, "BITS": 2},
-        fault=("if (take && last) carried_q", "if (carried_valid) carried_q"),
+        fault=("if (leaders_ready) carried_q", "if (carried_valid) carried_q"),
         free="best",
     ),
     Proof(

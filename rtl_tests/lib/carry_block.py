@@ -44,7 +44,12 @@ def corner(criterion: str, lanes: int, classes: int, bits: int) -> Corner:
     return Corner(
         name=f"{criterion}_lanes{lanes}_classes{classes}_bits{bits}",
         module=found.module,
-        parameters={"PE": lanes, "CLASSES": classes, "BITS": bits},
+        parameters={
+            "PE": lanes,
+            "CLASSES": classes,
+            "BITS": bits,
+            **found.parameters(logits, criterion),
+        },
         ports=tuple(ports),
         sleeps=found.sleeps,
         data=(criterion, logits),

@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.criteria.criterion import Carry, Criterion, Logits, Scored, in_one_register
+from exeunt.criteria.criterion import (
+    Carry,
+    Criterion,
+    Logits,
+    Scored,
+    in_stages,
+    in_step,
+    tree_stages,
+)
 
 _OUT = -(1 << 40)  # below every logit
 
@@ -92,8 +100,9 @@ CRITERION = Criterion(
     score="largest logit minus second of the classes that are left",
     rule="all classes but one are excluded, those behind the largest by",
     values=values,
-    times=in_one_register,
+    times=in_step(tree_stages),
     score_bits=score_bits,
+    parameters=in_stages,
     sleeps=True,
     carry=Carry(
         bits=classes_of,

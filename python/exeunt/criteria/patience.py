@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.criteria.criterion import Carry, Criterion, Logits, Scored, in_one_register
+from exeunt.criteria.criterion import (
+    Carry,
+    Criterion,
+    Logits,
+    Scored,
+    in_stages,
+    in_step,
+    tree_stages,
+)
 
 RUN_BITS = 4  # for 8 exits
 
@@ -83,8 +91,9 @@ CRITERION = Criterion(
     score="exits in a row with this answer",
     rule="the number of exits in a row with the same answer is at least",
     values=values,
-    times=in_one_register,
+    times=in_step(tree_stages),
     score_bits=score_bits,
+    parameters=in_stages,
     sleeps=True,
     most=exits_so_far,
     carry=Carry(
