@@ -16,7 +16,7 @@ from exeunt.progress import Progress, silent
 from exeunt.promise import Promise
 from exeunt.qonnx import seen
 from exeunt.quant.compress import load_network
-from exeunt.quant.exits import guarantee
+from exeunt.quant.exits import guarantee, moved
 from exeunt.quant.exits.calibration import (
     Calibration,
     Point,
@@ -50,13 +50,23 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     scales, macs = network.scales, network.multiplies()
     validation = read_split(run_dir / SPLITS, "validation")
     progress(0, 2, f"{len(validation.labels)} validation images")
-    found = network.logits(validation.images)
     section = config.calibrate
+    logits = network.logits(moved.copies(validation.images, section.shift))
+    count = len(validation.labels)
+    ways = len(logits[0]) // count
     wanted = Wanted(section.guarantee, section.delta, section.horizon, config.data.seed)
     result = calibrate_exits(
-        found, validation.labels, macs=macs, drop=section.drop, criterion=section.criterion,
-        scales=scales, per_class=network.per_class(), wanted=wanted, by_class=section.per_class,
+        logits, np.tile(validation.labels, ways), macs=macs, drop=section.drop,
+        criterion=section.criterion, scales=scales, per_class=network.per_class(), wanted=wanted,
+        by_class=section.per_class,
     )  # fmt: skip
+    found = [x[:count] for x in logits]
+    if ways > 1:
+        alone = scores(
+            found, validation.labels, criterion=section.criterion, scales=scales,
+            per_class=network.per_class(), offsets=result.offsets,
+        )  # fmt: skip
+        result = moved.as_they_are(result, alone, macs)
     chosen = result.chosen
     data = {
         "schema": SCHEMA,
@@ -69,6 +79,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
         "accuracy": chosen.accuracy,
         "images": len(validation.labels),
         "drop": section.drop,
+        "shift": section.shift,
         "chosen": dataclasses.asdict(chosen),
         "curve": [dataclasses.asdict(p) for p in result.curve],
         "exits_alone": [
@@ -95,6 +106,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     figures["calibration"] |= {
         "criterion": section.criterion,
         "drop": section.drop,
+        "shift": section.shift,
         "lost": float(lost.mean()),
         "notes": [*_notes(section.criterion, validation.labels), *_unused(config, result)],
         promise.KEY: _promise(result.promise, lost),
@@ -104,7 +116,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     progress(
         2,
         2,
-        f"thresholds {thresholds}{_told(result)}; of {len(validation.labels):,} validation images "
+        f"thresholds {thresholds}{_told(result)}; of {count:,} validation images "
         f"{100 * chosen.accuracy:.2f}% right with {100 * chosen.macs / macs[-1]:.1f}% of the "
         "multiplications" + (f"; {result.promise.text}" if result.promise.text else ""),
     )

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from exeunt import criteria
 from exeunt.config import agreement, presets
 from exeunt.config.attach import Attach
+from exeunt.config.calibrate import Calibrate
 from exeunt.config.compress import Compress
 from exeunt.config.layers import (
     Bits,
@@ -30,6 +30,7 @@ from exeunt.config.layers import (
 )
 from exeunt.config.methods import Method
 from exeunt.config.preprocess import Preprocess
+from exeunt.config.section import Fraction
 from exeunt.config.section import Section as _Section
 from exeunt.config.sentences import did_you_mean, sentence, with_nul
 from exeunt.config.toml import to_toml as to_toml
@@ -38,7 +39,6 @@ from exeunt.files import reason
 
 MAX_EXITS = 8
 Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
-Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
 class Data(_Section):
@@ -214,48 +214,6 @@ class Train(_Section):
     float_precision: Literal["float32", "bfloat16"] = "float32"
     average: Fraction = 0.0
     device: Literal["auto", "cpu", "cuda"] = "auto"
-
-
-class Calibrate(_Section):
-    """Exit thresholds, chosen on validation images.
-
-    Attributes:
-        criterion: what must be large for an image to leave, a name in `exeunt.criteria`
-        drop: accuracy (fraction) that leaving early may cost
-        guarantee: what is promised of the loss: "probability": at most `drop`, with probability
-            1 - `delta`; "average": at most `drop` on average; "none": nothing, half of `drop` is
-            spent
-        delta: probability with which guarantee = "probability" may fail
-        horizon: images that guarantee = "probability" is about; 0: all that ever come
-        per_class: each class may have a threshold of its own at each exit, an offset above the
-            exit's, where that saves multiplications on the validation images
-    """
-
-    criterion: str = criteria.DEFAULT
-    drop: Fraction = 0.002
-    guarantee: Literal["none", "probability", "average"] = "none"
-    delta: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
-    horizon: Annotated[int, Field(ge=0, le=10_000_000)] = 10_000
-    per_class: bool = False
-
-    @model_validator(mode="after")
-    def _check(self) -> Calibrate:
-        if self.criterion not in criteria.names():
-            known = " or ".join(f'"{name}"' for name in criteria.names())
-            near = did_you_mean(self.criterion, criteria.names())
-            raise ValueError(f"criterion must be {known}, got {self.criterion!r}{near}")
-        if self.per_class and not criteria.get(self.criterion).by_class:
-            known = " or ".join(f'"{n}"' for n in criteria.names() if criteria.get(n).by_class)
-            raise ValueError(
-                "per_class must go with a criterion that judges each image by its logits at the "
-                f"exit alone, {known}, got {self.criterion!r}"
-            )
-        if self.guarantee != "none" and not self.drop:
-            raise ValueError(
-                f'drop must be above 0 with guarantee = "{self.guarantee}", since no number of '
-                "images shows that none is ever lost, got 0"
-            )
-        return self
 
 
 class Explain(_Section):

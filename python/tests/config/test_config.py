@@ -291,6 +291,12 @@ REFUSED = [
     ),
     (
         "[data]",
+        '[calibrate]\nguarantee = "average"\nshift = 1\n[data]',
+        'calibrate.shift must be 0 with guarantee = "average", since moved copies are no further '
+        "images, got 1: change it",
+    ),
+    (
+        "[data]",
         '[calibrate]\nguarantee = "average"\ndrop = 0.0\n[data]',
         'calibrate.drop must be above 0 with guarantee = "average", since no number of images '
         "shows that none is ever lost, got 0: change it",
