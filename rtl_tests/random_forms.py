@@ -17,6 +17,7 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from exeunt.config.preprocess import Preprocess
 from exeunt.hls.front import finn_env
+from exeunt.qonnx import layers
 
 if TYPE_CHECKING:
     from random_files import Random
@@ -310,7 +311,7 @@ class _Form:
         def one(node: NodeProto) -> Iterator[NodeProto]:
             weights = fixed.issuperset(node.input)
             fixed.update(node.output if weights else ())
-            if self.n.chance(share):
+            if self.n.chance(share) and node.op_type not in layers.CONDITIONS:
                 kinds = ("Identity", "Cast") if weights else ("Identity", "Cast", "Dropout")
                 inner, kind = self._name(), self.n.pick(*kinds)
                 more = {"to": TensorProto.FLOAT} if kind == "Cast" else {}

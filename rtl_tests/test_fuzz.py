@@ -12,6 +12,7 @@ import fuzz
 import numpy as np
 import onnx
 import pytest
+import random_activations
 import random_files
 
 from exeunt.config import tree
@@ -107,3 +108,25 @@ def test_a_fault_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     outcome = fuzz.attempt(9, tmp_path, simulated=False)
     assert outcome.fault
     assert "ZeroDivisionError: as in a fault" in outcome.said
+
+
+def shifted(shift: float, path: Path) -> random_files.random_forms.Case:
+    """Nine pixels plus a shift in steps of four: 90 is a tie between two levels."""
+    b = random_activations.builder()((3, 3, 1))
+    x = b.node("Conv", "image", b.integers([[[[1]]]], 2, scale=1.0), shape=(1, 1, 3, 3))
+    x = b.quant(b.node("Add", x, b.constant(shift), shape=b.shapes[x]), 8, scale=4.0)
+    weights = b.integers(np.eye(9, dtype=int), 2, scale=1.0)
+    b.exit(b.node("MatMul", b.flatten(x), weights, shape=(1, 9)))
+    return random_files.random_forms.Case(b.save(path), (3, 3, 1), None, (), False, ())
+
+
+@pytest.mark.parametrize(("shift", "said"), [(1e-5, ""), (0.1, "image 0: exit0 is off by 1 steps")])
+def test_levels_may_differ_at_ties_alone(shift: float, said: str, tmp_path: Path):
+    """Of a file that is not quite the network one level differs: at a tie, or beside it."""
+    images = np.array([100, 90, 4, 16, 32, 64, 120, 200, 40], np.uint8).reshape(1, 3, 3, 1)
+    network = meaning.integers(file.load(shifted(0.0, tmp_path / "network.onnx").path))
+    case = shifted(shift, tmp_path / "file.onnx")
+    different, rounded = against_qonnx.compare(case, network, images)
+    assert different.startswith(said)
+    assert bool(different) == bool(said)
+    assert rounded == (not said)

@@ -250,7 +250,9 @@ class _Reader:
         node = replace(node, inputs=tuple(found.same.get(i, i) for i in node.inputs))
         for name in node.inputs:
             if name in found.softmax:
-                if node.operator in ("Identity", "Dropout") and not node.inputs[1:]:
+                to = int(node.attributes.get("to", 1))
+                nothing = node.operator in ("Identity", "Dropout") and not node.inputs[1:]
+                if nothing or (node.operator == "Cast" and to in (1, 11)):
                     found.softmax[node.output] = found.softmax[name]
                     return
                 raise InputError(

@@ -38,10 +38,11 @@ ROUNDING: Mapping[str, Callable[[Floats], Floats]] = {
     "HALF_DOWN": _half_towards,  # halves towards zero
 }
 
-# Of a value, in units of the scale. The float32 sums in front of a quantizer are no better than
-# this, so a value so close to a tie is the tie: scales such as 0.1 and 0.3 are meant to be one in
-# three although float32 has neither.
-NOISE = 2.0**-20
+# Of a value, in units of the scale: scales such as 0.1 and 0.3 are meant to be one in three
+# although float32 has neither, and what a layer gives a quantizer is a product of three of them
+# (those of the weights, of what it takes, and of the quantizer), each off by 2^-24 of itself at
+# most. So a value as close to a tie as this is the tie.
+NOISE = 3 * 2.0**-24
 
 
 MAX_ZERO = 1 << 24
@@ -50,11 +51,14 @@ SMALLEST = 2.0**-126  # scale: below, float32 loses digits, and products of it a
 
 
 def meant(value: Floats) -> Floats:
-    """The value, or the multiple of a half that it is but for noise: there all roundings jump."""
-    twice = 2.0 * value
-    near = np.rint(twice)
-    close = np.abs(twice - near) <= NOISE * np.maximum(1.0, np.abs(near))
-    return np.asarray(np.where(close, near / 2.0, value), np.float64)
+    """The value, or the multiple of a half that it is but for noise: there all roundings jump.
+
+    Noise is 3 * 2^-24 of the value, and of 1 where it is below.
+    """
+    near = np.rint(2.0 * value) / 2.0
+    with np.errstate(invalid="ignore"):  # of infinite values, which are what they are
+        close = np.abs(value - near) <= NOISE * np.maximum(1.0, np.abs(value))
+    return np.asarray(np.where(close, near, value), np.float64)
 
 
 @dataclass(frozen=True)

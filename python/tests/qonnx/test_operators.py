@@ -57,9 +57,19 @@ def test_rounding_modes_by_hand_and_in_qonnx(mode: str) -> None:
     found = quantizer.Quantizer(np.ones(()), np.zeros(()), -8, 7, mode)
     one, none = np.ones(()), np.zeros(())
     # what float32 may have done to a tie does not matter
-    for noise in (0.0, 2e-7, -2e-7):
+    for noise in (0.0, 1.7e-7, -1.7e-7):
         levels = found.levels(HALVES * (1 + noise), scale=one, zero=none)
         assert levels.tolist() == ROUNDED[mode]
+
+
+def test_a_tie_is_as_wide_as_its_scales_are_wrong_in_float32() -> None:
+    """3 * 2^-24 of the value, and of 1 where it is below; that is 1.79e-7."""
+    found = quantizer.Quantizer(np.ones(()), np.zeros(()), 0, 255)
+    one, none = np.ones(()), np.zeros(())
+    near = np.array([70.5 * (1 + 1.7e-7), 70.5 * (1 - 1.7e-7), 0.5 + 1.7e-7, 2.5 + 4.4e-7])
+    assert found.levels(near, scale=one, zero=none).tolist() == [70, 70, 0, 2]
+    off = np.array([70.5 * (1 + 1.9e-7), 71.5 * (1 - 1.9e-7), 0.5 + 1.9e-7, 2.5 + 4.6e-7])
+    assert found.levels(off, scale=one, zero=none).tolist() == [71, 71, 1, 3]
 
 
 SCALE, ZERO, FOUR = np.float32(0.5), np.float32(0), np.float32(4)
