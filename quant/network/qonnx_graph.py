@@ -149,9 +149,15 @@ def _reshape(x: Arguments, a: Attributes) -> Tensor:
     return value.reshape(value.shape[0], *shape[1:])  # the 1 in front stands for any N
 
 
+def _shrink(x: Arguments, a: Attributes) -> Tensor:
+    """Nothing from -lambd to lambd, elsewhere nearer to zero by the bias."""
+    return torch.where(x[0].abs() > a["lambd"], x[0] - x[0].sign() * a["bias"], 0.0)
+
+
 OPERATORS: Mapping[str, Callable[[Arguments, Attributes], Tensor]] = {
     "Abs": lambda x, a: x[0].abs(),
     "Add": lambda x, a: x[0] + x[1],
+    "And": lambda x, a: x[0] & x[1],
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_norm,
     "BipolarQuant": lambda x, a: x[1] * torch.where(x[0] / x[1] >= 0, 1.0, -1.0),
@@ -167,15 +173,23 @@ OPERATORS: Mapping[str, Callable[[Arguments, Attributes], Tensor]] = {
     "Floor": lambda x, a: x[0].floor(),
     "Gelu": lambda x, a: F.gelu(x[0], approximate=_text(a["approximate"])),
     "Gemm": _gemm,
+    "Greater": lambda x, a: x[0] > x[1],
+    "GreaterOrEqual": lambda x, a: x[0] >= x[1],
     "HardSigmoid": lambda x, a: (a["alpha"] * x[0] + a["beta"]).clamp(0.0, 1.0),
     "HardSwish": lambda x, a: F.hardswish(x[0]),
     "LeakyRelu": lambda x, a: F.leaky_relu(x[0], a["alpha"]),
+    "Less": lambda x, a: x[0] < x[1],
+    "LessOrEqual": lambda x, a: x[0] <= x[1],
     "Log": lambda x, a: x[0].log(),
     "MatMul": lambda x, a: x[0] @ x[1],
+    "Max": lambda x, a: torch.maximum(x[0], x[1]),
     "MaxPool": _max_pool,
+    "Min": lambda x, a: torch.minimum(x[0], x[1]),
     "Mish": lambda x, a: F.mish(x[0]),
     "Mul": lambda x, a: x[0] * x[1],
     "Neg": lambda x, a: -x[0],
+    "Not": lambda x, a: ~x[0],
+    "Or": lambda x, a: x[0] | x[1],
     "PRelu": lambda x, a: torch.where(x[0] < 0, x[0] * x[1], x[0]),
     "Pow": lambda x, a: x[0] ** x[1],
     "Quant": _quant,
@@ -183,6 +197,7 @@ OPERATORS: Mapping[str, Callable[[Arguments, Attributes], Tensor]] = {
     "Reshape": _reshape,
     "Round": lambda x, a: x[0].round(),
     "Selu": lambda x, a: a["gamma"] * F.elu(x[0], a["alpha"]),
+    "Shrink": _shrink,
     "Sigmoid": lambda x, a: x[0].sigmoid(),
     "Sign": lambda x, a: x[0].sign(),
     "Softplus": lambda x, a: F.softplus(x[0]),
@@ -190,5 +205,7 @@ OPERATORS: Mapping[str, Callable[[Arguments, Attributes], Tensor]] = {
     "Sqrt": lambda x, a: x[0].sqrt(),
     "Sub": lambda x, a: x[0] - x[1],
     "Tanh": lambda x, a: x[0].tanh(),
+    "ThresholdedRelu": lambda x, a: torch.where(x[0] > a["alpha"], x[0], 0.0),
     "Transpose": lambda x, a: x[0].permute(*a["perm"]),
+    "Where": lambda x, a: torch.where(x[0], x[1], x[2]),
 }

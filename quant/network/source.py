@@ -151,9 +151,12 @@ def _checked(network: nn.Module, model: Model) -> nn.Module:
     except InputError:
         raise
     except (Exception, SystemExit) as error:  # the user's code may raise anything
+        advice = "change model.input or the network"
+        if "shapes cannot be multiplied" in str(error):  # of a linear layer
+            advice = "flatten in front of the linear layer, or change model.input"
         raise InputError(
             f"network {model.source} must take images {channels} x {height} x {width} "
-            f"(C x H x W), got {type(error).__name__} ({error}): change model.input or the network"
+            f"(C x H x W), got {type(error).__name__} ({error}): {advice}"
         ) from error
     if isinstance(outputs, torch.Tensor):
         network, outputs = OneExit(network), (outputs,)

@@ -9,7 +9,7 @@ from pydantic import Field
 from exeunt.config.section import Section
 
 Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
-Above = Annotated[float, Field(gt=0.0, le=1e6)]
+Above = Annotated[float, Field(ge=1e-9, le=1e6)]
 
 
 class Preprocess(Section):

@@ -97,6 +97,12 @@ def sentence(error: ValidationError, where: str, root: type[BaseModel]) -> str:
     location, kind = tuple(problem["loc"]), problem["type"]
     context, value = problem.get("ctx", {}), problem.get("input")
     key = _dotted(location)
+    if kind == "extra_forbidden" and location[-3:-2] == ("residual",) and location[-1] in LAYERS:
+        shown = _shown({str(location[-1]): value})
+        return (
+            f"config {where}: {_dotted(location[:-1])} must be a convolution, as all of a residual "
+            f"block, got {shown}: put it into a block of its own"
+        )
     if kind == "extra_forbidden":
         known = _known_keys(location[:-1], root)
         near = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.0)

@@ -24,6 +24,7 @@ from exeunt.config.layers import (
     Natural,
     Pool,
     Positive,
+    Residual,
     Stage,
     behind,
     pooled,
@@ -160,10 +161,17 @@ class Model(_Section):
             )
 
     def _check_shapes(self) -> None:
-        shape = self.input
+        shape, pixels = self.input, True
         for i, stage in enumerate(self.stages):
             for j, block in enumerate(stage.blocks):
-                shape = behind(block, shape, f"stages[{i}].blocks[{j}]")
+                where, before = f"stages[{i}].blocks[{j}]", shape
+                shape = behind(block, shape, where)
+                if isinstance(block, Residual) and pixels and block.short(before, shape) is None:
+                    raise ValueError(
+                        f'{where}.shortcut must be "conv" where the image itself would be added, '
+                        'got "identity"'
+                    )
+                pixels = pixels and isinstance(block, Pool) and block.pool == "max"
             h, w = shape[:2]
             for j, layer in enumerate(stage.head):
                 where = f"stages[{i}].head[{j}]"

@@ -44,6 +44,7 @@ class Value:
     index: IntArray
     function: Function = _NONE
     by: str = ""  # the last operator in it, for messages
+    scaled: str = ""  # the last one that gave channels scales of their own
     pools: tuple[tuple[Node, Window], ...] = ()
 
 
@@ -199,7 +200,10 @@ class Activations:
         falls = bool(kind == "affine" and (a <= 0).any())
         if value.pools and (falls or kind in tables.BENT):
             value = self.pooled(node, value)
-        return replace(value, function=value.function.then(kind, a, b), by=node.label)
+        several = kind == "affine" and a.ndim > 0
+        scaled = node.label if several else value.scaled
+        function = value.function.then(kind, a, b)
+        return replace(value, function=function, by=node.label, scaled=scaled)
 
     def _lift(self, node: Node, value: Value, parameter: Any) -> Array:
         """A parameter in the coordinates of the integers: (), (C,) or (H, W, C)."""
@@ -396,8 +400,17 @@ class Activations:
         self.made.add(Threshold(node.label, source, result, thresholds, low))
         return name
 
-    def tabled(self, node: Node, value: Value) -> Value:
-        """A function of few integers whose values are integers times a scale, as thresholds."""
+    def tabled(self, node: Node, value: Value, *, exit: int | None = None) -> Value:
+        """A function of few integers whose values are integers times a scale, as thresholds.
+
+        Args:
+            node: that takes it, or gives it as the logits of `exit`.
+            value: not integers with one scale.
+            exit: an exit that takes it.
+
+        Raises:
+            InputError: other values.
+        """
         tensor, function = self.made.tensors[value.base], value.function
         scale = function.step
         if tensor.high - tensor.low <= _SMALL and function.ndim < 2 and scale:
@@ -424,10 +437,20 @@ class Activations:
                 label = f"the operator in front of {node.label}"
                 self.made.add(Threshold(label, source, result, table.thresholds, table.bias))
                 return replace(value, base=name, function=function)
+        if exit is not None:
+            raise InputError(
+                f"exit {exit} must give logits that are integers with a scale but "
+                f"{value.by or self.origin(value)} gives real numbers; leave it out, since exits "
+                "decide on what is in front of it, or put a quantizer behind it"
+            )
         raise InputError(
             f"{node.label} must take quantized activations but {value.by or self.origin(value)} in "
             "front of it gives real numbers; put a quantizer between them"
         )
+
+    def scaling(self, value: Value) -> str:
+        """What messages call the operator or layer whose scales differ from channel to channel."""
+        return value.scaled or self.origin(value)
 
     def origin(self, value: Value) -> str:
         """What messages call the layer that a value comes from."""

@@ -35,6 +35,7 @@ _CONTROL = ("If", "Loop", "Scan")
 _NEWER = ("Gelu", "Mish")  # which the older one does not have
 _NUMBERED = re.compile(r"exit\d+")
 _TABLE = "see the table of operators in hls/README.md"
+_MAPS = (3, 4)  # dimensions
 _REARRANGE = ("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 
 
@@ -268,6 +269,11 @@ class _Reader:
                 self._read(inner)
             return
         coded = [i in self.codes.coded for i in node.inputs]
+        rank = len(found.shapes.get(node.inputs[0], ())) if node.inputs else 0
+        if node.operator == "MatMul" and rank in _MAPS and self._along_channels(node):
+            for inner in layouts.pointwise(node, rank):
+                self._read(inner)
+            return
         if node.operator in qcdq.OPERATORS or any(coded):
             if node.operator not in (*qcdq.OPERATORS, "Clip") or any(coded[1:]):
                 raise InputError(
@@ -291,6 +297,14 @@ class _Reader:
             if node.operator in QUANTIZERS:
                 node = self._quantizer(node)[0]
             layers.add(found, node)
+
+    def _along_channels(self, node: Node) -> bool:
+        """Whether a MatMul works on the last dimension of a map of several pixels."""
+        shape, weights = self.found.shapes[node.inputs[0]], self.found.quantized.get(node.inputs[1])
+        if weights is None or int(np.prod(shape)) == shape[-1]:
+            return False
+        size = self.found.constants[node.inputs[1]].shape
+        return len(size) == 2 and size[0] == shape[-1]
 
     def _quantizer(self, node: Node) -> tuple[Node, quantizer.Quantizer]:
         """The node with parameters of no more dimensions than they need, and what it means."""

@@ -117,7 +117,7 @@ class Joins(Activations):
         a, b = affine
         if a.ndim:
             raise InputError(
-                f"{node.label} must join integers with one scale but {self.origin(value)} gives "
+                f"{node.label} must join integers with one scale but {self.scaling(value)} gives "
                 f"{a.size} scales from {a.min():.4g} to {a.max():.4g}; put a quantizer with one "
                 "scale in front of it"
             )

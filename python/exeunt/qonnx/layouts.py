@@ -21,13 +21,31 @@ def to_last(rank: int) -> Mapping[str, Any]:
     return {"perm": [0, *range(2, rank), 1]}
 
 
-def channels_first(node: Node, rank: int) -> list[Node]:
+def pointwise(node: Node, rank: int) -> list[Node]:
+    """The nodes of a MatMul along the last dimension of (1, H, W, C) or (1, L, C): a convolution.
+
+    Args:
+        node: weights (C, O) on the right.
+        rank: dimensions of its stream.
+    """
+    across, weights = f"{node.output}.across", f"{node.output}.weights"
+    shape, ones = f"{node.output}.axes", [1] * (rank - 2)
+    return [
+        Node("Transpose", f"{node.name}.across", node.inputs[1:2], across, {"perm": [1, 0]}),
+        Node("Constant", f"{node.name}.axes", (), shape, {"value_ints": [0, 0, *ones]}),
+        Node("Reshape", f"{node.name}.weights", (across, shape), weights),
+        *channels_first(replace(node, operator="Conv", inputs=(node.inputs[0],)), rank, weights),
+    ]
+
+
+def channels_first(node: Node, rank: int, weights: str = "") -> list[Node]:
     """The nodes of a channels-last Conv, MaxPool or BatchNormalization.
 
     Args:
         node: its stream is (1, H, W, C) or (1, L, C), and so are the weights of a Conv: (O, KH, KW,
             I) or (O, K, I).
         rank: dimensions of its stream.
+        weights: of a Conv, channels first; its own are channels last.
     """
     first, last = f"{node.output}.first", f"{node.output}.maps"
     nodes = [
@@ -35,7 +53,9 @@ def channels_first(node: Node, rank: int) -> list[Node]:
         Node("Transpose", f"{node.name}.last", (last,), node.output, to_last(rank)),
     ]
     inputs = (first, *node.inputs[1:])
-    if node.operator == "Conv" and len(inputs) > 1:
+    if weights:
+        inputs = (first, weights)
+    elif node.operator == "Conv" and len(inputs) > 1:
         weights = f"{node.output}.weights"
         name = f"{node.name}.weights"
         nodes.insert(0, Node("Transpose", name, inputs[1:2], weights, to_first(rank)))

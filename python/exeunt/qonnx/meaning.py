@@ -197,8 +197,10 @@ class _Reader(Joins):
         if a.ndim:
             joins = isinstance(self.made.found.get(value.base), Join)
             remedy = "give what it joins one scale" if joins else "use per-tensor scaling there"
+            if value.scaled:
+                remedy = "put a quantizer with one scale between them"
             raise InputError(
-                f"{node.label} must take integers with one scale but {self.origin(value)} gives "
+                f"{node.label} must take integers with one scale but {self.scaling(value)} gives "
                 f"{a.size} scales from {a.min():.4g} to {a.max():.4g}; {remedy}"
             )
         if not float(a):
@@ -295,16 +297,20 @@ class _Reader(Joins):
         self.exactly(value)
         affine = value.function.affine
         if affine is None:
-            value = self.tabled(node, value)
+            value = self.tabled(node, value, exit=index)
             affine = value.function.affine
             assert affine is not None
         a, b = affine
         self._check_constant(index, value)
         if a.ndim:
             raise InputError(
-                f"exit {index} must end in one scale but {self.origin(value)} ends in {a.size} "
-                f"scales from {a.min():.4g} to {a.max():.4g}; use one weight scale for the whole "
-                "last layer"
+                f"exit {index} must end in one scale but {self.scaling(value)} ends in {a.size} "
+                f"scales from {a.min():.4g} to {a.max():.4g}; "
+                + (
+                    "leave it out"
+                    if value.scaled
+                    else "use one weight scale for the whole last layer"
+                )
             )
         if not np.array_equal(value.index.ravel(), np.arange(value.index.size)):
             raise InputError(

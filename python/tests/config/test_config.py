@@ -105,6 +105,16 @@ REFUSED = [
     ),
     (
         "classes = 10",
+        "classes = 10\npreprocess = { scale = 1e-300 }",
+        "model.preprocess.scale must be at least 0.000000001, got 1e-300: change it",
+    ),
+    (
+        "classes = 10",
+        "classes = 10\npreprocess = { std = [1e-300] }",
+        "model.preprocess.std[0] must be at least 0.000000001, got 1e-300: change it",
+    ),
+    (
+        "classes = 10",
         'classes = 10\nfiles = ["a", "b\\u0000"]',
         "model.files[1] must be text without the character \\u0000: take it out",
     ),

@@ -104,7 +104,30 @@ REFUSED = [
         "{ residual = [{ conv = 4, groups = 3, padding = 1 }] }",
         "blocks[0].residual[0].groups must divide the 2 channels that enter and the 4 that leave",
     ),
+    (
+        "{ residual = [{ conv = 2, padding = 1 }] }",
+        'blocks[0].shortcut must be "conv" where the image itself would be added, got "identity"',
+    ),
+    (
+        '{ pool = "max" }, { residual = [{ conv = 2, padding = 1 }] }',
+        'blocks[1].shortcut must be "conv" where the image itself would be added, got "identity"',
+    ),
+    (
+        '{ conv = 4 }, { residual = [{ pool = "max", size = 3 }] }',
+        "blocks[1].residual[0] must be a convolution, as all of a residual block, got "
+        '{ pool = "max" }: put it into a block of its own',
+    ),
+    (
+        "{ conv = 4 }, { residual = [{ conv = 4 }, { residual = [{ conv = 4 }] }] }",
+        "blocks[1].residual[1] must be a convolution, as all of a residual block, got "
+        "{ residual = [{ conv = 4 }] }: put it into a block of its own",
+    ),
 ]
+
+
+def test_what_is_added_may_be_made_of_the_image() -> None:
+    parsed('{ residual = [{ conv = 2, padding = 1 }], shortcut = "conv" }')
+    parsed("{ conv = 2, padding = 1 }, { residual = [{ conv = 2, padding = 1 }] }")
 
 
 @pytest.mark.parametrize(("blocks", "said"), REFUSED, ids=[said[:40] for _, said in REFUSED])

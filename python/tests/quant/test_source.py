@@ -191,6 +191,16 @@ def test_class_that_cannot_take_the_images(tmp_path):
     )
 
 
+def test_class_that_does_not_flatten(tmp_path):
+    source = forward(tmp_path, "return torch.nn.Linear(4, 10)(torch.zeros(2, 4, 1, 1))")
+    refused(
+        f"network {source} must take images 1 x 8 x 8 (C x H x W), got RuntimeError (mat1 and mat2 "
+        "shapes cannot be multiplied (8x1 and 4x10)): flatten in front of the linear layer, or "
+        "change model.input",
+        source,
+    )
+
+
 def test_class_that_gives_no_tuple(tmp_path):
     source = forward(tmp_path, "return {'exit': x.flatten(1)}")
     refused(
@@ -370,9 +380,38 @@ def test_every_operator_of_the_list_runs_in_torch():
         "DequantizeLinear",
         "Trunc",
     }
-    read_away |= {"GlobalMaxPool", "GlobalAveragePool", "ReduceMean", "Softmax", "LogSoftmax"}
+    read_away |= {"GlobalMaxPool", "GlobalAveragePool", "Softmax", "LogSoftmax"}
+    read_away |= {"ReduceMean", "ReduceMax", "ReduceSum"}
     assert set(OPERATORS) == operators.NAMES - read_away
     assert set(ROUNDING) == set(quantizer.ROUNDING) - {"ROUND_TO_ZERO"}
+
+
+CHOICES = {"Shrink": {"lambd": 0.5, "bias": 0.25}, "ThresholdedRelu": {"alpha": 0.75}}
+CHOICES |= {name: {} for name in ("And", "Or", "Not", "Max", "Min", "Where")}
+CHOICES |= {name: {} for name in ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")}
+
+
+@pytest.mark.parametrize("operator", CHOICES)
+def test_choices_are_alike_in_torch(operator):
+    from onnx import TensorProto, ValueInfoProto, helper
+    from onnx.reference import ReferenceEvaluator
+
+    x, y = np.meshgrid(*[np.linspace(-1, 1, 9, dtype=np.float32)] * 2)
+    truths = [x > 0.1, y > -0.3]
+    given = {"And": truths, "Or": truths, "Not": truths[:1], "Where": [truths[0], x, y]}
+    values = given.get(operator, [x] if CHOICES[operator] else [x, y])
+    names = [f"i{k}" for k in range(len(values))]
+    kinds = [TensorProto.BOOL if v.dtype == bool else TensorProto.FLOAT for v in values]
+    taken = [
+        helper.make_tensor_value_info(n, k, x.shape) for n, k in zip(names, kinds, strict=True)
+    ]
+    node = helper.make_node(operator, names, ["o"], **CHOICES[operator])
+    graph = helper.make_graph([node], "one", taken, [ValueInfoProto(name="o")])
+    evaluator = ReferenceEvaluator(helper.make_model(graph))
+    (want,) = evaluator.run(None, dict(zip(names, values, strict=True)))
+    got = OPERATORS[operator]([torch.from_numpy(v) for v in values], CHOICES[operator])
+    assert np.array_equal(got.numpy(), want)
+    assert 0 < np.mean(want != want[0, 0]) < 1
 
 
 @pytest.mark.parametrize("mode", ROUNDING)
