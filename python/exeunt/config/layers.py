@@ -178,6 +178,23 @@ def behind(
     return after
 
 
+def still_pixels(
+    block: Conv | Pool | Residual,
+    shape: tuple[int, int, int],
+    after: tuple[int, int, int],
+    where: str,
+) -> bool:
+    """Whether the image is still one of pixels behind a block, from `shape` to `after`.
+
+    ValueError when the block would add the image itself, whose pixels no quantizer shares.
+    """
+    if isinstance(block, Residual) and block.short(shape, after) is None:
+        raise ValueError(
+            f'{where}.shortcut must be "conv" where the image itself would be added, got "identity"'
+        )
+    return isinstance(block, Pool) and block.pool == "max"
+
+
 def _shape(shape: tuple[int, int, int]) -> str:
     return " x ".join(map(str, shape))
 

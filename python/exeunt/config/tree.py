@@ -24,10 +24,10 @@ from exeunt.config.layers import (
     Natural,
     Pool,
     Positive,
-    Residual,
     Stage,
     behind,
     pooled,
+    still_pixels,
 )
 from exeunt.config.methods import Method
 from exeunt.config.preprocess import Preprocess
@@ -166,12 +166,7 @@ class Model(_Section):
             for j, block in enumerate(stage.blocks):
                 where, before = f"stages[{i}].blocks[{j}]", shape
                 shape = behind(block, shape, where)
-                if isinstance(block, Residual) and pixels and block.short(before, shape) is None:
-                    raise ValueError(
-                        f'{where}.shortcut must be "conv" where the image itself would be added, '
-                        'got "identity"'
-                    )
-                pixels = pixels and isinstance(block, Pool) and block.pool == "max"
+                pixels = pixels and still_pixels(block, before, shape, where)
             h, w = shape[:2]
             for j, layer in enumerate(stage.head):
                 where = f"stages[{i}].head[{j}]"
