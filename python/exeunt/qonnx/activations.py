@@ -187,8 +187,15 @@ class Activations:
             values = [self.pooled(node, v) for v in values]
         first = values[0]
         for other in values[1:]:
-            same = first.base == other.base and np.array_equal(first.index, other.index)
-            if not same or first.pools != other.pools:
+            same = first.base == other.base and first.pools == other.pools
+            if same and not np.array_equal(first.index, other.index):
+                if first.function.affine is not None and other.function.affine is not None:
+                    return None  # a sum of streams
+                raise InputError(
+                    f"{node.label} must combine functions of one tensor in one order but one of "
+                    "them was rearranged; leave the Reshape or Transpose between them out"
+                )
+            if not same:
                 return None
         if node.operator in CONDITIONAL:
             return self._conditional(node)

@@ -45,6 +45,13 @@ def channels_as_rows(b: Any) -> None:
     b.exit(b.linear(b.conv(x, 4), 3))
 
 
+def functions_in_two_orders(b: Any) -> None:
+    x = b.conv("image", 4, act=False)
+    y = b.node("Transpose", x, shape=(1, 4, 6, 6), perm=[0, 1, 3, 2])
+    y = b.node("Add", b.node("Tanh", x, shape=b.shapes[x]), y, shape=b.shapes[x])
+    b.exit(b.linear(b.quant(y), 3))
+
+
 SENTENCES: dict[Callable[[Any], None], str] = {
     norm_behind_the_last_layer: (
         "exit 0 must end in one scale but BatchNormalization (node #) ends in 3 scales from FROM "
@@ -61,6 +68,10 @@ SENTENCES: dict[Callable[[Any], None], str] = {
     norm_of_an_arm: (
         "Add (node #) must join integers with one scale but BatchNormalization (node #) gives 4 "
         "scales from FROM to TO; put a quantizer with one scale in front of it"
+    ),
+    functions_in_two_orders: (
+        "Add (node #) must combine functions of one tensor in one order but one of them was "
+        "rearranged; leave the Reshape or Transpose between them out"
     ),
     sigmoid_at_the_logits: (
         "exit 0 must give logits that are integers with a scale but Sigmoid (node #) gives real "
