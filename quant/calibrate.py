@@ -197,6 +197,7 @@ def _figures(on_test: Scores, chosen: Point, macs: list[int]) -> dict[str, Any]:
         "calibration": {
             "images": len(taken),
             "macs_mean": point.macs,
+            "macs_mean_all": float(np.asarray(macs)[taken].mean()),
             "macs_saved": 1.0 - point.macs / macs[-1],
         },
     }

@@ -25,8 +25,8 @@ _BASELINE = (  # what a simulation says of the network without exits
 )
 
 _CALIBRATION = (  # what the calibration says of itself; `compare` adds to the same table
-    "criterion", "drop", "guarantee", "images", "lost", "macs_mean", "macs_saved", "notes",
-    "shift",
+    "criterion", "drop", "guarantee", "images", "lost", "macs_mean", "macs_mean_all", "macs_saved",
+    "notes", "shift",
 )  # fmt: skip
 
 

@@ -137,8 +137,9 @@ def cost(run_dir: Path) -> Part | None:
     rule = criteria.get(data.get("criterion", criteria.DEFAULT)).rule
     told = table((f"leaves when {rule}", "threshold"), rows)
     return section(
-        "cost", "Accuracy against cost", drawn, told, _by_class(data, run_dir), _promise(run_dir)
-    )
+        "cost", "Accuracy against cost", drawn, told, _by_class(data, run_dir), _skipped(run_dir),
+        _promise(run_dir),
+    )  # fmt: skip
 
 
 def _by_class(data: Mapping[str, Any], run_dir: Path) -> Part | None:
@@ -154,6 +155,23 @@ def _by_class(data: Mapping[str, Any], run_dir: Path) -> Part | None:
         for c, name in enumerate(names)
     ]
     return table(("class", *(f"threshold of exit {i}" for i in range(len(early)))), rows)
+
+
+def _skipped(run_dir: Path) -> Part | None:
+    """What is counted where classes that are excluded are not, if any."""
+    report = read_json(run_dir / store.JSON)
+    found = (report if isinstance(report, Mapping) else {}).get("calibration") or {}
+    counted, everything = found.get("macs_mean"), found.get("macs_mean_all")
+    if counted is None or everything is None or counted == everything:
+        return None
+    return {
+        "notes": [
+            "Calibration counts the last layer of a head for the classes that are left alone, as a "
+            f"processor may compute it: {number(counted)} multiplications per image on the test "
+            f"images. The hardware computes the logits of all classes: {number(everything)}, "
+            f"{percent((everything - counted) / counted, 2)} more."
+        ]
+    }
 
 
 def _above(threshold: int, offset: int) -> int:

@@ -26,7 +26,7 @@ from exeunt.quant.network.logits import exact, grid_and_cost, integer_logits, lo
 from exeunt.quant.network.model import MultiExitNetwork, cumulative_macs
 from exeunt.quant.network.qonnx_graph import GraphNetwork, load_graph
 from exeunt.quant.train import load_checkpoint
-from exeunt.report import overview, store
+from exeunt.report import document, overview, store
 from exeunt.report.warnings import warnings
 from exeunt.splits import read_split
 
@@ -162,6 +162,36 @@ def test_thresholds_of_classes_travel(trained, tiny, tmp_path, monkeypatch):
         "thresholds of classes save no multiplications on the validation images, so all classes "
         "have the exit's: leave out calibrate.per_class"
     ]
+
+
+def test_both_counts_are_told_where_excluded_classes_cost_nothing(trained, tiny, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+
+    def figures(**more):
+        section = tiny.calibrate.model_copy(update=more)
+        calibrate(tiny.model_copy(update={"calibrate": section}), folder)
+        found = store.read(folder)["calibration"]
+        return found["macs_mean"], found["macs_mean_all"], document.write(folder).read_text()
+
+    spent, everything, page = figures(criterion="exclusion", drop=0.02)
+    test = read_split(folder / "splits.npz", "test")
+    network = exact(load_checkpoint(tiny, folder), tiny)
+    exits = json.loads((folder / "exits.json").read_text())
+    left = criteria.run("exclusion", network.logits(test.images), exits["thresholds"])
+    assert everything == np.array(network.multiplies())[left.exits].mean()
+    classes = network.logits(test.images[:1])[0].shape[1]
+    out = (left.exits == 1) * (classes - left.wanted[1])  # of those that get to exit 1
+    assert spent == pytest.approx(everything - network.per_class()[1] * out.mean())
+    assert spent < everything
+    assert (
+        f"as a processor may compute it: {spent:,.0f} multiplications per image on the test "
+        f"images. The hardware computes the logits of all classes: {everything:,.0f}, "
+        f"{100 * (everything / spent - 1):.2f}% more."
+    ) in page
+    spent, everything, page = figures(criterion="margin", drop=0.02)
+    assert spent == everything
+    assert "The hardware computes the logits of all classes" not in page
 
 
 def test_report_counts_the_test_images(exported, tiny):
