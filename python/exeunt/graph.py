@@ -20,8 +20,9 @@ from typing import Any, ClassVar, TypeAlias, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import criteria
+from exeunt import criteria, rules
 from exeunt.errors import InputError
+from exeunt.rules.rule import RuleSet
 
 IntArray: TypeAlias = "npt.NDArray[np.integer[Any]]"  # a text: NumPy 1.21 cannot subscript it
 
@@ -201,6 +202,7 @@ class Accelerator:
     `criterion` says when a frame leaves at an exit, see `exeunt.criteria`.
     `offsets[i][c]` is taken off the score of an answer c at exit i; none: nothing is.
     `image` is the shape of the images where the first kernel takes them in another one.
+    `rules` modify a frame before segment 0, see `exeunt.rules`; None: nothing does.
     """
 
     name: str
@@ -211,6 +213,7 @@ class Accelerator:
     criterion: str = criteria.DEFAULT
     offsets: tuple[tuple[int, ...], ...] = ()
     image: tuple[int, int, int] | None = None
+    rules: RuleSet | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -259,6 +262,7 @@ def to_json(value: Any) -> Any:
             "criterion": value.criterion,
             **({"offsets": [list(row) for row in value.offsets]} if value.offsets else {}),
             **({"image": list(value.image)} if value.image else {}),
+            **({} if value.rules is None else {rules.KEY: rules.to_json(value.rules)}),
         }
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -328,4 +332,5 @@ def from_json(
         criterion=data.get("criterion", criteria.DEFAULT),
         offsets=tuple(tuple(row) for row in data.get("offsets", ())),
         image=tuple(data["image"]) if "image" in data else None,
+        rules=rules.from_json(data[rules.KEY]) if rules.KEY in data else None,
     )

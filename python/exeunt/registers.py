@@ -131,7 +131,36 @@ MAP: tuple[Register, ...] = (
     Register("active", 0x0E0, "r", "threshold of the bank in force", reset=NEVER, per_exit=True),
 )
 
-BY_NAME: Mapping[str, Register] = {r.name: r for r in MAP}
+RULES: tuple[Register, ...] = (
+    Register(
+        "rules",
+        0x100,
+        "rw",
+        "rules that modify images: enabled applies them, to images whose last beat comes later; "
+        "how many rules and tables were built",
+        reset=1,
+        fields={"enabled": Field(0), "rules": Field(8, 8), "tables": Field(16, 8)},
+    ),
+    Register(
+        "rule_at",
+        0x104,
+        "rw",
+        "where rule_word writes: a space of the rule unit and an index, which then counts up",
+        fields={"index": Field(0, 16), "space": Field(16, 3)},
+    ),
+    Register(
+        "rule_word", 0x108, "w", "a word of the rules, written while no image is inside"
+    ),
+    Register(
+        "rule_fired",
+        0x10C,
+        "r",
+        "how often the rule at the index of rule_at fired, rule 0: none did",
+    ),
+)
+"""The registers of the rule unit, in accelerators that have one."""
+
+BY_NAME: Mapping[str, Register] = {r.name: r for r in (*MAP, *RULES)}
 
 
 def address(name: str, exit_index: int = 0) -> int:
@@ -145,6 +174,12 @@ def address(name: str, exit_index: int = 0) -> int:
 def parameters() -> dict[str, int]:
     """Verilog parameters of ex_registers: `A_<NAME>` is the byte address of each register."""
     return {f"A_{r.name.upper()}": r.address for r in MAP}
+
+
+def rule_parameters() -> dict[str, int]:
+    """Verilog parameters of ex_rules, like those of `parameters`."""
+    names = {"rules": "A_RULES", "rule_at": "A_AT", "rule_word": "A_WORD", "rule_fired": "A_FIRED"}
+    return {names[r.name]: r.address for r in RULES}
 
 
 def criteria_codes() -> dict[str, int]:
@@ -179,8 +214,11 @@ def threshold_word(threshold: int | None) -> int:
     return value & 0xFFFFFFFF
 
 
-def to_json() -> dict[str, Any]:
-    """The map as plain data for the manifest: name -> address, access, reset, text, fields."""
+def to_json(*, rules: bool = False) -> dict[str, Any]:
+    """The map as plain data for the manifest: name -> address, access, reset, text, fields.
+
+    `rules`: there is a rule unit.
+    """
     return {
         r.name: {
             "address": r.address,
@@ -191,5 +229,5 @@ def to_json() -> dict[str, Any]:
             "text": r.text,
             "fields": {k: [f.low, f.width] for k, f in r.fields.items()},
         }
-        for r in MAP
+        for r in (*MAP, *(RULES if rules else ()))
     }

@@ -23,8 +23,8 @@ FOLDERS["exeunt.boards"] = "boards"
 FOLDERS["exeunt.zoo"] = "zoo"
 
 BASE = "errors progress files window"
-GRAPH = f"{BASE} graph registers kernels criteria"
-RESULT = f"{GRAPH} packing promise manifest archive splits rules"  # what a step reads and writes
+GRAPH = f"{BASE} graph registers kernels criteria rules"
+RESULT = f"{GRAPH} packing promise manifest archive splits"  # what a step reads and writes
 STEP = f"{RESULT} config report.store"
 
 ROOMS: Mapping[str, str] = {
@@ -39,7 +39,7 @@ ROOMS: Mapping[str, str] = {
     "splits": BASE,
     "criteria": BASE,
     "registers": f"{BASE} criteria",
-    "graph": f"{BASE} criteria",
+    "graph": f"{BASE} criteria rules",
     "kernels": f"{BASE} graph",
     "zoo": "",  # files alone
     "config": f"{BASE} criteria zoo",

@@ -1,0 +1,376 @@
+// ex_rules: the rule unit in front of segment 0: measures a frame and modifies it by its rule.
+//
+// s: frames of HEIGHT x WIDTH pixels of FOLD beats of LANES values of 8 bits, kept in SLOTS slots.
+// When a frame is there, ex_measure says which of the RULES rules matches first (0: none); from then
+// on the frame leaves on m, value by value
+//   m[y, x] = table[entry][v],  v = p[y - dy, x - s(y)] inside frame and border, else 0,
+//   s(y) = (start + shear * y) >> 4, in pixels (start and shear in 1/16, signed)
+// with what the words of its rule say; rule 0 has zeros everywhere and no border. Only what MOVES,
+// SHEARS, BORDERS and TABLES ask for is built. enable low: no rule for frames whose last beat comes.
+//
+// Words are written over the bus: A_AT holds {space[18:16], index[15:0]}, a write of A_WORD stores at
+// that index of that space and counts the index up. Spaces: 0 conditions, see ex_measure; by rule,
+// rule 0 too: 1 {dy, offset} = {Y + 1 bits, address bits}, offset = -(dy * WIDTH * FOLD);
+// 2 {start, shear} = {S bits, 8 bits}; 3 {bottom, right, top, left}, 8 bits each: kept are rows top to
+// bottom - 1 and columns left to right - 1; 4 entry of the table; 5 tables, index = 256 * entry +
+// value. They may change only while no frame is inside. A_FIRED reads how often the rule at the
+// index of A_AT fired since reset; A_RULES reads {TABLES, RULES, 7'b0, enabled}, bit 0 is written.
+// rdata is what address named in the cycle before, 0 for other addresses.
+//
+// Latency: with J the cycle in which the frame is judged (see ex_measure) and nothing before it, m
+// shows its first beat in J + 3, with tables in J + 4. Throughput: one beat a cycle, also from frame
+// to frame. A slot is free when its last beat is read, one or two cycles before m shows it. A
+// frame's last beat is not taken while the frame before is judged. On stall m holds and what is
+// before it stands still. Reset: no frame inside, nothing fired, rules enabled, words stay.
+`default_nettype none
+
+module ex_rules #(
+    parameter int LANES = 1,                // values a beat, channels of one pixel
+    parameter int FOLD = 1,                 // beats a pixel
+    parameter int HEIGHT = 8,
+    parameter int WIDTH = 8,
+    parameter int SLOTS = 2,                // frames kept
+    parameter logic [6:0] STATISTICS = '0,  // see ex_measure, as the next five
+    parameter int INK = 128,
+    parameter int EDGE = 32,
+    parameter int CONDITIONS = 1,
+    parameter int RULES = 1,                // at most 255
+    parameter int LIMIT_BITS = 1,
+    parameter bit MOVES = 1'b1,             // some rule has dy or start
+    parameter bit SHEARS = 1'b1,            // some rule has shear
+    parameter bit BORDERS = 1'b1,           // some rule has a border
+    parameter int TABLES = 1,               // tables, the first one for rules without; 0: none
+    parameter     CONDITION_FILE = "",      // one word a line
+    parameter     MOVE_FILE = "",           // spaces 1 to 4
+    parameter     SLOPE_FILE = "",
+    parameter     BORDER_FILE = "",
+    parameter     ENTRY_FILE = "",
+    parameter     TABLE_FILE = "",
+    parameter logic [11:0] A_RULES = '0,    // addresses in bytes
+    parameter logic [11:0] A_AT = '0,
+    parameter logic [11:0] A_WORD = '0,
+    parameter logic [11:0] A_FIRED = '0
+) (
+    input  wire               clk,
+    input  wire               rst,
+    input  wire               s_valid,
+    output wire               s_ready,
+    input  wire [LANES*8-1:0] s_data,
+    output wire               m_valid,
+    input  wire               m_ready,
+    output wire [LANES*8-1:0] m_data,
+    input  wire               write,
+    input  wire [11:0]        address,
+    input  wire [31:0]        wdata,
+    output wire [31:0]        rdata
+);
+  localparam int BEATS = HEIGHT * WIDTH * FOLD;
+  localparam int BEAT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
+  localparam int SLOT_BITS = SLOTS > 1 ? $clog2(SLOTS) : 1;
+  localparam int COUNT_BITS = $clog2(SLOTS + 1);
+  localparam int ADDRESS_BITS = $clog2(SLOTS << BEAT_BITS);
+  localparam int TABLE_BITS = $clog2(TABLES > 1 ? TABLES << 8 : 256);
+  localparam int RULE_BITS = $clog2(RULES + 1);
+  localparam int INDEX_BITS = CONDITIONS > 1 ? $clog2(CONDITIONS) : 1;
+  localparam int X_BITS = $clog2(WIDTH + 1);
+  localparam int Y_BITS = $clog2(HEIGHT + 1);
+  localparam int F_BITS = FOLD > 1 ? $clog2(FOLD) : 1;
+  localparam int SHIFT_BITS = $clog2(4 * HEIGHT + WIDTH + 1) + 1;  // of s(y), signed
+  localparam int START_BITS = SHIFT_BITS + 4;
+  localparam int SLOPE_BITS = START_BITS + 8;
+  localparam int MOVE_BITS = Y_BITS + 1 + BEAT_BITS;
+  localparam int ENTRY_BITS = TABLES > 1 ? $clog2(TABLES) : 1;
+  localparam logic [BEAT_BITS-1:0] FINAL = BEAT_BITS'(BEATS - 1);
+  localparam bit PLACES = MOVES || SHEARS || BORDERS;  // where a beat is matters
+
+  if (LANES < 1 || FOLD < 1 || HEIGHT < 1 || WIDTH < 1) begin : g_bad_shape
+    $error("ex_rules: LANES, FOLD, HEIGHT and WIDTH must be at least 1, are %0d, %0d, %0d, %0d",
+           LANES, FOLD, HEIGHT, WIDTH);
+  end
+  if (HEIGHT > 255 || WIDTH > 255) begin : g_bad_size
+    $error("ex_rules: HEIGHT and WIDTH must be at most 255, are %0d and %0d", HEIGHT, WIDTH);
+  end
+  if (SLOTS < 1) begin : g_bad_slots
+    $error("ex_rules: SLOTS must be at least 1, is %0d", SLOTS);
+  end
+  if (RULES < 1 || RULES > 255) begin : g_bad_rules
+    $error("ex_rules: RULES must be 1 to 255, is %0d", RULES);
+  end
+  if (TABLES < 0 || TABLES > 255) begin : g_bad_tables
+    $error("ex_rules: TABLES must be 0 to 255, is %0d", TABLES);
+  end
+
+  // the bus
+  logic        enable_q;
+  logic [2:0]  space_q;
+  logic [15:0] at_q;
+  wire store = write && address == A_WORD;
+  wire [4:0] stores;  // of spaces 0 to 4
+  for (genvar k = 0; k < 5; k++) begin : g_stores
+    assign stores[k] = store && space_q == 3'(k);
+  end
+  wire [RULE_BITS-1:0] at_rule = at_q[RULE_BITS-1:0];
+  wire unused_at = &{1'b0, at_q, wdata};
+  always_ff @(posedge clk) begin
+    if (write && address == A_RULES) enable_q <= wdata[0];
+    if (write && address == A_AT) {space_q, at_q} <= wdata[18:0];
+    if (store) at_q <= at_q + 1'b1;
+    if (rst) enable_q <= 1'b1;
+  end
+
+  // frames come in
+  logic [SLOT_BITS-1:0]  fill_q;               // the slot that is filled
+  logic [BEAT_BITS-1:0]  beat_q;
+  logic [COUNT_BITS-1:0] held_q, waiting_q;    // slots in use; frames judged that did not start
+  logic [LANES*8-1:0]    memory[SLOTS << BEAT_BITS];
+  wire busy, judged, start, freed;
+  wire [RULE_BITS-1:0] judged_rule;
+  wire final_beat = beat_q == FINAL;
+  wire begun = beat_q != '0;
+  wire take = s_valid && s_ready;
+  wire open = take && !begun;
+  wire last = take && final_beat;
+  assign s_ready = (begun || held_q != COUNT_BITS'(SLOTS)) && !(final_beat && busy);
+
+  ex_measure #(
+      .LANES(LANES), .FOLD(FOLD), .HEIGHT(HEIGHT), .WIDTH(WIDTH),
+      .STATISTICS(STATISTICS), .INK(INK), .EDGE(EDGE),
+      .CONDITIONS(CONDITIONS), .RULES(RULES), .LIMIT_BITS(LIMIT_BITS),
+      .CONDITION_FILE(CONDITION_FILE)
+  ) u_measure (
+      .clk(clk), .rst(rst),
+      .take(take), .last(last), .data(s_data),
+      .busy(busy), .judged(judged), .chosen(judged_rule),
+      .write(stores[0]), .write_index(at_q[INDEX_BITS-1:0]), .write_data(wdata)
+  );
+
+  // which rule each slot's frame has
+  logic [SLOT_BITS-1:0] judge_q, send_q;  // the slot that is judged, that is sent next
+  logic [SLOTS-1:0][RULE_BITS-1:0] chosen_q;
+  logic enabled_q;                        // in the cycle of the last beat of the frame judged
+  localparam logic [SLOT_BITS-1:0] FINAL_SLOT = SLOT_BITS'(SLOTS - 1);
+  always_ff @(posedge clk) begin
+    if (take) memory[ADDRESS_BITS'({fill_q, beat_q})] <= s_data;
+    if (take) beat_q <= final_beat ? '0 : beat_q + 1'b1;
+    if (last) begin
+      fill_q    <= fill_q == FINAL_SLOT ? '0 : fill_q + 1'b1;
+      enabled_q <= enable_q;
+    end
+    if (judged) begin
+      chosen_q[judge_q] <= enabled_q ? judged_rule : '0;
+      judge_q           <= judge_q == FINAL_SLOT ? '0 : judge_q + 1'b1;
+    end
+    if (start) send_q <= send_q == FINAL_SLOT ? '0 : send_q + 1'b1;
+    held_q    <= held_q + COUNT_BITS'(open) - COUNT_BITS'(freed);
+    waiting_q <= waiting_q + COUNT_BITS'(judged) - COUNT_BITS'(start);
+    if (rst) begin
+      beat_q    <= '0;
+      fill_q    <= '0;
+      judge_q   <= '0;
+      send_q    <= '0;
+      held_q    <= '0;
+      waiting_q <= '0;
+    end
+  end
+
+  // frames go out: a beat is read in every cycle in which go is high
+  logic [SLOT_BITS-1:0] slot_q;
+  logic [RULE_BITS-1:0] rule_q;
+  logic                 sending_q;
+  logic [BEAT_BITS-1:0] read_q;
+  logic [BEAT_BITS-1:0] count_q;
+  logic [LANES*8-1:0]   word_q;
+  logic                 word_valid_q;
+  wire go = !m_valid || m_ready;
+  wire read = sending_q && go;
+  wire final_read = count_q == FINAL;
+  wire [RULE_BITS-1:0] next_rule = chosen_q[send_q];
+  wire unused_rule = &rule_q;
+  assign freed = read && final_read;
+  assign start = waiting_q != '0 && (!sending_q || freed);
+
+  wire [BEAT_BITS-1:0] begin_at;     // address of the frame's first beat
+  wire [BEAT_BITS-1:0] address_now;
+  wire shown;
+  always_ff @(posedge clk) begin
+    if (read) begin
+      count_q <= count_q + 1'b1;
+      read_q  <= read_q + 1'b1;
+    end
+    if (freed) sending_q <= 1'b0;
+    if (start) begin
+      sending_q <= 1'b1;
+      slot_q    <= send_q;
+      rule_q    <= next_rule;
+      count_q   <= '0;
+      read_q    <= begin_at;
+    end
+    if (go) begin
+      if (shown) word_q <= memory[ADDRESS_BITS'({slot_q, address_now})];
+      else word_q <= '0;
+      word_valid_q <= sending_q;
+    end
+    if (rst) begin
+      sending_q    <= 1'b0;
+      word_valid_q <= 1'b0;
+    end
+  end
+
+  // where the beat on its way is, and where it comes from
+  wire row_end;
+  logic [X_BITS-1:0] x_q;
+  logic [F_BITS-1:0] f_q;
+  wire pixel_end = f_q == F_BITS'(FOLD - 1);
+  if (PLACES) begin : g_places
+    assign row_end = pixel_end && x_q == X_BITS'(WIDTH - 1);
+    always_ff @(posedge clk) begin
+      if (read) f_q <= pixel_end ? '0 : f_q + 1'b1;
+      if (read && pixel_end) x_q <= row_end ? '0 : x_q + 1'b1;
+      if (start) begin
+        f_q <= '0;
+        x_q <= '0;
+      end
+    end
+  end else begin : g_no_places
+    assign row_end = 1'b0;
+    assign x_q = '0;
+    assign f_q = '0;
+    wire unused_places = &{1'b0, row_end, x_q, pixel_end};
+  end
+
+  wire rows_inside, columns_inside, border_inside;
+  wire [SHIFT_BITS-1:0] shift;       // s(y) of this row
+  if (MOVES) begin : g_moves
+    logic [MOVE_BITS-1:0] moves[RULES+1];
+    if (MOVE_FILE != "") begin : g_file
+      initial $readmemh(MOVE_FILE, moves);
+    end
+    always_ff @(posedge clk) if (stores[1]) moves[at_rule] <= wdata[MOVE_BITS-1:0];
+    wire [MOVE_BITS-1:0] move = moves[next_rule];
+    logic [Y_BITS:0] y_q;              // the row it comes from
+    always_ff @(posedge clk) begin
+      if (read && row_end) y_q <= y_q + 1'b1;
+      if (start) y_q <= -move[BEAT_BITS +: Y_BITS+1];
+    end
+    assign begin_at = move[BEAT_BITS-1:0];
+    assign rows_inside = y_q < (Y_BITS + 1)'(HEIGHT);
+  end else begin : g_no_moves
+    wire unused_move = stores[1];
+    assign begin_at = '0;
+    assign rows_inside = 1'b1;
+  end
+
+  if (MOVES || SHEARS) begin : g_slope
+    logic [SLOPE_BITS-1:0] slopes[RULES+1];
+    if (SLOPE_FILE != "") begin : g_file
+      initial $readmemh(SLOPE_FILE, slopes);
+    end
+    always_ff @(posedge clk) if (stores[2]) slopes[at_rule] <= wdata[SLOPE_BITS-1:0];
+    wire [SLOPE_BITS-1:0] slope = slopes[next_rule];
+    logic [START_BITS-1:0] at_row_q;   // 16 s(y) and its fraction
+    logic [SHIFT_BITS-1:0] from_q;     // x - s(y)
+    wire  [START_BITS-1:0] step;
+    if (SHEARS) begin : g_shears
+      logic [7:0] shear_q;
+      always_ff @(posedge clk) if (start) shear_q <= slope[7:0];
+      assign step = START_BITS'($signed(shear_q));
+    end else begin : g_no_shears
+      wire unused_shear = &slope[7:0];
+      assign step = '0;
+    end
+    wire [START_BITS-1:0] at_next = at_row_q + step;
+    always_ff @(posedge clk) begin
+      if (read && row_end) at_row_q <= at_next;
+      if (read && pixel_end) from_q <= row_end ? -at_next[START_BITS-1:4] : from_q + 1'b1;
+      if (start) begin
+        at_row_q <= slope[SLOPE_BITS-1:8];
+        from_q   <= -slope[SLOPE_BITS-1:12];
+      end
+    end
+    wire unused_fraction = &{at_next[3:0], shift};
+    assign shift = at_row_q[START_BITS-1:4];
+    assign columns_inside = from_q < SHIFT_BITS'(WIDTH);
+    assign address_now = read_q - BEAT_BITS'(BEAT_BITS'($signed(shift)) * BEAT_BITS'(FOLD));
+  end else begin : g_no_slope
+    wire unused_slope = stores[2];
+    assign shift = '0;
+    wire unused_shift = &shift;
+    assign columns_inside = 1'b1;
+    assign address_now = read_q;
+  end
+
+  if (BORDERS) begin : g_borders
+    logic [31:0] borders[RULES+1];
+    if (BORDER_FILE != "") begin : g_file
+      initial $readmemh(BORDER_FILE, borders);
+    end
+    always_ff @(posedge clk) if (stores[3]) borders[at_rule] <= wdata;
+    wire [31:0] border = borders[rule_q];
+    logic [Y_BITS-1:0] y_q;
+    always_ff @(posedge clk) begin
+      if (read && row_end) y_q <= y_q + 1'b1;
+      if (start) y_q <= '0;
+    end
+    assign border_inside = x_q >= border[X_BITS-1:0] && y_q >= border[8 +: Y_BITS]
+        && x_q < border[16 +: X_BITS] && y_q < border[24 +: Y_BITS];
+    wire unused_border = &border;
+  end else begin : g_no_borders
+    wire unused_border = stores[3];
+    assign border_inside = 1'b1;
+  end
+  assign shown = rows_inside && columns_inside && border_inside;
+
+  if (TABLES > 0) begin : g_tables
+    logic [ENTRY_BITS-1:0] entries[RULES+1];
+    if (ENTRY_FILE != "") begin : g_file
+      initial $readmemh(ENTRY_FILE, entries);
+    end
+    always_ff @(posedge clk) if (stores[4]) entries[at_rule] <= wdata[ENTRY_BITS-1:0];
+    logic [ENTRY_BITS-1:0] entry_q;
+    logic                  valid_q;
+    always_ff @(posedge clk) begin
+      if (go) entry_q <= entries[rule_q];
+      if (go) valid_q <= word_valid_q;
+      if (rst) valid_q <= 1'b0;
+    end
+    assign m_valid = valid_q;
+    for (genvar k = 0; k < LANES; k++) begin : g_lane
+      logic [7:0] values[TABLES << 8];
+      if (TABLE_FILE != "") begin : g_file
+        initial $readmemh(TABLE_FILE, values);
+      end
+      logic [7:0] value_q;
+      always_ff @(posedge clk) begin
+        if (store && space_q == 3'd5) values[at_q[TABLE_BITS-1:0]] <= wdata[7:0];
+        if (go) value_q <= values[TABLE_BITS'({entry_q, word_q[8*k +: 8]})];
+      end
+      assign m_data[8*k +: 8] = value_q;
+    end
+  end else begin : g_no_tables
+    wire unused_table = stores[4];
+    assign m_valid = word_valid_q;
+    assign m_data = word_q;
+  end
+
+  // how often each fired
+  logic [31:0]      fired[RULES+1];
+  logic [RULES:0]   known_q;  // fired since reset
+  logic [31:0]      rdata_q;
+  wire [31:0] count = known_q[next_rule] ? fired[next_rule] : '0;
+  always_ff @(posedge clk) begin
+    if (start) begin
+      fired[next_rule]   <= count + 1'b1;
+      known_q[next_rule] <= 1'b1;
+    end
+    if (rst) known_q <= '0;
+  end
+  always_ff @(posedge clk) begin
+    rdata_q <= '0;
+    if (address == A_RULES) rdata_q <= {8'd0, 8'(TABLES), 8'(RULES), 7'd0, enable_q};
+    if (address == A_AT) rdata_q <= {13'd0, space_q, at_q};
+    if (address == A_FIRED) rdata_q <= known_q[at_rule] ? fired[at_rule] : '0;
+  end
+  assign rdata = rdata_q;
+endmodule
+
+`default_nettype wire
