@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import cost, criteria, promise
+from exeunt import cost, criteria, promise, rules
 from exeunt.cost.folding import targets
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Dataflow, IntArray
@@ -381,7 +381,9 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     accelerator = with_fifos(codebooks.attach(compiled.accelerator, run_dir / codebooks.NAME))
     rule = criteria.get(exits.get("criterion", criteria.DEFAULT))
     offsets = tuple(tuple(map(int, row)) for row in exits.get("offsets", ()))
-    accelerator = dataclasses.replace(accelerator, criterion=rule.name, offsets=offsets)
+    accelerator = dataclasses.replace(
+        accelerator, criterion=rule.name, offsets=offsets, rules=rules.found_in(exits)
+    )
     stitch.write(
         accelerator,
         run_dir,

@@ -18,7 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from exeunt import archive, criteria, graph, manifest, registers
+from exeunt import archive, criteria, graph, manifest, registers, rules
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, Dataflow
 from exeunt.hls.back import stitch_chain, stitch_core
@@ -159,6 +159,13 @@ def _exits(accelerator: Accelerator, thresholds: tuple[int, ...]) -> list[dict[s
     return found
 
 
+def _rules(core: stitch_core.CoreDescription) -> dict[str, Any]:
+    """The rules that the accelerator is built with, and the unit that has them."""
+    if core.rules is None:
+        return {}
+    return {rules.KEY: {"set": rules.to_json(core.rules.rules), "unit": core.rules.unit.to_json()}}
+
+
 def _with_all_fifos(chain: Dataflow) -> None:
     if len(chain.fifos) != len(chain.streams):
         raise InputError(
@@ -268,7 +275,8 @@ def write(
             "entries": entries,
             "decision_depth": final.exits[0].decision_depth,
             "in_flight": in_flight,
-            "registers": registers.to_json(),
+            "registers": registers.to_json(rules=final.rules is not None),
+            **_rules(final),
             "kernels": _kernels(accelerator),
             "cycles": predictions(accelerator),
             "graph": graph.to_json(accelerator),

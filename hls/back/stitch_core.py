@@ -16,7 +16,9 @@ from exeunt import criteria, registers
 from exeunt.criteria.criterion import MAX_CLASSES, MAX_LOGIT_BITS, Criterion, Logits
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
+from exeunt.hls.back import stitch_rules
 from exeunt.hls.back.stitch_chain import literal
+from exeunt.hls.back.stitch_rules import RulesDescription
 
 if TYPE_CHECKING:
     import jinja2
@@ -74,6 +76,7 @@ class CoreDescription:
     input_width, input_words: bits a beat and beats a frame of segment 0's input.
     in_flight: W, the most frames inside at once, a power of two.
     criterion: name of what the exits go by; its score block is behind every head.
+    rules: the rule unit in front of segment 0; None: there is none.
     """
 
     name: str
@@ -84,11 +87,13 @@ class CoreDescription:
     in_flight: int = 16
     hash: int = 0
     criterion: str = criteria.DEFAULT
+    rules: RulesDescription | None = None
 
     @property
     def modules(self) -> tuple[str, ...]:
         """The hand-written modules (hls/rtl/<name>.sv) that core and shell instantiate."""
-        return (*_MODULES, self.scoring.module)
+        unit = ("ex_rules",) if self.rules else ()
+        return (*_MODULES, self.scoring.module, *unit)
 
     @property
     def scoring(self) -> Criterion:
@@ -109,8 +114,8 @@ class CoreDescription:
 
     @property
     def memories(self) -> dict[str, str]:
-        """Memory-init files of score blocks and offsets, name -> text."""
-        found: dict[str, str] = {}
+        """Memory-init files of score blocks, offsets and rules, name -> text."""
+        found: dict[str, str] = dict(self.rules.memories) if self.rules else {}
         for i in range(len(self.exits)):
             found |= self.scoring.memories(self.logits(i), f"score{i}")
             if self.exits[i].offset_bits:
@@ -210,6 +215,7 @@ def describe(
         in_flight=in_flight,
         hash=hash_word,
         criterion=accelerator.criterion,
+        rules=stitch_rules.describe(accelerator),
     )
 
 

@@ -21,7 +21,8 @@
 // shows its first beat in J + 3, with tables in J + 4. Throughput: one beat a cycle, also from frame
 // to frame. A slot is free when its last beat is read, one or two cycles before m shows it. A
 // frame's last beat is not taken while the frame before is judged. On stall m holds and what is
-// before it stands still. Reset: no frame inside, nothing fired, rules enabled, words stay.
+// before it stands still. Reset, and clear alike: no frame inside, nothing fired, words stay; after
+// reset the rules are enabled, clear leaves that as it is.
 `default_nettype none
 
 module ex_rules #(
@@ -53,6 +54,7 @@ module ex_rules #(
 ) (
     input  wire               clk,
     input  wire               rst,
+    input  wire               clear,
     input  wire               s_valid,
     output wire               s_ready,
     input  wire [LANES*8-1:0] s_data,
@@ -100,6 +102,8 @@ module ex_rules #(
     $error("ex_rules: TABLES must be 0 to 255, is %0d", TABLES);
   end
 
+  wire empty = rst || clear;
+
   // the bus
   logic        enable_q;
   logic [2:0]  space_q;
@@ -138,7 +142,7 @@ module ex_rules #(
       .CONDITIONS(CONDITIONS), .RULES(RULES), .LIMIT_BITS(LIMIT_BITS),
       .CONDITION_FILE(CONDITION_FILE)
   ) u_measure (
-      .clk(clk), .rst(rst),
+      .clk(clk), .rst(empty),
       .take(take), .last(last), .data(s_data),
       .busy(busy), .judged(judged), .chosen(judged_rule),
       .write(stores[0]), .write_index(at_q[INDEX_BITS-1:0]), .write_data(wdata)
@@ -163,7 +167,7 @@ module ex_rules #(
     if (start) send_q <= send_q == FINAL_SLOT ? '0 : send_q + 1'b1;
     held_q    <= held_q + COUNT_BITS'(open) - COUNT_BITS'(freed);
     waiting_q <= waiting_q + COUNT_BITS'(judged) - COUNT_BITS'(start);
-    if (rst) begin
+    if (empty) begin
       beat_q    <= '0;
       fill_q    <= '0;
       judge_q   <= '0;
@@ -210,7 +214,7 @@ module ex_rules #(
       else word_q <= '0;
       word_valid_q <= sending_q;
     end
-    if (rst) begin
+    if (empty) begin
       sending_q    <= 1'b0;
       word_valid_q <= 1'b0;
     end
@@ -331,7 +335,7 @@ module ex_rules #(
     always_ff @(posedge clk) begin
       if (go) entry_q <= entries[rule_q];
       if (go) valid_q <= word_valid_q;
-      if (rst) valid_q <= 1'b0;
+      if (empty) valid_q <= 1'b0;
     end
     assign m_valid = valid_q;
     for (genvar k = 0; k < LANES; k++) begin : g_lane
@@ -362,7 +366,7 @@ module ex_rules #(
       fired[next_rule]   <= count + 1'b1;
       known_q[next_rule] <= 1'b1;
     end
-    if (rst) known_q <= '0;
+    if (empty) known_q <= '0;
   end
   always_ff @(posedge clk) begin
     rdata_q <= '0;

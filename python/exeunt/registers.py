@@ -148,9 +148,7 @@ RULES: tuple[Register, ...] = (
         "where rule_word writes: a space of the rule unit and an index, which then counts up",
         fields={"index": Field(0, 16), "space": Field(16, 3)},
     ),
-    Register(
-        "rule_word", 0x108, "w", "a word of the rules, written while no image is inside"
-    ),
+    Register("rule_word", 0x108, "w", "a word of the rules, written while no image is inside"),
     Register(
         "rule_fired",
         0x10C,

@@ -32,6 +32,9 @@ PROOFS = [
     Proof("decide", {"PE": 2, "CLASSES": 4, "BITS": 2, "SCORE_BITS": 3}),
     Proof("decide", {"PE": 1, "CLASSES": 2, "BITS": 2, "SCORE_BITS": 32}),
     Proof("decide", {"PE": 1, "CLASSES": 2, "BITS": 2, "SCORE_BITS": 3, "OFFSET_BITS": 2}),
+    Proof("rules", {"HEIGHT": 1, "WIDTH": 3, "SLOTS": 2}, free="measure"),
+    Proof("rules", {"HEIGHT": 2, "WIDTH": 1, "SLOTS": 3, "TABLES": 0}, free="measure"),
+    Proof("rules", {"HEIGHT": 1, "WIDTH": 1, "SLOTS": 1, "SHEARS": 0}, free="measure"),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 1}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 2}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 5}),
@@ -138,6 +141,17 @@ BROKEN = [
         {"PE": 2, "CLASSES": 4, "BITS": 2, "SCORE_BITS": 3},
         search=16,
         fault=("(meta_valid && !silent_q && !t_valid_q)", "meta_valid"),
+    ),
+    *(
+        Proof(
+            "rules", {"HEIGHT": 2, "WIDTH": 1, "SLOTS": 3, "TABLES": 0}, fault=fault, free="measure"
+        )
+        for fault in (
+            ("(begun || held_q != COUNT_BITS'(SLOTS))", "1'b1"),
+            ("wire go = !m_valid || m_ready;", "wire go = 1'b1;"),
+            ("(!sending_q || freed)", "1'b1"),
+            ("word_valid_q <= sending_q;", "word_valid_q <= sending_q && !freed;"),
+        )
     ),
     Proof("route", {"EXIT": 1}, fault=("s_take && !s_silent && !result_done_q", "s_take")),
     Proof(

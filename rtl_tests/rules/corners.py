@@ -66,6 +66,7 @@ def corner(
     }  # fmt: skip
     ports = (
         *stream_ports(8 * lanes, 8 * lanes),
+        Port("clear"),
         Port("write"),
         Port("address", 12),
         Port("wdata", 32),

@@ -31,7 +31,8 @@ class Line:
         self.write, self.address, self.wdata, self.rdata = (
             getattr(dut, f"u{index}_{name}") for name in ("write", "address", "wdata", "rdata")
         )
-        for port in (self.write, self.address, self.wdata):
+        self.clear_port = getattr(dut, f"u{index}_clear")
+        for port in (self.write, self.address, self.wdata, self.clear_port):
             port.value = 0
 
     def frames(self, seed: int, count: int = FRAMES) -> np.ndarray:
@@ -134,6 +135,35 @@ async def exact(dut: Any) -> None:
         compare(f"{line.name}: fired", got, total.tolist())
         rare = [k for k, n in enumerate(total) if k and not n]
         assert not rare, f"{line.name}: rules {rare} never fired, so they are not tested"
+
+
+@cocotb.test()
+async def cleared_in_mid_frame(dut: Any) -> None:
+    """Clear does what a reset does, and leaves the rules off."""
+    cycles = Cycles(dut.clk, dut.rst)
+    lines = [Line(dut, i, c, cycles) for i, c in enumerate(bench_corners())]
+    await cycles.reset()
+    await store(lines, cycles, A_RULES, [0] * len(lines))
+    for line in lines:
+        line.source.send(line.words(line.frames(4)))
+    await cycles.wait(70)
+    for line in lines:
+        line.source.flush()
+        line.clear_port.value = 1
+    cycles.in_reset = True
+    await cycles.wait(2)
+    for line in lines:
+        line.clear_port.value = 0
+    cycles.in_reset = False
+    expected = []
+    for line, got in zip(lines, await read(lines, cycles, A_RULES), strict=True):
+        assert not got & 1, line.name
+        line.clear()
+        expected.append(line.words(line.frames(6, 4)))
+        line.source.send(expected[-1])
+    await cycles.until(lambda: done(lines, [len(words) for words in expected]), 20000, "cleared")
+    for line, words in zip(lines, expected, strict=True):
+        compare(f"{line.name} after clear", line.sink.words, words, line.unit.beats)
 
 
 @cocotb.test()

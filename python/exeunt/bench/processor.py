@@ -23,6 +23,7 @@ from exeunt.bench import statistics
 from exeunt.errors import ExeuntError
 from exeunt.graph import Accelerator
 from exeunt.reference.prepared import Prepared
+from exeunt.rules.rule import RuleSet
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -99,7 +100,7 @@ class Reference:
     def __init__(self, accelerator: Accelerator) -> None:
         self._prepared = Prepared(accelerator)
         self._criterion, self._scales = accelerator.criterion, accelerator.logit_scales
-        self._offsets = accelerator.offsets
+        self._offsets, self._rules = accelerator.offsets, accelerator.rules
         limit = os.environ.get("OMP_NUM_THREADS", "")
         self.threads = int(limit) if limit.isdigit() else os.cpu_count() or 1  # as BLAS does
 
@@ -110,6 +111,7 @@ class Reference:
     def classify(self, images: Images, thresholds: Sequence[int]) -> tuple[Labels, Labels]:
         """Class and exit of every image, as the accelerator answers."""
         limits = [None if t == registers.NEVER else float(t) for t in thresholds]
+        images = images if self._rules is None else self._rules.look(images, 0)[0]
         flat = images.reshape(len(images), -1)
         return leave(self._stage, flat, limits, self._criterion, self._scales, self._offsets)
 
@@ -123,6 +125,7 @@ class OnnxRuntime:
         scales: of the logits of each exit.
         criterion: what the exits go by.
         offsets: per exit, of each class: taken off the scores; none: nothing is.
+        rules: what modifies the images before.
         threads: 0 for one a core.
 
     Raises:
@@ -139,6 +142,7 @@ class OnnxRuntime:
         *,
         criterion: str = criteria.DEFAULT,
         offsets: Sequence[Sequence[int]] = (),
+        rules: RuleSet | None = None,
         threads: int = 0,
     ) -> None:
         import onnxruntime
@@ -149,7 +153,7 @@ class OnnxRuntime:
         options.intra_op_num_threads = self.threads
         options.log_severity_level = 3
         self._scales = tuple(scales)
-        self._criterion, self._offsets = criterion, offsets
+        self._criterion, self._offsets, self._rules = criterion, offsets, rules
         self._sessions = [
             onnxruntime.InferenceSession(
                 piece, sess_options=options, providers=["CPUExecutionProvider"]
@@ -165,6 +169,7 @@ class OnnxRuntime:
     def classify(self, images: Images, thresholds: Sequence[int]) -> tuple[Labels, Labels]:
         """Class and exit of every image; a threshold counts as reached half a step before it is."""
         limits = [None if t == registers.NEVER else t - 0.5 for t in thresholds]
+        images = images if self._rules is None else self._rules.look(images, 0)[0]
         x = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
         return leave(self._stage, x, limits, self._criterion, self._scales, self._offsets)
 
@@ -286,7 +291,8 @@ def engines(
             found.append(
                 OnnxRuntime(
                     pieces, meaning, scales or accelerator.logit_scales,
-                    criterion=accelerator.criterion, offsets=accelerator.offsets, threads=threads,
+                    criterion=accelerator.criterion, offsets=accelerator.offsets,
+                    rules=accelerator.rules, threads=threads,
                 )
             )  # fmt: skip
     except (ImportError, ExeuntError) as error:

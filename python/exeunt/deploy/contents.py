@@ -45,7 +45,7 @@ MODULES = (
     "registers.py",
     "splits.py",
 )
-PACKAGES = ("criteria", "kernels", "reference", "runtime", "bench")
+PACKAGES = ("criteria", "kernels", "reference", "rules", "runtime", "bench")
 LEFT_OUT = ("bench/step.py", "bench/floats.py")
 """Of these packages, what needs more than NumPy and is of no use on a board."""
 

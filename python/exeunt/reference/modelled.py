@@ -25,6 +25,7 @@ from exeunt.graph import IntArray
 from exeunt.packing import unpack
 from exeunt.reference import controller, system
 from exeunt.reference.prepared import Prepared
+from exeunt.rules import NONE
 from exeunt.runtime.transport import Bytes, TransferFault, TransferTimeout, alone
 
 FRAMES = 4096
@@ -61,12 +62,9 @@ class Modelled:
         self._accelerator = accelerator
         self._prepared = Prepared(accelerator)
         self._input = accelerator.segments[0].input
-        self._sizes = system.Sizes(
-            buffers=tuple(data["buffers"]),
-            verdicts=int(data["decision_depth"]),
-            in_flight=int(data["in_flight"]),
-            entries=tuple(data["entries"]),
-        )
+        self._sizes = system.Sizes.of(data)
+        built = data["rules"]["unit"] if "rules" in data else {"rules": 0, "tables": 0}
+        self._built = int(built["tables"]) << 16 | int(built["rules"]) << 8
         self._exits = len(accelerator.heads)
         self._map: Mapping[str, Any] = data["registers"]
         self._names = {
@@ -95,6 +93,8 @@ class Modelled:
         self._frames = 0
         self._since = self._clock
         self._taken = [0] * self._exits
+        rules = self._accelerator.rules
+        self._fired = np.zeros(1 if rules is None else len(rules.every) + 1, np.int64)
         self._states: tuple[Any, ...] = ()
         for name in ("frames_in", "frames_out", "in_flight", "bad", "stall", "cycles"):
             self._stored[name, 0] = 0
@@ -111,6 +111,11 @@ class Modelled:
             fields = self._map["status"]["fields"]
             values = {"bank": self._bank, "epoch": self._epoch & 0xFF}
             return sum(values.get(field, 0) << low for field, (low, _) in fields.items())
+        if name[0] == "rule_fired":
+            index = self._stored["rule_at", 0] & 0xFFFF
+            return int(self._fired[index]) if index < len(self._fired) else 0
+        if name[0] == "rules":
+            return self._stored[name] & 1 | self._built
         return self._stored[name]
 
     def write(self, address: int, value: int) -> None:
@@ -119,6 +124,8 @@ class Modelled:
         if name is None:
             return
         entry = self._map[name[0]]
+        if name[0] == "rule_word":
+            raise TransferFault("the model has the rules of its manifest and takes no others")
         if name[0] == "control":
             actions = {field for field, (low, _) in entry["fields"].items() if value >> low & 1}
             if "reset" in actions:
@@ -169,10 +176,24 @@ class Modelled:
             bank=self._bank,
             taken=[0] * self._exits,
             states=self._states,
-            logits=lambda part: self._prepared.logits(part, batch=PART),
+            logits=self._logits(),
             cycles=self._cycles,
         )
         self._job.start()
+
+    def _logits(self) -> Callable[[npt.NDArray[np.uint8]], tuple[IntArray, ...]]:
+        """What computes logits under the rules that are in force now."""
+        rules, fired = self._accelerator.rules, self._fired
+        enabled = rules is not None and bool(self._stored["rules", 0] & 1)
+
+        def logits(images: npt.NDArray[np.uint8]) -> tuple[IntArray, ...]:
+            which = np.full(len(images), NONE, np.int64)
+            if enabled and rules is not None:
+                images, which = rules.look(images, 0)
+            np.add.at(fired, which - NONE, 1)
+            return self._prepared.logits(images, batch=PART)
+
+        return logits
 
     def _cycles(self, exits: IntArray) -> system.Prediction:
         return system.predict(self._accelerator, exits, sizes=self._sizes, gives=False)

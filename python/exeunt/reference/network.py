@@ -68,7 +68,7 @@ def run(
     streams: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Outputs:
-    """Integer logits of every exit for every image.
+    """Integer logits of every exit for every image, modified by the rules if there are some.
 
     Args:
         accelerator: the compiled graph.
@@ -77,6 +77,9 @@ def run(
         streams: also keep every node's output tensor.
         progress: called with the number of frames done so far.
     """
+    if accelerator.rules is not None:
+        shape = accelerator.segments[0].input.shape
+        images, _ = accelerator.rules.look(np.asarray(images).reshape(-1, *shape), 0)
     if not streams:
         prepared = Prepared(accelerator)
         return Outputs(prepared.logits(images, batch=batch, progress=progress), {})

@@ -27,6 +27,8 @@ from exeunt.kernels.parts.fifo import LONG_AGO
 from exeunt.reference import pipeline
 from exeunt.reference.controller import Places
 from exeunt.reference.pipeline import Cycles
+from exeunt.reference.rules import RuleUnit
+from exeunt.rules import unit
 
 ENTRY_DEPTH = 2  # words before segment 0
 STEM_DEPTH = 2  # words behind a segment without kernels
@@ -39,13 +41,15 @@ class Sizes:
     """What the core was built with.
 
     `buffers`: words of each frame buffer; `verdicts`: verdicts queued; `in_flight`: most frames
-    inside; `entries[i]`: words that wait before segment i.
+    inside; `entries[i]`: words that wait before segment i;
+    `slots`: frames that the rule unit keeps.
     """
 
     buffers: tuple[int, ...]
     verdicts: int
     in_flight: int
     entries: tuple[int, ...] = (0,) * 8
+    slots: int = unit.SLOTS
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Sizes:
@@ -55,6 +59,7 @@ class Sizes:
             verdicts=int(data["decision_depth"]),
             in_flight=int(data["in_flight"]),
             entries=tuple(data["entries"]),
+            slots=int(data["rules"]["unit"]["slots"]) if "rules" in data else unit.SLOTS,
         )
 
 
@@ -393,6 +398,12 @@ class _Core:
         self.merge = _Merge(len(pairs))
         self._sizes = sizes
         self._words = accelerator.segments[0].input.words
+        self._rules: RuleUnit | None = None
+        if accelerator.rules is not None:
+            lanes = accelerator.segments[0].input.lanes
+            built = unit.Unit.of(accelerator.rules, lanes=lanes, slots=sizes.slots)
+            self._rules = RuleUnit(built)
+            self._last = -1  # when the last frame's last beat was taken
         self._frames = 0
 
     def take(self, exit_: int) -> int:
@@ -402,6 +413,9 @@ class _Core:
         gate = self.merge.left(self._frames - inside) + 1 if self._frames > inside else 0
         offered = np.full(self._words, gate, np.int64)
         accepted = meta = 0
+        if self._rules is not None:
+            offered, accepted, meta = self._modify(self._rules, gate)
+        ruled = int(offered[0])
         carried: list[tuple[int, int]] = []  # when the frame's first logits wait for its word
         for i in range(exit_ + 1):
             line, here, keep = self.lines[i], self.exits[i], i < exit_
@@ -409,9 +423,9 @@ class _Core:
             waits = carried + here.waits
             frame = line.next(offered, place, waits)
             enters = frame.start + frame.enters
-            if i == 0:
+            if i == 0 and self._rules is None:
                 accepted, meta = int(enters[0]), int(enters[-1]) + 2
-            else:
+            if i > 0:
                 self.exits[i - 1].forward(offered, enters)
             shown, verdict = here.decide(
                 frame.start + int(frame.leaves[-1]),
@@ -435,4 +449,19 @@ class _Core:
                 elif early is None:
                     here.places.take(cycle)
             line.take(frame)
+            if i == 0 and self._rules is not None:
+                self._rules.give(ruled, frame.start + frame.enters)
         return accepted
+
+    def _modify(self, rules: RuleUnit, gate: int) -> tuple[Cycles, int, int]:
+        """The next frame in the rule unit, whose first beat may be taken from cycle `gate` on.
+
+        Returns:
+            first cycle in which each word can be valid, when the first beat is taken, and the first
+            cycle in which the frame's metadata is there.
+        """
+        accepted = max(gate, self._last + 1, rules.begins)
+        self._last = max(accepted + self._words - 1, rules.ends)
+        accepted = accepted if self._words > 1 else self._last
+        shown = rules.judge(self._last)
+        return shown + np.arange(self._words), accepted, self._last + 2

@@ -5,7 +5,7 @@ modification is applied (`modification`, `table`). `form` is the JSON of a rule 
 in sentences. NumPy alone; hls/rtl/ex_rules.sv does the same, bit by bit.
 """
 
-from exeunt.rules.form import KEY, from_json, to_json
+from exeunt.rules.form import KEY, found_in, from_json, to_json
 from exeunt.rules.modification import NOTHING, Modification
 from exeunt.rules.rule import (
     MAX_CONDITIONS,
@@ -40,6 +40,7 @@ __all__ = [
     "background",
     "black",
     "fired",
+    "found_in",
     "from_json",
     "gain",
     "gamma",

@@ -49,6 +49,15 @@ def to_json(rules: RuleSet) -> dict[str, Any]:
     }
 
 
+def found_in(exits: Mapping[str, Any]) -> RuleSet | None:
+    """The rules in the data of an exits.json; None where there are none.
+
+    Raises:
+        InputError: rules of another form, or that a set may not have.
+    """
+    return from_json(exits[KEY]) if exits.get(KEY) else None
+
+
 def _modification(data: Mapping[str, Any]) -> Modification:
     given = {name: int(data[name]) for name in ("dx", "dy", "shear", "right") if name in data}
     unknown = set(data) - {"dx", "dy", "shear", "right", "border", "filter", "table"}

@@ -27,6 +27,7 @@ from exeunt.runtime.errors import OutsidePromise
 from exeunt.runtime.golden import Golden
 from exeunt.runtime.registermap import Registers
 from exeunt.runtime.results import RESULT, Answer, Results
+from exeunt.runtime.rules import Rules
 from exeunt.runtime.transport import Transport
 
 ORDERS = ("arrival", "input")
@@ -90,6 +91,9 @@ class Accelerator:
             if batch is not None:
                 self.batch = batch
             self._device = Device(found, transport)
+            self._rules = None
+            if found.rules is not None and found.unit is not None:
+                self._rules = Rules(self._device, found.rules, found.unit)
             self._promised = found.promise.covers(found.thresholds[:-1])
         except BaseException:
             transport.close()
@@ -329,6 +333,21 @@ class Accelerator:
         its class, so that an image leaves where that reaches the exit's threshold.
         """
         return self._device.description.offsets
+
+    @property
+    def rules(self) -> Rules:
+        """What modifies the images before the network sees them.
+
+        Raises:
+            InputError: the accelerator was compiled without rules.
+        """
+        self._device.usable()
+        if self._rules is None:
+            raise InputError(
+                f"The accelerator {self.info.name} must be compiled with rules to have some, and "
+                "was compiled without; do `exeunt rules` and `exeunt compile`."
+            )
+        return self._rules
 
     @property
     def promise(self) -> Promise:

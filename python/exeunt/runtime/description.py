@@ -12,6 +12,9 @@ from exeunt import promise
 from exeunt import registers as codes
 from exeunt.errors import InputError
 from exeunt.promise import Promise
+from exeunt.rules import KEY as RULES
+from exeunt.rules import RuleSet, from_json
+from exeunt.rules.unit import Unit
 
 SCHEMA = 1
 NAME = "manifest.json"
@@ -26,6 +29,7 @@ class Description:
     `criterion`: code of what the exits go by. `thresholds`: one signed 32-bit value per exit.
     `promise`: what the calibration promised, and of which thresholds.
     `offsets`: per exit, of each class, what is taken off the score; none: nothing is.
+    `rules`: those of its rule unit, and what that was built for, if it has one.
     `cycles`: cycles that one frame may take at most when it passes all parts one after another.
     """
 
@@ -41,6 +45,8 @@ class Description:
     in_flight: int
     registers: Mapping[str, Any]
     promise: Promise
+    rules: RuleSet | None = None
+    unit: Unit | None = None
     offsets: tuple[tuple[int, ...], ...] = ()
 
     @property
@@ -87,6 +93,7 @@ def load(manifest: str | Path | Mapping[str, Any]) -> Description:
             f"{said} must have the register field status.epoch, which this driver needs, and has "
             "none; run `exeunt compile` again."
         )
+    unit = Unit.from_json(data[RULES]["unit"]) if RULES in data else None
     return Description(
         folder=folder,
         name=str(data["name"]),
@@ -96,10 +103,13 @@ def load(manifest: str | Path | Mapping[str, Any]) -> Description:
         exits=len(data["exits"]),
         criterion=_criterion(data["exits"], said),
         thresholds=tuple(int(e["threshold"]) for e in data["exits"]),
-        cycles=sum(int(c["interval"]) + int(c["last_word"]) for c in data["cycles"].values()),
+        cycles=sum(int(c["interval"]) + int(c["last_word"]) for c in data["cycles"].values())
+        + (unit.beats * 2 + unit.judging if unit else 0),
         in_flight=int(data["in_flight"]),
         registers=data["registers"],
         promise=promise.from_json(data.get(promise.KEY)),
+        rules=from_json(data[RULES]["set"]) if unit else None,
+        unit=unit,
         offsets=tuple(tuple(e["offsets"]) for e in data["exits"] if "offsets" in e),
     )
 

@@ -70,6 +70,8 @@ def expected(
     ).exits  # fmt: skip
     names, streams, frames, tensors = [], [], [], []
     current: IntArray = images.reshape(-1, *accelerator.segments[0].input.shape)
+    if accelerator.rules is not None:
+        current, _ = accelerator.rules.look(images.reshape(current.shape), 0)
     for i, (segment, head) in enumerate(zip(accelerator.segments, accelerator.heads, strict=True)):
         reach = np.flatnonzero(exits >= i)
         for chain in (segment, head):

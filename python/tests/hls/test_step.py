@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from exeunt import criteria
+from exeunt import manifest as manifests
 from exeunt.config import tree as configuration
 from exeunt.errors import CheckFailed, InputError
 from exeunt.hls import compile as compiler
 from exeunt.hls.front import finn_env
 from exeunt.qonnx import file, meaning, seen
+from exeunt.rules import Modification, Rule, RuleSet, to_json
 
 STAGES = """
 [[model.stages]]
@@ -60,6 +62,20 @@ def run_folder(model: Path, folder: Path, **exits: Any) -> Path:
     labels = {"validation_labels": np.arange(6) % 3, "classes": names}
     np.savez(folder / "splits.npz", validation_images=images, **labels)
     return folder
+
+
+def test_rules_of_exits_json_are_built_in(model: Path, tmp_path: Path) -> None:
+    found = RuleSet((6, 7, 1), (Rule((), Modification(dx=1)),))
+    folder = run_folder(model, tmp_path / "run", rules=to_json(found))
+    compiler.compile(settings(), folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["rules"]["set"] == to_json(found)
+    assert "rtl/ex_rules.sv" in manifest["sources"]
+    assert "rule_fired" in manifest["registers"]
+    assert manifests.read(folder).accelerator().rules == found
+    wrong = run_folder(model, tmp_path / "wrong", rules={**to_json(found), "shape": [7, 6, 1]})
+    with pytest.raises(InputError, match="images must be 7x6x1 for these rules, got 6x7x1"):
+        compiler.compile(settings(), wrong)
 
 
 def test_the_step_writes_everything_and_the_same_twice(model: Path, tmp_path: Path) -> None:

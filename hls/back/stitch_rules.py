@@ -1,0 +1,63 @@
+"""The rule unit of a core: what hls/rtl/ex_rules.sv is built with for an accelerator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exeunt import registers
+from exeunt.errors import InputError
+from exeunt.graph import Accelerator
+from exeunt.hls.back.stitch_chain import literal
+from exeunt.rules.rule import RuleSet
+from exeunt.rules.unit import Unit
+
+BITS = 8
+
+
+@dataclass(frozen=True)
+class RulesDescription:
+    """A rule unit and the rules that it is built with."""
+
+    unit: Unit
+    rules: RuleSet
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """Parameters of ex_rules, as SystemVerilog."""
+        files = {key: name for key, (name, _) in self.unit.memories(self.rules).items()}
+        found = {key: literal(value) for key, value in {**self.unit.parameters, **files}.items()}
+        found["STATISTICS"] = f"7'd{self.unit.statistics}"
+        width = registers.ADDRESS_BITS
+        places = registers.rule_parameters().items()
+        return found | {key: f"{width}'d{value}" for key, value in places}
+
+    @property
+    def memories(self) -> dict[str, str]:
+        """Memory-init files, name -> text."""
+        return dict(self.unit.memories(self.rules).values())
+
+
+def describe(accelerator: Accelerator) -> RulesDescription | None:
+    """The rule unit of an accelerator; None where it has no rules.
+
+    Raises:
+        InputError: rules for other images, or images that the unit does not take.
+    """
+    rules = accelerator.rules
+    if rules is None:
+        return None
+    stream = accelerator.segments[0].input
+    rules.check(stream.shape)
+    if stream.dtype.bits != BITS or stream.dtype.signed:
+        sign = "signed" if stream.dtype.signed else "unsigned"
+        raise InputError(
+            f"rules must go with images of {BITS} unsigned bits, {accelerator.name} takes "
+            f"{stream.dtype.bits} {sign} bits: leave the rules out"
+        )
+    if rules.looks:
+        raise InputError(
+            "rules must be for the first look in hardware, got "
+            f"{len(rules.looks)} further looks: leave them out"
+        )
+    return RulesDescription(Unit.of(rules, lanes=stream.lanes), rules)
