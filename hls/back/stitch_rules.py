@@ -48,7 +48,13 @@ def describe(accelerator: Accelerator) -> RulesDescription | None:
     if rules is None:
         return None
     stream = accelerator.segments[0].input
-    rules.check(stream.shape)
+    rules.check(accelerator.image_shape)
+    if accelerator.image_shape[2] % stream.lanes:
+        raise InputError(
+            f"rules must go with beats of one pixel, those of {accelerator.name} have "
+            f"{stream.lanes} values and a pixel {accelerator.image_shape[2]}: fold the first layer "
+            "less, or leave the rules out"
+        )
     if stream.dtype.bits != BITS or stream.dtype.signed:
         sign = "signed" if stream.dtype.signed else "unsigned"
         raise InputError(

@@ -60,6 +60,13 @@ def run_chain(
     return waiting[number]
 
 
+def modified(accelerator: Accelerator, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The images as segment 0 sees them: (N, H, W, C) by the rules, or as they are without."""
+    if accelerator.rules is None:
+        return images
+    return accelerator.rules.look(np.asarray(images).reshape(-1, *accelerator.image_shape), 0)[0]
+
+
 def run(
     accelerator: Accelerator,
     images: npt.NDArray[np.uint8],
@@ -77,9 +84,7 @@ def run(
         streams: also keep every node's output tensor.
         progress: called with the number of frames done so far.
     """
-    if accelerator.rules is not None:
-        shape = accelerator.segments[0].input.shape
-        images, _ = accelerator.rules.look(np.asarray(images).reshape(-1, *shape), 0)
+    images = modified(accelerator, images)
     if not streams:
         prepared = Prepared(accelerator)
         return Outputs(prepared.logits(images, batch=batch, progress=progress), {})

@@ -69,9 +69,8 @@ def expected(
         scales=accelerator.logit_scales, offsets=accelerator.offsets,
     ).exits  # fmt: skip
     names, streams, frames, tensors = [], [], [], []
-    current: IntArray = images.reshape(-1, *accelerator.segments[0].input.shape)
-    if accelerator.rules is not None:
-        current, _ = accelerator.rules.look(images.reshape(current.shape), 0)
+    first = accelerator.segments[0].input.shape
+    current: IntArray = network.modified(accelerator, images).reshape(-1, *first)
     for i, (segment, head) in enumerate(zip(accelerator.segments, accelerator.heads, strict=True)):
         reach = np.flatnonzero(exits >= i)
         for chain in (segment, head):

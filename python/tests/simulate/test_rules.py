@@ -117,8 +117,8 @@ def test_other_rules_for_the_same_unit(tmp_path: Path) -> None:
         for wrong, said in (
             (
                 RuleSet((8, 9, 1), (Rule((), Modification(dx=1)),)),
-                "the rules must be for images of 8x8x1, which the rule unit was built for, got 8x9x1: "
-                "compile with them",
+                "the rules must be for images of 8x8x1, which the rule unit was built for, got "
+                "8x9x1: compile with them",
             ),
             (
                 dataclasses.replace(other, network="another"),
