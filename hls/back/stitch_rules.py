@@ -25,8 +25,8 @@ class RulesDescription:
     @property
     def parameters(self) -> Mapping[str, str]:
         """Parameters of ex_rules, as SystemVerilog."""
-        files = {key: name for key, (name, _) in self.unit.memories(self.rules).items()}
-        found = {key: literal(value) for key, value in {**self.unit.parameters, **files}.items()}
+        found = {key: literal(value) for key, value in self.unit.parameters.items()}
+        found |= {key: literal(name) for key, (name, _) in self.unit.memories(self.rules).items()}
         found["STATISTICS"] = f"7'd{self.unit.statistics}"
         width = registers.ADDRESS_BITS
         places = registers.rule_parameters().items()
