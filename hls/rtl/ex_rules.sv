@@ -14,7 +14,8 @@
 // 2 {start, shear} = {S bits, 8 bits}; 3 {bottom, right, top, left}, 8 bits each: kept are rows top to
 // bottom - 1 and columns left to right - 1; 4 entry of the table; 5 tables, index = 256 * entry +
 // value. They may change only while no frame is inside. A_FIRED reads how often the rule at the
-// index of A_AT fired since reset; A_RULES reads {TABLES, RULES, 7'b0, enabled}, bit 0 is written.
+// index of A_AT fired since reset, from the second cycle after A_AT was written on; A_RULES reads
+// {TABLES, RULES, 7'b0, enabled}, bit 0 is written.
 // rdata is what address named in the cycle before, 0 for other addresses.
 //
 // Latency: with J the cycle in which the frame is judged (see ex_measure) and nothing before it, m
@@ -91,6 +92,9 @@ module ex_rules #(
   end
   if (HEIGHT > 255 || WIDTH > 255) begin : g_bad_size
     $error("ex_rules: HEIGHT and WIDTH must be at most 255, are %0d and %0d", HEIGHT, WIDTH);
+  end
+  if (BEATS < 2) begin : g_bad_beats
+    $error("ex_rules: a frame must have at least 2 beats, has %0d", BEATS);
   end
   if (SLOTS < 1) begin : g_bad_slots
     $error("ex_rules: SLOTS must be at least 1, is %0d", SLOTS);
@@ -189,7 +193,6 @@ module ex_rules #(
   wire read = sending_q && go;
   wire final_read = count_q == FINAL;
   wire [RULE_BITS-1:0] next_rule = chosen_q[send_q];
-  wire unused_rule = &rule_q;
   assign freed = read && final_read;
   assign start = waiting_q != '0 && (!sending_q || freed);
 
@@ -356,23 +359,30 @@ module ex_rules #(
     assign m_data = word_q;
   end
 
-  // how often each fired
-  logic [31:0]      fired[RULES+1];
-  logic [RULES:0]   known_q;  // fired since reset
-  logic [31:0]      rdata_q;
-  wire [31:0] count = known_q[next_rule] ? fired[next_rule] : '0;
+  // how often each fired: read in the cycle of start, stored in the next one
+  (* ram_style = "block" *) logic [31:0] fired[RULES+1];
+  logic [RULES:0] known_q;      // fired since reset
+  logic           counting_q;
+  logic [31:0]    times_q, told_q, rdata_q;
+  wire [RULE_BITS-1:0] times_at = start ? next_rule : at_rule;
+  wire [31:0] told = counting_q ? told_q : times_q;  // of the rule at the index of A_AT
   always_ff @(posedge clk) begin
-    if (start) begin
-      fired[next_rule]   <= count + 1'b1;
-      known_q[next_rule] <= 1'b1;
-    end
+    if (known_q[times_at]) times_q <= fired[times_at];
+    else times_q <= '0;
+    if (counting_q) fired[rule_q] <= times_q + 1'b1;
+  end
+  always_ff @(posedge clk) begin
+    counting_q <= start;
+    told_q     <= told;
+    if (counting_q) known_q[rule_q] <= 1'b1;
+    if (empty) counting_q <= 1'b0;
     if (empty) known_q <= '0;
   end
   always_ff @(posedge clk) begin
     rdata_q <= '0;
     if (address == A_RULES) rdata_q <= {8'd0, 8'(TABLES), 8'(RULES), 7'd0, enable_q};
     if (address == A_AT) rdata_q <= {13'd0, space_q, at_q};
-    if (address == A_FIRED) rdata_q <= known_q[at_rule] ? fired[at_rule] : '0;
+    if (address == A_FIRED) rdata_q <= told;
   end
   assign rdata = rdata_q;
 endmodule

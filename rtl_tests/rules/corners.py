@@ -83,7 +83,7 @@ CORNERS = [
     corner("shear", always(SLOPE), shape=(9, 7, 1)),
     corner("border", always(EDGE), shape=(5, 6, 1)),
     corner("table", always(BRIGHT), shape=(3, 4, 1), slots=1),
-    corner("nothing", (Rule((Condition("mean", "<", 1),), Modification()),), shape=(1, 1, 1)),
+    corner("nothing", (Rule((Condition("mean", "<", 1),), Modification()),), shape=(1, 2, 1)),
     corner("mean", one_each("mean", 300, 900), slots=3),
     corner("contrast", one_each("contrast", 300, 900)),
     corner("ink", one_each("ink", 90, 210), ink=200),

@@ -89,8 +89,8 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_rules.sv",
-        "wire [31:0] count = known_q[next_rule] ? fired[next_rule] : '0;",
-        "wire [31:0] count = fired[next_rule];",
+        "if (known_q[times_at]) times_q <= fired[times_at];",
+        "if (1'b1) times_q <= fired[times_at];",
         "rtl_tests/rules/test_rules.py::test_rules",
         corners="shift",
     ),

@@ -51,7 +51,7 @@ class Unit:
         """The smallest unit for a rule set.
 
         Raises:
-            InputError: a rule with a filter, which the hardware does not have.
+            InputError: a rule with a filter, which the hardware does not have, or images of a beat.
         """
         done = [rule.modification for rule in rules.every]
         for found in done:
@@ -60,6 +60,11 @@ class Unit:
                     "rules must do without a filter in hardware, which the rule unit has not, got "
                     f"the filter {' '.join(map(str, found.filter))}: learn rules without filters"
                 )
+        if rules.shape[0] * rules.shape[1] * rules.shape[2] < 2 * lanes:
+            raise InputError(
+                "rules must go with images of at least two beats in hardware, got "
+                f"{'x'.join(map(str, rules.shape))}: leave the rules out"
+            )
         bits = max([1, *(_limit_bits(name, rules.shape) for name in rules.statistics)])
         return cls(
             shape=rules.shape,
