@@ -14,8 +14,8 @@
 // 2 {start, shear} = {S bits, 8 bits}; 3 {bottom, right, top, left}, 8 bits each: kept are rows top to
 // bottom - 1 and columns left to right - 1; 4 entry of the table; 5 tables, index = 256 * entry +
 // value. They may change only while no frame is inside. A_FIRED reads how often the rule at the
-// index of A_AT fired since reset, from the second cycle after A_AT was written on; A_RULES reads
-// {TABLES, RULES, 7'b0, enabled}, bit 0 is written.
+// index of A_AT fired since reset (while frames come in, a cycle later than other registers); A_RULES
+// reads {TABLES, RULES, 7'b0, enabled}, bit 0 is written.
 // rdata is what address named in the cycle before, 0 for other addresses.
 //
 // Latency: with J the cycle in which the frame is judged (see ex_measure) and nothing before it, m
@@ -364,7 +364,8 @@ module ex_rules #(
   logic [RULES:0] known_q;      // fired since reset
   logic           counting_q;
   logic [31:0]    times_q, told_q, rdata_q;
-  wire [RULE_BITS-1:0] times_at = start ? next_rule : at_rule;
+  wire [RULE_BITS-1:0] asked = write && address == A_AT ? wdata[RULE_BITS-1:0] : at_rule;
+  wire [RULE_BITS-1:0] times_at = start ? next_rule : asked;
   wire [31:0] told = counting_q ? told_q : times_q;  // of the rule at the index of A_AT
   always_ff @(posedge clk) begin
     if (known_q[times_at]) times_q <= fired[times_at];
