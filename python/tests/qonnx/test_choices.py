@@ -13,6 +13,7 @@ import pytest
 from exeunt.errors import InputError
 from exeunt.hls.front import finn_env, limits, shadow
 from exeunt.qonnx import file, meaning
+from exeunt.qonnx.tables import Function
 
 SHAPE = (6, 6, 1)
 IMAGES = np.random.default_rng(5).integers(0, 256, (4, *SHAPE)).astype(np.uint8)
@@ -206,3 +207,15 @@ def test_reductions_over_height_and_width(
             x = image.transpose(2, 0, 1)[None].astype(np.float32)
             want = next(iter(execute_onnx(model, {"image": x}).values())).reshape(-1)
             assert np.abs(got[k] - want / network.exits[0].scale).max() < 0.02
+
+
+def test_what_float32_cannot_tell_apart_is_equal() -> None:
+    """3 * 0.1 and 0.3 are not the same in float32, but meant to be."""
+    tenth, limit = np.float64(np.float32(0.1)), np.float64(np.float32(0.3))
+    function = Function().then("affine", tenth)
+    n = np.arange(6.0)
+    assert function.then("reaches", 0.0, limit)(n).tolist() == [0, 0, 0, 1, 1, 1]
+    assert function.then("above", 0.0, limit)(n).tolist() == [0, 0, 0, 0, 1, 1]
+    assert function.then("beyond", limit)(n)[:4].tolist() == [0, 0, 0, 0]
+    near = np.array([limit * (1 + 3e-7)])
+    assert Function().then("above", 0.0, limit)(near).tolist() == [1]
