@@ -61,6 +61,12 @@ def compare(
         InputError: no such criterion, one exit alone, or seeds of a network that is not trained
             here.
     """
+    unknown = [name for name in names if name not in criteria.names()]
+    if unknown:
+        raise InputError(
+            f"--criteria must be some of {', '.join(criteria.names())}, as in margin,softmax, got "
+            f"{unknown[0]!r}: change it"
+        )
     rules = [criteria.get(name) for name in dict.fromkeys(names or criteria.names())]
     wanted = list(dict.fromkeys(seeds or (config.train.seed,)))
     own = criteria.get(config.calibrate.criterion).loss

@@ -132,8 +132,12 @@ def test_a_network_that_was_trained_for_another_criterion_is_refused(
 
 
 def test_what_cannot_be_compared(tiny: tree.Config, folder: Path):
-    with pytest.raises(InputError, match="got 'majority'"):
-        compare(tiny, folder, folder, names=["majority"])
+    with pytest.raises(InputError) as caught:
+        compare(tiny, folder, folder, names=["margin", "majority"])
+    assert str(caught.value) == (
+        f"--criteria must be some of {', '.join(criteria.names())}, as in margin,softmax, got "
+        "'majority': change it"
+    )
     given = tiny.model_copy(update={"compress": object()})
     with pytest.raises(InputError) as caught:
         compare(given, folder, folder, seeds=[0, 3])
