@@ -48,7 +48,8 @@ def train(
     a CPU. A network that comes as a QONNX file is taken as it is, only the splits are made.
 
     Raises:
-        InputError: the data or the network cannot be used, or `train.device` is absent.
+        InputError: the data, the network or `train.start` cannot be used, or `train.device` is
+            absent.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     device = device_of(config.train.device)
@@ -60,6 +61,8 @@ def train(
         )
     with one_thread(config.train.seed):
         network = build(config.model)
+        if config.train.start:
+            _start(network, Path(config.train.start))
         save_splits(run_dir / SPLITS, splits)
         history: list[dict[str, Any]] = []
         if config.model.kind != "qonnx":
@@ -118,7 +121,7 @@ def stamp(config: Config, data: str) -> str:
     """What an unfinished training goes on for: config, fingerprint of the splits, user's files."""
     total = hashlib.sha256(f"{fingerprint(config)} {data}".encode())
     own = code_files(config.model.file) if config.model.kind == "python" else []  # type: ignore[arg-type]
-    for path in [*own, *map(Path, config.model.files)]:
+    for path in [*own, *map(Path, [*config.model.files, config.train.start])]:
         total.update(path.read_bytes() if path.is_file() else b"")
     return total.hexdigest()
 
@@ -473,6 +476,22 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     torch.save(state, buffer)
     with writing(path) as stream:
         stream.write(buffer.getbuffer())
+
+
+def _start(network: nn.Module, path: Path) -> None:
+    """Take the weights of another run's checkpoint."""
+    if not path.is_file():
+        raise InputError(
+            f"train.start must be a checkpoint.pt of another run, got {path}, where no file is: "
+            "train that one first or correct the path"
+        )
+    try:
+        network.load_state_dict(_load(path)["model"])
+    except RuntimeError:
+        raise InputError(
+            f"train.start must be of a network with the same layers, got {path}, which has others: "
+            "name another checkpoint, or leave it out"
+        ) from None
 
 
 def _load(path: Path) -> dict[str, Any]:

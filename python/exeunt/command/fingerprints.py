@@ -141,6 +141,8 @@ def parts(
     if "compile" in step.sections and config.compile.folding:
         path = Path(config.compile.folding)
         found[f"folding file {path.name}"] = digests.of(path) or ABSENT
+    if "train" in step.sections and config.train.start:
+        found["train.start"] = digests.of(Path(config.train.start)) or ABSENT
     if "train" in step.sections:
         loss = criteria.get(config.calibrate.criterion).loss
         found |= {} if loss == JOINT_LOSS else {"loss of calibrate.criterion": loss}

@@ -69,6 +69,11 @@ def _training(config: Any) -> None:
             f"train.exit_weights must have one entry for each of {len(stages)} exits, got "
             f"{len(weights)}"
         )
+    if config.train.start and config.model.kind == "qonnx":
+        raise ValueError(
+            "train.start must be absent with a QONNX file, which is taken as it is, got "
+            f"{config.train.start}"
+        )
     side = min(config.model.input[:2])
     if config.train.shift >= side:
         raise ValueError(

@@ -13,8 +13,9 @@ def of_file(config: Config, source: str, *, name: str) -> Config:
         source: as `model.source`, such as "qonnx:network.onnx".
         name: of the run.
     """
-    absent = {"source": source, "stages": (), "files": (), "exits": (), "preprocess": None}
-    model = config.model.model_copy(update=absent)
-    train = config.train.model_copy(update={"exit_weights": None})
+    empty = dict.fromkeys(("stages", "files", "exits"), ())
+    absent = dict.fromkeys(("preprocess", "preset", "width"))
+    model = config.model.model_copy(update={"source": source, **empty, **absent})
+    train = config.train.model_copy(update={"exit_weights": None, "start": ""})
     changed = {"name": name, "model": model, "train": train, "compress": None}
     return config.model_copy(update=changed)

@@ -180,6 +180,8 @@ class Train(_Section):
     """Joint training of all exits.
 
     Attributes:
+        start: checkpoint of another run whose weights are the first ones, for fine-tuning; unset:
+            random ones
         epochs: passes over the training images
         batch: images of a step
         learning_rate: its peak; it rises for a fifth of the steps, then falls
@@ -200,6 +202,7 @@ class Train(_Section):
         device: where it runs; "auto" is a GPU if torch finds one
     """
 
+    start: str = ""
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 30
     batch: Annotated[int, Field(ge=2)] = 64
     learning_rate: Annotated[float, Field(gt=0.0, le=1000.0)] = 0.005
@@ -361,8 +364,8 @@ def zoo() -> tuple[str, ...]:
 def load(name_or_path: str | Path) -> Config:
     """The config of that shipped name, of the trained network zoo:NAME, or in that TOML file.
 
-    Relative paths to a user's files (`model.source`, `model.files`, `compile.folding`) count from
-    the folder of the config and are made absolute.
+    Relative paths to a user's files (`model.source`, `model.files`, `train.start`,
+    `compile.folding`) count from the folder of the config and are made absolute.
 
     Raises:
         InputError: no such config, not TOML, an unknown key or an impossible value.
@@ -441,7 +444,7 @@ def _anchor(raw: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     """Make the paths to a user's own files absolute."""
     if folder is None:
         return raw
-    model, compile_ = raw.get("model"), raw.get("compile")
+    model, compile_, train = raw.get("model"), raw.get("compile"), raw.get("train")
     if isinstance(model, dict) and isinstance(model.get("source"), str):
         kind, colon, rest = model["source"].partition(":")
         if rest and kind in ("python", "qonnx"):
@@ -451,6 +454,8 @@ def _anchor(raw: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         model["files"] = tuple(files)
     if isinstance(compile_, dict) and isinstance(compile_.get("folding"), str):
         compile_["folding"] = str(folder / compile_["folding"])
+    if isinstance(train, dict) and isinstance(train.get("start"), str) and train["start"]:
+        train["start"] = str(folder / train["start"])
     return raw
 
 
@@ -470,6 +475,7 @@ def hash_of(config: Config, *sections: str) -> str:
         )
     if config.compile.folding is not None:
         whole["compile"]["folding"] = Path(config.compile.folding).name
+    whole["train"]["start"] = Path(config.train.start).name
     data = {k: whole[k] for k in names}
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

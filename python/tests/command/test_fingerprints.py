@@ -173,6 +173,15 @@ def test_folding_file(tmp_path):
     assert fingerprints.difference(before, now) == "folding file fold.json"
 
 
+def test_weights_to_start_with(tmp_path):
+    text = TEXT.format(source="python:net.py:Net") + "[train]\nstart = 'first.pt'\n"
+    (tmp_path / "net.py").write_text("class Net: pass\n")
+    config = tree.parse(text, folder=tmp_path)
+    before = parts(config, tmp_path)
+    (tmp_path / "first.pt").write_text("weights")
+    assert fingerprints.difference(before, parts(config, tmp_path)) == "train.start"
+
+
 def test_files_that_a_class_opens(tmp_path):
     (tmp_path / "net.py").write_text("class Net: ...\n")
     (tmp_path / "weights.pt").write_bytes(b"1")

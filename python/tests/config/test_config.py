@@ -395,12 +395,25 @@ def test_paths_count_from_the_config(tmp_path):
     path.parent.mkdir()
     text = BASE[: BASE.index("[[model")]
     text = text.replace("[model]", '[model]\nsource = "python:net.py:Net"')
-    path.write_text(text + '[compile]\nfolding = "fold.json"\n')
+    path.write_text(
+        text + '[compile]\nfolding = "fold.json"\n[train]\nstart = "../other/checkpoint.pt"\n'
+    )
     loaded = tree.load(path)
     assert loaded.model.kind == "python"
     assert loaded.model.file == tmp_path / "sub" / "net.py"
     assert loaded.model.source.endswith("net.py:Net")
     assert Path(loaded.compile.folding or "") == tmp_path / "sub" / "fold.json"
+    assert Path(loaded.train.start) == tmp_path / "sub" / ".." / "other" / "checkpoint.pt"
+
+
+def test_a_file_is_not_trained_from_a_start():
+    text = BASE[: BASE.index("[[model")].replace("[model]", '[model]\nsource = "qonnx:a.onnx"')
+    with pytest.raises(InputError) as caught:
+        tree.parse(text + '[train]\nstart = "a.pt"\n', where="a.toml")
+    assert str(caught.value) == (
+        "config a.toml: train.start must be absent with a QONNX file, which is taken as it is, got "
+        "a.pt: change it"
+    )
 
 
 def test_hashes_follow_their_sections_alone():

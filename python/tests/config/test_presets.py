@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exeunt.config import presets, tree
+from exeunt.config.derived import of_file
 from exeunt.errors import InputError
 
 HEAD = """
@@ -63,6 +64,12 @@ def test_a_resolved_preset_is_read_again_and_has_the_hash_of_its_stages() -> Non
     plain = tree.parse(tree.to_toml(config).replace('preset = "resnet8"\n', ""))
     assert plain.model.preset is None
     assert tree.hash_of(plain) == tree.hash_of(config)
+
+
+def test_the_config_of_its_file_has_no_preset() -> None:
+    text = f'{HEAD}input = [32, 32, 3]\npreset = "vgg"\nwidth = 8\n[train]\nstart = "a.pt"\n'
+    found = of_file(tree.parse(text), "qonnx:a.onnx", name="given")
+    assert tree.parse(tree.to_toml(found)) == found
 
 
 REFUSED = [

@@ -371,3 +371,54 @@ def test_copied_run_folder_works(trained, tiny, tmp_path):
     first = logits(load_checkpoint(tiny, trained), np.zeros((3, 8, 8, 1), np.uint8))
     second = logits(load_checkpoint(tiny, tmp_path / "copy"), np.zeros((3, 8, 8, 1), np.uint8))
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_training_that_starts_with_the_weights_of_another_run(trained, tiny, tmp_path):
+    """With a rate of next to nothing they stay what they were."""
+    start = str(trained / "checkpoint.pt")
+    section = tiny.train.model_copy(update={"start": start, "epochs": 1, "learning_rate": 1e-9})
+    config = tiny.model_copy(update={"train": section})
+    found = train(config, tmp_path, tmp_path).state_dict()
+    begun = torch.load(start, weights_only=True)["model"]
+    weights = [name for name in found if name.endswith("weight")]
+    assert len(weights) > 5
+    for name in weights:
+        assert torch.allclose(found[name], begun[name], atol=1e-6), name
+    assert load_checkpoint(config, tmp_path) is not None
+    with pytest.raises(InputError, match="must be from this config"):
+        load_checkpoint(tiny, tmp_path)
+
+
+def test_what_training_cannot_start_with(trained, tiny, tmp_path):
+    def refused(config, start, sentence):
+        section = config.train.model_copy(update={"start": str(start)})
+        with pytest.raises(InputError) as caught:
+            train(config.model_copy(update={"train": section}), tmp_path / "run", tmp_path)
+        assert str(caught.value) == sentence
+
+    absent = tmp_path / "none.pt"
+    refused(
+        tiny,
+        absent,
+        f"train.start must be a checkpoint.pt of another run, got {absent}, where no file is: "
+        "train that one first or correct the path",
+    )
+    whole = trained / "checkpoint.pt"
+    first = tiny.model.stages[0]
+    wider = first.model_copy(update={"blocks": (first.blocks[0].model_copy(update={"conv": 5}),)})
+    stages = (wider, *tiny.model.stages[1:])
+    other = tiny.model_copy(update={"model": tiny.model.model_copy(update={"stages": stages})})
+    refused(
+        other,
+        whole,
+        f"train.start must be of a network with the same layers, got {whole}, which has others: "
+        "name another checkpoint, or leave it out",
+    )
+    damaged = tmp_path / "damaged.pt"
+    damaged.write_bytes(whole.read_bytes()[:100])
+    refused(
+        tiny,
+        damaged,
+        f"checkpoint {damaged} must be a whole one of schema 1, got one that cannot be read: run "
+        "`exeunt train` again",
+    )
