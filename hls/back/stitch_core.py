@@ -92,8 +92,14 @@ class CoreDescription:
     @property
     def modules(self) -> tuple[str, ...]:
         """The hand-written modules (hls/rtl/<name>.sv) that core and shell instantiate."""
-        unit = ("ex_rules",) if self.rules else ()
+        unit: tuple[str, ...] = ("ex_rules",) if self.rules else ()
+        unit += ("ex_looks", "ex_again") if self.looks else ()
         return (*_MODULES, self.scoring.module, *unit)
+
+    @property
+    def looks(self) -> int:
+        """Looks at a frame after the first one."""
+        return self.rules.unit.looks if self.rules else 0
 
     @property
     def scoring(self) -> Criterion:
@@ -103,13 +109,14 @@ class CoreDescription:
     def logits(self, exit_index: int) -> Logits:
         """What the score block of an exit is given."""
         found = self.exits[exit_index]
-        return Logits(self.classes, found.logits_lanes, found.logits_bits, found.logit_scale)
+        bits = found.logits_bits + (0 if exit_index else self.looks)  # of further looks: added up
+        return Logits(self.classes, found.logits_lanes, bits, found.logit_scale)
 
     def scored(self, exit_index: int) -> Mapping[str, str]:
         """Parameters of an exit's score block, as SystemVerilog."""
         given = self.scoring.parameters(self.logits(exit_index), f"score{exit_index}")
         own = {"PE": self.logits(exit_index).lanes, "CLASSES": self.classes}
-        found = {**own, "BITS": self.exits[exit_index].logits_bits, **given}
+        found = {**own, "BITS": self.logits(exit_index).bits, **given}
         return {key: literal(value) for key, value in found.items()}
 
     @property

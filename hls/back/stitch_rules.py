@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from exeunt import registers
+from exeunt import criteria, registers
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
 from exeunt.hls.back.stitch_chain import literal
@@ -33,9 +33,29 @@ class RulesDescription:
         return found | {key: f"{width}'d{value}" for key, value in places}
 
     @property
+    def slot_bits(self) -> int:
+        """Bits of a slot's number."""
+        return max(1, (self.unit.slots - 1).bit_length())
+
+    @property
     def memories(self) -> dict[str, str]:
         """Memory-init files, name -> text."""
         return dict(self.unit.memories(self.rules).values())
+
+
+def _check_looks(accelerator: Accelerator, looks: int) -> None:
+    exits, criterion = len(accelerator.heads), criteria.get(accelerator.criterion)
+    if not 2 <= exits <= registers.MAX_EXITS - looks:
+        raise InputError(
+            f"with {looks} further looks an accelerator must have 2 to "
+            f"{registers.MAX_EXITS - looks} exits, {accelerator.name} has {exits}: leave the looks "
+            "out"
+        )
+    if criterion.carry is not None or criterion.history is not None:
+        raise InputError(
+            "further looks must go with a criterion that judges each image by itself, got "
+            f'"{criterion.name}": leave the looks out'
+        )
 
 
 def describe(accelerator: Accelerator) -> RulesDescription | None:
@@ -62,8 +82,5 @@ def describe(accelerator: Accelerator) -> RulesDescription | None:
             f"{stream.dtype.bits} {sign} bits: leave the rules out"
         )
     if rules.looks:
-        raise InputError(
-            "rules must be for the first look in hardware, got "
-            f"{len(rules.looks)} further looks: leave them out"
-        )
+        _check_looks(accelerator, len(rules.looks))
     return RulesDescription(Unit.of(rules, lanes=stream.lanes), rules)

@@ -18,8 +18,18 @@
 // reads {TABLES, RULES, 7'b0, enabled}, bit 0 is written.
 // rdata is what address named in the cycle before, 0 for other addresses.
 //
+// LOOKS > 0: a frame may be sent again. There are 1 + LOOKS lists of rules, and a frame's look k is
+// the frame as it came, modified by what list k has chosen; a look for which that is 0 is left out,
+// but the first. s_meta gives one word per frame, at the latest when it is judged; m_meta shows it
+// with info = {more, look, slot} in the one cycle in which a look starts, to a receiver that has room
+// for every frame inside; more: another look may follow. For each look with more comes one verdict
+// {again, meta, look, slot}: the next look is queued behind the frames that are judged, or the frame
+// is let go. Without more it is let go when its last beat is read. LOOKS = 0: s_meta, m_meta and the
+// verdict are not used, frames are sent in order.
+//
 // Latency: with J the cycle in which the frame is judged (see ex_measure) and nothing before it, m
-// shows its first beat in J + 3, with tables in J + 4. Throughput: one beat a cycle, also from frame
+// shows its first beat in J + 3, with tables in J + 4 (with LOOKS one more; a
+// verdict in cycle T that sends a frame again is like J = T - 1). Throughput: one beat a cycle, also from frame
 // to frame. A slot is free when its last beat is read, one or two cycles before m shows it. A
 // frame's last beat is not taken while the frame before is judged. On stall m holds and what is
 // before it stands still. Reset, and clear alike: no frame inside, nothing fired, words stay; after
@@ -36,7 +46,8 @@ module ex_rules #(
     parameter int INK = 128,
     parameter int EDGE = 32,
     parameter int CONDITIONS = 1,
-    parameter int RULES = 1,                // at most 255
+    parameter int RULES = 1,                // of all lists, at most 255
+    parameter int LOOKS = 0,                // further looks, at most 2
     parameter int LIMIT_BITS = 1,
     parameter bit MOVES = 1'b1,             // some rule has dy or start
     parameter bit SHEARS = 1'b1,            // some rule has shear
@@ -51,7 +62,8 @@ module ex_rules #(
     parameter logic [11:0] A_RULES = '0,    // addresses in bytes
     parameter logic [11:0] A_AT = '0,
     parameter logic [11:0] A_WORD = '0,
-    parameter logic [11:0] A_FIRED = '0
+    parameter logic [11:0] A_FIRED = '0,
+    localparam int SLOT_BITS = SLOTS > 1 ? $clog2(SLOTS) : 1
 ) (
     input  wire               clk,
     input  wire               rst,
@@ -62,6 +74,16 @@ module ex_rules #(
     output wire               m_valid,
     input  wire               m_ready,
     output wire [LANES*8-1:0] m_data,
+    input  wire               s_meta_valid,
+    output wire               s_meta_ready,
+    input  wire [65:0]        s_meta,
+    output wire               m_meta_valid,
+    output wire [65:0]        m_meta,
+    output wire [SLOT_BITS+2:0] m_info,
+    input  wire               verdict_valid,
+    input  wire               verdict_again,
+    input  wire [SLOT_BITS+1:0] verdict_info,  // look and slot
+    input  wire [65:0]        verdict_meta,
     input  wire               write,
     input  wire [11:0]        address,
     input  wire [31:0]        wdata,
@@ -69,11 +91,11 @@ module ex_rules #(
 );
   localparam int BEATS = HEIGHT * WIDTH * FOLD;
   localparam int BEAT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
-  localparam int SLOT_BITS = SLOTS > 1 ? $clog2(SLOTS) : 1;
   localparam int COUNT_BITS = $clog2(SLOTS + 1);
   localparam int ADDRESS_BITS = $clog2(SLOTS << BEAT_BITS);
   localparam int TABLE_BITS = $clog2(TABLES > 1 ? TABLES << 8 : 256);
   localparam int RULE_BITS = $clog2(RULES + 1);
+  localparam int LISTS = 1 + LOOKS;
   localparam int INDEX_BITS = CONDITIONS > 1 ? $clog2(CONDITIONS) : 1;
   localparam int X_BITS = $clog2(WIDTH + 1);
   localparam int Y_BITS = $clog2(HEIGHT + 1);
@@ -98,6 +120,9 @@ module ex_rules #(
   end
   if (SLOTS < 1) begin : g_bad_slots
     $error("ex_rules: SLOTS must be at least 1, is %0d", SLOTS);
+  end
+  if (LOOKS < 0 || LOOKS > 2) begin : g_bad_looks
+    $error("ex_rules: LOOKS must be 0 to 2, is %0d", LOOKS);
   end
   if (RULES < 1 || RULES > 255) begin : g_bad_rules
     $error("ex_rules: RULES must be 1 to 255, is %0d", RULES);
@@ -127,36 +152,36 @@ module ex_rules #(
   end
 
   // frames come in
-  logic [SLOT_BITS-1:0]  fill_q;               // the slot that is filled
-  logic [BEAT_BITS-1:0]  beat_q;
-  logic [COUNT_BITS-1:0] held_q, waiting_q;    // slots in use; frames judged that did not start
-  logic [LANES*8-1:0]    memory[SLOTS << BEAT_BITS];
-  wire busy, judged, start, freed;
-  wire [RULE_BITS-1:0] judged_rule;
+  logic [SLOT_BITS-1:0] fill_q;               // the slot that is filled
+  logic [BEAT_BITS-1:0] beat_q;
+  logic [LANES*8-1:0]   memory[SLOTS << BEAT_BITS];
+  wire busy, judged, start, last_read;
+  wire room, settled;                         // the slot is free; the frame before is judged
+  wire [LISTS*RULE_BITS-1:0] judged_rules;
   wire final_beat = beat_q == FINAL;
   wire begun = beat_q != '0;
   wire take = s_valid && s_ready;
   wire open = take && !begun;
   wire last = take && final_beat;
-  assign s_ready = (begun || held_q != COUNT_BITS'(SLOTS)) && !(final_beat && busy);
+  assign s_ready = (begun || room) && !(final_beat && !settled);
 
   ex_measure #(
       .LANES(LANES), .FOLD(FOLD), .HEIGHT(HEIGHT), .WIDTH(WIDTH),
       .STATISTICS(STATISTICS), .INK(INK), .EDGE(EDGE),
-      .CONDITIONS(CONDITIONS), .RULES(RULES), .LIMIT_BITS(LIMIT_BITS),
+      .CONDITIONS(CONDITIONS), .RULES(RULES), .LISTS(LISTS), .LIMIT_BITS(LIMIT_BITS),
       .CONDITION_FILE(CONDITION_FILE)
   ) u_measure (
       .clk(clk), .rst(empty),
       .take(take), .last(last), .data(s_data),
-      .busy(busy), .judged(judged), .chosen(judged_rule),
+      .busy(busy), .judged(judged), .chosen(judged_rules),
       .write(stores[0]), .write_index(at_q[INDEX_BITS-1:0]), .write_data(wdata)
   );
 
-  // which rule each slot's frame has
-  logic [SLOT_BITS-1:0] judge_q, send_q;  // the slot that is judged, that is sent next
-  logic [SLOTS-1:0][RULE_BITS-1:0] chosen_q;
-  logic enabled_q;                        // in the cycle of the last beat of the frame judged
+  // which rules each slot's frame has
   localparam logic [SLOT_BITS-1:0] FINAL_SLOT = SLOT_BITS'(SLOTS - 1);
+  logic [SLOT_BITS-1:0] judge_q;          // the slot that is judged
+  logic [SLOTS-1:0][LISTS*RULE_BITS-1:0] chosen_q;
+  logic enabled_q;                        // in the cycle of the last beat of the frame judged
   always_ff @(posedge clk) begin
     if (take) memory[ADDRESS_BITS'({fill_q, beat_q})] <= s_data;
     if (take) beat_q <= final_beat ? '0 : beat_q + 1'b1;
@@ -165,26 +190,108 @@ module ex_rules #(
       enabled_q <= enable_q;
     end
     if (judged) begin
-      chosen_q[judge_q] <= enabled_q ? judged_rule : '0;
+      chosen_q[judge_q] <= enabled_q ? judged_rules : '0;
       judge_q           <= judge_q == FINAL_SLOT ? '0 : judge_q + 1'b1;
     end
-    if (start) send_q <= send_q == FINAL_SLOT ? '0 : send_q + 1'b1;
-    held_q    <= held_q + COUNT_BITS'(open) - COUNT_BITS'(freed);
-    waiting_q <= waiting_q + COUNT_BITS'(judged) - COUNT_BITS'(start);
     if (empty) begin
-      beat_q    <= '0;
-      fill_q    <= '0;
-      judge_q   <= '0;
-      send_q    <= '0;
-      held_q    <= '0;
-      waiting_q <= '0;
+      beat_q  <= '0;
+      fill_q  <= '0;
+      judge_q <= '0;
+    end
+  end
+
+  // what is sent next, and what is on its way
+  logic [SLOT_BITS-1:0] slot_q;
+  wire                  next_valid;
+  wire [SLOT_BITS-1:0]  next_slot;
+  wire [RULE_BITS-1:0]  next_rule;
+  logic                 sending_q;
+  assign start = next_valid && (!sending_q || last_read);
+
+  if (LOOKS == 0) begin : g_in_order
+    logic [SLOT_BITS-1:0]  send_q;
+    logic [COUNT_BITS-1:0] held_q, waiting_q;  // slots in use; frames judged that did not start
+    assign room = held_q != COUNT_BITS'(SLOTS);
+    assign settled = !busy;
+    assign next_valid = waiting_q != '0;
+    assign next_slot = send_q;
+    assign next_rule = chosen_q[send_q];
+    always_ff @(posedge clk) begin
+      if (start) send_q <= send_q == FINAL_SLOT ? '0 : send_q + 1'b1;
+      held_q    <= held_q + COUNT_BITS'(open) - COUNT_BITS'(last_read);
+      waiting_q <= waiting_q + COUNT_BITS'(judged) - COUNT_BITS'(start);
+      if (empty) begin
+        send_q    <= '0;
+        held_q    <= '0;
+        waiting_q <= '0;
+      end
+    end
+    assign s_meta_ready = 1'b1;
+    assign m_meta_valid = 1'b0;
+    assign m_meta = '0;
+    assign m_info = '0;
+    wire unused_meta = &{1'b0, s_meta_valid, s_meta, verdict_valid, verdict_again, verdict_info,
+                         verdict_meta};
+  end else begin : g_looks
+    // a judged frame waits for the queue; a look that is made again goes first
+    localparam int ENTRY = 66 + 2 + SLOT_BITS;
+    localparam logic [SLOTS-1:0] ONE = SLOTS'(1);
+    logic [SLOTS-1:0] used_q;
+    logic [SLOT_BITS-1:0] new_slot_q;
+    logic new_q, more_q;
+    wire again = verdict_valid && verdict_again;
+    wire enter = new_q && !again && s_meta_valid;
+    wire unused_queue_ready;
+    wire [$clog2(SLOTS+1)-1:0] unused_queue_count;
+    wire [ENTRY-1:0] entry;
+    wire [SLOT_BITS-1:0] verdict_slot = verdict_info[SLOT_BITS-1:0];
+    wire [1:0] verdict_look = verdict_info[SLOT_BITS +: 2];
+    wire [LISTS*RULE_BITS-1:0] verdict_chosen = chosen_q[verdict_slot];
+    wire [1:0] second = verdict_look == 2'd0 && verdict_chosen[RULE_BITS +: RULE_BITS] != '0
+        ? 2'd1 : 2'd2;
+    wire unused_chosen = &verdict_chosen;
+    assign s_meta_ready = enter;
+    ex_fifo #(.WIDTH(ENTRY), .DEPTH(SLOTS)) u_queue (
+        .clk(clk), .rst(empty),
+        .s_valid(again || enter), .s_ready(unused_queue_ready),
+        .s_data(again ? {verdict_meta, second, verdict_slot} : {s_meta, 2'd0, new_slot_q}),
+        .m_valid(next_valid), .m_ready(start), .m_data(entry),
+        .count(unused_queue_count)
+    );
+    assign next_slot = entry[SLOT_BITS-1:0];
+    wire [1:0] next_look = entry[SLOT_BITS +: 2];
+    wire [LISTS*RULE_BITS-1:0] next_chosen = chosen_q[next_slot];
+    wire [RULE_BITS-1:0] last_chosen = next_chosen[LOOKS*RULE_BITS +: RULE_BITS];
+    wire [RULE_BITS-1:0] first_chosen = next_chosen[RULE_BITS +: RULE_BITS];
+    wire more = (32'(next_look) < LOOKS && last_chosen != '0)
+        || (next_look == 2'd0 && first_chosen != '0);
+    assign next_rule = next_look == 2'd0 ? next_chosen[0 +: RULE_BITS]
+        : next_look == 2'd1 ? first_chosen : last_chosen;
+    assign m_meta_valid = start;
+    assign m_meta = entry[ENTRY-1 -: 66];
+    assign m_info = {more, next_look, next_slot};
+    assign room = !used_q[fill_q];
+    assign settled = !busy && !new_q;
+    always_ff @(posedge clk) begin
+      if (start) more_q <= more;
+      if (judged) begin
+        new_q      <= 1'b1;
+        new_slot_q <= judge_q;
+      end else if (enter) begin
+        new_q <= 1'b0;
+      end
+      used_q <= (used_q | (open ? ONE << fill_q : '0))
+          & ~(last_read && !more_q ? ONE << slot_q : '0)
+          & ~(verdict_valid && !verdict_again ? ONE << verdict_slot : '0);
+      if (empty) begin
+        new_q  <= 1'b0;
+        used_q <= '0;
+      end
     end
   end
 
   // frames go out: a beat is read in every cycle in which go is high
-  logic [SLOT_BITS-1:0] slot_q;
   logic [RULE_BITS-1:0] rule_q;
-  logic                 sending_q;
   logic [BEAT_BITS-1:0] read_q;
   logic [BEAT_BITS-1:0] count_q;
   logic [LANES*8-1:0]   word_q;
@@ -192,9 +299,7 @@ module ex_rules #(
   wire go = !m_valid || m_ready;
   wire read = sending_q && go;
   wire final_read = count_q == FINAL;
-  wire [RULE_BITS-1:0] next_rule = chosen_q[send_q];
-  assign freed = read && final_read;
-  assign start = waiting_q != '0 && (!sending_q || freed);
+  assign last_read = read && final_read;
 
   wire [BEAT_BITS-1:0] begin_at;     // address of the frame's first beat
   wire [BEAT_BITS-1:0] address_now;
@@ -204,10 +309,10 @@ module ex_rules #(
       count_q <= count_q + 1'b1;
       read_q  <= read_q + 1'b1;
     end
-    if (freed) sending_q <= 1'b0;
+    if (last_read) sending_q <= 1'b0;
     if (start) begin
       sending_q <= 1'b1;
-      slot_q    <= send_q;
+      slot_q    <= next_slot;
       rule_q    <= next_rule;
       count_q   <= '0;
       read_q    <= begin_at;

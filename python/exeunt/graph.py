@@ -233,9 +233,9 @@ class Accelerator:
     def logits(self, exit_index: int) -> criteria.Logits:
         """What the score block of an exit is given."""
         stream = self.heads[exit_index].output
-        return criteria.Logits(
-            stream.elements, stream.lanes, stream.dtype.bits, self.logit_scales[exit_index]
-        )
+        looks = len(self.rules.looks) if self.rules and exit_index == 0 else 0
+        bits = stream.dtype.bits + looks  # those of further looks are added
+        return criteria.Logits(stream.elements, stream.lanes, bits, self.logit_scales[exit_index])
 
     def of(self, node: Node) -> dict[str, IntArray]:
         """The arrays of `node`, by their short names.

@@ -45,6 +45,15 @@ class Manifest:
         return tuple(int(e["threshold"]) for e in self.data["exits"])
 
     @property
+    def look_thresholds(self) -> tuple[int, ...]:
+        """Signed threshold of exit 0 after each further look.
+
+        Their registers are between those of the other exits and the last one's.
+        """
+        looks = self.data.get("rules", {}).get("set", {}).get("looks", ())
+        return tuple(int(look["threshold"]) for look in looks)
+
+    @property
     def criterion(self) -> str:
         """What the exits go by, see `exeunt.criteria`."""
         return str(self.data["exits"][0]["criterion"])

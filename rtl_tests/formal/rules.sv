@@ -20,23 +20,23 @@
       assert (m_valid && $stable(m_data));
     end
     cover (f_past && f_out == 4'd3 && $past(m_valid && !m_ready));
-    cover (f_past && held_q == COUNT_BITS'(SLOTS) && s_valid);
+    cover (f_past && g_in_order.held_q == COUNT_BITS'(SLOTS) && s_valid);
   end
   // frames in the pipeline: how many have their last beat read and not yet taken
   wire [7:0] f_read = sending_q ? 8'(count_q) : 8'(BEATS);  // of the frame read last
   wire [7:0] f_gone = 8'(BEATS) * 8'(4'(f_in - f_out)) - 8'(f_beat);  // beats still to be taken
-  wire [7:0] f_kept = 8'(BEATS) * (8'(waiting_q) + 8'(busy));
+  wire [7:0] f_kept = 8'(BEATS) * (8'(g_in_order.waiting_q) + 8'(busy));
   always_comb begin
     if (!f_past) assume (rst);
     if (f_past) begin
-      assert (32'(held_q) <= SLOTS);
-      assert (32'(held_q) == 32'(waiting_q) + 32'(busy) + 32'(sending_q) + 32'(begun));
+      assert (32'(g_in_order.held_q) <= SLOTS);
+      assert (32'(g_in_order.held_q) == 32'(g_in_order.waiting_q) + 32'(busy) + 32'(sending_q) + 32'(begun));
       assert (32'(beat_q) < BEATS && 32'(f_beat) < BEATS && 32'(count_q) <= BEATS);
       assert (!sending_q || 32'(count_q) < BEATS);
-      assert (32'(fill_q) < SLOTS && 32'(judge_q) < SLOTS && 32'(send_q) < SLOTS);
-      assert (32'(judge_q) == (32'(send_q) + 32'(waiting_q)) % SLOTS);
+      assert (32'(fill_q) < SLOTS && 32'(judge_q) < SLOTS && 32'(g_in_order.send_q) < SLOTS);
+      assert (32'(judge_q) == (32'(g_in_order.send_q) + 32'(g_in_order.waiting_q)) % SLOTS);
       assert (32'(fill_q) == (32'(judge_q) + 32'(busy)) % SLOTS);
-      assert (!sending_q || 32'(send_q) == (32'(slot_q) + 1) % SLOTS);
+      assert (!sending_q || 32'(g_in_order.send_q) == (32'(slot_q) + 1) % SLOTS);
       assert (!(take && read) || fill_q != slot_q);
       assert (f_gone == f_kept + (sending_q ? 8'(BEATS) - f_read : 8'd0) + 8'(f_pipe));
     end

@@ -147,10 +147,10 @@ BROKEN = [
             "rules", {"HEIGHT": 2, "WIDTH": 1, "SLOTS": 3, "TABLES": 0}, fault=fault, free="measure"
         )
         for fault in (
-            ("(begun || held_q != COUNT_BITS'(SLOTS))", "1'b1"),
+            ("(begun || room)", "1'b1"),
             ("wire go = !m_valid || m_ready;", "wire go = 1'b1;"),
-            ("(!sending_q || freed)", "1'b1"),
-            ("word_valid_q <= sending_q;", "word_valid_q <= sending_q && !freed;"),
+            ("(!sending_q || last_read)", "1'b1"),
+            ("word_valid_q <= sending_q;", "word_valid_q <= sending_q && !last_read;"),
         )
     ),
     Proof("route", {"EXIT": 1}, fault=("s_take && !s_silent && !result_done_q", "s_take")),

@@ -47,7 +47,7 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_rules.sv",
-        "&& !(final_beat && busy);",
+        "&& !(final_beat && !settled);",
         ";",
         "rtl_tests/rules/test_rules.py::test_rules",
         corners="nothing,table",
@@ -96,8 +96,56 @@ MUTANTS = (
     ),
     Mutant(
         "python/exeunt/reference/rules.py",
-        "start = max(self._judged + 1, self._freed[-1])",
-        "start = self._judged + 1",
+        "start = max(earliest, self._read)",
+        "start = earliest",
         "python/tests/simulate/test_rules.py::test_every_answer_and_every_cycle[one]",
+    ),
+    Mutant(
+        "hls/rtl/ex_rules.sv",
+        "? 2'd1 : 2'd2;",
+        "? 2'd2 : 2'd1;",
+        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[two]",
+    ),
+    Mutant(
+        "hls/rtl/ex_rules.sv",
+        "~(last_read && !more_q ?",
+        "~(last_read ?",
+        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[one]",
+    ),
+    Mutant(
+        "hls/rtl/ex_rules.sv",
+        "wire enter = new_q && !again && s_meta_valid;",
+        "wire enter = new_q && s_meta_valid;",
+        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[one]",
+    ),
+    Mutant(
+        "hls/rtl/ex_measure.sv",
+        "match && !none ? rule_q",
+        "match ? rule_q",
+        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[rules]",
+    ),
+    Mutant(
+        "hls/rtl/ex_looks.sv",
+        "wire first = info_data[SLOT_BITS +: 2] == 2'd0;",
+        "wire first = 1'b0;",
+        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[one]",
+    ),
+    Mutant(
+        "hls/rtl/ex_looks.sv",
+        "assign info_ready = take && final_beat;",
+        "assign info_ready = take;",
+        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[one]",
+    ),
+    Mutant(
+        "hls/rtl/ex_again.sv",
+        "wire once_more = more && !s_take && !off;",
+        "wire once_more = more && !off;",
+        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[one]",
+    ),
+    Mutant(
+        "python/exeunt/reference/system.py",
+        "if waiting and (new is None or waiting[0][0] < new):",
+        "if waiting:",
+        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[two]",
     ),
 )

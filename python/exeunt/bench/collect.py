@@ -133,11 +133,11 @@ def collect(
     tested = None
     if vectors is not None:
         tested = int(device.selftest(vectors).images)
-    logits = reference.run(network.accelerator, network.images).logits
+    outputs = reference.run(network.accelerator, network.images)
     subject = measure.Subject(
-        network.images, network.labels, logits, network.thresholds, clock,
+        network.images, network.labels, outputs.logits, network.thresholds, clock,
         network.accelerator.criterion, network.accelerator.logit_scales,
-        network.accelerator.offsets,
+        network.accelerator.offsets, outputs.looks,
     )  # fmt: skip
     plan = measure.Plan(
         repeats=options.repeats,

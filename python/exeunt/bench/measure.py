@@ -22,6 +22,7 @@ from exeunt.bench import statistics
 from exeunt.errors import CheckFailed
 from exeunt.progress import Progress, silent
 from exeunt.reference import controller
+from exeunt.reference.looks import Looks
 from exeunt.runtime import Accelerator, OutsidePromise, Results
 
 Images = npt.NDArray[np.uint8]
@@ -37,7 +38,8 @@ class Subject:
     `images` uint8 (N, H, W, C); `labels` int64 (N,); `logits` per exit int64 (N, classes), those
     of the integer reference; `thresholds` one for each exit but the last; `clock_mhz` of the
     accelerator; `criterion`: what the exits go by; `scales`: what a logit of 1 stands for at each
-    exit, 1.0 unless given; `offsets`: per exit, of each class, taken off the scores, if any.
+    exit, 1.0 unless given; `offsets`: per exit, of each class, taken off the scores, if any;
+    `looks`: further looks of the integer reference, if the network makes some.
     """
 
     images: Images
@@ -48,6 +50,7 @@ class Subject:
     criterion: str = criteria.DEFAULT
     scales: tuple[float, ...] = ()
     offsets: tuple[tuple[int, ...], ...] = ()
+    looks: Looks | None = None
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,7 @@ def _pass(
     device.thresholds = registers_of(thresholds)
     expected = controller.decide(
         subject.logits, thresholds, criterion=subject.criterion, scales=subject.scales,
-        offsets=subject.offsets,
+        offsets=subject.offsets, looks=subject.looks,
     )  # fmt: skip
     indices = np.arange(len(subject.images))
     times: list[float] = []
@@ -258,6 +261,7 @@ def _alone(
     expected = controller.decide(
         [x[chosen] for x in subject.logits], subject.thresholds, criterion=subject.criterion,
         scales=subject.scales, offsets=subject.offsets,
+        looks=None if subject.looks is None else subject.looks.some(chosen),
     )  # fmt: skip
     _forget(device, subject)
     latency, exits = np.zeros(len(chosen), np.int64), np.zeros(len(chosen), np.int64)

@@ -22,6 +22,7 @@ from exeunt import criteria, registers
 from exeunt.bench import statistics
 from exeunt.errors import ExeuntError
 from exeunt.graph import Accelerator
+from exeunt.reference import controller, network
 from exeunt.reference.prepared import Prepared
 from exeunt.rules.rule import RuleSet
 
@@ -98,7 +99,7 @@ class Reference:
     graph = "integers"
 
     def __init__(self, accelerator: Accelerator) -> None:
-        self._prepared = Prepared(accelerator)
+        self._prepared, self._accelerator = Prepared(accelerator), accelerator
         self._criterion, self._scales = accelerator.criterion, accelerator.logit_scales
         self._offsets, self._rules = accelerator.offsets, accelerator.rules
         limit = os.environ.get("OMP_NUM_THREADS", "")
@@ -110,10 +111,21 @@ class Reference:
 
     def classify(self, images: Images, thresholds: Sequence[int]) -> tuple[Labels, Labels]:
         """Class and exit of every image, as the accelerator answers."""
+        if self._rules is not None and self._rules.looks:
+            return self._looked(images, thresholds)
         limits = [None if t == registers.NEVER else float(t) for t in thresholds]
         images = images if self._rules is None else self._rules.look(images, 0)[0]
         flat = images.reshape(len(images), -1)
         return leave(self._stage, flat, limits, self._criterion, self._scales, self._offsets)
+
+    def _looked(self, images: Images, thresholds: Sequence[int]) -> tuple[Labels, Labels]:
+        """The same with further looks, of which all are computed."""
+        outputs = network.run(self._accelerator, images)
+        found = controller.decide(
+            outputs.logits, [*thresholds, None], criterion=self._criterion, scales=self._scales,
+            offsets=self._offsets, looks=outputs.looks,
+        )  # fmt: skip
+        return found.classes.astype(np.int64), found.exits.astype(np.int64)
 
 
 class OnnxRuntime:
@@ -281,6 +293,8 @@ def engines(
         threads: for onnxruntime; 0: one a core.
     """
     found: list[Engine] = [Reference(accelerator)]
+    if accelerator.rules is not None and accelerator.rules.looks:
+        return found, "onnxruntime makes no further looks"
     try:
         if importlib.util.find_spec("onnxruntime") is None:
             return found, "onnxruntime is not installed here"

@@ -83,8 +83,9 @@ def targets(
 ) -> list[int]:
     """Cycles a frame that segment i and head i may take.
 
-    target for the first; later ones see only the fraction reach[i] of the frames and may take
-    target / (reach[i] * headroom), never less than target.
+    target for the first, or target / reach[0] where frames are looked at again, so that it sees
+    each of them reach[0] > 1 times; later ones see only the fraction reach[i] of the frames and
+    may take target / (reach[i] * headroom), never less than target.
 
     Raises:
         InputError: not one fraction for each exit.
@@ -96,7 +97,9 @@ def targets(
         )
     found = []
     for i in range(exits):
-        share = 1.0 if i == 0 or reach is None else min(1.0, reach[i] * headroom)
+        share = 1.0 if reach is None else min(1.0, reach[i] * headroom)
+        if i == 0:
+            share = 1.0 if reach is None else max(1.0, reach[0])
         found.append(int(target / max(share, 1.0 / MAX_STRETCH)))
     return found
 

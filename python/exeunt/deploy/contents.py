@@ -117,11 +117,12 @@ def pieces(folder: Path) -> tuple[dict[str, bytes], str]:
 
 def of_every_exit(found: Network, count: int) -> npt.NDArray[np.int64]:
     """Indices of up to `count` images, ascending: exits take turns, and classes within each."""
-    logits = reference.run(found.accelerator, found.images).logits
+    outputs = reference.run(found.accelerator, found.images)
+    logits = outputs.logits
     whole = found.accelerator
     left = controller.decide(
         logits, found.thresholds, criterion=whole.criterion, scales=whole.logit_scales,
-        offsets=whole.offsets,
+        offsets=whole.offsets, looks=outputs.looks,
     ).exits  # fmt: skip
     turn = np.zeros(len(left), np.int64)
     for i in range(len(logits)):

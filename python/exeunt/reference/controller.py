@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from exeunt import criteria
 from exeunt.graph import IntArray
+from exeunt.reference.looks import Looks, Made
+from exeunt.reference.looks import decide as decided
 
 Cycles = npt.NDArray[np.int64]
 
@@ -37,11 +39,12 @@ FLAG_BANK = 2
 
 @dataclass(frozen=True)
 class Decisions:
-    """Where N frames leave and with what: int64 (N,) each."""
+    """Where N frames leave and with what: int64 (N,) each; how often they were looked at again."""
 
     exits: IntArray
     classes: IntArray
     scores: IntArray
+    looks: Made | None = None
 
 
 def decide(
@@ -52,6 +55,7 @@ def decide(
     scales: Sequence[float] = (),
     banks: IntArray | None = None,
     offsets: Sequence[Sequence[int]] = (),
+    looks: Looks | None = None,
 ) -> Decisions:
     """The exit that each frame takes: the first with score >= threshold, at the latest the last.
 
@@ -63,9 +67,18 @@ def decide(
         scales: what a logit of 1 stands for at each exit; 1.0 unless given.
         banks: int (N,), the row of `thresholds` that was in force when each frame was accepted.
         offsets: per exit, of each class: taken off the scores; none: nothing is.
+        looks: further looks at frames that would stay at exit 0; None: there are none.
     """
     left = criteria.run(criterion, logits, thresholds, scales=scales, banks=banks, offsets=offsets)
-    return Decisions(left.exits, left.classes, left.scores)
+    if looks is None:
+        return Decisions(left.exits, left.classes, left.scores)
+    made, gone, classes, scores = decided(
+        looks, left.exits, criterion=criterion, scales=scales, offsets=offsets
+    )
+    return Decisions(
+        np.where(gone, 0, left.exits), np.where(gone, classes, left.classes),
+        np.where(gone, scores, left.scores), made,
+    )  # fmt: skip
 
 
 def results(

@@ -37,9 +37,15 @@ def make(
     packing.check(found.data["input"], images)
     given = found.thresholds if thresholds is None else thresholds
     limits = [registers.ALWAYS if t is None else t for t in given]
-    every = network.run(found.accelerator(), images).logits
+    outputs = network.run(found.accelerator(), images)
+    every = outputs.logits
     decided = controller.decide(
-        every, limits, criterion=found.criterion, scales=found.logit_scales, offsets=found.offsets
+        every,
+        limits,
+        criterion=found.criterion,
+        scales=found.logit_scales,
+        offsets=found.offsets,
+        looks=outputs.looks,
     )
     return Golden(
         images=np.ascontiguousarray(images),

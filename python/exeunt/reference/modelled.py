@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from exeunt import criteria, registers
 from exeunt import manifest as manifests
+from exeunt.errors import InputError
 from exeunt.graph import IntArray
 from exeunt.packing import unpack
 from exeunt.reference import controller, system
@@ -59,6 +60,11 @@ class Modelled:
         found = manifests.read(Path(folder), verify=(manifests.PARAMETERS,))
         data = found.data
         accelerator = found.accelerator()
+        if accelerator.rules is not None and accelerator.rules.looks:
+            raise InputError(
+                f"the network {data['name']} must be without further looks for the model to answer "
+                "as it does; use the simulated device"
+            )
         self._accelerator = accelerator
         self._prepared = Prepared(accelerator)
         self._input = accelerator.segments[0].input

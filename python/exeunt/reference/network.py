@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from exeunt.graph import ENTRY, Accelerator, Dataflow, IntArray, Node
 from exeunt.kernels import registry
+from exeunt.reference import looks
+from exeunt.reference.looks import Looks
 from exeunt.reference.prepared import Prepared
 
 BATCH = 256
@@ -27,10 +29,13 @@ class Outputs:
 
     `logits[i]`: int64 (N, classes), the integer logits of exit i, computed for every frame.
     `streams[node]`: (N, H, W, D), the node's output tensor; empty unless it was asked for.
+    `looks`: with rules for further looks what these give; the logits of later exits are those that
+    frames have which stay, so of the last look, and streams are those of the first look alone.
     """
 
     logits: tuple[npt.NDArray[np.int64], ...]
     streams: dict[str, IntArray]
+    looks: Looks | None = None
 
 
 def run_chain(
@@ -84,10 +89,27 @@ def run(
         streams: also keep every node's output tensor.
         progress: called with the number of frames done so far.
     """
+    rules, given = accelerator.rules, images
     images = modified(accelerator, images)
     if not streams:
         prepared = Prepared(accelerator)
-        return Outputs(prepared.logits(images, batch=batch, progress=progress), {})
+        found = prepared.logits(images, batch=batch, progress=progress)
+        if rules is None or not rules.looks:
+            return Outputs(found, {})
+        given = np.asarray(given).reshape(images.shape)
+        again = looks.there(rules, given).any(axis=0)
+        if again.any():
+            later = prepared.logits(looks.last(rules, given[again]), batch=batch)
+            for values, those in zip(found[1:], later[1:], strict=True):
+                values[again] = those
+
+        def stage(part: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+            blocks = [part[k : k + batch] for k in range(0, len(part), batch)]
+            return np.concatenate(
+                [prepared.stage(0, x.astype(np.float32))[1].astype(np.int64) for x in blocks]
+            )
+
+        return Outputs(found, {}, looks.run(rules, given, stage, found[0]))
     heads = accelerator.heads
     logits = tuple(np.empty((len(images), h.output.elements), np.int64) for h in heads)
     kept: dict[str, list[IntArray]] = {}

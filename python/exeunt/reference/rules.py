@@ -12,46 +12,46 @@ _AGO = -(1 << 40)
 
 
 class RuleUnit:
-    """A rule unit that takes one frame after another.
+    """A rule unit: its slots, which frames fill in turn, and what is sent, one frame after another.
 
-    For each frame in turn: `begins`, then `judge` with the beats taken, then `give` with the cycles
-    in which its beats were taken from the output.
+    `free[s]`: when slot s was let go, None while that is not known. `ends`: first cycle in which
+    the next frame's last beat can be taken.
     """
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
-        self._freed = [_AGO] * unit.slots  # when the last frames' last beats were read
-        self._judged = _AGO
+        self.free: list[int | None] = [_AGO] * unit.slots
+        self.ends = _AGO
+        self._read = _AGO  # when the last beat that was sent was read
         self._tail: list[tuple[int, int]] = []  # when the last words were shown, and given
 
-    @property
-    def begins(self) -> int:
-        """First cycle in which the next frame's first beat can be taken."""
-        return self._freed[0] + 1
+    def begins(self, number: int) -> int | None:
+        """First cycle in which the first beat of frame `number` can be taken, if it is known."""
+        freed = self.free[number % self._unit.slots]
+        return None if freed is None else freed + 1
 
-    @property
-    def ends(self) -> int:
-        """First cycle in which the next frame's last beat can be taken."""
-        return self._judged + 1
+    def judged(self, last: int) -> int:
+        """When the frame is judged whose last beat is taken in this cycle."""
+        return last + self._unit.judging
 
-    def judge(self, last: int) -> int:
-        """When the first beat shows of the frame whose last beat is taken in this cycle."""
-        self._judged = last + self._unit.judging
-        start = max(self._judged + 1, self._freed[-1])
+    def send(self, earliest: int) -> tuple[int, int]:
+        """When a frame starts that may from a cycle on, and when its first beat shows then."""
+        start = max(earliest, self._read)
         cycle = self._next(start + 1)
         for _ in range(self._unit.stages - 1):
             cycle = self._next(cycle + 1)
-        return cycle + 1
+        return start, cycle + 1
 
-    def give(self, shown: int, given: Cycles) -> None:
-        """The frame that `judge` told to show then had its beats taken in these cycles."""
+    def give(self, shown: int, given: Cycles) -> int:
+        """The frame that shows then had its beats taken in these cycles; when its last was read."""
         tail = given[-2:].tolist()
         begins = [shown, *(given[:-1] + 1).tolist()][-2:]
         self._tail = [*self._tail, *zip(begins, tail, strict=True)][-2:]
         cycle = int(begins[-1]) - 1
         for _ in range(self._unit.stages - 1):
             cycle = self._before(cycle - 1)
-        self._freed = [*self._freed[1:], cycle]
+        self._read = cycle
+        return cycle
 
     def _next(self, cycle: int) -> int:
         """The first cycle from this one on in which no word waits on the output."""
@@ -67,7 +67,7 @@ class RuleUnit:
 
 
 def rule_times(unit: Unit, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:
-    """Cycles in which ex_rules takes and gives beats.
+    """Cycles in which ex_rules without further looks takes and gives beats.
 
     Args:
         unit: what it is built with.
@@ -79,18 +79,24 @@ def rule_times(unit: Unit, offered: Cycles, ready: Cycles | None = None) -> tupl
     """
     takes, gives = np.empty(len(offered), np.int64), np.empty(len(offered), np.int64)
     block, beats, last = RuleUnit(unit), unit.beats, _AGO
-    for first in range(0, len(offered), beats):
+    for number, first in enumerate(range(0, len(offered), beats)):
+        begins = block.begins(number)
+        assert begins is not None, "frames are sent in order"
         for k in range(first, first + beats):
             last = max(int(offered[k]), last + 1)
             if k == first:
-                last = max(last, block.begins)
+                last = max(last, begins)
             if k + 1 == first + beats:
                 last = max(last, block.ends)
             takes[k] = last
-        given = shown = block.judge(last)
+        judged = block.judged(last)
+        block.ends = judged + 1
+        _, shown = block.send(judged + 1)
+        given = shown
         for k in range(first, first + beats):
             given = max(given, given if ready is None else int(ready[k]))
             gives[k] = given
             given += 1
-        block.give(shown, gives[first : first + beats])
+        read = block.give(shown, gives[first : first + beats])
+        block.free[number % unit.slots] = read
     return takes, gives

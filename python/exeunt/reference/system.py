@@ -14,8 +14,9 @@ the frame's own start, moves as that one did and is not solved again.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -26,13 +27,14 @@ from exeunt.graph import Accelerator, Dataflow, IntArray, Node, in_a_row
 from exeunt.kernels.parts.fifo import LONG_AGO
 from exeunt.reference import pipeline
 from exeunt.reference.controller import Places
+from exeunt.reference.exits import Exit, Merge
+from exeunt.reference.looks import Made
 from exeunt.reference.pipeline import Cycles
 from exeunt.reference.rules import RuleUnit
 from exeunt.rules import unit
 
 ENTRY_DEPTH = 2  # words before segment 0
 STEM_DEPTH = 2  # words behind a segment without kernels
-RESULT_DEPTH = 2  # results that wait for the merge, at each exit
 _AGO = int(LONG_AGO)
 
 
@@ -72,6 +74,8 @@ class Prediction:
     `results`: int64 (N,), transfer of each frame's result on m_*, by frame.
     `reported`: int64 (N,), the latency field of each result.
     `gives[node]`: int64, transfers of the node's output words.
+    `sends`: (frame, how many looks were before) in the order in which segment 0 gets them; empty
+    where every frame is looked at once.
     """
 
     accepts: Cycles
@@ -79,6 +83,7 @@ class Prediction:
     results: Cycles
     reported: Cycles
     gives: dict[str, Cycles]
+    sends: tuple[tuple[int, int], ...] = ()
 
     @property
     def cycles(self) -> int:
@@ -219,136 +224,13 @@ class _Line:
         return pipeline.in_order(np.maximum(offered, room))
 
 
-class _Merge:
-    """When results leave on m_*: each cycle the highest exit whose FIFO shows one.
-
-    `entered[e]`: when results entered the FIFO of exit e. Those that wait are looked at anew each
-    time, since the result of a later frame may overtake them.
-    """
-
-    def __init__(self, exits: int) -> None:
-        self.entered: list[list[int]] = [[] for _ in range(exits)]
-        self._read: list[list[int]] = [[] for _ in range(exits)]  # left their FIFO for certain
-        self._total = 0
-        self._cycle = -1  # of the last one that did
-
-    def _waiting(self) -> list[tuple[int, int]]:
-        """(cycle in which it leaves its FIFO, exit) of every result that waits, in order."""
-        waits = [c[len(r) :] for c, r in zip(self.entered, self._read, strict=True)]
-        heads = [0] * len(waits)
-        cycle, found = self._cycle, []
-        for _ in range(sum(map(len, waits))):
-            shown = [(c[heads[e]] + 1, e) for e, c in enumerate(waits) if heads[e] < len(c)]
-            cycle = max(cycle + 1, min(shown)[0])
-            exit_ = max(e for at, e in shown if at <= cycle)
-            heads[exit_] += 1
-            found.append((cycle, exit_))
-        return found
-
-    def left(self, count: int) -> int:
-        """When the `count`-th result leaves on m_*; later frames' results come after that."""
-        for cycle, exit_ in self._waiting()[: count - self._total]:
-            self._read[exit_].append(cycle)
-            self._cycle = cycle
-            self._total += 1
-        return self._cycle + 1
-
-    def enter(self, exit_: int, shown: int) -> int:
-        """A token shows a result from cycle `shown` on: when the FIFO of its exit takes it."""
-        before = len(self.entered[exit_]) - RESULT_DEPTH  # the one whose room it takes
-        entered = shown
-        if before >= 0:
-            read = self._read[exit_]
-            if before >= len(read):
-                read = read + [cycle for cycle, e in self._waiting() if e == exit_]
-            entered = max(shown, read[before] + 1)
-        self.entered[exit_].append(entered)
-        return entered
-
-    def results(self) -> list[Cycles]:
-        """When each result leaves on m_*, by exit."""
-        self.left(sum(map(len, self.entered)))
-        return [np.array(r, np.int64) + 1 for r in self._read]
-
-
-@dataclass
-class _Exit:
-    """What is behind a head: the decision, and the frame buffer that obeys it.
-
-    `scoring`: cycles from the last beat of a frame's logits to its score. `waits`: from which cycle
-    and before which the last scores had to wait; the score block stands still meanwhile.
-    """
-
-    scoring: int
-    places: Places | None  # None at the last exit, which has no frame buffer
-    verdicts: int
-    waits: list[tuple[int, int]] = field(default_factory=list)
-    decides: list[int] = field(default_factory=list)
-    _scored: int = _AGO  # when the last score was taken
-    _token: int = _AGO  # when the last token left
-    _popped: list[int] = field(default_factory=list)  # when the last verdicts were taken
-    _put: int = _AGO  # when the last word came
-    _read: int = _AGO  # when the last word of a kept frame was read, and left
-    _given: int = _AGO
-
-    def decide(self, last: int, meta: int, result: Callable[[int], int] | None) -> tuple[int, int]:
-        """The decision on a frame.
-
-        Args:
-            last: cycle in which the last beat of its logits is taken.
-            meta: first cycle in which its metadata is there.
-            result: of a frame that leaves: cycle of the token -> when its result is taken.
-
-        Returns:
-            when the token shows, and the first cycle in which the frame buffer sees its verdict.
-        """
-        score = last + self.scoring
-        for begin, end in self.waits:
-            if begin <= score and last < end:
-                score += end - max(begin, last + 1)
-        self._scored = max(score, self._scored + 1, self._token, meta)
-        self.waits = [w for w in self.waits if w[1] > last]
-        if self._scored > score:
-            self.waits.append((score, self._scored))
-        shown = queued = self._scored + 1
-        if self.places is not None and len(self._popped) >= self.verdicts:
-            queued = max(shown, self._popped[-self.verdicts] + 1)
-        self._token = max(queued, result(shown) if result else shown)
-        self.decides.append(self._token)
-        return shown, queued + 1
-
-    def early(self, verdict: int) -> int | None:
-        """When a frame that is dropped goes before it has come, since no place is free."""
-        assert self.places is not None, "only before the last exit"
-        cycle = max([verdict, self._put + 1, *(c + 1 for c in self._popped[-1:])])
-        return cycle if cycle < self.places.free else None
-
-    def judge(self, verdict: int, puts: Cycles, early: int | None) -> int:
-        """When the frame buffer takes the verdict on the frame whose words come at `puts`."""
-        cycle = max([verdict, int(puts[0]) + 1, *(c + 1 for c in self._popped[-1:])])
-        self._popped.append(cycle if early is None else early)
-        del self._popped[: -self.verdicts]
-        self._put = int(puts[-1])
-        return self._popped[-1]
-
-    def offers(self, puts: Cycles, cycle: int) -> Cycles:
-        """First cycle in which each word of a kept frame is on offer to the next segment."""
-        earliest = np.maximum(puts, cycle) + 1
-        earliest[0] = max(int(earliest[0]), self._read + 1, self._given)
-        return pipeline.in_order(earliest) + 1
-
-    def forward(self, offers: Cycles, enters: Cycles) -> None:
-        """The kept frame was taken at `enters`: a word is read when the one before it is taken."""
-        assert self.places is not None, "only before the last exit"
-        earliest = offers - 1
-        earliest[1:] = np.maximum(earliest[1:], enters[:-1])
-        self._read = int(pipeline.in_order(earliest)[-1])
-        self._given = int(enters[-1])
-        self.places.take(self._read)
-
-
 def predict(
-    accelerator: Accelerator, exits: IntArray, *, sizes: Sizes, gives: bool = True
+    accelerator: Accelerator,
+    exits: IntArray,
+    *,
+    sizes: Sizes,
+    looks: Made | None = None,
+    gives: bool = True,
 ) -> Prediction:
     """Cycles of every frame when the source always has a beat and the sink always takes.
 
@@ -356,18 +238,24 @@ def predict(
         accelerator: the compiled graph.
         exits: int64 (N,), the exit each frame takes.
         sizes: what the core was built with.
+        looks: how often each frame is looked at again, and might be; None: never.
         gives: also keep the transfers of every node, for every frame.
     """
     core = _Core(accelerator, sizes, gives=gives)
-    accepts = np.array([core.take(exit_) for exit_ in exits.tolist()], np.int64)
+    if looks is not None:
+        taken = core.look(exits, looks)
+    else:
+        taken = [core.take(exit_) for exit_ in exits.tolist()]
+    accepts = np.array(taken, np.int64)
     results = np.empty(len(exits), np.int64)
-    for i, cycles in enumerate(core.merge.results()):
-        results[exits == i] = cycles
+    for order, cycles in zip(core.order, core.merge.results(), strict=True):
+        results[order] = cycles
     given: dict[str, Cycles] = {}
     for line in core.lines:
         given |= line.given()
     decides = tuple(np.array(b.decides, np.int64) for b in core.exits)
-    return Prediction(accepts, decides, results, results - 1 - accepts, given)
+    sends = tuple(core.sends)
+    return Prediction(accepts, decides, results, results - 1 - accepts, given, sends)
 
 
 class _Core:
@@ -384,7 +272,7 @@ class _Core:
             for i, (segment, head) in enumerate(pairs)
         ]  # fmt: skip
         self.exits = [
-            _Exit(
+            Exit(
                 criterion.latency(accelerator.logits(i)),
                 Places(sizes.buffers[i] // segment.output.words) if i + 1 < len(pairs) else None,
                 sizes.verdicts,
@@ -395,14 +283,17 @@ class _Core:
             None if criterion.carry is None else criterion.carry.delay(accelerator.logits(i)) + 1
             for i in range(len(pairs))
         ]
-        self.merge = _Merge(len(pairs))
+        self.merge = Merge(len(pairs))
         self._sizes = sizes
         self._words = accelerator.segments[0].input.words
+        self.sends: list[tuple[int, int]] = []
+        self.order: list[list[int]] = [[] for _ in pairs]  # frames as they leave, by exit
         self._rules: RuleUnit | None = None
         if accelerator.rules is not None:
             lanes = accelerator.segments[0].input.lanes
             built = unit.Unit.of(accelerator.rules, lanes=lanes, slots=sizes.slots)
             self._rules = RuleUnit(built)
+            self._slots = built.slots
             self._last = -1  # when the last frame's last beat was taken
         self._frames = 0
 
@@ -411,27 +302,106 @@ class _Core:
         inside = self._sizes.in_flight
         self._frames += 1
         gate = self.merge.left(self._frames - inside) + 1 if self._frames > inside else 0
-        offered = np.full(self._words, gate, np.int64)
-        accepted = meta = 0
-        if self._rules is not None:
-            offered, accepted, meta = self._modify(self._rules, gate)
-        ruled = int(offered[0])
+        if self._rules is None:
+            enters, _ = self._through(exit_, np.full(self._words, gate, np.int64), None)
+            return int(enters[0])
+        accepted, self._last = self._arrives(self._rules, gate)
+        judged = self._rules.judged(self._last)
+        self._rules.ends = judged + 1
+        _, shown = self._rules.send(judged + 1)
+        enters, _ = self._through(exit_, shown + np.arange(self._words), self._last + 2)
+        self._rules.free[(self._frames - 1) % self._slots] = self._rules.give(shown, enters)
+        return accepted
+
+    def look(self, exits: IntArray, looks: Made) -> list[int]:
+        """All frames, which are looked at as often as that; when their first beats are taken.
+
+        What is sent next is what entered the unit's queue first: a frame that is judged, or one
+        that is to be looked at again, whose verdict is known when it was sent. A frame comes in
+        when its slot is free and as many results have left as must; while that hangs on a verdict
+        that is not known yet, the looks that wait are first.
+        """
+        rules, words = self._rules, self._words
+        assert rules is not None, "only with rules"
+        accepts: list[int] = []
+        waiting: list[tuple[int, int, int]] = []  # cycle of the verdict, frame, look
+        again: set[int] = set()  # these cycles
+        while len(accepts) < len(exits) or waiting:
+            new = None
+            gate = self.merge.peek(len(accepts) + 1 - self._sizes.in_flight)
+            begins = rules.begins(len(accepts))
+            if len(accepts) < len(exits) and gate is not None and begins is not None:
+                accepted, last = self._arrives(rules, gate, begins)
+                new = rules.judged(last) + 1
+                while new in again:
+                    new += 1
+            if waiting and (new is None or waiting[0][0] < new):
+                entered, frame, number = heapq.heappop(waiting)
+            else:
+                assert new is not None, "a frame waits for nothing"
+                entered, frame, number = new, len(accepts), 0
+                if frame >= self._sizes.in_flight:
+                    self.merge.left(frame + 1 - self._sizes.in_flight)
+                self._last, rules.ends, self._frames = last, new + 1, frame
+                accepts.append(accepted)
+                rules.free[frame % self._slots] = None
+            start, shown = rules.send(entered + 1)
+            self.sends.append((frame, number))
+            more, once_more = number < int(looks.most[frame]), number < int(looks.made[frame])
+            self._frames = frame + 1
+            enters, token = self._through(
+                0 if once_more else int(exits[frame]), shown + np.arange(words), start + 1,
+                again=once_more,
+            )  # fmt: skip
+            read = rules.give(shown, enters)
+            if once_more:
+                heapq.heappush(waiting, (token, frame, number + 1))
+                again.add(token)
+            else:
+                rules.free[frame % self._slots] = token if more else read
+        return accepts
+
+    def _arrives(self, rules: RuleUnit, gate: int, begins: int | None = None) -> tuple[int, int]:
+        """When the first and the last beat of the next frame are taken, from cycle `gate` on."""
+        begins = rules.begins(self._frames - 1) if begins is None else begins
+        assert begins is not None, "frames are sent in order"
+        accepted = max(gate, self._last + 1, begins)
+        last = max(accepted + self._words - 1, rules.ends)
+        return accepted if self._words > 1 else last, last
+
+    def _through(
+        self, exit_: int, offered: Cycles, meta: int | None, *, again: bool = False
+    ) -> tuple[Cycles, int]:
+        """The next frame into segment 0 and on to the exit where it leaves.
+
+        Args:
+            exit_: that exit.
+            offered: int64 (words,), first cycle in which each of its words can be valid.
+            meta: first cycle in which its metadata is there; None: by its last word.
+            again: it stays at exit 0 and is sent once more.
+
+        Returns:
+            when its words enter, and when the token of exit 0 leaves.
+        """
         carried: list[tuple[int, int]] = []  # when the frame's first logits wait for its word
+        entered, token = offered, 0
         for i in range(exit_ + 1):
             line, here, keep = self.lines[i], self.exits[i], i < exit_
             place = here.places.free if here.places else _AGO
             waits = carried + here.waits
             frame = line.next(offered, place, waits)
             enters = frame.start + frame.enters
-            if i == 0 and self._rules is None:
-                accepted, meta = int(enters[0]), int(enters[-1]) + 2
             if i > 0:
                 self.exits[i - 1].forward(offered, enters)
             shown, verdict = here.decide(
                 frame.start + int(frame.leaves[-1]),
-                meta,
-                None if keep else partial(self.merge.enter, i),
+                int(enters[-1]) + 2 if meta is None else meta,
+                None if keep or again else partial(self.merge.enter, i),
             )
+            if again:
+                token = here.decides.pop()
+            elif i == 0:
+                token = here.decides[-1]
             meta = shown + 1
             delay = self._carried[i]
             if delay is not None:
@@ -449,19 +419,8 @@ class _Core:
                 elif early is None:
                     here.places.take(cycle)
             line.take(frame)
-            if i == 0 and self._rules is not None:
-                self._rules.give(ruled, frame.start + frame.enters)
-        return accepted
-
-    def _modify(self, rules: RuleUnit, gate: int) -> tuple[Cycles, int, int]:
-        """The next frame in the rule unit, whose first beat may be taken from cycle `gate` on.
-
-        Returns:
-            first cycle in which each word can be valid, when the first beat is taken, and the first
-            cycle in which the frame's metadata is there.
-        """
-        accepted = max(gate, self._last + 1, rules.begins)
-        self._last = max(accepted + self._words - 1, rules.ends)
-        accepted = accepted if self._words > 1 else self._last
-        shown = rules.judge(self._last)
-        return shown + np.arange(self._words), accepted, self._last + 2
+            if i == 0:
+                entered = frame.start + frame.enters
+        if not again:
+            self.order[exit_].append(self._frames - 1)
+        return entered, token

@@ -16,6 +16,7 @@ from exeunt.rules.statistics import LEVEL, STATISTICS, Shape
 
 CONDITIONS, MOVE, SLOPE, BORDER, ENTRY, TABLE = range(6)  # spaces of ex_rules
 SLOTS = 2
+LOOK_SLOTS = 4  # one that comes, one that is sent, and those whose verdicts are waited for
 _CODES = {name: code for code, name in enumerate(STATISTICS)}
 _MIRRORED = ("row", "column")  # counted from the far end in hardware
 _NO_STATISTIC = 7
@@ -29,7 +30,7 @@ class Unit:
     shape: (H, W, C) of the frames, `lanes` channels a beat. slots: frames kept.
     statistics: a bit for each of `STATISTICS` that is gathered. limit_bits: of a condition's limit.
     moves, shears, borders: whether modifications may have them. tables: how many, the first one
-    leaves values as they are; 0: none. rules: of all lists.
+    leaves values as they are; 0: none. rules: of all lists. looks: after the first one.
     """
 
     shape: Shape
@@ -45,10 +46,11 @@ class Unit:
     shears: bool
     borders: bool
     tables: int
+    looks: int = 0
 
     @classmethod
-    def of(cls, rules: RuleSet, *, lanes: int, slots: int = SLOTS) -> Unit:
-        """The smallest unit for a rule set.
+    def of(cls, rules: RuleSet, *, lanes: int, slots: int = 0) -> Unit:
+        """The smallest unit for a rule set; slots 0: as many as it is usual.
 
         Raises:
             InputError: a rule with a filter, which the hardware does not have, or images of a beat.
@@ -69,7 +71,7 @@ class Unit:
         return cls(
             shape=rules.shape,
             lanes=lanes,
-            slots=slots,
+            slots=slots or (LOOK_SLOTS if rules.looks else SLOTS),
             statistics=sum(1 << _CODES[name] for name in rules.statistics),
             ink=rules.ink,
             edge=rules.edge,
@@ -80,6 +82,7 @@ class Unit:
             shears=any(m.shear for m in done),
             borders=any(any(m.border) for m in done),
             tables=len(_tables(rules)) if any(m.table for m in done) else 0,
+            looks=len(rules.looks),
         )
 
     @property
@@ -116,6 +119,7 @@ class Unit:
             "EDGE": self.edge,
             "CONDITIONS": self.conditions,
             "RULES": self.rules,
+            "LOOKS": self.looks,
             "LIMIT_BITS": self.limit_bits,
             "MOVES": int(self.moves),
             "SHEARS": int(self.shears),
@@ -158,6 +162,8 @@ class Unit:
             used = {"ink": "ink", "edge": "edges"}[name]
             if used in rules.statistics and level != built:
                 missing.append(f"{name} {level}")
+        if wanted.looks != self.looks:
+            missing.append(f"{wanted.looks} looks of {self.looks}")
         for name in ("conditions", "rules", "tables"):
             if getattr(wanted, name) > getattr(self, name):
                 missing.append(f"{getattr(wanted, name)} {name} of {getattr(self, name)}")

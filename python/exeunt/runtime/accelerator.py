@@ -310,7 +310,8 @@ class Accelerator:
         before were inside; see `promise` and `promised`.
         """
         self._device.usable()
-        found = (signed(w) for w in self._device.thresholds())
+        words, exits = self._device.thresholds(), self._device.description.exits
+        found = (signed(w) for w in (*words[: exits - 1], words[-1]))
         return tuple(None if t == codes.ALWAYS else t for t in found)
 
     @thresholds.setter
@@ -319,7 +320,8 @@ class Accelerator:
         words = _threshold_words(values, found.exits)
         codes.criterion_of(found.criterion).check([*values][: found.exits - 1])
         self._device.usable()
-        self._device.commit(words)
+        looks = self._device.thresholds()[found.exits - 1 : -1]
+        self._device.commit([*words, *looks])
         before, self._promised = self._promised, self.promise.covers([signed(w) for w in words])
         if before and not self._promised:
             told = ", ".join(codes.threshold_text(signed(w)) for w in words)

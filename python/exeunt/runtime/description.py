@@ -50,6 +50,11 @@ class Description:
     offsets: tuple[tuple[int, ...], ...] = ()
 
     @property
+    def look_thresholds(self) -> tuple[int, ...]:
+        """One of exit 0 after each further look at an image."""
+        return self.rules.thresholds if self.rules else ()
+
+    @property
     def remembers(self) -> bool:
         """Whether an answer depends on the images before, so that only a reset begins anew."""
         return codes.criterion_of(self.criterion).history is not None

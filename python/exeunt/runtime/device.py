@@ -54,12 +54,15 @@ class Device:
         self.description = description
         self.transport = transport
         self.access, self.gate = Turns(), Turns()
-        self.registers = Registers(description.registers, description.exits, transport, self.access)
+        # a further look has registers like an exit, between those of the others and the last one's
+        places = description.exits + len(description.look_thresholds)
+        self.registers = Registers(description.registers, places, transport, self.access)
         self.open = True
         self.order = 0
         self._active: Transfers | None = None  # whose transfers are under way
         self._collecting = False  # a thread waits for the oldest of them
-        self._thresholds = tuple(codes.threshold_word(t) for t in description.thresholds[:-1])
+        every = (*description.thresholds[:-1], *description.look_thresholds)
+        self._thresholds = tuple(codes.threshold_word(t) for t in every)
         self._id, self._written, self._epoch = 0, 0, 0
         self._resets = 0  # times that the driver brought the device back
         self._lost = False
@@ -278,7 +281,7 @@ class Device:
     # ------------------------------------------------------------------ settings
 
     def thresholds(self) -> tuple[int, ...]:
-        """The threshold registers of the bank in force, one word for each exit."""
+        """The threshold registers of the bank in force, one word for each exit and further look."""
         with self.access:
             while True:  # a commit that comes into force between two exits is read again
                 bank = self.registers["status.bank"]
@@ -287,7 +290,7 @@ class Device:
                     return words
 
     def commit(self, words: Sequence[int]) -> None:
-        """Put thresholds in force, all at once: a word for each exit but the last.
+        """Put thresholds in force, all at once: a word for each exit but the last, and each look.
 
         Raises:
             DeviceError: they do not come into force; those before are in force again.

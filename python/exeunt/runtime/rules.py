@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from exeunt.errors import InputError
-from exeunt.registers import BY_NAME
+from exeunt.registers import BY_NAME, threshold_word
 from exeunt.rules import RuleSet, sentences
 from exeunt.rules.unit import Unit
-from exeunt.runtime.device import Device
+from exeunt.runtime.device import Device, signed
 
 
 class Rules:
@@ -42,6 +44,23 @@ class Rules:
             self._device.registers["rules"] = int(bool(on))
 
     @property
+    def thresholds(self) -> tuple[int, ...]:
+        """Those of exit 0 after each further look, in force; they may be set, all at once."""
+        words = self._device.thresholds()
+        return tuple(signed(w) for w in words[self._device.description.exits - 1 : -1])
+
+    @thresholds.setter
+    def thresholds(self, values: Sequence[int]) -> None:
+        looks = len(self._rules.looks)
+        if len(values) != looks:
+            raise InputError(
+                f"thresholds must have one entry for each of {looks} further looks, got "
+                f"{len(values)}; give them all."
+            )
+        words = self._device.thresholds()[: self._device.description.exits - 1]
+        self._device.commit([*words, *map(threshold_word, values)])
+
+    @property
     def fired(self) -> tuple[int, ...]:
         """How often each rule fired since the last reset, in the order of `sentences`."""
         return self._counts()[1:]
@@ -68,11 +87,6 @@ class Rules:
         """
         self._unit.check(rules)
         rules.check(self._unit.shape, network=self._network)
-        if rules.looks:
-            raise InputError(
-                f"rules that are written must be for the first look, got {len(rules.looks)} more: "
-                "compile with them"
-            )
         words = self._unit.words(rules)
         fields = BY_NAME["rule_at"].fields
         with self._device.alone():
@@ -81,3 +95,5 @@ class Rules:
                 for value in values:
                     self._device.registers["rule_word"] = value
             self._rules = rules
+        if rules.looks:
+            self.thresholds = rules.thresholds

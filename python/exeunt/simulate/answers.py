@@ -19,6 +19,7 @@ from exeunt.graph import Accelerator, IntArray
 from exeunt.manifest import Manifest
 from exeunt.progress import Progress, silent
 from exeunt.reference import controller, system
+from exeunt.reference.looks import Looks, Made
 from exeunt.simulate import bulk, localise
 from exeunt.simulate.library import Cycles, decode
 from exeunt.splits import SPLITS, Labelled, read_split, stratified
@@ -39,6 +40,7 @@ class Answers:
     `latency`: int64 (N,), the results' own field.
     `left`: int64 (N,), cycle of each result in its slice.
     `slices`: the raw runs. `seconds`: wall time of the simulation alone.
+    `looks`: how often each was looked at again.
     """
 
     got: Mapping[str, IntArray]
@@ -47,6 +49,7 @@ class Answers:
     left: Cycles
     slices: tuple[bulk.Slice, ...]
     seconds: float
+    looks: Made | None = None
 
     @property
     def wrong(self) -> Cycles:
@@ -99,6 +102,7 @@ def answer(
     processes: int = 1,
     thresholds: Sequence[int] | None = None,
     settings: bulk.Settings = bulk.CONTINUOUS,
+    looks: Looks | None = None,
     progress: Progress = silent,
 ) -> Answers:
     """Put images through the RTL and set its answers beside the reference's.
@@ -111,6 +115,7 @@ def answer(
         processes: simulators side by side; one where exits remember the images before.
         thresholds: one per exit, if not the manifest's.
         settings: idle and stalled cycles, result order.
+        looks: further looks at the images, of the reference.
         progress: told of images done.
 
     Raises:
@@ -134,7 +139,7 @@ def answer(
     seconds = time.perf_counter() - started
     expected = controller.decide(
         logits, limits, criterion=manifest.criterion, scales=manifest.logit_scales,
-        offsets=manifest.offsets,
+        offsets=manifest.offsets, looks=looks,
     )  # fmt: skip
     want = {"class": expected.classes, "exit": expected.exits, "score": expected.scores}
     want["flags"] = np.zeros(len(images), np.int64)
@@ -152,22 +157,30 @@ def answer(
         got["flags"][index] = table["flags"][inside] & ~BANK_FLAG  # the bank is not an answer
         latency[index] = table["latency"][inside]
         left[index] = part.trace.result_cycles[inside]
-    return Answers(got, want, latency, left, tuple(slices), seconds)
+    return Answers(got, want, latency, left, tuple(slices), seconds, expected.looks)
 
 
 def _predictions(
     manifest: Manifest, accelerator: Accelerator, answers: Answers
 ) -> list[system.Prediction]:
     """The cycle reference for every slice, in a process each when there is enough to do."""
-    parts = [answers.want["exit"][s.first : s.end] for s in answers.slices]
+    parts = [
+        (
+            answers.want["exit"][s.first : s.end],
+            answers.looks and answers.looks.some(s.first, s.end),
+        )
+        for s in answers.slices
+    ]
     sizes = system.Sizes.of(manifest.data)
     if len(parts) < 2 or len(answers.latency) < ALONE:
-        return [system.predict(accelerator, exits, sizes=sizes) for exits in parts]
+        return [
+            system.predict(accelerator, exits, sizes=sizes, looks=looks) for exits, looks in parts
+        ]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(len(parts), mp_context=context) as pool:
         waiting = [
-            pool.submit(system.predict, accelerator, exits, sizes=sizes, gives=False)
-            for exits in parts
+            pool.submit(system.predict, accelerator, exits, sizes=sizes, looks=looks, gives=False)
+            for exits, looks in parts
         ]
         return [w.result() for w in waiting]
 
@@ -216,12 +229,13 @@ def check_blocks(
     Returns:
         `blocks_exact`, `blocks_total`, and the names of the `blocks_inexact`.
     """
-    taps = localise.expected(accelerator, images, manifest.thresholds)
+    sizes = system.Sizes.of(manifest.data)
+    taps = localise.expected(accelerator, images, manifest.thresholds, sizes=sizes)
     slices = bulk.run(
         manifest, library, images, taps=len(taps.names),
-        windows=localise.windows(taps, keep=len(images)),
+        windows=localise.windows(taps, keep=max(map(len, taps.frames))),
     )  # fmt: skip
-    found = system.predict(accelerator, taps.exits, sizes=system.Sizes.of(manifest.data))
+    found = system.predict(accelerator, taps.exits, sizes=sizes, looks=taps.looks)
     shift = slices[0].trace.accepts[0] - found.accepts[0]
     inexact = []
     for i, name in enumerate(taps.names):

@@ -74,6 +74,7 @@ def writes(
 ) -> list[tuple[int, int]]:
     """Register writes that set thresholds and order: (byte address, 32 bit value)."""
     values = manifest.thresholds if thresholds is None else tuple(thresholds)
+    values = (*values[:-1], *manifest.look_thresholds, values[-1])
     found = [
         (registers.address("threshold", i), registers.threshold_word(t))
         for i, t in enumerate(values)

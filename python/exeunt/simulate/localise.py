@@ -6,6 +6,7 @@ the one in question are run again alone; if they then agree, everything before t
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import packing
+from exeunt import packing, registers
 from exeunt.graph import Accelerator, IntArray, Stream
 from exeunt.manifest import Manifest
-from exeunt.reference import controller, network
+from exeunt.reference import controller, looks, network, system
+from exeunt.reference.looks import Made
 from exeunt.simulate import bulk, verilator
 from exeunt.simulate.library import Bytes, Cycles
 
@@ -47,7 +49,7 @@ class Difference:
 class Taps:
     """Expected words of every tap, and which of the simulated frames each belongs to.
 
-    `exits`: int64 (N,), the exit of every simulated frame.
+    `exits`: int64 (N,), the exit of every simulated frame; `looks`: how often it is looked at.
     """
 
     names: tuple[str, ...]
@@ -55,14 +57,23 @@ class Taps:
     frames: tuple[npt.NDArray[np.int64], ...]
     tensors: tuple[IntArray, ...]
     exits: IntArray
+    looks: Made | None = None
 
 
 def expected(
     accelerator: Accelerator,
     images: npt.NDArray[np.uint8],
     thresholds: Sequence[int],
+    *,
+    sizes: system.Sizes | None = None,
 ) -> Taps:
-    """What every tap must see for these images, given the exits that the reference chooses."""
+    """What every tap must see for these images, given the exits that the reference chooses.
+
+    With further looks segment 0 and head 0 see frames in the order that a core of these `sizes`
+    sends them in, when images always come and results always go.
+    """
+    if accelerator.rules is not None and accelerator.rules.looks:
+        return _looked(accelerator, images, thresholds, sizes)
     outputs = network.run(accelerator, images, streams=True)
     exits = controller.decide(
         outputs.logits, thresholds, criterion=accelerator.criterion,
@@ -88,6 +99,44 @@ def expected(
             if chain is segment:
                 current = x
     return Taps(tuple(names), tuple(streams), tuple(frames), tuple(tensors), exits)
+
+
+def _looked(
+    accelerator: Accelerator,
+    images: npt.NDArray[np.uint8],
+    thresholds: Sequence[int],
+    sizes: system.Sizes | None,
+) -> Taps:
+    """The same with further looks."""
+    assert sizes is not None, "the order hangs on them"
+    assert accelerator.rules is not None, "only with looks"
+    plain = dataclasses.replace(accelerator, rules=None)
+    outputs = network.run(accelerator, images)
+    found = controller.decide(
+        outputs.logits, thresholds, criterion=accelerator.criterion,
+        scales=accelerator.logit_scales, offsets=accelerator.offsets, looks=outputs.looks,
+    )  # fmt: skip
+    predicted = system.predict(
+        accelerator, found.exits, sizes=sizes, looks=found.looks, gives=False
+    )
+    frames, number = np.array(predicted.sends, np.int64).reshape(-1, 2).T
+    given = images.reshape(-1, *accelerator.image_shape)
+    seen = np.stack(
+        [looks.seen(accelerator.rules, given, k) for k in range(len(accelerator.rules.looks) + 1)]
+    )[number, frames]
+    # every look through all of the network; of each frame's last one what is behind exit 0 is kept
+    every = expected(plain, seen, [*[registers.NEVER] * (len(thresholds) - 1), 0])
+    final = np.array([np.flatnonzero(frames == n)[-1] for n in range(len(images))])
+    first = 2 + len(accelerator.segments[0].nodes) + len(accelerator.heads[0].nodes)
+    kept, tensors, stage = [], [], 0
+    for k, name in enumerate(every.names):
+        stage += name.startswith("seg") and name.endswith(".input") and k > 0
+        reach = np.flatnonzero(found.exits >= stage)
+        order = np.argsort(final[reach], kind="stable")
+        rows = np.arange(len(frames)) if k < first else final[reach][order]
+        kept.append(frames[rows])
+        tensors.append(every.tensors[k][rows])
+    return Taps(every.names, every.streams, tuple(kept), tuple(tensors), found.exits, found.looks)
 
 
 def windows(taps: Taps, *, keep: int) -> list[bulk.Window]:
@@ -162,7 +211,7 @@ def locate(
     end = min(len(images), frame + 1 + AFTER)
     for start in sorted({max(first, frame - BEFORE), first}, reverse=True):
         part = images[start:end]
-        taps = expected(accelerator, part, limits)
+        taps = expected(accelerator, part, limits, sizes=system.Sizes.of(manifest.data))
         keep = min(len(part), 2 * (BEFORE + AFTER) + 1)
         slices = bulk.run(
             manifest, library, part, thresholds=limits, settings=settings,

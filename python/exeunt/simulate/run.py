@@ -87,8 +87,11 @@ def simulate(
     def tell_base(done: int, total: int, text: str = "") -> None:
         progress(len(images) + done, whole, text)
 
-    library, logits, seconds = _prepare(manifest, images, cache, tell)
-    answers = answer(manifest, library, images, logits, processes=processes, progress=tell)
+    library, outputs, seconds = _prepare(manifest, images, cache, tell)
+    logits = outputs.logits
+    answers = answer(
+        manifest, library, images, logits, processes=processes, looks=outputs.looks, progress=tell
+    )
     reported: dict[str, Any] = {"simulation": summary(manifest, answers, seconds)}
     if len(answers.wrong):
         store.update(run_dir, reported)
@@ -102,8 +105,10 @@ def simulate(
     reported |= found
     reported["hardware"] = hardware(clock, manifest, answers)
     if base is not None:
-        library, logits, _ = _prepare(base, base_images, cache, tell_base)
-        plain = answer(base, library, base_images, logits, processes=processes, progress=tell_base)
+        library, outputs, _ = _prepare(base, base_images, cache, tell_base)
+        plain = answer(
+            base, library, base_images, outputs.logits, processes=processes, progress=tell_base
+        )
         if len(plain.wrong):
             raise CheckFailed(mismatch_sentence(base, base_images, plain, cache=cache))
         reported["hardware"] |= compare(clock, manifest, answers, base, plain)
@@ -117,15 +122,15 @@ def simulate(
 
 def _prepare(
     manifest: Manifest, images: Images, cache: Path, progress: Progress
-) -> tuple[Path, tuple[IntArray, ...], float]:
+) -> tuple[Path, network.Outputs, float]:
     """Compile the model while the reference computes its logits."""
     started = time.perf_counter()
     progress(0, len(images), f"compiling {manifest.data['name']}")
     with ThreadPoolExecutor(1) as pool:
         building = pool.submit(verilator.build, manifest, cache=cache)
-        logits = network.run(manifest.accelerator(), images).logits
+        outputs = network.run(manifest.accelerator(), images)
         library = building.result()
-    return library, logits, time.perf_counter() - started
+    return library, outputs, time.perf_counter() - started
 
 
 def summary(manifest: Manifest, answers: Answers, build_seconds: float) -> dict[str, Any]:

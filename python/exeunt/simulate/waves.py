@@ -35,11 +35,14 @@ def write(
     first = max(0, frame - localise.BEFORE)
     part = images[first : frame + 1 + localise.AFTER]
     accelerator = manifest.accelerator()
-    exits = controller.decide(
-        network.run(accelerator, part).logits, manifest.thresholds,
+    outputs = network.run(accelerator, part)
+    decided = controller.decide(
+        outputs.logits, manifest.thresholds,
         criterion=manifest.criterion, scales=manifest.logit_scales, offsets=manifest.offsets,
-    ).exits  # fmt: skip
-    found = system.predict(accelerator, exits, sizes=system.Sizes.of(manifest.data))
+        looks=outputs.looks,
+    )  # fmt: skip
+    sizes = system.Sizes.of(manifest.data)
+    found = system.predict(accelerator, decided.exits, sizes=sizes, looks=decided.looks)
     begin, end = int(found.accepts[frame - first]), int(found.results[frame - first])
     library = verilator.build(manifest, options=verilator.Options(waves=kind), cache=cache)
     target = manifest.folder / "waves" / f"frame{frame}.{kind}"
