@@ -19,7 +19,7 @@
     if (f_past && !empty && $past(m_valid && !m_ready && !empty)) begin
       assert (m_valid && $stable(m_data));
     end
-    cover (f_past && f_out == 4'd3 && $past(m_valid && !m_ready));
+    cover (f_past && f_out == 4'd2 && $past(m_valid && !m_ready));
     cover (f_past && g_in_order.held_q == COUNT_BITS'(SLOTS) && s_valid);
   end
   // frames in the pipeline: how many have their last beat read and not yet taken

@@ -34,7 +34,7 @@ PROOFS = [
     Proof("decide", {"PE": 1, "CLASSES": 2, "BITS": 2, "SCORE_BITS": 3, "OFFSET_BITS": 2}),
     Proof("rules", {"HEIGHT": 1, "WIDTH": 3, "SLOTS": 2}, free="measure"),
     Proof("rules", {"HEIGHT": 2, "WIDTH": 1, "SLOTS": 3, "TABLES": 0}, free="measure"),
-    Proof("rules", {"HEIGHT": 1, "WIDTH": 2, "SLOTS": 1, "SHEARS": 0}, free="measure"),
+    Proof("rules", {"HEIGHT": 1, "WIDTH": 2, "SLOTS": 1, "SHEARS": 0}, free="measure", cover=32),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 1}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 2}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 5}),

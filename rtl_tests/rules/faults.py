@@ -54,13 +54,6 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_rules.sv",
-        "chosen_q[judge_q] <= enabled_q ?",
-        "chosen_q[judge_q] <= enable_q ?",
-        "rtl_tests/rules/test_rules.py::test_rules",
-        corners="mixed",
-    ),
-    Mutant(
-        "hls/rtl/ex_rules.sv",
         "if (rst) enable_q",
         "if (empty) enable_q",
         "rtl_tests/rules/test_rules.py::test_rules",
@@ -79,13 +72,6 @@ MUTANTS = (
         "x_q <= border[16 +: X_BITS]",
         "rtl_tests/rules/test_rules.py::test_rules",
         corners="border",
-    ),
-    Mutant(
-        "hls/rtl/ex_rules.sv",
-        "if (go) entry_q <= entries[rule_q];",
-        "entry_q <= entries[rule_q];",
-        "rtl_tests/rules/test_rules.py::test_rules",
-        corners="mixed",
     ),
     Mutant(
         "hls/rtl/ex_rules.sv",
