@@ -16,7 +16,8 @@ from exeunt.report import store
 ZOO = Path(__file__).parents[2] / "zoo"
 NETWORK, ALL = 400_000, 2_000_000  # bytes, config included
 RIGHT = {  # on the test images: with early exits, at the end of the network
-    "digits": (0.969, 0.972),
+    "cifar10-vgg": (0.854, 0.857),  # of the training half as JPEG, 45,000 images: see zoo/README.md
+    "digits": (0.99, 0.99),
     "mnist": (0.993, 0.9935),
 }
 EMBEDDED = "digits"
