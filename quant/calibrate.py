@@ -15,21 +15,23 @@ from exeunt.config.tree import Config
 from exeunt.progress import Progress, silent
 from exeunt.promise import Promise
 from exeunt.qonnx import seen
+from exeunt.qonnx.integers import IntegerNetwork
 from exeunt.quant.compress import load_network
 from exeunt.quant.exits import guarantee, moved
 from exeunt.quant.exits.calibration import (
     Calibration,
-    Point,
+    Outcome,
     Scores,
     calibrate_exits,
-    evaluate,
     scores,
 )
 from exeunt.quant.exits.guarantee import Wanted
 from exeunt.quant.exits.ranking import auroc
 from exeunt.quant.network.logits import exact
+from exeunt.quant.rules import exits as with_rules
+from exeunt.quant.rules.calibrated import Looked
 from exeunt.report import store
-from exeunt.splits import SPLITS, chance, neighbours, read_split, stratified
+from exeunt.splits import SPLITS, Labelled, chance, neighbours, read_split, stratified
 
 EXITS = "exits.json"
 SCHEMA = 1
@@ -51,22 +53,14 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     validation = read_split(run_dir / SPLITS, "validation")
     progress(0, 2, f"{len(validation.labels)} validation images")
     section = config.calibrate
-    logits = network.logits(moved.copies(validation.images, section.shift))
-    count = len(validation.labels)
-    ways = len(logits[0]) // count
     wanted = Wanted(section.guarantee, section.delta, section.horizon, config.data.seed)
-    result = calibrate_exits(
-        logits, np.tile(validation.labels, ways), macs=macs, drop=section.drop,
-        criterion=section.criterion, scales=scales, per_class=network.per_class(), wanted=wanted,
-        by_class=section.per_class,
-    )  # fmt: skip
-    found = [x[:count] for x in logits]
-    if ways > 1:
-        alone = scores(
-            found, validation.labels, criterion=section.criterion, scales=scales,
-            per_class=network.per_class(), offsets=result.offsets,
-        )  # fmt: skip
-        result = moved.as_they_are(result, alone, macs)
+    looked: Looked | None = None
+    if config.rules is not None:
+        found = network.logits(validation.images)
+        looked = with_rules.calibrate(config, run_dir, network, validation, wanted)
+        result = with_rules.by_exits(looked)
+    else:
+        result, found = _alone(config, network, validation, wanted)
     chosen = result.chosen
     data = {
         "schema": SCHEMA,
@@ -90,19 +84,28 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
         data[promise.KEY] = result.promise.to_json()
     if result.offsets:
         data["offsets"] = result.offsets
+    if looked is not None and config.rules is not None:
+        data |= with_rules.entries(looked, config.rules.later)
     store.write_text(run_dir / EXITS, json.dumps(data, indent=1, sort_keys=True) + "\n")
     kept = stratified(validation.labels, _SEEN)
     seen.write(run_dir / seen.NAME, validation.images[kept], [x[kept] for x in found], kept)
     test = read_split(run_dir / SPLITS, "test")
     progress(1, 2, f"{len(test.labels)} test images")
-    logits = network.logits(test.images)
-    on_test = scores(
-        logits, test.labels, criterion=section.criterion, scales=scales,
-        per_class=network.per_class(), offsets=result.offsets,
-    )  # fmt: skip
-    figures = _figures(on_test, chosen, macs)
+    if looked is not None:
+        seen_rules, on_test, left = with_rules.judged(config, network, test, looked)
+        figures = _figures(on_test, left, macs)
+        figures["rules"] = {"calibrated": with_rules.told(looked, seen_rules, test.labels, macs)}
+    else:
+        logits = network.logits(test.images)
+        on_test = scores(
+            logits, test.labels, criterion=section.criterion, scales=scales,
+            per_class=network.per_class(), offsets=result.offsets,
+        )  # fmt: skip
+        left = on_test.leave(chosen.thresholds, macs)
+        figures = _figures(on_test, left, macs)
     figures["accuracy"]["chance"] = chance(test.labels)
-    lost = on_test.right[-1] & ~on_test.leave(chosen.thresholds, macs).right
+    right = on_test.right[-1] if on_test.kept is None else on_test.kept
+    lost = right & ~left.right
     figures["calibration"] |= {
         "criterion": section.criterion,
         "drop": section.drop,
@@ -116,11 +119,35 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     progress(
         2,
         2,
-        f"thresholds {thresholds}{_told(result)}; of {count:,} validation images "
+        f"thresholds {thresholds}{_told(result)}; of {len(validation.labels):,} validation images "
         f"{100 * chosen.accuracy:.2f}% right with {100 * chosen.macs / macs[-1]:.1f}% of the "
         "multiplications" + (f"; {result.promise.text}" if result.promise.text else ""),
     )
     return result
+
+
+def _alone(
+    config: Config, network: IntegerNetwork, validation: Labelled, wanted: Wanted
+) -> tuple[Calibration, list[npt.NDArray[np.int64]]]:
+    """The calibration of a network without rules, and its logits for the validation images."""
+    section = config.calibrate
+    scales, macs = network.scales, network.multiplies()
+    logits = network.logits(moved.copies(validation.images, section.shift))
+    count = len(validation.labels)
+    ways = len(logits[0]) // count
+    result = calibrate_exits(
+        logits, np.tile(validation.labels, ways), macs=macs, drop=section.drop,
+        criterion=section.criterion, scales=scales, per_class=network.per_class(), wanted=wanted,
+        by_class=section.per_class,
+    )  # fmt: skip
+    found = [x[:count] for x in logits]
+    if ways > 1:
+        alone = scores(
+            found, validation.labels, criterion=section.criterion, scales=scales,
+            per_class=network.per_class(), offsets=result.offsets,
+        )  # fmt: skip
+        result = moved.as_they_are(result, alone, macs)
+    return result, found
 
 
 def _told(result: Calibration) -> str:
@@ -166,11 +193,12 @@ def _promise(made: Promise, lost: npt.NDArray[np.bool_]) -> dict[str, Any]:
     return data
 
 
-def _figures(on_test: Scores, chosen: Point, macs: list[int]) -> dict[str, Any]:
+def _figures(on_test: Scores, left: Outcome, macs: list[int]) -> dict[str, Any]:
     """The test images' part of report.json."""
-    point = evaluate(on_test, chosen.thresholds, macs)
-    left = on_test.leave(chosen.thresholds, macs)
     taken = left.exits
+    rates = np.bincount(taken, minlength=len(macs)) / len(taken)
+    reach = 1.0 - np.concatenate([[0.0], np.cumsum(rates)[:-1]])
+    last = on_test.right[-1] if on_test.kept is None else on_test.kept
     rows = []
     for k, cost in enumerate(macs):
         here = taken == k
@@ -178,26 +206,26 @@ def _figures(on_test: Scores, chosen: Point, macs: list[int]) -> dict[str, Any]:
         rows.append(
             {
                 "index": k,
-                "rate": point.rates[k],
+                "rate": float(rates[k]),
                 "accuracy": right,
                 "images": int(here.sum()),
                 "accuracy_alone": float(on_test.right[k].mean()),
                 "auroc": auroc(on_test.score[k], on_test.right[k]),
-                "reach": point.reach[k],
+                "reach": float(reach[k]),
                 "macs": cost,
             }
         )
     return {
         "accuracy": {
-            "early_exit": point.accuracy,
-            "quantized_last_exit": float(on_test.right[-1].mean()),
+            "early_exit": float(left.right.mean()),
+            "quantized_last_exit": float(last.mean()),
             "images": len(taken),
         },
         "exits": rows,
         "calibration": {
             "images": len(taken),
-            "macs_mean": point.macs,
+            "macs_mean": float(left.spent.mean()),
             "macs_mean_all": float(np.asarray(macs)[taken].mean()),
-            "macs_saved": 1.0 - point.macs / macs[-1],
+            "macs_saved": 1.0 - float(left.spent.mean()) / macs[-1],
         },
     }

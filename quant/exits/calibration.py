@@ -59,6 +59,8 @@ class Scores:
         a class that is excluded does not cost; none: all classes cost everywhere.
     answer: int64 (E, N), the class of each answer.
     offsets: per exit, of each class, what has been taken off the scores; none: nothing has.
+    kept: bool (N,), right answers that count as lost where they are not given; those of the last
+        exit unless given, as they must be where rules modify what that sees.
     """
 
     score: IntArray
@@ -70,6 +72,7 @@ class Scores:
     per_class: tuple[int, ...] = ()
     answer: IntArray | None = None
     offsets: tuple[tuple[int, ...], ...] = ()
+    kept: BoolArray | None = None
 
     def __len__(self) -> int:
         return self.score.shape[1]
@@ -88,6 +91,7 @@ class Scores:
             logits=tuple(x[which] for x in self.logits),
             labels=None if self.labels is None else self.labels[which],
             answer=None if self.answer is None else self.answer[:, which],
+            kept=None if self.kept is None else self.kept[which],
         )
 
     def less(self, offsets: tuple[tuple[int, ...], ...]) -> Scores:
@@ -102,8 +106,8 @@ class Scores:
 
     @property
     def lost(self) -> BoolArray:
-        """Where leaving at exit e costs a right answer of the last exit, bool (E, N)."""
-        return self.right[-1] & ~self.right
+        """Where leaving at exit e costs a right answer, bool (E, N)."""
+        return (self.right[-1] if self.kept is None else self.kept) & ~self.right
 
     def leave(self, thresholds: Sequence[int], macs: Sequence[int]) -> Outcome:
         """What becomes of the images under thresholds, one for each exit but the last."""

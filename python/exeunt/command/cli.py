@@ -193,6 +193,43 @@ def compress(
 
 @cli.command()
 @_options
+@click.argument("images", nargs=-1)
+@click.option("--apply", "applied", is_flag=True, help="The rules that there are, to your IMAGES.")
+@click.option("--resize", is_flag=True, help="Scale images that do not fit the network.")
+def rules(
+    config: str,
+    out: str | None,
+    data: str,
+    debug: bool,
+    images: tuple[str, ...],
+    applied: bool,
+    resize: bool,
+) -> None:
+    """Learn rules that modify images so that they leave earlier, or apply them to your IMAGES."""
+    if applied != bool(images):
+        raise InputError(
+            f"--apply must go with images, got {'none' if applied else 'images without it'}: write "
+            "`exeunt rules CONFIG --apply IMAGE...`"
+        )
+    if images:
+        from exeunt.quant.rules.apply import apply
+
+        context = _context(config, out, data)
+        for found in apply(context.config, context.run_dir, images, resize=resize):
+            click.echo(found.text)
+        return
+    if resize:
+        raise InputError("--resize must go with --apply, got it alone: name an image")
+    from exeunt.report import store
+    from exeunt.report.rules import lines
+
+    run_dir = _one("rules", config, out, data, debug)
+    for line in lines(store.read(run_dir)):
+        click.echo(line)
+
+
+@cli.command()
+@_options
 def attach(config: str, out: str | None, data: str, debug: bool) -> None:
     """Put early exits on a trained network that has none."""
     from exeunt.report import store

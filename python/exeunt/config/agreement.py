@@ -7,6 +7,7 @@ from typing import Any
 
 from exeunt import criteria
 from exeunt.config.compress import Filters
+from exeunt.rules.rule import MAX_LOOKS
 
 CIFAR = (32, 32, 3)
 
@@ -23,6 +24,8 @@ def check(config: Any) -> None:
     _promise(config)
     if config.compress is not None:
         _compression(config)
+    if config.rules is not None:
+        _rules(config)
 
 
 def _data(config: Any) -> None:
@@ -104,6 +107,35 @@ def _promise(config: Any) -> None:
         raise ValueError(
             'calibrate.guarantee must be "none" for a criterion that does not judge each image by '
             f'itself, "{section.criterion}", got "{section.guarantee}"'
+        )
+
+
+def _rules(config: Any) -> None:
+    section = config.calibrate
+    if len(config.model.stages) == 1:
+        raise ValueError(
+            "rules must be absent for a network of one exit, since they make images leave earlier, "
+            "got a section [rules]"
+        )
+    if not criteria.get(section.criterion).fixed:
+        raise ValueError(
+            "calibrate.criterion must go by the logits of one image alone with [rules], as "
+            f'"margin" does, got "{section.criterion}"'
+        )
+    for key in ("per_class", "shift"):
+        if value := getattr(section, key):
+            raise ValueError(
+                f"calibrate.{key} must be left out with [rules], got {str(value).lower()}"
+            )
+    if config.rules.later == "original" and config.rules.looks >= MAX_LOOKS:
+        raise ValueError(
+            f'rules.looks must be at most {MAX_LOOKS - 1} with rules.later = "original", which '
+            f"takes one of the {MAX_LOOKS} looks of the hardware to send the image as it came, got "
+            f"{config.rules.looks}"
+        )
+    if not config.rules.first and not config.rules.looks:
+        raise ValueError(
+            "rules must have something to learn, got first = false and looks = 0: leave [rules] out"
         )
 
 

@@ -31,6 +31,7 @@ from exeunt.config.layers import (
 )
 from exeunt.config.methods import Method
 from exeunt.config.preprocess import Preprocess
+from exeunt.config.rules import Rules
 from exeunt.config.section import Fraction
 from exeunt.config.section import Section as _Section
 from exeunt.config.sentences import did_you_mean, sentence, with_nul
@@ -321,6 +322,7 @@ class Config(_Section):
         model: the network
         train: joint training of all exits
         compress: passes that make the trained network smaller
+        rules: modifications of images by rules, and further looks at exit 0
         calibrate: exit thresholds
         attach: early exits for a trained network that has none
         explain: heat maps and their faithfulness
@@ -335,6 +337,7 @@ class Config(_Section):
     model: Model
     train: Train = Train()
     compress: Compress | None = None
+    rules: Rules | None = None
     calibrate: Calibrate = Calibrate()
     attach: Attach = Attach()
     explain: Explain = Explain()

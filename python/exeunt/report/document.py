@@ -18,6 +18,7 @@ from exeunt.report import (
     gallery,
     network,
     overview,
+    rules,
 )
 from exeunt.report.page import Part, read_json
 from exeunt.report.store import HTML, read, write_text
@@ -36,6 +37,7 @@ def sections(run_dir: Path, report: Mapping[str, Any]) -> list[Part]:
         overview.training(run_dir),
         compression.compression(run_dir, report),
         attach.attach(report),
+        rules.rules(run_dir, report),
         explanation.explanation(run_dir),
         overview.timeline(run_dir),
         equal.equal(report),

@@ -1,0 +1,192 @@
+"""`exeunt rules` end to end on a tiny network, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from exeunt import rules as room
+from exeunt.config import tree
+from exeunt.config.rules import Rules
+from exeunt.errors import InputError
+from exeunt.quant.calibrate import calibrate
+from exeunt.quant.compress import load_network
+from exeunt.quant.exits.calibration import calibrate_exits
+from exeunt.quant.network.logits import exact
+from exeunt.quant.rules import calibrated, evidence, form
+from exeunt.quant.rules.apply import apply
+from exeunt.quant.rules.step import rules
+from exeunt.quant.rules.why import overlap
+from exeunt.registers import NEVER
+from exeunt.rules import Condition, Modification, Rule, RuleSet
+from exeunt.splits import SPLITS, read_split
+
+MOVE = Rule((), Modification(dx=1))
+
+
+@pytest.fixture(scope="module")
+def run(
+    tiny: tree.Config, trained: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[tree.Config, Path]:
+    """A run folder with rules, learned and calibrated."""
+    folder = tmp_path_factory.mktemp("rules") / "run"
+    shutil.copytree(trained, folder)
+    section = Rules(families=("move", "table"), rules=3, conditions=1, images=900)
+    config = tiny.model_copy(update={"rules": section})
+    rules(config, folder, folder)
+    calibrate(config, folder)
+    return config, folder
+
+
+def test_rules_and_thresholds_are_in_exits_json(run: tuple[tree.Config, Path]) -> None:
+    config, folder = run
+    data = json.loads((folder / "exits.json").read_text())
+    assert len(data["thresholds"]) == 2
+    assert data["thresholds"][-1] is None
+    assert sum(data["rates"]) == pytest.approx(1.0)
+    told = json.loads((folder / "report.json").read_text())["rules"]
+    network = exact(load_network(config, folder), config)
+    learned = form.read(folder, network).rules
+    assert (learned is None) == (told["learned"]["text"] == [])
+    if room.KEY in data:
+        found = room.from_json(data[room.KEY])
+        assert found.network == form.fingerprint(network)
+        looks = told["calibrated"]["looks"]
+        assert len(found.looks) == len(data["look_reach"]) == (looks + 1 if looks else 0)
+        assert data["reach"][0] == pytest.approx(1.0 + sum(data["look_reach"]))
+        if looks:
+            assert found.looks[-1] == (calibrated.AS_IT_CAME,)
+            assert found.thresholds[-1] == NEVER
+            assert not found.looks[-1][0].modification.nothing  # or hardware would leave it out
+
+
+def test_looks_add_logits_of_modified_images(run: tuple[tree.Config, Path]) -> None:
+    config, folder = run
+    of = evidence.subject(exact(load_network(config, folder), config), "margin")
+    images = read_split(folder / SPLITS, "test").images[:40]
+    seen = evidence.views(of, images, (), ((MOVE,),), original=True)
+    whole = of.network.logits(images)
+    moved = of.network.logits(MOVE.modification.apply(images))
+    first, second, last = seen.virtual()
+    np.testing.assert_array_equal(first, whole[0])
+    np.testing.assert_array_equal(second, whole[0] + moved[0])
+    np.testing.assert_array_equal(last, whole[1])
+    then = evidence.views(of, images, (), ((MOVE,),)).virtual()[-1]
+    np.testing.assert_array_equal(then, moved[1])
+
+
+def test_looks_cost_their_passes(run: tuple[tree.Config, Path]) -> None:
+    config, folder = run
+    of = evidence.subject(exact(load_network(config, folder), config), "margin")
+    first, last = of.macs
+    assert calibrated.costs(of, 2, "last") == [first, 2 * first, 3 * first, last + 2 * first]
+    assert calibrated.costs(of, 1, "original") == [first, 2 * first, last + 2 * first]
+    assert calibrated.costs(of, 0, "original") == [first, last]
+
+
+def test_a_look_that_does_not_pay_is_left_out(run: tuple[tree.Config, Path]) -> None:
+    config, folder = run
+    of = evidence.subject(exact(load_network(config, folder), config), "margin")
+    of = replace(of, macs=(of.macs[1] - 1, of.macs[1]))  # the first exit costs as much as the last
+    some = read_split(folder / SPLITS, "validation")
+    same = RuleSet(shape=(8, 8, 1), looks=((Rule((), Modification(dx=7)),),), thresholds=(0,))
+    seen = calibrated.seen(of, some.images, some.labels, same, "original")
+    plain = calibrate_exits(
+        of.network.logits(some.images), some.labels, macs=of.macs, drop=0.02, points=1
+    )
+    found = calibrated.calibrated(
+        of, same, seen, seen, plain=plain, drop=0.02, tail=0.0, later="original"
+    )
+    assert found.looks == 0
+    assert found.rules is None
+    assert found.calibration is plain
+
+
+def test_own_images(run: tuple[tree.Config, Path], tmp_path: Path) -> None:
+    config, folder = run
+    target = tmp_path / "run"
+    shutil.copytree(folder, target)
+    network = exact(load_network(config, target), config)
+    given = RuleSet(
+        (8, 8, 1), looks=((MOVE,),), thresholds=(-1,), network=form.fingerprint(network)
+    )
+    data = json.loads((target / "exits.json").read_text())
+    data |= {room.KEY: room.to_json(given), "thresholds": [1 << 20, None]}
+    (target / "exits.json").write_text(json.dumps(data))
+    frame = read_split(target / SPLITS, "test").images[0, :, :, 0]
+    Image.fromarray(frame).save(tmp_path / "one.png")
+    (found,) = apply(config, target, [str(tmp_path / "one.png")])
+    assert found.left == 1
+    assert "shift 1 pixel to the right" in found.text
+    assert sorted(p.name for p in (target / "applied").iterdir()) == [
+        "0-one-look1.png",
+        "0-one-rules.png",
+    ]
+    Image.fromarray(np.zeros((9, 8), np.uint8)).save(tmp_path / "two.png")
+    with pytest.raises(InputError, match=r"must be 8 x 8 x 1 .* got 9 x 8 x 1"):
+        apply(config, target, [str(tmp_path / "two.png")])
+    data[room.KEY] = room.to_json(replace(given, network="0" * 16))
+    (target / "exits.json").write_text(json.dumps(data))
+    with pytest.raises(InputError, match="rules must be those of the network"):
+        apply(config, target, [str(tmp_path / "one.png")])
+    (target / "exits.json").write_text(json.dumps({"thresholds": [1, None]}))
+    with pytest.raises(InputError, match="must have rules to apply, got none"):
+        apply(config, target, [str(tmp_path / "one.png")])
+
+
+def test_refused(tiny: tree.Config, trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"must have a section \[rules\]"):
+        rules(tiny, trained, trained)
+    config = tiny.model_copy(update={"rules": Rules()})
+    with pytest.raises(InputError, match=r"rules\.json must hold the rules"):
+        calibrate(config, trained)
+    shutil.copytree(trained, tmp_path / "run")
+    (tmp_path / "run" / "rules.json").write_text("{}")
+    with pytest.raises(InputError, match="must be what `exeunt rules` wrote"):
+        calibrate(config, tmp_path / "run")
+    network = exact(load_network(tiny, trained), tiny)
+    other = RuleSet((8, 8, 1), (Rule((Condition("mean", "<", 5),), Modification(dx=1)),))
+    other = replace(other, network="f" * 16)
+    form.write(tmp_path / "run", config, form.Learned(other, {}))
+    with pytest.raises(InputError, match="rules must be those of the network"):
+        form.read(tmp_path / "run", network)
+    form.write(tmp_path / "run", config, form.Learned(replace(other, shape=(9, 8, 1)), {}))
+    with pytest.raises(InputError, match="images must be 9x8x1 for these rules, got 8x8x1"):
+        form.read(tmp_path / "run", network)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[rules]\nlooks = 3", "rules.looks"),
+        ("[rules]\nrules = 9", "rules.rules"),
+        ('[rules]\nlearner = "guess"', "rules.learner"),
+        ("[rules]\nlooks = 2", "looks must be at most 1 with rules.later"),
+        ("[rules]\nfirst = false\nlooks = 0", "must have something to learn"),
+        ('[rules]\n[calibrate]\ncriterion = "patience"', "criterion must go by the logits of one"),
+        ("[rules]\n[calibrate]\nper_class = true", "per_class must be left out"),
+    ],
+)
+def test_configs_that_are_refused(text: str, sentence: str) -> None:
+    from exeunt.config.toml import to_toml
+
+    whole = to_toml(tree.load("digits"))
+    whole = whole[: whole.index("[calibrate]")] + whole[whole.index("[attach]") :]
+    with pytest.raises(InputError, match=sentence):
+        tree.parse(f"{whole}\n{text}\n")
+
+
+def test_overlap_of_maps() -> None:
+    one = np.zeros((3, 2, 2))
+    one[0, 0, 0] = one[1, 0, 0] = 2.0
+    other = np.zeros((3, 2, 2))
+    other[0, 0, 0] = 5.0
+    other[1] = 1.0
+    one[2] = other[2] = -1.0
+    assert overlap(one, other).tolist() == [1.0, 0.25, 0.0]

@@ -1,0 +1,1 @@
+"""Rules that modify images so that they leave earlier: learned, explained, compared."""

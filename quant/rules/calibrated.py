@@ -1,0 +1,216 @@
+"""Thresholds of looks and exits together, for a network whose images rules modify.
+
+Training images lay the path, validation images say how far it is gone, see
+`exeunt.quant.exits.laid`. A look that costs more multiplications than it saves is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.errors import InputError
+from exeunt.files import writing
+from exeunt.quant.exits.calibration import Calibration, Point, Scores, scores
+from exeunt.quant.exits.guarantee import Wanted
+from exeunt.quant.exits.laid import laid, walked
+from exeunt.quant.rules.evidence import (
+    Images,
+    Subject,
+    Views,
+    views,
+    virtual_macs,
+    virtual_scales,
+)
+from exeunt.registers import NEVER
+from exeunt.rules import Modification, Rule, RuleSet, Table
+from exeunt.rules.table import ENTRIES
+from exeunt.splits import Labels
+
+LAYING = "rules.npz"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Images of one kind with rules: views, and which of them the network without rules gets right.
+
+    logits of `virtual` are sums over looks; labels, right: (N,).
+    """
+
+    views: Views
+    labels: Labels
+    right: npt.NDArray[np.bool_]
+
+    def scored(self, of: Subject, looks: int) -> Scores:
+        """Scores of the looks up to `looks` and of the later exits."""
+        whole = self.views.virtual()
+        given = len(self.views.looks)
+        logits = [*whole[: looks + 1], *whole[given:]]
+        found = scores(
+            logits, self.labels, criterion=of.criterion, scales=virtual_scales(of.scales, looks)
+        )
+        return replace(found, kept=self.right)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Calibrated rules: `rules` with thresholds of its looks, and what they give.
+
+    calibration: of looks and exits as if all were exits; looks: how many were kept; criterion,
+    scales: of exit 0.
+    """
+
+    calibration: Calibration
+    looks: int
+    rules: RuleSet | None
+    criterion: str
+    scales: tuple[float, ...]
+
+    @property
+    def exits(self) -> tuple[int, ...]:
+        """Thresholds of the exits but the last."""
+        return exit_thresholds(self.calibration.chosen.thresholds, self.looks)
+
+    @property
+    def point(self) -> Point:
+        """The chosen point by exits: who leaves at a look leaves at exit 0."""
+        return folded(self.calibration.chosen, self.looks)
+
+
+def exit_thresholds(thresholds: Sequence[int], looks: int) -> tuple[int, ...]:
+    """Those of exits, of thresholds for looks and exits."""
+    return (thresholds[0], *thresholds[looks + 1 :])
+
+
+def folded(point: Point, looks: int) -> Point:
+    """A point of looks and exits by exits alone: a frame that leaves at a look leaves at exit 0."""
+    rates = (sum(point.rates[: looks + 1]), *point.rates[looks + 1 :])
+    reach = (1.0, *point.reach[looks + 1 :])
+    return Point(exit_thresholds(point.thresholds, looks), point.accuracy, point.macs, rates, reach)
+
+
+def costs(of: Subject, looks: int, later: str) -> list[int]:
+    """Cumulative multiplications of looks and exits.
+
+    What no look ends goes through stage 0 once more where later exits see it as it came.
+    """
+    again = of.macs[0] if looks and later == "original" else 0
+    return virtual_macs(of.macs, looks, again=again)
+
+
+def seen(of: Subject, images: Images, labels: Labels, rules: RuleSet | None, later: str) -> Seen:
+    """Images uint8 (N, H, W, C) as the network with rules sees them."""
+    right = of.network.logits(images)[-1].argmax(axis=1) == labels
+    first: tuple[Rule, ...] = rules.rules if rules is not None else ()
+    looks = rules.looks if rules is not None else ()
+    return Seen(
+        views(of, images, first, looks, original=later == "original"), labels, np.asarray(right)
+    )
+
+
+def calibrated(
+    of: Subject,
+    rules: RuleSet | None,
+    laying: Seen,
+    testing: Seen,
+    *,
+    plain: Calibration,
+    drop: float,
+    tail: float,
+    later: str,
+    wanted: Wanted | None = None,
+    points: int = 24,
+    most: int | None = None,
+) -> Looked:
+    """Thresholds for the rules and as many looks as pay, at most `most`; or no rules.
+
+    What pays has fewer multiplications on the images that test, with no more losses than permitted.
+
+    Args:
+        of: the network.
+        rules: with thresholds that do not matter; None: no rules.
+        laying: training images, which lay the paths.
+        testing: validation images, which say how far they are gone.
+        plain: the calibration without rules, on the images that test.
+        drop: permitted loss of accuracy against the last exit without rules.
+        tail: see [rules].
+        later: what later exits see, "original" or "last".
+        wanted: what is to be promised.
+        points: of the curve.
+        most: looks; None: as many as there are.
+    """
+    best = Looked(plain, 0, None, of.criterion, of.scales[:1])
+    if rules is None:
+        return best
+    number = len(rules.looks)
+    for looks in range((number if most is None else min(most, number)) + 1):
+        if looks != number and (looks == 0 or later == "last"):
+            continue  # what later exits saw belongs to another look
+        if not (looks or rules.rules):
+            continue  # that is no rules
+        macs = costs(of, looks, later)
+        more = round(tail * of.macs[-1])
+        priced = [m + (more if k > looks else 0) for k, m in enumerate(macs)]
+        sets = laid(laying.scored(of, looks), priced, drop)
+        scored = testing.scored(of, looks)
+        found = walked(sets, scored, macs, drop, wanted=wanted, points=points)
+        chosen = found.chosen
+        if plain.promise.holds and not found.promise.holds:
+            continue
+        lost = int((testing.right & ~scored.leave(chosen.thresholds, macs).right).sum())
+        most_lost = found.promise.allowed if found.promise.holds else int(drop / 2 * len(scored))
+        assert most_lost is not None
+        if lost <= most_lost and chosen.macs < best.calibration.chosen.macs:
+            kept = _kept(rules, looks, chosen.thresholds, later)
+            best = Looked(found, looks, kept, of.criterion, of.scales[:1])
+    return best
+
+
+AS_IT_CAME = Rule((), Modification(table=Table(tuple(range(ENTRIES)), "send it as it came")))
+"""The list of a look that nobody leaves at: what stages behind it see is the image as it came."""
+
+
+def _kept(rules: RuleSet, looks: int, thresholds: Sequence[int], later: str) -> RuleSet:
+    """The set with so many looks and their thresholds, and one to send images as they came."""
+    more = looks and later == "original"
+    return replace(
+        rules,
+        looks=(*rules.looks[:looks], *([(AS_IT_CAME,)] if more else [])),
+        thresholds=(*map(int, thresholds[1 : looks + 1]), *([NEVER] if more else [])),
+    )
+
+
+def save(path: Path, laying: Seen) -> None:
+    """Keep what training images say, for the calibration; read back by `load`."""
+    with writing(path) as stream:
+        np.savez_compressed(
+            stream,
+            looks=np.stack(laying.views.looks).astype(np.int32),
+            later=np.stack(laying.views.later).astype(np.int32),
+            fired=laying.views.fired.astype(np.int8),
+            labels=laying.labels,
+            right=laying.right,
+        )
+
+
+def load(path: Path) -> Seen:
+    """What `save` kept.
+
+    Raises:
+        InputError: the file is absent or damaged.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            looks, later = (tuple(data[k].astype(np.int64)) for k in ("looks", "later"))
+            return Seen(
+                Views(looks, later, data["fired"].astype(np.int64)), data["labels"], data["right"]
+            )
+    except Exception as error:  # zip, pickle and key errors have no common base
+        raise InputError(
+            f"{path} must hold what `exeunt rules` saw of training images, got "
+            f"{type(error).__name__}: do `exeunt rules` again"
+        ) from None
