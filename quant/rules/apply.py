@@ -32,14 +32,14 @@ class Applied:
 
     name: str
     looks: tuple[str, ...]  # sentences, in order
-    left: int  # the look at which it leaves, counted from 0; -1: at none, it goes on
+    left: int  # 0: leaves at once, k: after further look k, -1: at none, it goes on
     answer: int  # of exit 0, over the looks so far
 
     @property
     def text(self) -> str:
         """In one line."""
-        where = f"leaves at look {self.left + 1} as {self.answer}"
-        end = where if self.left >= 0 else "goes on to stage 1"
+        where = "at once" if not self.left else f"after look {self.left}"
+        end = f"leaves {where} as {self.answer}" if self.left >= 0 else "goes on to stage 1"
         return f"{self.name}: {'; '.join(self.looks)}; {end}"
 
 

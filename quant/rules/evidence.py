@@ -54,8 +54,8 @@ def subject(network: IntegerNetwork, criterion: str) -> Subject:
             "rules must have a network of two exits or more, since they make images leave earlier, "
             "got one exit: add a stage, or exits with `exeunt attach`"
         )
-    if not criteria.get(criterion).fixed:
-        known = [name for name in criteria.names() if criteria.get(name).fixed]
+    if not criteria.get(criterion).by_class:
+        known = [name for name in criteria.names() if criteria.get(name).by_class]
         raise InputError(
             "rules must go with a criterion that goes by the logits of one image alone "
             f'({", ".join(known)}), got "{criterion}": change calibrate.criterion'

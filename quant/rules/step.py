@@ -134,7 +134,7 @@ def summary(found: Lists) -> str:
     """What was learned, for the screen."""
     lists: Sequence[tuple[str, int]] = [
         ("for the first look", len(found.rules)),
-        *((f"for look {k + 2}", len(listed)) for k, listed in enumerate(found.looks)),
+        *((f"for further look {k + 1}", len(listed)) for k, listed in enumerate(found.looks)),
     ]
     told = [f"{count} rules {where}" for where, count in lists if count]
     return ", ".join(told) or "no rule lowers the cost at the same loss"

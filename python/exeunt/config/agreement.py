@@ -117,7 +117,7 @@ def _rules(config: Any) -> None:
             "rules must be absent for a network of one exit, since they make images leave earlier, "
             "got a section [rules]"
         )
-    if not criteria.get(section.criterion).fixed:
+    if not criteria.get(section.criterion).by_class:
         raise ValueError(
             "calibrate.criterion must go by the logits of one image alone with [rules], as "
             f'"margin" does, got "{section.criterion}"'

@@ -123,7 +123,7 @@ def test_own_images(run: tuple[tree.Config, Path], tmp_path: Path) -> None:
     Image.fromarray(frame).save(tmp_path / "one.png")
     (found,) = apply(config, target, [str(tmp_path / "one.png")])
     assert found.left == 1
-    assert "shift 1 pixel to the right" in found.text
+    assert "look 1: Always: shift 1 pixel to the right; leaves after look 1 as " in found.text
     assert sorted(p.name for p in (target / "applied").iterdir()) == [
         "0-one-look1.png",
         "0-one-rules.png",
