@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from exeunt.quant.exits.calibration import Scores, options, scores
 from exeunt.quant.rules import learn
 from exeunt.quant.rules.candidates import candidates
 from exeunt.quant.rules.evidence import EDGE, INK, Images, IntArray, Subject
-from exeunt.rules import NONE, Rule
+from exeunt.rules import NONE, Modification, Rule
 from exeunt.rules import apply as modified
 from exeunt.splits import Labels
 
@@ -69,7 +70,7 @@ def learned(
     cut = len(labels) - len(labels) // _SHARE
     parts = []
     for number, half in enumerate((np.sort(order[:cut]), np.sort(order[cut:]))):
-        told = part(progress, 10 + 30 * number, 40 + 30 * number)
+        told = partial(_told, part(progress, 10 + 30 * number, 40 + 30 * number), modifications)
         parts.append(
             learn.part(
                 of,
@@ -80,7 +81,7 @@ def learned(
                 thresholds[0],
                 far=_FAR if section.first else 0,
                 seed=section.seed,
-                told=lambda n, told=told: told(n, len(modifications), "trying modifications"),
+                told=told,
             )
         )
     learner = learn.Learner(of, section, modifications, parts[0], parts[1], budget)
@@ -101,6 +102,11 @@ def learned(
     found = learn.looks(learner, progress=part(progress, 80, 100))
     looks = tuple(learn.rules_of(choices, modifications, shape) for choices in found)
     return Lists(rules, looks, tuple(learner.prices), len(labels), bound)
+
+
+def _told(progress: Progress, modifications: Sequence[Modification], done: int) -> None:
+    """Say how many modifications were tried."""
+    progress(done, len(modifications), "trying modifications")
 
 
 def _again(of: Subject, rules: Sequence[Rule], images: learn.Part, frames: Images) -> learn.Part:

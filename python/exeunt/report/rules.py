@@ -8,6 +8,7 @@ from typing import Any
 
 from exeunt.report.page import Part, number, percent, read_json, section, table
 
+_TIMES = ("never", "once", "twice")
 _HEAD = ("for", "rule", "fired", "of the images")
 
 
@@ -55,11 +56,14 @@ def sentences(found: Mapping[str, Any]) -> list[str]:
         shares = " and ".join(percent(share) for share in calibrated["look_reach"])
         said.append(
             "An image that would stay at exit 0 is looked at again, at most "
-            f"{calibrated['looks']} times: {shares} of the validation images. A look costs "
+            f"{_TIMES[calibrated['looks']]}: {shares} of the validation images. A look costs "
             f"{percent(calibrated['share_of_a_look'])} of the network's multiplications."
         )
-    elif learned and learned["looks"] and calibrated:
-        said.append("Further looks cost more multiplications than they save, so there is none.")
+    elif learned and learned["text"] and calibrated and not calibrated["rules"]:
+        said.append(
+            "On the validation images they save no multiplications at the permitted loss, so the "
+            "network goes without them."
+        )
     if why and why["images_stay"] and why["images_leave"]:
         said.append(
             f"Of what exit 0 rests on, {percent(why['overlap_leave'])} is shared with the last "
