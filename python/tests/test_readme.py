@@ -39,9 +39,8 @@ def test_python_examples_run(code, tmp_path, monkeypatch):
 def test_toml_examples_are_configs(text):
     if "name =" not in text:  # a section alone
         section = re.escape(text.partition("\n")[0])
-        text = (
-            re.sub(rf"^{section}\n[^[]*", "", tree.to_toml(tree.load("digits")), flags=re.M) + text
-        )
+        base = tree.load("mnist" if "rules" in section else "digits")  # shifted copies do not go
+        text = re.sub(rf"^{section}\n[^[]*", "", tree.to_toml(base), flags=re.M) + text
     loaded = tree.parse(text)
     assert tree.parse(tree.to_toml(loaded)) == loaded
 
