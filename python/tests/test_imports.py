@@ -42,7 +42,7 @@ ROOMS: Mapping[str, str] = {
     "graph": f"{BASE} criteria rules",
     "kernels": f"{BASE} graph",
     "zoo": "",  # files alone
-    "config": f"{BASE} criteria zoo",
+    "config": f"{BASE} criteria rules zoo",
     "packing": GRAPH,
     "promise": "registers",
     "manifest": GRAPH,
@@ -65,14 +65,17 @@ ROOMS: Mapping[str, str] = {
     "quant.attribution": f"{BASE} config quant.exits quant.data quant.network quant.train",
     "quant.compress": f"{STEP} cost quant.exits quant.data quant.network quant.train "
     "quant.attribution",
+    "quant.rules": f"{STEP} qonnx quant.exits quant.data quant.network quant.train "
+    "quant.attribution quant.compress",
     "quant.calibrate": f"{STEP} qonnx quant.exits quant.data quant.network quant.train "
-    "quant.compress",
+    "quant.compress quant.rules",
     "quant.compare": f"{STEP} criteria qonnx quant.exits quant.network quant.train quant.compress",
     "quant.resplits": f"{BASE} criteria qonnx promise splits quant.exits",
     "quant.attach": f"{STEP} qonnx quant.exits quant.data quant.network quant.train quant.compress",
     "quant.export": f"{STEP} qonnx quant.data quant.network quant.train quant.compress",
     "quant.explain": f"{STEP} quant.exits report quant.data quant.network quant.train "
     "quant.attribution quant.compress quant.calibrate",
+    "quant.rules.apply": f"{STEP} report quant.network quant.compress quant.explain quant.rules",
     # the compiler: it never sees the training
     "hls": "",
     "hls.back.kernels": f"{GRAPH} hls",
@@ -85,8 +88,8 @@ ROOMS: Mapping[str, str] = {
     "deploy": f"{STEP} runtime reference boards bench",
     "command": f"{STEP} cost qonnx runtime reference simulate samples quant.exits synth report "
     "boards bench deploy quant.data quant.network quant.train quant.attribution quant.compress "
-    "quant.attach quant.calibrate quant.compare quant.export quant.explain hls hls.front hls.back "
-    "hls.compile",
+    "quant.attach quant.calibrate quant.compare quant.export quant.explain quant.rules "
+    "quant.rules.apply hls hls.front hls.back hls.compile",
 }
 
 PACKAGES: Mapping[str, str] = {
@@ -104,6 +107,8 @@ PACKAGES: Mapping[str, str] = {
     "quant.train": "torch",
     "quant.attribution": "torch captum quantus scipy",
     "quant.compress": "torch scipy",
+    "quant.rules": "torch sklearn",
+    "quant.rules.apply": "PIL",
     "quant.calibrate": "torch",
     "quant.attach": "torch",
     "quant.compare": "torch",

@@ -23,6 +23,7 @@ STEPS = [
     "fetch",
     "train",
     "compress",
+    "rules",
     "attach",
     "calibrate",
     "explain",
