@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lib.bench import Corner, Port, stream_ports
 
-from exeunt.rules import Condition, Modification, Rule, RuleSet, gain, gamma
+from exeunt.rules import Condition, Modification, Rule, RuleSet, gain, gamma, offset
 from exeunt.rules.unit import Unit
 
 A_RULES, A_AT, A_WORD, A_FIRED = 0x100, 0x104, 0x108, 0x10C
@@ -104,6 +104,14 @@ CORNERS = [
     corner("wide", MIXED, shape=(6, 7, 4), lanes=4, slots=4),
     corner("folded", MIXED, shape=(8, 5, 6), lanes=2, ink=60),
     corner("mixed", MIXED, shape=(8, 8, 1), slots=3),
+    corner(
+        "tables",
+        (
+            Rule((Condition("mean", "<", 900),), BRIGHT),
+            Rule((), Modification(table=offset(9))),
+        ),
+        slots=3,
+    ),
     corner(
         "line",
         (

@@ -36,7 +36,7 @@ MUTANTS = (
         "{y_q, 1'b0} >=",
         "{y_q, 1'b0} >",
         "rtl_tests/rules/test_rules.py::test_rules",
-        corners="slant",
+        corners="mixed,wide",
     ),
     Mutant(
         "hls/rtl/ex_measure.sv",
@@ -51,6 +51,13 @@ MUTANTS = (
         ";",
         "rtl_tests/rules/test_rules.py::test_rules",
         corners="nothing,table",
+    ),
+    Mutant(
+        "hls/rtl/ex_rules.sv",
+        "chosen_q[judge_q] <= enabled_q ?",
+        "chosen_q[judge_q] <= enable_q ?",
+        "rtl_tests/rules/test_rules.py::test_rules",
+        corners="mean",
     ),
     Mutant(
         "hls/rtl/ex_rules.sv",
@@ -75,6 +82,13 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_rules.sv",
+        "if (go) entry_q <= entries[rule_q];",
+        "entry_q <= entries[rule_q];",
+        "rtl_tests/rules/test_rules.py::test_rules",
+        corners="tables",
+    ),
+    Mutant(
+        "hls/rtl/ex_rules.sv",
         "if (known_q[times_at]) times_q <= fired[times_at];",
         "if (1'b1) times_q <= fired[times_at];",
         "rtl_tests/rules/test_rules.py::test_rules",
@@ -96,12 +110,6 @@ MUTANTS = (
         "hls/rtl/ex_rules.sv",
         "~(last_read && !more_q ?",
         "~(last_read ?",
-        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[one]",
-    ),
-    Mutant(
-        "hls/rtl/ex_rules.sv",
-        "wire enter = new_q && !again && s_meta_valid;",
-        "wire enter = new_q && s_meta_valid;",
         "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[one]",
     ),
     Mutant(

@@ -92,7 +92,10 @@ def pauses(kind: str, count: int, rng: np.random.Generator) -> np.ndarray:
     if kind == "never":
         return np.zeros(count, np.int64)
     probability, longest = {"some": (0.3, 3), "long": (0.02, 90)}[kind]
-    return np.cumsum((rng.random(count) < probability) * rng.integers(1, longest + 1, count))
+    waits = (rng.random(count) < probability) * rng.integers(1, longest + 1, count)
+    return np.arange(count) + np.cumsum(
+        waits
+    )  # slower than a word a cycle, so that each one counts
 
 
 def done(lines: list[Line], counts: list[int]) -> bool:
