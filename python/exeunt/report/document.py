@@ -37,7 +37,7 @@ def sections(run_dir: Path, report: Mapping[str, Any]) -> list[Part]:
         overview.training(run_dir),
         compression.compression(run_dir, report),
         attach.attach(report),
-        rules.rules(run_dir, report),
+        rules.rules(report),
         explanation.explanation(run_dir),
         overview.timeline(run_dir),
         equal.equal(report),

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from exeunt.report.page import Part, number, percent, read_json, section, table
+from exeunt.report.page import Part, number, percent, section, table
 
 _TIMES = ("never", "once", "twice")
 _HEAD = ("for", "rule", "fired", "of the images")
 
 
-def rules(run_dir: Path, report: Mapping[str, Any]) -> Part | None:
-    """The rules as sentences with how often each fired, images before and after, and why they stay.
+def rules(report: Mapping[str, Any]) -> Part | None:
+    """The rules as sentences with how often each fired, and why images stay.
 
     None where no rules were learned.
     """
@@ -29,9 +28,6 @@ def rules(run_dir: Path, report: Mapping[str, Any]) -> Part | None:
             for row in calibrated["rules"]
         ]
         parts.append(table(_HEAD, body, title=f"Rules, on {number(count)} test images"))
-    pictures = read_json(run_dir / "rules" / "pictures.json")
-    if pictures:
-        parts.append(pictures)
     return section("rules", "Rules", *parts, text=" ".join(sentences(found)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from exeunt.report.rules import lines, rules, sentences
@@ -17,13 +16,13 @@ LOOKED: dict[str, Any] = {
 NOTHING = {**LOOKED, "looks": 0, "look_reach": [], "rules": []}
 
 
-def test_without_rules_there_is_no_section(tmp_path: Path) -> None:
-    assert rules(tmp_path, {}) is None
+def test_without_rules_there_is_no_section() -> None:
+    assert rules({}) is None
     assert lines({}) == []
 
 
-def test_rules_and_how_often_they_fired(tmp_path: Path) -> None:
-    made = rules(tmp_path, {"rules": {"learned": LEARNED, "calibrated": LOOKED}})
+def test_rules_and_how_often_they_fired() -> None:
+    made = rules({"rules": {"learned": LEARNED, "calibrated": LOOKED}})
     assert made is not None
     for text in ("further look 1", "Always: gain 0.7.", "25.0%", "at most once", "1,222"):
         assert text in str(made)
