@@ -120,7 +120,7 @@ def _rules(config: Any) -> None:
     if not criteria.get(section.criterion).by_class:
         raise ValueError(
             "calibrate.criterion must go by the logits of one image alone with [rules], as "
-            f'"margin" does, got "{section.criterion}"'
+            f'"{criteria.DEFAULT}" does, got "{section.criterion}"'
         )
     for key in ("per_class", "shift"):
         if value := getattr(section, key):

@@ -128,9 +128,9 @@ def test_a_network_of_fewer_bits_costs_less():
 
 def test_macs_and_weights_by_hand():
     found = cost.network(model(), target_cycles=144)
-    convs = 16 * 9 * 8 + 16 * 72 * 10 + 16 * 90 * 32 + 16 * 288 * 32
-    assert found.macs == convs + 10 * (128 + 40 + 128)
-    weights = 9 * 8 + 72 * 10 + 90 * 32 + 288 * 32 + 10 * (128 + 40 + 128)
+    convs = 16 * 9 * 8 + 16 * 72 * 16 + 16 * 144 * 32 + 16 * 288 * 48
+    assert found.macs == convs + 10 * (128 + 64 + 192)
+    weights = 9 * 8 + 72 * 16 + 144 * 32 + 288 * 48 + 10 * (128 + 64 + 192)
     assert found.weight_bits == 4 * weights
 
 

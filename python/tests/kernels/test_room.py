@@ -22,22 +22,26 @@ HOMONYMS = {
     "threshold": {
         "hls/back/stitch.py", "python/exeunt/manifest.py", "python/exeunt/reference/modelled.py",
         "python/exeunt/registers.py", "python/exeunt/report/overview.py",
-        "python/exeunt/runtime/description.py", "python/exeunt/runtime/device.py",
-        "python/exeunt/simulate/bulk.py", "python/exeunt/simulate/run.py",
+        "python/exeunt/rules/form.py", "python/exeunt/runtime/description.py",
+        "python/exeunt/runtime/device.py", "python/exeunt/simulate/bulk.py",
+        "python/exeunt/simulate/run.py",
     },
     # a layer of a config
     "pool": {
-        "python/exeunt/config/layers.py", "python/exeunt/config/sentences.py",
-        "python/exeunt/cost/layers.py", "quant/compress/precision.py",
+        "python/exeunt/config/layers.py", "python/exeunt/config/presets.py",
+        "python/exeunt/config/sentences.py", "python/exeunt/cost/layers.py",
+        "quant/compress/precision.py",
     },
     # an operator of two functions of one integer
     "add": {
         "python/exeunt/qonnx/activations.py", "python/exeunt/qonnx/layers.py",
         "python/exeunt/qonnx/tables.py",
     },
-    # bits of a stream's word, a field of the manifest
+    # bits of a stream's word, a field of the manifest; channels of a preset's first layer
     "width": {
-        "boards/ecp5.py", "boards/vivado_project.py", "python/exeunt/manifest.py",
+        "boards/ecp5.py", "boards/vivado_project.py", "python/exeunt/config/derived.py",
+        "python/exeunt/config/presets.py", "python/exeunt/config/tree.py",
+        "python/exeunt/manifest.py",
         "python/exeunt/runtime/pynq.py", "python/exeunt/simulate/simulated.py",
         "python/exeunt/simulate/worker.py",
     },

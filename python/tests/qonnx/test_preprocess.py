@@ -133,7 +133,7 @@ def test_outputs_are_chosen_and_ordered_by_name(builder: type, tmp_path: Path) -
         (
             "preprocess = { std = [0.0] }",
             "qonnx:x.onnx",
-            "model.preprocess.std[0] must be above 0, got 0.0: change it",
+            "model.preprocess.std[0] must be at least 0.000000001, got 0.0: change it",
         ),
         (
             "preprocess = { scales = 1.0 }",

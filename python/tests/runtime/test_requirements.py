@@ -11,7 +11,7 @@ from pathlib import Path
 import exeunt
 
 ROOT = Path(exeunt.__file__).parent
-FOLDERS = ("runtime", "criteria")
+FOLDERS = ("runtime", "criteria", "rules")
 FILES = ("__init__.py", "errors.py", "promise.py", "registers.py")
 TRY = """
 import sys
