@@ -8,9 +8,6 @@ from exeunt.config.rules import Family
 from exeunt.errors import InputError
 from exeunt.rules import NOTHING, Modification, background, black, gain, gamma
 
-SMOOTH = (1, 2, 1, 2, 4, 2, 1, 2, 1)  # / 16
-BOLD = (0, 1, 0, 1, 4, 1, 0, 1, 0)  # / 4: strokes become wider
-SHARP = (0, -1, 0, -1, 6, -1, 0, -1, 0)  # / 2
 _MOVES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1))
 _SHEARS = (-8, -6, -4, -2, 2, 4, 6, 8)
 _AROUND = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # a shear may come with a move
@@ -19,9 +16,8 @@ _AROUND = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # a shear may come with a 
 def candidates(shape: tuple[int, int, int], families: Sequence[Family]) -> tuple[Modification, ...]:
     """Modifications of these families for images (H, W, C); the first one changes nothing.
 
-    "move": by one pixel; "shear": by 1/8 to 1/2 pixel a row, alone and with a move; "filter":
-    smooth, sharpen, widen strokes; "table": gain, gamma, black level, no background; "border": an
-    edge of an eighth of the image becomes zero.
+    "move": by one pixel; "shear": by 1/8 to 1/2 pixel a row, alone and with a move; "table": gain,
+    gamma, black level, no background; "border": an edge of an eighth of the image becomes zero.
 
     Raises:
         InputError: none of them fits such an image.
@@ -33,9 +29,6 @@ def candidates(shape: tuple[int, int, int], families: Sequence[Family]) -> tuple
         found += [
             Modification(dx=dx, dy=dy, shear=shear) for shear in _SHEARS for dx, dy in _AROUND
         ]
-    if "filter" in families:
-        found += [Modification(filter=SMOOTH, right=4), Modification(filter=BOLD, right=2)]
-        found += [Modification(filter=SHARP, right=1)]
     if "table" in families:
         tables = [*map(gain, (0.7, 1.3, 1.6, 2.0)), *map(gamma, (0.5, 0.7, 1.5))]
         tables += [*map(black, (32, 64)), *map(background, (32, 64, 128))]

@@ -9,8 +9,8 @@ from pydantic import Field
 from exeunt.config.section import Section
 
 Learner = Literal["covering", "tree", "single", "random"]
-Family = Literal["move", "shear", "filter", "table", "border"]
-FAMILIES: tuple[Family, ...] = ("move", "shear", "filter", "table", "border")
+Family = Literal["move", "shear", "table", "border"]
+FAMILIES: tuple[Family, ...] = ("move", "shear", "table", "border")
 
 
 class Rules(Section):
@@ -23,7 +23,7 @@ class Rules(Section):
         conditions: conditions of a rule at most
         learner: how rules are learned: "covering", one rule after the other; "tree", the leaves of
             scikit-learn's; "single", one modification for all; "random", a check on the others
-        families: kinds of modifications that are tried
+        families: kinds of modifications that are tried, all of which the rule unit has
         images: training images that rules are learned and tried on
         later: what stages behind the first one see of an image that no look ended: "original", the
             image as it came, in one more pass of stage 0, or what the "last" look saw
