@@ -73,11 +73,13 @@ def test_endless_input_ends_with_close(device, transport):
         next(stream)
     assert len(taken) <= 50 + 2 * 8 + 2 * 8 * 2 + 2  # bounded: the queue and what is under way
     stream.close()
-    time.sleep(0.1)
+    for thread in threading.enumerate():
+        if thread.name == "exeunt-producer":
+            thread.join(60.0)
+            assert not thread.is_alive()
     count = len(taken)
     time.sleep(0.1)
     assert len(taken) == count
-    assert not [t for t in threading.enumerate() if t.name == "exeunt-producer"]
     assert not transport.pending
     check(device.classify(pictures(9)), pictures(9))
 

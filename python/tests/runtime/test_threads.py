@@ -90,6 +90,8 @@ class Threads:
         self.stop = threading.Event()
         self.errors: list[BaseException] = []
         self.count: Counter[str] = Counter()
+        self.free = threading.Event()  # cleared by a test that wants the device to itself
+        self.free.set()
         self._threads: list[threading.Thread] = []
 
     def add(self, work: Callable[[np.random.Generator], object]) -> None:
@@ -413,8 +415,10 @@ def test_a_timeout_tells_the_counters_from_before_the_reset(small, simulated, de
 def test_a_failure_is_told_to_its_own_call(small, simulated, device, busy_rtl):
     """A thread that brings in another one's transfers goes on; the answers before are kept."""
     stream = device.stream(iter(small.images), batch=8, timeout=20_000)
+    busy_rtl.free.clear()  # a poll would let cycles pass, and the transfer under way might end
     got = [next(stream)]
     simulated.hold(output=100_000)  # far more than the polls take before the stream waits
+    busy_rtl.free.set()
     small.agree(device.classify(small.images[:20]), images=slice(20))
     with pytest.raises(DeviceTimeout) as caught:
         got.extend(stream)
@@ -432,6 +436,7 @@ def busy_rtl(small, device):
     threads = Threads()
 
     def poll(random) -> None:
+        threads.free.wait(HANG_SECONDS)
         assert set(device.counters) >= {"frames_in"}
         assert len(device.thresholds) == 3
 
