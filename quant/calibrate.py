@@ -85,7 +85,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     if result.offsets:
         data["offsets"] = result.offsets
     if looked is not None and config.rules is not None:
-        data |= with_rules.entries(looked, config.rules.later)
+        data |= with_rules.entries(looked)
     store.write_text(run_dir / EXITS, json.dumps(data, indent=1, sort_keys=True) + "\n")
     kept = stratified(validation.labels, _SEEN)
     seen.write(run_dir / seen.NAME, validation.images[kept], [x[kept] for x in found], kept)

@@ -93,13 +93,23 @@ class CoreDescription:
     def modules(self) -> tuple[str, ...]:
         """The hand-written modules (hls/rtl/<name>.sv) that core and shell instantiate."""
         unit: tuple[str, ...] = ("ex_rules",) if self.rules else ()
-        unit += ("ex_looks", "ex_again") if self.looks else ()
+        unit += ("ex_looks", "ex_again", "ex_look_buffer") if self.looks else ()
         return (*_MODULES, self.scoring.module, *unit)
 
     @property
     def looks(self) -> int:
         """Looks at a frame after the first one."""
         return self.rules.unit.looks if self.rules else 0
+
+    @property
+    def places(self) -> int:
+        """Frames whose first look the buffer of exit 0 has room for, with further looks."""
+        return self.exits[0].buffer_depth // self.exits[0].segment_words
+
+    @property
+    def place_bits(self) -> int:
+        """Bits of such a place's number."""
+        return max(1, (self.places - 1).bit_length())
 
     @property
     def scoring(self) -> Criterion:

@@ -20,12 +20,14 @@
 //
 // LOOKS > 0: a frame may be sent again. There are 1 + LOOKS lists of rules, and a frame's look k is
 // the frame as it came, modified by what list k has chosen; a look for which that is 0 is left out,
-// but the first. s_meta gives one word per frame, at the latest when it is judged; m_meta shows it
-// with info = {more, look, slot} in the one cycle in which a look starts, to a receiver that has room
-// for every frame inside; more: another look may follow. For each look with more comes one verdict
-// {again, meta, look, slot}: the next look is queued behind the frames that are judged, or the frame
-// is let go. Without more it is let go when its last beat is read. LOOKS = 0: s_meta, m_meta and the
-// verdict are not used, frames are sent in order.
+// but the first. s_meta gives one word per frame, at the latest when it is judged, and a frame that is
+// judged takes a place, see ex_look_buffer; it is not queued for its first look before, while frames
+// that have one go on. m_meta shows the word with info = {more, look, place, slot} in the one cycle in
+// which a look starts, to a receiver that has room for every frame inside; more: another look may
+// follow. For each look with more comes one verdict {again, meta, look, place, slot}: the next look is
+// queued behind the frames that are judged, or the frame is let go. Without more it is let go when
+// its last beat is read. LOOKS = 0: s_meta, m_meta, place and verdict are not used, frames are sent in
+// order.
 //
 // Latency: with J the cycle in which the frame is judged (see ex_measure) and nothing before it, m
 // shows its first beat in J + 3, with tables in J + 4 (with LOOKS one more; a
@@ -42,6 +44,7 @@ module ex_rules #(
     parameter int HEIGHT = 8,
     parameter int WIDTH = 8,
     parameter int SLOTS = 2,                // frames kept
+    parameter int PLACES = 1,               // frames with a place, where there are further looks
     parameter logic [6:0] STATISTICS = '0,  // see ex_measure, as the next five
     parameter int INK = 128,
     parameter int EDGE = 32,
@@ -63,7 +66,9 @@ module ex_rules #(
     parameter logic [11:0] A_AT = '0,
     parameter logic [11:0] A_WORD = '0,
     parameter logic [11:0] A_FIRED = '0,
-    localparam int SLOT_BITS = SLOTS > 1 ? $clog2(SLOTS) : 1
+    localparam int SLOT_BITS = SLOTS > 1 ? $clog2(SLOTS) : 1,
+    localparam int PLACE_BITS = PLACES > 1 ? $clog2(PLACES) : 1,
+    localparam int WHO_BITS = PLACE_BITS + SLOT_BITS
 ) (
     input  wire               clk,
     input  wire               rst,
@@ -79,10 +84,13 @@ module ex_rules #(
     input  wire [65:0]        s_meta,
     output wire               m_meta_valid,
     output wire [65:0]        m_meta,
-    output wire [SLOT_BITS+2:0] m_info,
+    output wire [WHO_BITS+2:0] m_info,
+    input  wire               place_free,
+    output wire               place_take,
+    input  wire [PLACE_BITS-1:0] place,
     input  wire               verdict_valid,
     input  wire               verdict_again,
-    input  wire [SLOT_BITS+1:0] verdict_info,  // look and slot
+    input  wire [WHO_BITS+1:0] verdict_info,  // look, place and slot
     input  wire [65:0]        verdict_meta,
     input  wire               write,
     input  wire [11:0]        address,
@@ -106,7 +114,7 @@ module ex_rules #(
   localparam int MOVE_BITS = Y_BITS + 1 + BEAT_BITS;
   localparam int ENTRY_BITS = TABLES > 1 ? $clog2(TABLES) : 1;
   localparam logic [BEAT_BITS-1:0] FINAL = BEAT_BITS'(BEATS - 1);
-  localparam bit PLACES = MOVES || SHEARS || BORDERS;  // where a beat is matters
+  localparam bit LOCATED = MOVES || SHEARS || BORDERS;  // where a beat is matters
 
   if (LANES < 1 || FOLD < 1 || HEIGHT < 1 || WIDTH < 1) begin : g_bad_shape
     $error("ex_rules: LANES, FOLD, HEIGHT and WIDTH must be at least 1, are %0d, %0d, %0d, %0d",
@@ -120,6 +128,9 @@ module ex_rules #(
   end
   if (SLOTS < 1) begin : g_bad_slots
     $error("ex_rules: SLOTS must be at least 1, is %0d", SLOTS);
+  end
+  if (PLACES < 1) begin : g_bad_places
+    $error("ex_rules: PLACES must be at least 1, is %0d", PLACES);
   end
   if (LOOKS < 0 || LOOKS > 2) begin : g_bad_looks
     $error("ex_rules: LOOKS must be 0 to 2, is %0d", LOOKS);
@@ -152,7 +163,7 @@ module ex_rules #(
   end
 
   // frames come in
-  logic [SLOT_BITS-1:0] fill_q;               // the slot that is filled
+  wire  [SLOT_BITS-1:0] fill;                 // the slot that is filled
   logic [BEAT_BITS-1:0] beat_q;
   logic [LANES*8-1:0]   memory[SLOTS << BEAT_BITS];
   wire busy, judged, start, last_read;
@@ -178,26 +189,15 @@ module ex_rules #(
   );
 
   // which rules each slot's frame has
-  localparam logic [SLOT_BITS-1:0] FINAL_SLOT = SLOT_BITS'(SLOTS - 1);
-  logic [SLOT_BITS-1:0] judge_q;          // the slot that is judged
+  wire  [SLOT_BITS-1:0] judge;            // the slot that is judged
   logic [SLOTS-1:0][LISTS*RULE_BITS-1:0] chosen_q;
   logic enabled_q;                        // in the cycle of the last beat of the frame judged
   always_ff @(posedge clk) begin
-    if (take) memory[ADDRESS_BITS'({fill_q, beat_q})] <= s_data;
+    if (take) memory[ADDRESS_BITS'({fill, beat_q})] <= s_data;
     if (take) beat_q <= final_beat ? '0 : beat_q + 1'b1;
-    if (last) begin
-      fill_q    <= fill_q == FINAL_SLOT ? '0 : fill_q + 1'b1;
-      enabled_q <= enable_q;
-    end
-    if (judged) begin
-      chosen_q[judge_q] <= enabled_q ? judged_rules : '0;
-      judge_q           <= judge_q == FINAL_SLOT ? '0 : judge_q + 1'b1;
-    end
-    if (empty) begin
-      beat_q  <= '0;
-      fill_q  <= '0;
-      judge_q <= '0;
-    end
+    if (last) enabled_q <= enable_q;
+    if (judged) chosen_q[judge] <= enabled_q ? judged_rules : '0;
+    if (empty) beat_q <= '0;
   end
 
   // what is sent next, and what is on its way
@@ -209,18 +209,25 @@ module ex_rules #(
   assign start = next_valid && (!sending_q || last_read);
 
   if (LOOKS == 0) begin : g_in_order
-    logic [SLOT_BITS-1:0]  send_q;
+    localparam logic [SLOT_BITS-1:0] FINAL_SLOT = SLOT_BITS'(SLOTS - 1);
+    logic [SLOT_BITS-1:0]  fill_q, judge_q, send_q;
     logic [COUNT_BITS-1:0] held_q, waiting_q;  // slots in use; frames judged that did not start
+    assign fill = fill_q;
+    assign judge = judge_q;
     assign room = held_q != COUNT_BITS'(SLOTS);
     assign settled = !busy;
     assign next_valid = waiting_q != '0;
     assign next_slot = send_q;
     assign next_rule = chosen_q[send_q];
     always_ff @(posedge clk) begin
+      if (last) fill_q <= fill_q == FINAL_SLOT ? '0 : fill_q + 1'b1;
+      if (judged) judge_q <= judge_q == FINAL_SLOT ? '0 : judge_q + 1'b1;
       if (start) send_q <= send_q == FINAL_SLOT ? '0 : send_q + 1'b1;
       held_q    <= held_q + COUNT_BITS'(open) - COUNT_BITS'(last_read);
       waiting_q <= waiting_q + COUNT_BITS'(judged) - COUNT_BITS'(start);
       if (empty) begin
+        fill_q    <= '0;
+        judge_q   <= '0;
         send_q    <= '0;
         held_q    <= '0;
         waiting_q <= '0;
@@ -230,36 +237,46 @@ module ex_rules #(
     assign m_meta_valid = 1'b0;
     assign m_meta = '0;
     assign m_info = '0;
-    wire unused_meta = &{1'b0, s_meta_valid, s_meta, verdict_valid, verdict_again, verdict_info,
-                         verdict_meta};
+    assign place_take = 1'b0;
+    wire unused_meta = &{1'b0, s_meta_valid, s_meta, place_free, place, verdict_valid,
+                         verdict_again, verdict_info, verdict_meta};
   end else begin : g_looks
-    // a judged frame waits for the queue; a look that is made again goes first
-    localparam int ENTRY = 66 + 2 + SLOT_BITS;
+    // a judged frame waits for the queue and a place; a look that is made again goes first
+    localparam int ENTRY = 66 + 2 + WHO_BITS;
     localparam logic [SLOTS-1:0] ONE = SLOTS'(1);
     logic [SLOTS-1:0] used_q;
-    logic [SLOT_BITS-1:0] new_slot_q;
+    logic [SLOT_BITS-1:0] fill_q, judge_q, new_slot_q;
     logic new_q, more_q;
+    logic [SLOT_BITS-1:0] unused_slot;  // the first slot that no frame has
+    always_comb begin
+      unused_slot = '0;
+      for (int i = SLOTS - 1; i >= 0; i--) if (!used_q[i]) unused_slot = SLOT_BITS'(i);
+    end
+    assign fill = begun ? fill_q : unused_slot;
+    assign judge = judge_q;
     wire again = verdict_valid && verdict_again;
-    wire enter = new_q && !again && s_meta_valid;
+    wire enter = new_q && !again && s_meta_valid && place_free;
     wire unused_queue_ready;
     wire [$clog2(SLOTS+1)-1:0] unused_queue_count;
     wire [ENTRY-1:0] entry;
     wire [SLOT_BITS-1:0] verdict_slot = verdict_info[SLOT_BITS-1:0];
-    wire [1:0] verdict_look = verdict_info[SLOT_BITS +: 2];
+    wire [1:0] verdict_look = verdict_info[WHO_BITS +: 2];
     wire [LISTS*RULE_BITS-1:0] verdict_chosen = chosen_q[verdict_slot];
     wire [1:0] second = verdict_look == 2'd0 && verdict_chosen[RULE_BITS +: RULE_BITS] != '0
         ? 2'd1 : 2'd2;
     wire unused_chosen = &verdict_chosen;
     assign s_meta_ready = enter;
+    assign place_take = new_q && !again && s_meta_valid;
     ex_fifo #(.WIDTH(ENTRY), .DEPTH(SLOTS)) u_queue (
         .clk(clk), .rst(empty),
         .s_valid(again || enter), .s_ready(unused_queue_ready),
-        .s_data(again ? {verdict_meta, second, verdict_slot} : {s_meta, 2'd0, new_slot_q}),
+        .s_data(again ? {verdict_meta, second, verdict_info[WHO_BITS-1:0]}
+                      : {s_meta, 2'd0, place, new_slot_q}),
         .m_valid(next_valid), .m_ready(start), .m_data(entry),
         .count(unused_queue_count)
     );
     assign next_slot = entry[SLOT_BITS-1:0];
-    wire [1:0] next_look = entry[SLOT_BITS +: 2];
+    wire [1:0] next_look = entry[WHO_BITS +: 2];
     wire [LISTS*RULE_BITS-1:0] next_chosen = chosen_q[next_slot];
     wire [RULE_BITS-1:0] last_chosen = next_chosen[LOOKS*RULE_BITS +: RULE_BITS];
     wire [RULE_BITS-1:0] first_chosen = next_chosen[RULE_BITS +: RULE_BITS];
@@ -269,8 +286,8 @@ module ex_rules #(
         : next_look == 2'd1 ? first_chosen : last_chosen;
     assign m_meta_valid = start;
     assign m_meta = entry[ENTRY-1 -: 66];
-    assign m_info = {more, next_look, next_slot};
-    assign room = !used_q[fill_q];
+    assign m_info = {more, entry[WHO_BITS+1:0]};
+    assign room = used_q != '1;
     assign settled = !busy && !new_q;
     always_ff @(posedge clk) begin
       if (start) more_q <= more;
@@ -280,7 +297,9 @@ module ex_rules #(
       end else if (enter) begin
         new_q <= 1'b0;
       end
-      used_q <= (used_q | (open ? ONE << fill_q : '0))
+      if (open) fill_q <= fill;
+      if (last) judge_q <= fill;
+      used_q <= (used_q | (open ? ONE << fill : '0))
           & ~(last_read && !more_q ? ONE << slot_q : '0)
           & ~(verdict_valid && !verdict_again ? ONE << verdict_slot : '0);
       if (empty) begin
@@ -333,7 +352,7 @@ module ex_rules #(
   logic [X_BITS-1:0] x_q;
   logic [F_BITS-1:0] f_q;
   wire pixel_end = f_q == F_BITS'(FOLD - 1);
-  if (PLACES) begin : g_places
+  if (LOCATED) begin : g_places
     assign row_end = pixel_end && x_q == X_BITS'(WIDTH - 1);
     always_ff @(posedge clk) begin
       if (read) f_q <= pixel_end ? '0 : f_q + 1'b1;

@@ -26,9 +26,7 @@ from exeunt.quant.rules.evidence import (
     virtual_macs,
     virtual_scales,
 )
-from exeunt.registers import NEVER
-from exeunt.rules import Modification, Rule, RuleSet, Table
-from exeunt.rules.table import ENTRIES
+from exeunt.rules import Rule, RuleSet
 from exeunt.splits import Labels
 
 LAYING = "rules.npz"
@@ -93,23 +91,12 @@ def folded(point: Point, looks: int) -> Point:
     return Point(exit_thresholds(point.thresholds, looks), point.accuracy, point.macs, rates, reach)
 
 
-def costs(of: Subject, looks: int, later: str) -> list[int]:
-    """Cumulative multiplications of looks and exits.
-
-    What no look ends goes through stage 0 once more where later exits see it as it came.
-    """
-    again = of.macs[0] if looks and later == "original" else 0
-    return virtual_macs(of.macs, looks, again=again)
-
-
-def seen(of: Subject, images: Images, labels: Labels, rules: RuleSet | None, later: str) -> Seen:
+def seen(of: Subject, images: Images, labels: Labels, rules: RuleSet | None) -> Seen:
     """Images uint8 (N, H, W, C) as the network with rules sees them."""
     right = of.network.logits(images)[-1].argmax(axis=1) == labels
     first: tuple[Rule, ...] = rules.rules if rules is not None else ()
     looks = rules.looks if rules is not None else ()
-    return Seen(
-        views(of, images, first, looks, original=later == "original"), labels, np.asarray(right)
-    )
+    return Seen(views(of, images, first, looks), labels, np.asarray(right))
 
 
 def calibrated(
@@ -121,7 +108,6 @@ def calibrated(
     plain: Calibration,
     drop: float,
     tail: float,
-    later: str,
     wanted: Wanted | None = None,
     points: int = 24,
     most: int | None = None,
@@ -138,7 +124,6 @@ def calibrated(
         plain: the calibration without rules, on the images that test.
         drop: permitted loss of accuracy against the last exit without rules.
         tail: see [rules].
-        later: what later exits see, "original" or "last".
         wanted: what is to be promised.
         points: of the curve.
         most: looks; None: as many as there are.
@@ -148,11 +133,9 @@ def calibrated(
         return best
     number = len(rules.looks)
     for looks in range((number if most is None else min(most, number)) + 1):
-        if looks != number and (looks == 0 or later == "last"):
-            continue  # what later exits saw belongs to another look
         if not (looks or rules.rules):
             continue  # that is no rules
-        macs = costs(of, looks, later)
+        macs = virtual_macs(of.macs, looks)
         more = round(tail * of.macs[-1])
         priced = [m + (more if k > looks else 0) for k, m in enumerate(macs)]
         sets = laid(laying.scored(of, looks), priced, drop)
@@ -165,22 +148,15 @@ def calibrated(
         most_lost = found.promise.allowed if found.promise.holds else int(drop / 2 * len(scored))
         assert most_lost is not None
         if lost <= most_lost and chosen.macs < best.calibration.chosen.macs:
-            kept = _kept(rules, looks, chosen.thresholds, later)
+            kept = _kept(rules, looks, chosen.thresholds)
             best = Looked(found, looks, kept, of.criterion, of.scales[:1])
     return best
 
 
-AS_IT_CAME = Rule((), Modification(table=Table(tuple(range(ENTRIES)), "send it as it came")))
-"""The list of a look that nobody leaves at: what stages behind it see is the image as it came."""
-
-
-def _kept(rules: RuleSet, looks: int, thresholds: Sequence[int], later: str) -> RuleSet:
-    """The set with so many looks and their thresholds, and one to send images as they came."""
-    more = looks and later == "original"
+def _kept(rules: RuleSet, looks: int, thresholds: Sequence[int]) -> RuleSet:
+    """The set with so many looks and their thresholds."""
     return replace(
-        rules,
-        looks=(*rules.looks[:looks], *([(AS_IT_CAME,)] if more else [])),
-        thresholds=(*map(int, thresholds[1 : looks + 1]), *([NEVER] if more else [])),
+        rules, looks=rules.looks[:looks], thresholds=tuple(map(int, thresholds[1 : looks + 1]))
     )
 
 

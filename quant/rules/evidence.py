@@ -95,7 +95,7 @@ class Views:
     """N images through a network with rules, as if no look ended the matter.
 
     looks: of the first look and of each further one the logits of exit 0 for what it sees,
-        int64 (N, classes); later: of every later exit, for what the last look sees.
+        int64 (N, classes); later: of every later exit, for what the first look sees.
     fired: int64 (1 + looks, N), the rule of each list, NONE where none.
     """
 
@@ -113,36 +113,25 @@ def views(
     images: Images,
     rules: Sequence[Rule],
     looks: Sequence[Sequence[Rule]],
-    *,
-    original: bool = False,
 ) -> Views:
-    """What the network says of images uint8 (N, H, W, C) with these rules.
-
-    `original`: where there are further looks, later exits see the images as they came, not as the
-    last look saw them.
-    """
-    lists = [tuple(rules), *map(tuple, looks)]
+    """What the network says of images uint8 (N, H, W, C) with these rules."""
     found, fired, later = [], [], []
-    for number, listed in enumerate(lists):
+    for number, listed in enumerate([tuple(rules), *map(tuple, looks)]):
         seen, which = modified(images, listed, ink=INK, edge=EDGE)
         fired.append(which)
-        whole = number == len(lists) - 1 and not (original and looks)
-        logits = (of.network if whole else of.head).logits(seen)
+        logits = (of.head if number else of.network).logits(seen)
         found.append(logits[0])
-        if whole:
-            later = logits[1:]
-    if original and looks:
-        later = of.network.logits(images)[1:]
+        later += logits[1:]
     return Views(tuple(found), tuple(later), np.stack(fired))
 
 
-def virtual_macs(macs: Sequence[int], looks: int, *, again: int = 0) -> list[int]:
+def virtual_macs(macs: Sequence[int], looks: int) -> list[int]:
     """Multiplications of an image that leaves at the first look, at each further one, or later.
 
-    Every look goes through stage 0; `again`: what an image that no look ends pays besides.
+    Every look goes through stage 0.
     """
     first = [macs[0] * (k + 1) for k in range(looks + 1)]
-    return [*first, *(m + looks * macs[0] + again for m in macs[1:])]
+    return [*first, *(m + looks * macs[0] for m in macs[1:])]
 
 
 def virtual_scales(scales: Sequence[float], looks: int) -> list[float]:

@@ -35,14 +35,14 @@ def calibrate(
     of = evidence.subject(network, config.calibrate.criterion)
     rules = form.read(run_dir, network).rules
     laying = thresholds.load(run_dir / thresholds.LAYING)
-    testing = thresholds.seen(of, validation.images, validation.labels, rules, section.later)
+    testing = thresholds.seen(of, validation.images, validation.labels, rules)
     plain = calibrate_exits(
         network.logits(validation.images), validation.labels, macs=of.macs,
         drop=config.calibrate.drop, criterion=of.criterion, scales=of.scales, wanted=wanted,
     )  # fmt: skip
     return thresholds.calibrated(
         of, rules, laying, testing, plain=plain, drop=config.calibrate.drop, tail=section.tail,
-        later=section.later, wanted=wanted,
+        wanted=wanted,
     )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def by_exits(looked: Looked) -> Calibration:
     )
 
 
-def entries(looked: Looked, later: str) -> dict[str, Any]:
+def entries(looked: Looked) -> dict[str, Any]:
     """What exits.json has of the rules beside the thresholds of the exits.
 
     `look_reach`: part of the images that look 1, look 2 see; `reach`: of each exit, where the first
@@ -69,8 +69,7 @@ def entries(looked: Looked, later: str) -> dict[str, Any]:
     if looked.rules is None:
         return {}
     reach = looked.calibration.chosen.reach
-    again = [reach[looked.looks + 1]] if looked.looks and later == "original" else []
-    seen = [*reach[1 : looked.looks + 1], *again]
+    seen = reach[1 : looked.looks + 1]
     return {
         room.KEY: room.to_json(looked.rules),
         "look_reach": seen,
@@ -85,10 +84,10 @@ def judged(
     section = config.rules
     assert section is not None
     of = evidence.subject(network, config.calibrate.criterion)
-    seen = thresholds.seen(of, images.images, images.labels, looked.rules, section.later)
+    seen = thresholds.seen(of, images.images, images.labels, looked.rules)
     looks = looked.looks
     whole = seen.scored(of, looks)
-    macs = thresholds.costs(of, looks, section.later)
+    macs = evidence.virtual_macs(of.macs, looks)
     left = whole.leave(looked.calibration.chosen.thresholds, macs)
     rows = [0, *range(looks + 1, len(whole.score))]
     exits = np.maximum(left.exits - looks, 0).astype(np.int64)

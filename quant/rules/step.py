@@ -67,9 +67,7 @@ def rules(
     with one_thread(section.seed):
         reasons = _why(config, of, trained, validation, plain.thresholds[0])
     progress(90, 100, "training images with rules")
-    laying = calibrated.seen(
-        of, *_pair(train.some(_LAYING, seed=section.seed)), made, section.later
-    )
+    laying = calibrated.seen(of, *_pair(train.some(_LAYING, seed=section.seed)), made)
     calibrated.save(run_dir / calibrated.LAYING, laying)
     told = {
         "learner": section.learner,

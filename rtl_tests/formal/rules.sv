@@ -33,11 +33,11 @@
       assert (32'(g_in_order.held_q) == 32'(g_in_order.waiting_q) + 32'(busy) + 32'(sending_q) + 32'(begun));
       assert (32'(beat_q) < BEATS && 32'(f_beat) < BEATS && 32'(count_q) <= BEATS);
       assert (!sending_q || 32'(count_q) < BEATS);
-      assert (32'(fill_q) < SLOTS && 32'(judge_q) < SLOTS && 32'(g_in_order.send_q) < SLOTS);
-      assert (32'(judge_q) == (32'(g_in_order.send_q) + 32'(g_in_order.waiting_q)) % SLOTS);
-      assert (32'(fill_q) == (32'(judge_q) + 32'(busy)) % SLOTS);
+      assert (32'(g_in_order.fill_q) < SLOTS && 32'(g_in_order.judge_q) < SLOTS && 32'(g_in_order.send_q) < SLOTS);
+      assert (32'(g_in_order.judge_q) == (32'(g_in_order.send_q) + 32'(g_in_order.waiting_q)) % SLOTS);
+      assert (32'(g_in_order.fill_q) == (32'(g_in_order.judge_q) + 32'(busy)) % SLOTS);
       assert (!sending_q || 32'(g_in_order.send_q) == (32'(slot_q) + 1) % SLOTS);
-      assert (!(take && read) || fill_q != slot_q);
+      assert (!(take && read) || g_in_order.fill_q != slot_q);
       assert (f_gone == f_kept + (sending_q ? 8'(BEATS) - f_read : 8'd0) + 8'(f_pipe));
     end
   end

@@ -108,8 +108,50 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_rules.sv",
+        "wire enter = new_q && !again && s_meta_valid && place_free;",
+        "wire enter = new_q && s_meta_valid && place_free;",
+        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[one]",
+    ),
+    Mutant(
+        "hls/rtl/ex_rules.sv",
+        "wire enter = new_q && !again && s_meta_valid && place_free;",
         "wire enter = new_q && !again && s_meta_valid;",
-        "wire enter = new_q && s_meta_valid;",
+        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[two]",
+    ),
+    Mutant(
+        "hls/rtl/ex_rules.sv",
+        "if (last) judge_q <= fill;",
+        "if (open) judge_q <= fill;",
+        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[one]",
+    ),
+    Mutant(
+        "hls/rtl/ex_look_buffer.sv",
+        "if (put && !further) memory",
+        "if (put) memory",
+        "rtl_tests/look_buffer/test_look_buffer.py::test_look_buffer",
+    ),
+    Mutant(
+        "hls/rtl/ex_look_buffer.sv",
+        "!(arriving && out_q == in_q)",
+        "1'b1",
+        "rtl_tests/look_buffer/test_look_buffer.py::test_look_buffer",
+    ),
+    Mutant(
+        "hls/rtl/ex_look_buffer.sv",
+        "in_q != '0 && !further && place_in == kept",
+        "in_q != '0 && place_in == kept",
+        "rtl_tests/look_buffer/test_look_buffer.py::test_look_buffer",
+    ),
+    Mutant(
+        "hls/rtl/ex_look_buffer.sv",
+        "& ~(drop ? ONE << verdict_place : '0)",
+        "& ~(verdict_valid ? ONE << verdict_place : '0)",
+        "rtl_tests/look_buffer/test_look_buffer.py::test_look_buffer",
+    ),
+    Mutant(
+        "hls/templates/core.sv.j2",
+        ".verdict_valid(verdict0_valid && !verdict_again)",
+        ".verdict_valid(verdict0_valid)",
         "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[one]",
     ),
     Mutant(

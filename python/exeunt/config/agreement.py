@@ -7,7 +7,6 @@ from typing import Any
 
 from exeunt import criteria
 from exeunt.config.compress import Filters
-from exeunt.rules.rule import MAX_LOOKS
 
 CIFAR = (32, 32, 3)
 
@@ -132,12 +131,6 @@ def _rules(config: Any) -> None:
             raise ValueError(
                 f"calibrate.{key} must be left out with [rules], got {str(value).lower()}"
             )
-    if config.rules.later == "original" and config.rules.looks >= MAX_LOOKS:
-        raise ValueError(
-            f'rules.looks must be at most {MAX_LOOKS - 1} with rules.later = "original", which '
-            f"takes one of the {MAX_LOOKS} looks of the hardware to send the image as it came, got "
-            f"{config.rules.looks}"
-        )
     if not config.rules.first and not config.rules.looks:
         raise ValueError(
             "rules must have something to learn, got first = false and looks = 0: leave [rules] out"

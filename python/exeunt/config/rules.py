@@ -18,27 +18,24 @@ class Rules(Section):
 
     Attributes:
         first: whether rules for every image are looked for, in front of the first look
-        looks: further looks at most, at images that would stay at exit 0; 1 with later = "original"
+        looks: further looks at most, at images that would stay at exit 0
         rules: rules of a list at most
         conditions: conditions of a rule at most
         learner: how rules are learned: "covering", one rule after the other; "tree", the leaves of
             scikit-learn's; "single", one modification for all; "random", a check on the others
         families: kinds of modifications that are tried, all of which the rule unit has
         images: training images that rules are learned and tried on
-        later: what stages behind the first one see of an image that no look ended: "original", the
-            image as it came, in one more pass of stage 0, or what the "last" look saw
         tail: what an image that reaches stage 1 costs beside its multiplications, as a fraction of
             the whole network's: stages behind the first are smaller in hardware when few reach them
         seed: of the images
     """
 
     first: bool = True
-    looks: Annotated[int, Field(ge=0, le=2)] = 1
+    looks: Annotated[int, Field(ge=0, le=2)] = 2
     rules: Annotated[int, Field(ge=1, le=8)] = 8
     conditions: Annotated[int, Field(ge=1, le=4)] = 3
     learner: Learner = "covering"
     families: Annotated[tuple[Family, ...], Field(min_length=1)] = FAMILIES
     images: Annotated[int, Field(ge=100)] = 30_000
-    later: Literal["original", "last"] = "original"
     tail: Annotated[float, Field(ge=0.0, le=100.0)] = 0.3
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0

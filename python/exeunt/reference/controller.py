@@ -204,6 +204,63 @@ class Places:
         self.free = self._left[0] + 1
 
 
+@dataclass(frozen=True)
+class View:
+    """One look at a frame in ex_look_buffer: when its words come, and its verdict.
+
+    frame: which one. words: int64 (words,), first cycle in which each can be valid. verdict: the
+    cycle of the verdict, with keep, or None where the frame is looked at again.
+    """
+
+    frame: int
+    words: Cycles
+    verdict: int | None
+    keep: bool = False
+
+
+def look_buffer_times(
+    places: int, asked: Cycles, views: Sequence[View], *, ready: Cycles | None = None
+) -> tuple[Cycles, IntArray, Cycles]:
+    """Cycles of ex_look_buffer: when it gives places, and the words of kept frames.
+
+    Args:
+        places: frames that there is room for.
+        asked: int64 (N,), first cycle in which somebody takes a place for each frame.
+        views: looks in order, a frame's first one after it has its place.
+        ready: int64 (K * words,), first cycle in which each kept word is accepted; None: at once.
+
+    Returns:
+        places given int64 (N,), which ones int64 (N,), gives int64 (K * words,).
+    """
+    ago = -(1 << 40)
+    given, which = np.empty(len(asked), np.int64), np.empty(len(asked), np.int64)
+    free: list[int | None] = [ago] * places  # the cycle in which each became free
+    put: dict[int, Cycles] = {}
+    gives: list[int] = []
+    get = last = taken = come = ago
+    for view in views:
+        words = np.empty(len(view.words), np.int64)
+        for k, offered in enumerate(view.words.tolist()):
+            come = words[k] = max(offered, come + 1)
+        if view.frame not in put:
+            number = len(put)
+            last = given[number] = max(
+                int(asked[number]), last + 1, min(f for f in free if f is not None) + 1
+            )
+            which[number] = next(p for p, f in enumerate(free) if f is not None and f < last)
+            free[int(which[number])] = None
+            put[view.frame] = words
+        if view.verdict is None:
+            continue
+        leaves = view.verdict
+        for word in put[view.frame].tolist() if view.keep else ():
+            get = leaves = max(view.verdict + 1, word + 1, get + 1, taken)
+            taken = max(get + 1, get if ready is None else int(ready[len(gives)]))
+            gives.append(taken)
+        free[int(which[list(put).index(view.frame)])] = leaves
+    return given, which, np.array(gives, np.int64)
+
+
 def merge_times(
     offered: Sequence[Cycles],
     *,

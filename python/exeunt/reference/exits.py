@@ -90,7 +90,7 @@ class Exit:
     """
 
     scoring: int
-    places: Places | None  # None at the last exit, which has no frame buffer
+    places: Places | None  # None where words never wait for a place, see ex_look_buffer
     verdicts: int
     waits: list[tuple[int, int]] = field(default_factory=list)
     decides: list[int] = field(default_factory=list)
@@ -147,11 +147,15 @@ class Exit:
         earliest[0] = max(int(earliest[0]), self._read + 1, self._given)
         return pipeline.in_order(earliest) + 1
 
-    def forward(self, offers: Cycles, enters: Cycles) -> None:
-        """The kept frame was taken at `enters`: a word is read when the one before it is taken."""
-        assert self.places is not None, "only before the last exit"
+    def forward(self, offers: Cycles, enters: Cycles) -> int:
+        """The kept frame was taken at `enters`: a word is read when the one before it is taken.
+
+        When the last one is, its place becomes free: that cycle.
+        """
         earliest = offers - 1
         earliest[1:] = np.maximum(earliest[1:], enters[:-1])
         self._read = int(pipeline.in_order(earliest)[-1])
         self._given = int(enters[-1])
-        self.places.take(self._read)
+        if self.places is not None:
+            self.places.take(self._read)
+        return self._read

@@ -2,7 +2,7 @@
 
 The order in time is the hardware's (hls/rtl/ex_rules.sv, ex_looks.sv, ex_again.sv): look after look
 for as long as the score of the sum stays below that look's threshold. What goes on to segment 1
-are the features of the last look.
+are the features of the first look, which ex_look_buffer.sv keeps.
 """
 
 from __future__ import annotations
@@ -60,11 +60,6 @@ def there(rules: RuleSet, images: Images) -> npt.NDArray[np.bool_]:
         changes = [not rule.modification.nothing for rule in rules_]
         row[:] = (which != NONE) & np.array([*changes, False])[which]
     return found
-
-
-def last(rules: RuleSet, images: Images) -> Images:
-    """The images as the last look that may be made sees them, uint8 (N, H, W, C)."""
-    return seen(rules, images, len(rules.looks))
 
 
 def seen(rules: RuleSet, images: Images, number: int) -> Images:

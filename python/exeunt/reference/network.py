@@ -29,8 +29,8 @@ class Outputs:
 
     `logits[i]`: int64 (N, classes), the integer logits of exit i, computed for every frame.
     `streams[node]`: (N, H, W, D), the node's output tensor; empty unless it was asked for.
-    `looks`: with rules for further looks what these give; the logits of later exits are those that
-    frames have which stay, so of the last look, and streams are those of the first look alone.
+    `looks`: with rules for further looks what these give; logits and streams are those of the first
+    look, whose features go on to segment 1.
     """
 
     logits: tuple[npt.NDArray[np.int64], ...]
@@ -97,11 +97,6 @@ def run(
         if rules is None or not rules.looks:
             return Outputs(found, {})
         given = np.asarray(given).reshape(images.shape)
-        again = looks.there(rules, given).any(axis=0)
-        if again.any():
-            later = prepared.logits(looks.last(rules, given[again]), batch=batch)
-            for values, those in zip(found[1:], later[1:], strict=True):
-                values[again] = those
 
         def stage(part: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
             blocks = [part[k : k + batch] for k in range(0, len(part), batch)]

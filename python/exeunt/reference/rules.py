@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,23 +14,29 @@ _AGO = -(1 << 40)
 
 
 class RuleUnit:
-    """A rule unit: its slots, which frames fill in turn, and what is sent, one frame after another.
+    """A rule unit: its slots, and what is sent, one frame after another.
 
-    `free[s]`: when slot s was let go, None while that is not known. `ends`: first cycle in which
-    the next frame's last beat can be taken.
+    `ends`: first cycle in which the next frame's last beat can be taken.
     """
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
-        self.free: list[int | None] = [_AGO] * unit.slots
+        self._free = [_AGO] * unit.slots  # a heap: when those were let go that no frame has
         self.ends = _AGO
         self._read = _AGO  # when the last beat that was sent was read
         self._tail: list[tuple[int, int]] = []  # when the last words were shown, and given
 
-    def begins(self, number: int) -> int | None:
-        """First cycle in which the first beat of frame `number` can be taken, if it is known."""
-        freed = self.free[number % self._unit.slots]
-        return None if freed is None else freed + 1
+    def begins(self) -> int | None:
+        """First cycle in which the next frame's first beat can be taken, if it is known."""
+        return self._free[0] + 1 if self._free else None
+
+    def fill(self) -> None:
+        """The next frame takes the slot that was let go first."""
+        heapq.heappop(self._free)
+
+    def release(self, cycle: int) -> None:
+        """A slot is let go in this cycle."""
+        heapq.heappush(self._free, cycle)
 
     def judged(self, last: int) -> int:
         """When the frame is judged whose last beat is taken in this cycle."""
@@ -79,9 +87,10 @@ def rule_times(unit: Unit, offered: Cycles, ready: Cycles | None = None) -> tupl
     """
     takes, gives = np.empty(len(offered), np.int64), np.empty(len(offered), np.int64)
     block, beats, last = RuleUnit(unit), unit.beats, _AGO
-    for number, first in enumerate(range(0, len(offered), beats)):
-        begins = block.begins(number)
+    for first in range(0, len(offered), beats):
+        begins = block.begins()
         assert begins is not None, "frames are sent in order"
+        block.fill()
         for k in range(first, first + beats):
             last = max(int(offered[k]), last + 1)
             if k == first:
@@ -97,6 +106,5 @@ def rule_times(unit: Unit, offered: Cycles, ready: Cycles | None = None) -> tupl
             given = max(given, given if ready is None else int(ready[k]))
             gives[k] = given
             given += 1
-        read = block.give(shown, gives[first : first + beats])
-        block.free[number % unit.slots] = read
+        block.release(block.give(shown, gives[first : first + beats]))
     return takes, gives

@@ -2,8 +2,8 @@
 
 Segments and heads come from `pipeline.flow`; this module adds what the controller does between
 them: admission, fork, score, verdict, frame buffer, results. Every rule is the one that the block's
-header states (hls/rtl/ex_tag.sv, ex_decide.sv, ex_route.sv, ex_frame_buffer.sv, ex_merge.sv; what
-the score block does, `exeunt.criteria.Criterion` promises).
+header states (hls/rtl/ex_tag.sv, ex_decide.sv, ex_route.sv, ex_frame_buffer.sv, ex_look_buffer.sv,
+ex_merge.sv; what the score block does, `exeunt.criteria.Criterion` promises).
 
 Nothing that happens to a frame depends on a later one, so the frames are taken in turn, each to its
 exit. What a chain remembers of the frames before is carried along (`pipeline.Past`), so the result
@@ -264,6 +264,7 @@ class _Core:
     def __init__(self, accelerator: Accelerator, sizes: Sizes, *, gives: bool) -> None:
         pairs = list(zip(accelerator.segments, accelerator.heads, strict=True))
         criterion = criteria.get(accelerator.criterion)
+        self._looks = accelerator.rules is not None and len(accelerator.rules.looks) > 0
         self.lines = [
             _Line(
                 segment, head, gives=gives,
@@ -274,11 +275,16 @@ class _Core:
         self.exits = [
             Exit(
                 criterion.latency(accelerator.logits(i)),
-                Places(sizes.buffers[i] // segment.output.words) if i + 1 < len(pairs) else None,
+                Places(sizes.buffers[i] // segment.output.words)
+                if self._looks <= i < len(pairs) - 1 else None,
                 sizes.verdicts,
             )
             for i, (segment, _) in enumerate(pairs)
-        ]
+        ]  # fmt: skip
+        # with further looks: when places are free, and the words of first looks are in theirs
+        places = sizes.buffers[0] // pairs[0][0].output.words if self._looks else 0
+        self._free = [_AGO] * places
+        self._puts: dict[int, Cycles] = {}
         self._carried = [  # cycles from a score that is taken to the word at the next exit
             None if criterion.carry is None else criterion.carry.delay(accelerator.logits(i)) + 1
             for i in range(len(pairs))
@@ -293,7 +299,6 @@ class _Core:
             lanes = accelerator.segments[0].input.lanes
             built = unit.Unit.of(accelerator.rules, lanes=lanes, slots=sizes.slots)
             self._rules = RuleUnit(built)
-            self._slots = built.slots
             self._last = -1  # when the last frame's last beat was taken
         self._frames = 0
 
@@ -305,21 +310,24 @@ class _Core:
         if self._rules is None:
             enters, _ = self._through(exit_, np.full(self._words, gate, np.int64), None)
             return int(enters[0])
-        accepted, self._last = self._arrives(self._rules, gate)
+        begins = self._rules.begins()
+        assert begins is not None, "frames are sent in order"
+        self._rules.fill()
+        accepted, self._last = self._arrives(self._rules, gate, begins)
         judged = self._rules.judged(self._last)
         self._rules.ends = judged + 1
         _, shown = self._rules.send(judged + 1)
         enters, _ = self._through(exit_, shown + np.arange(self._words), self._last + 2)
-        self._rules.free[(self._frames - 1) % self._slots] = self._rules.give(shown, enters)
+        self._rules.release(self._rules.give(shown, enters))
         return accepted
 
     def look(self, exits: IntArray, looks: Made) -> list[int]:
         """All frames, which are looked at as often as that; when their first beats are taken.
 
-        What is sent next is what entered the unit's queue first: a frame that is judged, or one
-        that is to be looked at again, whose verdict is known when it was sent. A frame comes in
-        when its slot is free and as many results have left as must; while that hangs on a verdict
-        that is not known yet, the looks that wait are first.
+        What is sent next is what entered the unit's queue first: a frame that is judged and has a
+        place, or one that is to be looked at again, whose verdict is known when it was sent. A
+        frame comes in when its slot is free and as many results have left as must; while that, or
+        its place, hangs on a verdict that is not known yet, the looks that wait are first.
         """
         rules, words = self._rules, self._words
         assert rules is not None, "only with rules"
@@ -329,10 +337,10 @@ class _Core:
         while len(accepts) < len(exits) or waiting:
             new = None
             gate = self.merge.peek(len(accepts) + 1 - self._sizes.in_flight)
-            begins = rules.begins(len(accepts))
-            if len(accepts) < len(exits) and gate is not None and begins is not None:
+            begins = rules.begins()
+            if len(accepts) < len(exits) and gate is not None and begins is not None and self._free:
                 accepted, last = self._arrives(rules, gate, begins)
-                new = rules.judged(last) + 1
+                new = max(rules.judged(last) + 1, self._free[0] + 1)
                 while new in again:
                     new += 1
             if waiting and (new is None or waiting[0][0] < new):
@@ -344,33 +352,38 @@ class _Core:
                     self.merge.left(frame + 1 - self._sizes.in_flight)
                 self._last, rules.ends, self._frames = last, new + 1, frame
                 accepts.append(accepted)
-                rules.free[frame % self._slots] = None
+                heapq.heappop(self._free)
+                rules.fill()
             start, shown = rules.send(entered + 1)
             self.sends.append((frame, number))
             more, once_more = number < int(looks.most[frame]), number < int(looks.made[frame])
             self._frames = frame + 1
             enters, token = self._through(
                 0 if once_more else int(exits[frame]), shown + np.arange(words), start + 1,
-                again=once_more,
+                again=once_more, first=number == 0,
             )  # fmt: skip
             read = rules.give(shown, enters)
             if once_more:
                 heapq.heappush(waiting, (token, frame, number + 1))
                 again.add(token)
             else:
-                rules.free[frame % self._slots] = token if more else read
+                rules.release(token if more else read)
         return accepts
 
-    def _arrives(self, rules: RuleUnit, gate: int, begins: int | None = None) -> tuple[int, int]:
+    def _arrives(self, rules: RuleUnit, gate: int, begins: int) -> tuple[int, int]:
         """When the first and the last beat of the next frame are taken, from cycle `gate` on."""
-        begins = rules.begins(self._frames - 1) if begins is None else begins
-        assert begins is not None, "frames are sent in order"
         accepted = max(gate, self._last + 1, begins)
         last = max(accepted + self._words - 1, rules.ends)
         return accepted if self._words > 1 else last, last
 
     def _through(
-        self, exit_: int, offered: Cycles, meta: int | None, *, again: bool = False
+        self,
+        exit_: int,
+        offered: Cycles,
+        meta: int | None,
+        *,
+        again: bool = False,
+        first: bool = True,
     ) -> tuple[Cycles, int]:
         """The next frame into segment 0 and on to the exit where it leaves.
 
@@ -379,6 +392,7 @@ class _Core:
             offered: int64 (words,), first cycle in which each of its words can be valid.
             meta: first cycle in which its metadata is there; None: by its last word.
             again: it stays at exit 0 and is sent once more.
+            first: this is its first look.
 
         Returns:
             when its words enter, and when the token of exit 0 leaves.
@@ -392,7 +406,9 @@ class _Core:
             frame = line.next(offered, place, waits)
             enters = frame.start + frame.enters
             if i > 0:
-                self.exits[i - 1].forward(offered, enters)
+                freed = self.exits[i - 1].forward(offered, enters)
+                if i == 1 and self._looks:
+                    heapq.heappush(self._free, freed)
             shown, verdict = here.decide(
                 frame.start + int(frame.leaves[-1]),
                 int(enters[-1]) + 2 if meta is None else meta,
@@ -418,6 +434,15 @@ class _Core:
                     offered = here.offers(puts, cycle)
                 elif early is None:
                     here.places.take(cycle)
+            elif i == 0 and self._looks:
+                if first:
+                    self._puts[self._frames - 1] = frame.start + frame.shows
+                if not again:
+                    puts = self._puts.pop(self._frames - 1)
+                    if keep:
+                        offered = here.offers(puts, shown)
+                    else:
+                        heapq.heappush(self._free, shown)
             line.take(frame)
             if i == 0:
                 entered = frame.start + frame.enters

@@ -124,16 +124,19 @@ def _looked(
     seen = np.stack(
         [looks.seen(accelerator.rules, given, k) for k in range(len(accelerator.rules.looks) + 1)]
     )[number, frames]
-    # every look through all of the network; of each frame's last one what is behind exit 0 is kept
+    # every look through all of the network; behind exit 0 each frame's first one counts, in the
+    # order in which their last ones are decided
     every = expected(plain, seen, [*[registers.NEVER] * (len(thresholds) - 1), 0])
-    final = np.array([np.flatnonzero(frames == n)[-1] for n in range(len(images))])
+    initial, final = (
+        np.array([np.flatnonzero(frames == n)[k] for n in range(len(images))]) for k in (0, -1)
+    )
     first = 2 + len(accelerator.segments[0].nodes) + len(accelerator.heads[0].nodes)
     kept, tensors, stage = [], [], 0
     for k, name in enumerate(every.names):
         stage += name.startswith("seg") and name.endswith(".input") and k > 0
         reach = np.flatnonzero(found.exits >= stage)
         order = np.argsort(final[reach], kind="stable")
-        rows = np.arange(len(frames)) if k < first else final[reach][order]
+        rows = np.arange(len(frames)) if k < first else initial[reach][order]
         kept.append(frames[rows])
         tensors.append(every.tensors[k][rows])
     return Taps(every.names, every.streams, tuple(kept), tuple(tensors), found.exits, found.looks)

@@ -53,11 +53,6 @@ REFUSED = [
         "calibrate.shift must be left out with [rules], got 1",
     ),
     (
-        2 * STAGE + "[rules]\nlooks = 2\n",
-        'rules.looks must be at most 1 with rules.later = "original", which takes one of the 2 '
-        "looks of the hardware to send the image as it came, got 2",
-    ),
-    (
         2 * STAGE + "[rules]\nlooks = 0\nfirst = false\n",
         "rules must have something to learn, got first = false and looks = 0: leave [rules] out",
     ),

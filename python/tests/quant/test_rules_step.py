@@ -23,7 +23,6 @@ from exeunt.quant.rules import calibrated, evidence, form
 from exeunt.quant.rules.apply import apply
 from exeunt.quant.rules.step import rules
 from exeunt.quant.rules.why import overlap
-from exeunt.registers import NEVER
 from exeunt.rules import Condition, Modification, Rule, RuleSet
 from exeunt.splits import SPLITS, read_split
 
@@ -58,36 +57,32 @@ def test_rules_and_thresholds_are_in_exits_json(run: tuple[tree.Config, Path]) -
         found = room.from_json(data[room.KEY])
         assert found.network == form.fingerprint(network)
         looks = told["calibrated"]["looks"]
-        assert len(found.looks) == len(data["look_reach"]) == (looks + 1 if looks else 0)
+        assert len(found.looks) == len(data["look_reach"]) == looks
         assert data["reach"][0] == pytest.approx(1.0 + sum(data["look_reach"]))
-        if looks:
-            assert found.looks[-1] == (calibrated.AS_IT_CAME,)
-            assert found.thresholds[-1] == NEVER
-            assert not found.looks[-1][0].modification.nothing  # or hardware would leave it out
 
 
 def test_looks_add_logits_of_modified_images(run: tuple[tree.Config, Path]) -> None:
     config, folder = run
     of = evidence.subject(exact(load_network(config, folder), config), "margin")
     images = read_split(folder / SPLITS, "test").images[:40]
-    seen = evidence.views(of, images, (), ((MOVE,),), original=True)
+    seen = evidence.views(of, images, (), ((MOVE,),))
     whole = of.network.logits(images)
     moved = of.network.logits(MOVE.modification.apply(images))
     first, second, last = seen.virtual()
     np.testing.assert_array_equal(first, whole[0])
     np.testing.assert_array_equal(second, whole[0] + moved[0])
     np.testing.assert_array_equal(last, whole[1])
-    then = evidence.views(of, images, (), ((MOVE,),)).virtual()[-1]
-    np.testing.assert_array_equal(then, moved[1])
+    then = evidence.views(of, images, (MOVE,), ((),)).virtual()
+    np.testing.assert_array_equal(then[1], moved[0] + whole[0])
+    np.testing.assert_array_equal(then[2], moved[1])  # of what the first look sees
 
 
 def test_looks_cost_their_passes(run: tuple[tree.Config, Path]) -> None:
     config, folder = run
     of = evidence.subject(exact(load_network(config, folder), config), "margin")
     first, last = of.macs
-    assert calibrated.costs(of, 2, "last") == [first, 2 * first, 3 * first, last + 2 * first]
-    assert calibrated.costs(of, 1, "original") == [first, 2 * first, last + 2 * first]
-    assert calibrated.costs(of, 0, "original") == [first, last]
+    assert evidence.virtual_macs(of.macs, 2) == [first, 2 * first, 3 * first, last + 2 * first]
+    assert evidence.virtual_macs(of.macs, 0) == [first, last]
 
 
 def test_a_look_that_does_not_pay_is_left_out(run: tuple[tree.Config, Path]) -> None:
@@ -96,13 +91,11 @@ def test_a_look_that_does_not_pay_is_left_out(run: tuple[tree.Config, Path]) -> 
     of = replace(of, macs=(of.macs[1] - 1, of.macs[1]))  # the first exit costs as much as the last
     some = read_split(folder / SPLITS, "validation")
     same = RuleSet(shape=(8, 8, 1), looks=((Rule((), Modification(dx=7)),),), thresholds=(0,))
-    seen = calibrated.seen(of, some.images, some.labels, same, "original")
+    seen = calibrated.seen(of, some.images, some.labels, same)
     plain = calibrate_exits(
         of.network.logits(some.images), some.labels, macs=of.macs, drop=0.02, points=1
     )
-    found = calibrated.calibrated(
-        of, same, seen, seen, plain=plain, drop=0.02, tail=0.0, later="original"
-    )
+    found = calibrated.calibrated(of, same, seen, seen, plain=plain, drop=0.02, tail=0.0)
     assert found.looks == 0
     assert found.rules is None
     assert found.calibration is plain
@@ -167,7 +160,6 @@ def test_refused(tiny: tree.Config, trained: Path, tmp_path: Path) -> None:
         ("[rules]\nlooks = 3", "rules.looks"),
         ("[rules]\nrules = 9", "rules.rules"),
         ('[rules]\nlearner = "guess"', "rules.learner"),
-        ("[rules]\nlooks = 2", "looks must be at most 1 with rules.later"),
         ("[rules]\nfirst = false\nlooks = 0", "must have something to learn"),
         ('[rules]\n[calibrate]\ncriterion = "patience"', "criterion must go by the logits of one"),
         ("[rules]\n[calibrate]\nper_class = true", "per_class must be left out"),
