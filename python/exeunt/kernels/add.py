@@ -12,6 +12,7 @@ from exeunt.graph import IntArray
 from exeunt.kernels.kind import Arrays, Kind
 from exeunt.kernels.layer import Addition, Fold
 from exeunt.kernels.parts import joining, levels
+from exeunt.kernels.parts.back import Part, Same
 from exeunt.kernels.parts.fifo import Cycles
 from exeunt.kernels.parts.joining import Joined
 from exeunt.kernels.parts.size import Size, digits, in_dsp, occupied, scaled
@@ -81,6 +82,11 @@ def size(node: Add, dsp: bool) -> Size:
     return Size(5 + node.output.lanes * found, node.output.lanes * blocks)
 
 
+def back(node: Add, arrays: Arrays) -> tuple[tuple[Part, ...], ...]:
+    """Each times its factor; see `Kind.back`."""
+    return tuple((Same(factor),) for factor in node.factors)
+
+
 def foldings(layer: Addition) -> Iterator[Fold]:
     """Any lanes that divide the channels, the same in and out; see `Kind.foldings`."""
     return joining.foldings(layer, layer.output[2])
@@ -95,5 +101,6 @@ register(
         layer=Addition,
         foldings=foldings,
         lower=joining.lower(Add),
+        back=back,
     )
 )

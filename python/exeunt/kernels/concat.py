@@ -13,6 +13,7 @@ from exeunt.graph import IntArray
 from exeunt.kernels.kind import Arrays, Kind
 from exeunt.kernels.layer import Concatenation, Fold
 from exeunt.kernels.parts import joining, levels
+from exeunt.kernels.parts.back import Channels, Part
 from exeunt.kernels.parts.fifo import Cycles
 from exeunt.kernels.parts.joining import Joined
 from exeunt.kernels.parts.size import Size, occupied, scaled
@@ -82,6 +83,15 @@ def size(node: Concat, dsp: bool) -> Size:
     return found
 
 
+def back(node: Concat, arrays: Arrays) -> tuple[tuple[Part, ...], ...]:
+    """Channels of its own, times its factor; see `Kind.back`."""
+    first, second = node.input.shape[2], node.other.shape[2]
+    return (
+        (Channels(0, first, node.factors[0]),),
+        (Channels(first, second, node.factors[1]),),
+    )
+
+
 def foldings(layer: Concatenation) -> Iterator[Fold]:
     """Any lanes that divide the channels of both; see `Kind.foldings`."""
     return joining.foldings(layer, math.gcd(layer.input[2], layer.other[2]))
@@ -96,5 +106,6 @@ register(
         layer=Concatenation,
         foldings=foldings,
         lower=joining.lower(Concat),
+        back=back,
     )
 )

@@ -12,6 +12,7 @@ from exeunt.kernels.kind import Arrays, Fast, Kind
 from exeunt.kernels.layer import Copies, Fold
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import fork
+from exeunt.kernels.parts.back import Part, Same
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles
 from exeunt.kernels.parts.size import Size
 from exeunt.kernels.registry import register
@@ -71,6 +72,11 @@ def size(node: Duplicate, dsp: bool) -> Size:
     return Size(5)
 
 
+def back(node: Duplicate, arrays: Arrays) -> tuple[tuple[Part, ...], ...]:
+    """What comes back on both; see `Kind.back`."""
+    return ((Same(),),)
+
+
 def lower(lowering: Lowering, layer: Copies, fold: Fold) -> None:
     """One node; see `Kind.lower`."""
     stream = Stream(layer.input, layer.source, fold.simd)
@@ -86,5 +92,6 @@ register(
         layer=Copies,
         lower=lower,
         fast=Fast(passes=True),
+        back=back,
     )
 )

@@ -17,6 +17,7 @@ import numpy as np
 
 from exeunt.graph import IntArray, Node
 from exeunt.kernels.layer import Fold, Layer
+from exeunt.kernels.parts.back import Part
 from exeunt.kernels.parts.fast import Step
 from exeunt.kernels.parts.size import Size
 
@@ -100,6 +101,8 @@ class Kind:
             the kind is only ever part of another layer.
         lower: (lowering, folded layer, fold) appends its nodes, see `lowering.Lowering`.
         fast: how the prepared reference computes it.
+        back: (node, arrays) -> for each input the parts between it and the output (every output, if
+            there are several), which an explanation goes back through; None: none can.
     """
 
     node: type[Node]
@@ -112,3 +115,4 @@ class Kind:
     foldings: Callable[[Any], Iterator[Fold]] | None = None
     lower: Callable[[Any, Any, Fold], None] | None = None
     fast: Fast = Fast()
+    back: Callable[[Any, Arrays], tuple[tuple[Part, ...], ...]] | None = None

@@ -15,6 +15,7 @@ from exeunt.kernels.layer import Fold, Pooling, Reduction, Windows, divisors
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import accumulate
 from exeunt.kernels.parts.accumulate import Function
+from exeunt.kernels.parts.back import Part, Tiles
 from exeunt.kernels.parts.fifo import Cycles
 from exeunt.kernels.parts.size import Size
 from exeunt.kernels.registry import register
@@ -91,6 +92,11 @@ def size(node: Pool, dsp: bool) -> Size:
     return accumulate.size(node.output, node.output.words // node.output.shape[0])
 
 
+def back(node: Pool, arrays: Arrays) -> tuple[tuple[Part, ...], ...]:
+    """To the largest of a window, or to all of it; see `Kind.back`."""
+    return ((Tiles(node.function, node.kernel),),)
+
+
 def foldings(layer: Pooling) -> Iterator[Fold]:
     """Any lanes that divide the channels, the same in and out; see `Kind.foldings`."""
     height, width, channels = layer.input
@@ -145,5 +151,6 @@ register(
         layer=Pooling,
         foldings=foldings,
         lower=lower,
+        back=back,
     )
 )

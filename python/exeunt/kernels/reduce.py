@@ -13,6 +13,7 @@ from exeunt.kernels.layer import Fold, Reduction
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import accumulate
 from exeunt.kernels.parts.accumulate import Function
+from exeunt.kernels.parts.back import Part, Vectors
 from exeunt.kernels.parts.fifo import Cycles
 from exeunt.kernels.parts.size import Size
 from exeunt.kernels.registry import register
@@ -80,6 +81,11 @@ def size(node: Reduce, dsp: bool) -> Size:
     return accumulate.size(node.output, node.output.shape[2] // node.output.lanes)
 
 
+def back(node: Reduce, arrays: Arrays) -> tuple[tuple[Part, ...], ...]:
+    """To the largest of the vectors, or to all of them; see `Kind.back`."""
+    return ((Vectors(node.function, node.count),),)
+
+
 def lower(lowering: Lowering, layer: Reduction, fold: Fold) -> None:
     """One node; see `Kind.lower`."""
     lowering.add(
@@ -94,4 +100,14 @@ def lower(lowering: Lowering, layer: Reduction, fold: Fold) -> None:
     )
 
 
-register(Kind(node=Reduce, values=values, resume=resume, size=size, layer=Reduction, lower=lower))
+register(
+    Kind(
+        node=Reduce,
+        values=values,
+        resume=resume,
+        size=size,
+        layer=Reduction,
+        lower=lower,
+        back=back,
+    )
+)

@@ -13,6 +13,7 @@ from exeunt.kernels.kind import Arrays, Fast, Kind, Product
 from exeunt.kernels.layer import Fold, Levels, divisors
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import levels
+from exeunt.kernels.parts.back import Part, Steps, probe
 from exeunt.kernels.parts.fast import Step
 from exeunt.kernels.parts.fifo import Cycles
 from exeunt.kernels.parts.size import Size
@@ -95,6 +96,13 @@ def size(node: Threshold, dsp: bool) -> Size:
     )
 
 
+def back(node: Threshold, arrays: Arrays) -> tuple[tuple[Part, ...], ...]:
+    """The slope of its steps; see `Kind.back`."""
+    ends = np.ones(node.input.shape[2], np.int64)
+    low, high = ends * node.input.dtype.min, ends * node.input.dtype.max
+    return ((Steps(arrays["thresholds"], low, high, probe(node), node.bias),),)
+
+
 def foldings(layer: Levels) -> Iterator[Fold]:
     """Any lanes that divide the channels, the same in and out; see `Kind.foldings`."""
     height, width, channels = layer.input
@@ -128,5 +136,6 @@ register(
         lower=lower,
         parts=levels.parts,
         fast=Fast(steps=steps),
+        back=back,
     )
 )

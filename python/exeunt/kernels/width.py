@@ -12,6 +12,7 @@ from exeunt.kernels.kind import Arrays, Fast, Kind
 from exeunt.kernels.layer import Fold, Lanes
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import accumulate
+from exeunt.kernels.parts.back import Part, Same
 from exeunt.kernels.parts.fifo import Cycles, spaced
 from exeunt.kernels.parts.size import Size
 from exeunt.kernels.registry import register
@@ -80,6 +81,11 @@ def size(node: Width, dsp: bool) -> Size:
     return Size(wide - 1 if node.input.width == wide else 4 + narrow // 4)
 
 
+def back(node: Width, arrays: Arrays) -> tuple[tuple[Part, ...], ...]:
+    """The same elements; see `Kind.back`."""
+    return ((Same(),),)
+
+
 def lower(lowering: Lowering, layer: Lanes, fold: Fold) -> None:
     """One converter; see `Kind.lower`."""
     source = Stream(layer.input, layer.source, fold.simd)
@@ -96,5 +102,6 @@ register(
         layer=Lanes,
         lower=lower,
         fast=Fast(passes=True),
+        back=back,
     )
 )

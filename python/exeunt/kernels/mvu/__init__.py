@@ -15,6 +15,7 @@ from exeunt.kernels.layer import Fold, Levels, Windows, divisors
 from exeunt.kernels.layer import Matrix as MatrixLayer
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.mvu.products import parts, unit
+from exeunt.kernels.parts import back as backwards
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fast import Floats, Matrix, Step, paired
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
@@ -334,6 +335,27 @@ def side_by_side(layer: MatrixLayer, pe: int) -> int:
     return max(1, pe * layer.groups // layer.rows)
 
 
+def back(node: Mvu, arrays: Arrays) -> tuple[tuple[backwards.Part, ...], ...]:
+    """The product, then the slope of the thresholds; see `Kind.back`."""
+    weights = np.asarray(arrays["weights"], np.int64)
+    rows, width = weights.shape
+    spread = weights
+    if node.groups > 1:
+        seen = parted(node, np.arange(node.groups * width)[None])[0]  # columns of each group
+        spread = np.zeros((rows, node.groups * width), np.int64)
+        for row, values in enumerate(weights):
+            spread[row, seen[row * node.groups // rows]] = values
+    product = backwards.Product(spread, node.groups)
+    if not node.levels:
+        return ((product,),)
+    dtype = node.input.dtype
+    low = (np.maximum(weights, 0) * dtype.min + np.minimum(weights, 0) * dtype.max).sum(axis=1)
+    high = (np.maximum(weights, 0) * dtype.max + np.minimum(weights, 0) * dtype.min).sum(axis=1)
+    probe = backwards.probe(node)
+    steps = backwards.Steps(arrays["thresholds"], low, high, probe, node.bias)
+    return ((product, steps),)
+
+
 def foldings(layer: MatrixLayer) -> Iterator[Fold]:
     """PE divides the rows and SIMD the columns; with a window each of its foldings that fits.
 
@@ -432,5 +454,6 @@ register(
         effort=effort,
         parts=parts,
         fast=Fast(steps=steps, bound=bound, takes_product=dense),
+        back=back,
     )
 )

@@ -11,6 +11,7 @@ from exeunt.graph import IntArray, Stream
 from exeunt.kernels.kind import Arrays, Fast, Kind
 from exeunt.kernels.layer import Fold, Windows, divisors
 from exeunt.kernels.lowering import Lowering
+from exeunt.kernels.parts import back as parts
 from exeunt.kernels.parts.fifo import Cycles
 from exeunt.kernels.parts.size import Size, lutrams, ram
 from exeunt.kernels.registry import register
@@ -98,6 +99,12 @@ def size(node: Swg, dsp: bool) -> Size:
     return Size(160 if blocks else round(190 + 0.6 * memory), 0, blocks)
 
 
+def back(node: Swg, arrays: Arrays) -> tuple[tuple[parts.Part, ...], ...]:
+    """The windows themselves; see `Kind.back`."""
+    found = parts.Windows(node.kernel, node.stride, node.pad, node.dilation, node.blocks)
+    return ((found,),)
+
+
 def foldings(layer: Windows) -> Iterator[Fold]:
     """Serial, any lanes that divide the channels; then the whole window a beat, where it can be."""
     assert layer.window is not None
@@ -141,5 +148,6 @@ register(
         foldings=foldings,
         lower=lower,
         fast=Fast(product=bands.product),
+        back=back,
     )
 )
