@@ -7,7 +7,6 @@ off, and a few activations that lie on an edge are masked here and not there.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
