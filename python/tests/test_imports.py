@@ -52,7 +52,7 @@ ROOMS: Mapping[str, str] = {
     "rules": "errors",  # NumPy alone
     "runtime": "errors progress registers promise rules",  # the host driver: NumPy alone
     "reference": f"{RESULT} runtime",
-    "explain": f"{GRAPH} reference",  # NumPy alone
+    "explain": f"{RESULT} runtime reference",  # NumPy alone
     "samples": f"{RESULT} reference",
     "simulate": f"{STEP} cost runtime reference synth",
     "synth": f"{STEP} cost reference tool yowasp",

@@ -19,16 +19,11 @@ import numpy.typing as npt
 
 from exeunt.errors import InputError
 from exeunt.graph import IntArray, Node
+from exeunt.runtime.maps import METHODS as METHODS
 
 Shape = tuple[int, int, int]
 
-SALIENCY, PRODUCT, GUIDED, DECONVNET, CAM = METHODS = (
-    "saliency",
-    "gradient-x-input",
-    "guided-backprop",
-    "deconvnet",
-    "grad-cam",
-)
+SALIENCY, PRODUCT, GUIDED, DECONVNET, CAM = METHODS
 EDGES, LEVELS = MASKS = ("edges", "levels")
 MIN_BITS, MAX_BITS = 4, 16
 START = 0  # the stream that holds 1 at the class that is explained

@@ -1,0 +1,186 @@
+"""The encoder of the compressed format of `exeunt.runtime.maps`, and what other formats take."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.errors import InputError
+from exeunt.runtime.maps import (
+    HEADER,
+    METHODS,
+    MOST_CLIPPED,
+    TILE,
+    VERSION,
+    HeatMap,
+    tiles,
+)
+
+Ints = npt.NDArray[Any]
+
+
+def in_tiles(values: Ints) -> Ints:
+    """Maps (N, H, W, C) as tiles (N, tiles, 16) in the order of the format, 0 beyond the edge."""
+    count, height, width, channels = values.shape
+    down, across, _ = tiles((height, width, channels))
+    rest = (down * TILE - height, across * TILE - width)
+    whole = np.pad(values, ((0, 0), (0, rest[0]), (0, rest[1]), (0, 0)))
+    parts = whole.reshape(count, down, TILE, across, TILE, channels)
+    return parts.transpose(0, 1, 3, 5, 2, 4).reshape(count, -1, TILE * TILE)
+
+
+def encode(found: HeatMap) -> bytes:
+    """The packet of a map.
+
+    Raises:
+        InputError: a number that does not fit into its place in the packet.
+    """
+    limit = 1 << (found.bits - 1)
+    places = (
+        ("bits", found.bits, 4, 16),
+        ("id", found.id, 0, (1 << 32) - 1),
+        ("class", found.class_, 0, (1 << 16) - 1),
+        ("exit", found.exit, 0, 255),
+        ("exponent", found.exponent, -128, 127),
+        ("smallest value", int(found.values.min(initial=0)), -limit, 0),
+        ("largest value", int(found.values.max(initial=0)), 0, limit - 1),
+    )
+    for name, value, low, high in places:
+        if not low <= value <= high:
+            raise InputError(
+                f"the {name} of a heat map must be {low} to {high}, got {value}: it has no room in "
+                "the packet"
+            )
+    if found.method not in METHODS:
+        raise InputError(
+            f"the method of a heat map must be one of {', '.join(METHODS)}, got {found.method!r}: "
+            "choose one of them"
+        )
+    parts = []
+    position = np.arange(found.bits)
+    for tile in in_tiles(found.values[None])[0].astype(np.int64):
+        mask = tile != 0
+        if not mask.any():
+            parts.append(np.zeros(1, np.uint8))
+            continue
+        parts.append(np.ones(1, np.uint8))
+        parts.append(mask.astype(np.uint8))
+        parts.append(((tile[mask][:, None] >> position) & 1).astype(np.uint8).ravel())
+    bits = np.concatenate(parts)
+    payload = np.zeros(-(-len(bits) // 32) * 32, np.uint8)
+    payload[: len(bits)] = bits
+    header = HEADER.pack(
+        found.id, found.class_, found.exit, VERSION << 4 | METHODS.index(found.method),
+        found.exponent, found.bits, min(found.clipped, MOST_CLIPPED), len(bits),
+    )  # fmt: skip
+    body = header + np.packbits(payload, bitorder="little").tobytes()
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+# ------------------------------------------------------------------------- sizes
+
+
+def payload_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:
+    """Bits of the payload of each map; values are integers (N, H, W, C) of `bits` bits."""
+    parts = in_tiles(values) != 0
+    held = parts.any(axis=2).sum(axis=1)
+    return np.asarray(parts.shape[1] + TILE * TILE * held + bits * parts.sum(axis=(1, 2)))
+
+
+def packet_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:
+    """Bits of the whole packet of each map."""
+    words = -(-payload_bits(values, bits) // 32)
+    return 8 * HEADER.size + 32 * (words + 1)
+
+
+def dense_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:
+    """Every value."""
+    return np.full(len(values), values[0].size * bits, np.int64)
+
+
+def bitmask_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:
+    """A bit for every value, and those that are not 0."""
+    flat = values.reshape(len(values), -1)
+    return np.asarray(flat.shape[1] + bits * np.count_nonzero(flat, axis=1), np.int64)
+
+
+def run_length_bits(values: Ints, bits: int, run: int = 4) -> npt.NDArray[np.int64]:
+    """Pairs of a run of zeros (`run` bits) and the value behind it; 0 behind the longest run."""
+    found = []
+    longest = (1 << run) - 1
+    for flat in values.reshape(len(values), -1):
+        places = np.flatnonzero(flat)
+        gaps = np.diff(np.concatenate([[-1], places])) - 1
+        rest = len(flat) - 1 - (int(places[-1]) if len(places) else -1)
+        pairs = len(places) + int((gaps // (longest + 1)).sum()) + -(-rest // (longest + 1))
+        found.append(pairs * (run + bits))
+    return np.array(found, np.int64)
+
+
+def ebpc_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:
+    """Extended bit-plane compression (Cavigelli et al., JETCAS 2019), blocks of 8 values.
+
+    One bit for every value that is not 0, 1 + 4 for every run of up to 16 zeros; besides, the values
+    that are not 0 in blocks: the first as it is, of the differences the bit planes, each exclusive-or
+    its neighbour, in the code of bit-plane compression (Kim et al., ISCA 2016). The last block is
+    filled up with its last value.
+    """
+    return np.array([_ebpc(flat, bits) for flat in values.reshape(len(values), -1)], np.int64)
+
+
+_BLOCK, _RUN = 8, 4
+
+
+def _ebpc(flat: Ints, bits: int) -> int:
+    held = flat[flat != 0].astype(np.int64)
+    changes = np.flatnonzero(np.diff(np.concatenate([[0], flat == 0, [0]]).astype(np.int8)))
+    runs = (changes[1::2] - changes[::2]) if len(changes) else np.zeros(0, np.int64)
+    total = len(held) + int((-(-runs // (1 << _RUN))).sum()) * (1 + _RUN)
+    if not len(held):
+        return total
+    blocks = np.pad(held, (0, -len(held) % _BLOCK), mode="edge").reshape(-1, _BLOCK)
+    differences = np.diff(blocks, axis=1)  # bits + 1 wide
+    planes = (differences[:, None, :] >> np.arange(bits, -1, -1)[:, None]) & 1  # highest first
+    mixed = planes.copy()
+    mixed[:, 1:] ^= planes[:, :-1]
+    width = _BLOCK - 1
+    index = (width - 1).bit_length()
+    run_bits = bits.bit_length()
+    for block, whole in zip(mixed, planes, strict=True):
+        total += bits
+        zeros = 0
+        for plane, original in zip(block, whole, strict=True):
+            ones = int(plane.sum())
+            if not ones:
+                zeros += 1
+                continue
+            total += _zeros(zeros, run_bits)
+            zeros = 0
+            together = ones == 2 and bool((plane[1:] & plane[:-1]).any())
+            if ones == width or not original.any():
+                total += 5
+            elif together or ones == 1:
+                total += 5 + index
+            else:
+                total += 1 + width
+        total += _zeros(zeros, run_bits)
+    return total
+
+
+def _zeros(count: int, run_bits: int) -> int:
+    """Of so many planes of zeros in a row."""
+    return 0 if not count else 3 if count == 1 else 2 + run_bits
+
+
+FORMATS: Mapping[str, Callable[[Ints, int], npt.NDArray[np.int64]]] = {
+    "dense": dense_bits,
+    "bitmask": bitmask_bits,
+    "run length": run_length_bits,
+    "EBPC": ebpc_bits,
+    "two-level": payload_bits,
+    "two-level, packet": packet_bits,
+}

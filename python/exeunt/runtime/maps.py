@@ -1,0 +1,198 @@
+"""Heat maps as packets: the compressed format, and its decoder.
+
+A packet is 32-bit words, little-endian, bits from the lowest:
+
+| word | bits | what it holds |
+|---|---|---|
+| 0 | 0..31 | id of the frame |
+| 1 | 0..15 | class that is explained |
+| | 16..23 | exit |
+| | 24..27 | method, its place in `METHODS` |
+| | 28..31 | version, 1 |
+| 2 | 0..7 | exponent, signed: a value v stands for v * 2**exponent of the integer logit |
+| | 8..15 | bits of a value, 4 to 16 |
+| | 16..31 | gradients that were clipped on the way, 65535 for as many or more |
+| 3 | 0..31 | length: bits of the payload |
+| 4.. | | payload, then zeros to the end of the last word |
+| last | 0..31 | CRC-32 (zlib's) of all words before it |
+
+The payload is the map (H, W, C) in tiles of 4 x 4 positions of one channel: tile row by tile row, in
+it tile column by tile column, in it channel by channel. A tile is one bit: 0, it holds nothing but
+zeros; 1, and then 16 bits, one for each position, row by row, 1 where the value is not 0; then those
+values, in two's complement. Positions beyond the edge of the map are 0.
+
+A packet says nothing of the map's shape: that is the design's, by exit and method.
+
+Every packet that is not exactly one that an encoder makes is an error: a wrong CRC, a bit that is
+left over, a tile of zeros with a mask, a value that is 0, a word too many or too few.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt.errors import CheckFailed
+
+METHODS = ("saliency", "gradient-x-input", "guided-backprop", "deconvnet", "grad-cam")
+VERSION = 1
+TILE = 4  # rows and columns of a tile
+HEADER = struct.Struct("<IHBBbBHI")
+WORD = 4  # bytes
+LEAST = HEADER.size + WORD
+MOST_CLIPPED = (1 << 16) - 1
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """One map.
+
+    Attributes:
+        values: int32 (H, W, C).
+        id: of the frame, as in its result.
+        exit: where it left.
+        class_: what is explained.
+        method: one of METHODS.
+        exponent: a value v stands for v * 2**exponent of the integer logit.
+        bits: of a value.
+        clipped: gradients that were too large on the way, 65535 for as many or more.
+    """
+
+    values: npt.NDArray[np.int32]
+    id: int
+    exit: int
+    class_: int
+    method: str
+    exponent: int
+    bits: int
+    clipped: int = 0
+
+
+def tiles(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Tile rows, tile columns and channels of a map (H, W, C)."""
+    return -(-shape[0] // TILE), -(-shape[1] // TILE), shape[2]
+
+
+def decode(data: Any, shapes: Mapping[tuple[int, str], tuple[int, int, int]]) -> HeatMap:
+    """The map of one packet.
+
+    Args:
+        data: bytes of the packet, or an array of uint8.
+        shapes: (H, W, C) of the design's maps by exit and method.
+
+    Raises:
+        CheckFailed: the packet was damaged or cut short, is of another design, or is followed by
+            something else.
+    """
+    found, end = _packet(bytes(data), 0, shapes)
+    if end != len(data):
+        raise CheckFailed(
+            f"a heat map must end with its packet of {end} bytes, got {len(data)}: decode several "
+            "with decode_all"
+        )
+    return found
+
+
+def decode_all(data: Any, shapes: Mapping[tuple[int, str], tuple[int, int, int]]) -> list[HeatMap]:
+    """The maps of packets that follow each other; see `decode`.
+
+    Raises:
+        CheckFailed: one of them is not right, or the last one is cut short.
+    """
+    whole, found, begin = bytes(data), [], 0
+    while begin < len(whole):
+        one, begin = _packet(whole, begin, shapes)
+        found.append(one)
+    return found
+
+
+def _packet(
+    data: bytes, begin: int, shapes: Mapping[tuple[int, str], tuple[int, int, int]]
+) -> tuple[HeatMap, int]:
+    """The map that begins at a byte, and the byte behind its packet."""
+    if len(data) - begin < LEAST:
+        raise CheckFailed(
+            f"a heat map must have at least {LEAST} bytes, got {len(data) - begin}: the packet was "
+            "cut short, ask for the map again"
+        )
+    frame, class_, exit, kind, exponent, bits, clipped, length = HEADER.unpack_from(data, begin)
+    words = -(-length // 32)
+    inner = begin + HEADER.size
+    last = inner + words * WORD
+    end = last + WORD
+    if end > len(data):
+        raise CheckFailed(
+            f"a heat map of {length} bits must have {end - begin} bytes, got {len(data) - begin}: "
+            "the packet was cut short or damaged, ask for the map again"
+        )
+    (stored,) = struct.unpack_from("<I", data, last)
+    computed = zlib.crc32(data[begin:last])
+    if stored != computed:
+        raise CheckFailed(
+            f"the CRC of a heat map must be {computed:#010x}, got {stored:#010x}: the packet was "
+            "damaged, ask for the map again"
+        )
+    version, number = kind >> 4, kind & 15
+    if version != VERSION or number >= len(METHODS) or not 4 <= bits <= 16:
+        raise CheckFailed(
+            f"a heat map must be of version {VERSION}, a known method and 4 to 16 bits, got "
+            f"version {version}, method {number} and {bits} bits: use the Exeunt of the design"
+        )
+    method = METHODS[number]
+    if (exit, method) not in shapes:
+        raise CheckFailed(
+            f"a heat map must be of an exit and a method of the design, got exit {exit} and "
+            f"{method}: use the manifest of the design that is loaded"
+        )
+    packed = np.frombuffer(data, np.uint8, words * WORD, inner)
+    payload = np.unpackbits(packed, bitorder="little")
+    values = _unpacked(payload, length, shapes[exit, method], bits)
+    return HeatMap(values, frame, exit, class_, method, exponent, bits, clipped), end
+
+
+def _unpacked(
+    payload: npt.NDArray[np.uint8], length: int, shape: tuple[int, int, int], bits: int
+) -> npt.NDArray[np.int32]:
+    """The map (H, W, C) of a payload, one bit an element, of which `length` are used."""
+    down, across, channels = tiles(shape)
+    count, size = down * across * channels, TILE * TILE
+    table = np.zeros((count, size), np.int64)
+    weights = 1 << np.arange(bits, dtype=np.int64)
+    place = 0
+    for tile in range(count):
+        if place < length and not payload[place]:
+            place += 1
+            continue
+        mask = payload[place + 1 : place + 1 + size].astype(bool)
+        place += 1 + size
+        ones = int(mask.sum())
+        numbers = payload[place : place + ones * bits]
+        place += ones * bits
+        if place > length or not ones:
+            raise CheckFailed(_wrong(f"tile {tile} of {count}", length, shape))
+        found = numbers.reshape(ones, bits) @ weights
+        found -= (found >> (bits - 1)) << bits
+        if not found.all():
+            raise CheckFailed(_wrong(f"a value of 0 in tile {tile} of {count}", length, shape))
+        table[tile, mask] = found
+    if place != length or payload[length:].any():
+        raise CheckFailed(_wrong(f"an end at bit {place}", length, shape))
+    order = table.reshape(down, across, channels, TILE, TILE).transpose(0, 3, 1, 4, 2)
+    whole = order.reshape(down * TILE, across * TILE, channels).astype(np.int32)
+    if whole[shape[0] :].any() or whole[:, shape[1] :].any():
+        raise CheckFailed(_wrong("a value beyond the edge", length, shape))
+    return np.ascontiguousarray(whole[: shape[0], : shape[1]])
+
+
+def _wrong(what: str, length: int, shape: tuple[int, int, int]) -> str:
+    size = " x ".join(str(n) for n in shape)
+    return (
+        f"{length} bits of a heat map must be a map of {size}, got {what} that is none of it: use "
+        "the manifest of the design that is loaded"
+    )
