@@ -124,10 +124,10 @@ def run_length_bits(values: Ints, bits: int, run: int = 4) -> npt.NDArray[np.int
 def ebpc_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:
     """Extended bit-plane compression (Cavigelli et al., JETCAS 2019), blocks of 8 values.
 
-    One bit for every value that is not 0, 1 + 4 for every run of up to 16 zeros; besides, the values
-    that are not 0 in blocks: the first as it is, of the differences the bit planes, each exclusive-or
-    its neighbour, in the code of bit-plane compression (Kim et al., ISCA 2016). The last block is
-    filled up with its last value.
+    One bit for every value that is not 0, 1 + 4 for every run of up to 16 zeros; besides, the
+    values that are not 0 in blocks: the first as it is, of the differences the bit planes, each
+    exclusive-or its neighbour, in the code of bit-plane compression (Kim et al., ISCA 2016). The
+    last block is filled up with its last value.
     """
     return np.array([_ebpc(flat, bits) for flat in values.reshape(len(values), -1)], np.int64)
 

@@ -16,10 +16,10 @@ A packet is 32-bit words, little-endian, bits from the lowest:
 | 4.. | | payload, then zeros to the end of the last word |
 | last | 0..31 | CRC-32 (zlib's) of all words before it |
 
-The payload is the map (H, W, C) in tiles of 4 x 4 positions of one channel: tile row by tile row, in
-it tile column by tile column, in it channel by channel. A tile is one bit: 0, it holds nothing but
-zeros; 1, and then 16 bits, one for each position, row by row, 1 where the value is not 0; then those
-values, in two's complement. Positions beyond the edge of the map are 0.
+The payload is the map (H, W, C) in tiles of 4 x 4 positions of one channel: tile row by tile row,
+in it tile column by tile column, in it channel by channel. A tile is one bit: 0, it holds nothing
+but zeros; 1, and then 16 bits, one for each position, row by row, 1 where the value is not 0; then
+those values, in two's complement. Positions beyond the edge of the map are 0.
 
 A packet says nothing of the map's shape: that is the design's, by exit and method.
 

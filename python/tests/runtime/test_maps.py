@@ -84,7 +84,9 @@ def test_every_cut_is_an_error() -> None:
     for size in range(len(data)):
         with pytest.raises(CheckFailed, match="cut short"):
             decode(data[:size], known(found))
-    with pytest.raises(CheckFailed, match="must end with its packet of .* decode several with dec"):
+    with pytest.raises(
+        CheckFailed, match=r"must end with its packet of .* decode several with dec"
+    ):
         decode(data + b"\0\0\0\0", known(found))
 
 
@@ -132,9 +134,9 @@ def test_what_no_encoder_makes_is_an_error() -> None:
     ):
         with pytest.raises(CheckFailed, match=said):
             decode(packet(bits, found), known(found))
+    stray = resealed(packet([*one, 0], found), {16 + 3: 0x80})  # a bit behind the last
     with pytest.raises(CheckFailed, match="got an end at bit 22"):
-        short = packet([*one, 0], found)
-        decode(resealed(short, {16 + 3: 0x80}), known(found))  # a bit behind the last
+        decode(stray, known(found))
 
 
 def test_packets_of_another_design() -> None:
@@ -148,7 +150,7 @@ def test_packets_of_another_design() -> None:
     ):
         with pytest.raises(CheckFailed, match=said):
             decode(resealed(data, change), known(found))
-    with pytest.raises(CheckFailed, match="must be a map of 6 x 7 x 4, got .* that is none of it"):
+    with pytest.raises(CheckFailed, match=r"must be a map of 6 x 7 x 4, got .* that is none of it"):
         decode(data, {(2, "deconvnet"): (6, 7, 4)})
 
 
