@@ -35,6 +35,11 @@ PROOFS = [
     Proof("rules", {"HEIGHT": 1, "WIDTH": 3, "SLOTS": 2}, free="measure"),
     Proof("rules", {"HEIGHT": 2, "WIDTH": 1, "SLOTS": 3, "TABLES": 0}, free="measure"),
     Proof("rules", {"HEIGHT": 1, "WIDTH": 2, "SLOTS": 1, "SHEARS": 0}, free="measure"),
+    Proof("looks", {"PE": 1, "CLASSES": 3, "BITS": 3, "LOOKS": 1, "SLOTS": 2}),
+    Proof("looks", {"PE": 2, "CLASSES": 2, "BITS": 2, "LOOKS": 2, "SLOTS": 3}),
+    Proof("again", {"WHO_BITS": 2}),
+    Proof("look_buffer", {"WIDTH": 3, "FRAME": 1, "DEPTH": 1}, free="fifo"),
+    Proof("look_buffer", {"WIDTH": 3, "FRAME": 3, "DEPTH": 9}, free="fifo"),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 1}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 2}),
     Proof("fifo", {"WIDTH": 5, "DEPTH": 5}),
@@ -151,6 +156,31 @@ BROKEN = [
             ("wire go = !m_valid || m_ready;", "wire go = 1'b1;"),
             ("(!sending_q || last_read)", "1'b1"),
             ("word_valid_q <= sending_q;", "word_valid_q <= sending_q && !last_read;"),
+        )
+    ),
+    *(
+        Proof("looks", {"PE": 1, "CLASSES": 3, "BITS": 3, "LOOKS": 1, "SLOTS": 2}, fault=fault)
+        for fault in (
+            ("s_ready = m_ready && info_valid", "s_ready = m_ready"),
+            ("if (take) sums", "if (s_valid) sums"),
+            ("if (take) beat_q", "if (m_valid) beat_q"),
+        )
+    ),
+    *(
+        Proof("again", {"WHO_BITS": 2}, fault=fault)
+        for fault in (
+            ("if (decide) info_q", "if (!s_valid) info_q"),
+            ("s_valid && m_ready && more", "s_valid && more"),
+            ("more && !s_take && !off", "more && !s_take"),
+        )
+    ),
+    *(
+        Proof("look_buffer", {"WIDTH": 3, "FRAME": 3, "DEPTH": 9}, fault=fault, free="fifo")
+        for fault in (
+            ("if (put && !further) memory", "if (put) memory"),
+            ("&& (!word_valid_q || m_ready)", ""),
+            ("!(arriving && out_q == in_q)", "1'b1"),
+            ("assign s_ready = info_valid;", "assign s_ready = info_valid && place_free;"),
         )
     ),
     Proof("route", {"EXIT": 1}, fault=("s_take && !s_silent && !result_done_q", "s_take")),

@@ -64,6 +64,7 @@ class Corner:
     arrays: Mapping[str, IntArray] = field(default_factory=dict)
     reference: str = ""  # module with values() and times(); default: those of the node's kind
     sleeps: bool = False  # it has the port busy, see ex_gate
+    resets: bool = True  # it has the port rst
     data: Any = None
 
 
@@ -130,7 +131,7 @@ def flat_wrapper(corners: Sequence[Corner]) -> str:
     """A top module `bench` with clk, rst and every corner's ports as u<i>_<port>."""
     ports, body = ["  input wire clk", "  input wire rst"], ""
     for i, corner in enumerate(corners):
-        wires = {"clk": "clk", "rst": "rst"}
+        wires = {"clk": "clk", "rst": "rst"} if corner.resets else {"clk": "clk"}
         for port in corner.ports:
             wires[port.name] = f"u{i}_{port.name}"
             kind = "output" if port.output else "input"

@@ -141,6 +141,8 @@ def measure(folder: Path, corners: Sequence[Corner], target: Target) -> list[dic
             width = f"[{port.width - 1}:0] " if port.width > 1 else ""
             ports.append(f"{'output' if port.output else 'input'} wire {width}{port.name}")
         wires = {name: name for name in ("clk", "rst", *(p.name for p in corner.ports))}
+        if not corner.resets:
+            del wires["rst"]
         text += f"module c{i} ({', '.join(ports)});\n{instance(corner, 'u', wires)}endmodule\n"
         outer.append(Corner(corner.name, f"c{i}", {}, corner.ports))
     sources = sorted({p for c in corners for p in rtl_sources(c.module)})

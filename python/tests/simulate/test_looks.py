@@ -27,12 +27,13 @@ from exeunt.simulate.simulated import Simulated
 FRAMES = 120
 SHAPE = (8, 8, 1)
 DARK = Rule((Condition("mean", "<", 1900),), Modification(table=gain(1.3)))
+MUCH = Rule((Condition("ink", ">=", 200), Condition("edges", ">=", 64)), Modification(dx=-1))
 LEFT = Rule((), Modification(dx=-1))
 RIGHT = Rule((Condition("slant", "<", 1),), Modification(dx=1))
 NOT = Rule((Condition("slant", ">=", 3),), Modification())
 SETS = {
     "one": RuleSet(SHAPE, (), ((LEFT,),), (0,)),
-    "rules": RuleSet(SHAPE, (DARK,), ((NOT, LEFT),), (0,)),
+    "rules": RuleSet(SHAPE, (DARK,), ((NOT, MUCH, LEFT),), (0,), ink=150, edge=70),
     "two": RuleSet(SHAPE, (DARK,), ((NOT, RIGHT), (DARK, LEFT)), (0, 0)),
 }
 PLACES = {"one": 4, "rules": 2, "two": 1}  # frames that have been seen once and not answered
@@ -129,6 +130,30 @@ def test_every_answer_and_every_cycle(name: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert localise.compare(taps, part.taps, keep=60, first=0) is None
     assert len(taps.frames[0]) > 20
+    if name == "two":
+        all_stay(whole, images[:40], tmp_path)
+
+
+def all_stay(whole: Accelerator, images: np.ndarray, folder: Path) -> None:
+    """Every frame gets both looks and goes on to the last exit, through one place."""
+    assert whole.rules is not None
+    never = dataclasses.replace(whole.rules, thresholds=(NEVER, NEVER))
+    whole = dataclasses.replace(whole, rules=never)
+    found = network.run(whole, images)
+    manifest = stitch.write(whole, folder, buffer_frames=PLACES["two"])
+    library = verilator.build(manifest)
+    for idle, stall in ((0.0, 0.0), (0.0, 0.9), (0.5, 0.5)):
+        busy = bulk.Settings(idle=idle, stall=stall, seed=7)
+        got = answers.answer(
+            manifest, library, images, found.logits, looks=found.looks, settings=busy
+        )
+        assert not len(got.wrong), got.wrong
+        assert set(got.got["exit"]) == {2}
+        assert got.looks is not None
+        assert got.looks.made.tolist() == found.looks.there.sum(axis=0).tolist()
+        if not idle and not stall:
+            cycles, _ = answers.check_cycles(manifest, whole, got)
+            assert cycles["frames_exact"] == len(images), cycles
 
 
 @pytest.mark.sim
@@ -154,7 +179,8 @@ def test_the_driver(tmp_path: Path) -> None:
         chosen_rules = rules.chosen(images)
         looked = want.looks.made > 0
         assert device.rules.fired == (
-            int((chosen_rules[0] == 0).sum()), 0, int((looked & (chosen_rules[1] == 1)).sum()),
+            int((chosen_rules[0] == 0).sum()), 0,
+            *(int((looked & (chosen_rules[1] == k)).sum()) for k in (1, 2)),
         )  # fmt: skip
         left = device.counters["taken"]
         first = (want.exits == 0) & ~looked
