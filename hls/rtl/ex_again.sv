@@ -5,7 +5,7 @@
 // without more, passes to m as it is. Another one, unless off is high, goes to m as one that takes
 // silently, so that nobody answers: verdict_again is high with the token, and again in the cycle in
 // which it leaves. For every token of a look with more verdict_valid is high in that cycle, with
-// verdict_info = {look, who} and verdict_meta; look is the number of its look.
+// verdict_info = {look, who}; look is the number of its look.
 // Latency 0, one token a cycle; on stall m holds. It is ready when m is.
 `default_nettype none
 
@@ -19,7 +19,6 @@ module ex_again #(
     input  wire                 s_valid,
     input  wire                 s_take,
     input  wire                 s_silent,
-    input  wire [65:0]          s_meta,
     input  wire                 m_ready,
     output wire                 m_take,
     output wire                 m_silent,
@@ -27,8 +26,7 @@ module ex_again #(
     output wire [1:0]           look,
     output wire                 verdict_valid,
     output wire                 verdict_again,
-    output wire [WHO_BITS+1:0] verdict_info,
-    output wire [65:0]          verdict_meta
+    output wire [WHO_BITS+1:0] verdict_info
 );
   logic [WHO_BITS+2:0] info_q;
   always_ff @(posedge clk) if (decide) info_q <= info;
@@ -41,7 +39,6 @@ module ex_again #(
   assign verdict_valid = s_valid && m_ready && more;
   assign verdict_again = once_more;
   assign verdict_info = info_q[WHO_BITS+1:0];
-  assign verdict_meta = s_meta;
 endmodule
 
 `default_nettype wire

@@ -20,14 +20,13 @@
 //
 // LOOKS > 0: a frame may be sent again. There are 1 + LOOKS lists of rules, and a frame's look k is
 // the frame as it came, modified by what list k has chosen; a look for which that is 0 is left out,
-// but the first. s_meta gives one word per frame, at the latest when it is judged, and a frame that is
-// judged takes a place, see ex_look_buffer; it is not queued for its first look before, while frames
-// that have one go on. m_meta shows the word with info = {more, look, place, slot} in the one cycle in
-// which a look starts, to a receiver that has room for every frame inside; more: another look may
-// follow. For each look with more comes one verdict {again, meta, look, place, slot}: the next look is
-// queued behind the frames that are judged, or the frame is let go. Without more it is let go when
-// its last beat is read. LOOKS = 0: s_meta, m_meta, place and verdict are not used, frames are sent in
-// order.
+// but the first. A frame that is judged takes a place, see ex_look_buffer, in the cycle in which
+// place_free and place_take are high, and is queued for its first look then; frames that have one go on
+// meanwhile. m_info = {more, look, place, slot} is told in the one cycle in which a look starts, to a
+// receiver that has room for every place; more: another look may follow. For each look with more comes
+// one verdict {again, look, place, slot}: the next look is queued behind those that wait, or the frame
+// is let go. Without more it is let go when its last beat is read. LOOKS = 0: m_info, place and verdict
+// are not used, frames are sent in order.
 //
 // Latency: with J the cycle in which the frame is judged (see ex_measure) and nothing before it, m
 // shows its first beat in J + 3, with tables in J + 4 (with LOOKS one more; a
@@ -79,11 +78,7 @@ module ex_rules #(
     output wire               m_valid,
     input  wire               m_ready,
     output wire [LANES*8-1:0] m_data,
-    input  wire               s_meta_valid,
-    output wire               s_meta_ready,
-    input  wire [65:0]        s_meta,
-    output wire               m_meta_valid,
-    output wire [65:0]        m_meta,
+    output wire               m_info_valid,
     output wire [WHO_BITS+2:0] m_info,
     input  wire               place_free,
     output wire               place_take,
@@ -91,7 +86,6 @@ module ex_rules #(
     input  wire               verdict_valid,
     input  wire               verdict_again,
     input  wire [WHO_BITS+1:0] verdict_info,  // look, place and slot
-    input  wire [65:0]        verdict_meta,
     input  wire               write,
     input  wire [11:0]        address,
     input  wire [31:0]        wdata,
@@ -233,16 +227,13 @@ module ex_rules #(
         waiting_q <= '0;
       end
     end
-    assign s_meta_ready = 1'b1;
-    assign m_meta_valid = 1'b0;
-    assign m_meta = '0;
+    assign m_info_valid = 1'b0;
     assign m_info = '0;
     assign place_take = 1'b0;
-    wire unused_meta = &{1'b0, s_meta_valid, s_meta, place_free, place, verdict_valid,
-                         verdict_again, verdict_info, verdict_meta};
+    wire unused_looks = &{1'b0, place_free, place, verdict_valid, verdict_again, verdict_info};
   end else begin : g_looks
     // a judged frame waits for the queue and a place; a look that is made again goes first
-    localparam int ENTRY = 66 + 2 + WHO_BITS;
+    localparam int ENTRY = 2 + WHO_BITS;
     localparam logic [SLOTS-1:0] ONE = SLOTS'(1);
     logic [SLOTS-1:0] used_q;
     logic [SLOT_BITS-1:0] fill_q, judge_q, new_slot_q;
@@ -255,7 +246,7 @@ module ex_rules #(
     assign fill = begun ? fill_q : unused_slot;
     assign judge = judge_q;
     wire again = verdict_valid && verdict_again;
-    wire enter = new_q && !again && s_meta_valid && place_free;
+    wire enter = place_take && place_free;
     wire unused_queue_ready;
     wire [$clog2(SLOTS+1)-1:0] unused_queue_count;
     wire [ENTRY-1:0] entry;
@@ -265,13 +256,11 @@ module ex_rules #(
     wire [1:0] second = verdict_look == 2'd0 && verdict_chosen[RULE_BITS +: RULE_BITS] != '0
         ? 2'd1 : 2'd2;
     wire unused_chosen = &verdict_chosen;
-    assign s_meta_ready = enter;
-    assign place_take = new_q && !again && s_meta_valid;
+    assign place_take = new_q && !again;
     ex_fifo #(.WIDTH(ENTRY), .DEPTH(SLOTS)) u_queue (
         .clk(clk), .rst(empty),
         .s_valid(again || enter), .s_ready(unused_queue_ready),
-        .s_data(again ? {verdict_meta, second, verdict_info[WHO_BITS-1:0]}
-                      : {s_meta, 2'd0, place, new_slot_q}),
+        .s_data(again ? {second, verdict_info[WHO_BITS-1:0]} : {2'd0, place, new_slot_q}),
         .m_valid(next_valid), .m_ready(start), .m_data(entry),
         .count(unused_queue_count)
     );
@@ -284,9 +273,8 @@ module ex_rules #(
         || (next_look == 2'd0 && first_chosen != '0);
     assign next_rule = next_look == 2'd0 ? next_chosen[0 +: RULE_BITS]
         : next_look == 2'd1 ? first_chosen : last_chosen;
-    assign m_meta_valid = start;
-    assign m_meta = entry[ENTRY-1 -: 66];
-    assign m_info = {more, entry[WHO_BITS+1:0]};
+    assign m_info_valid = start;
+    assign m_info = {more, entry};
     assign room = used_q != '1;
     assign settled = !busy && !new_q;
     always_ff @(posedge clk) begin

@@ -48,7 +48,6 @@ class Line:
             "verdict_valid": token["more"] & ready,
             "look": token["look"],
             "verdict_info": token["look"] << self.who | token["who"],
-            "verdict_meta": token["meta"],
         }
         for name, value in expected.items():
             assert self.got(name) == value, (
@@ -72,7 +71,7 @@ class Line:
         self.port("m_ready").value = int(ready)
         self.port("s_valid").value = int(self._token is not None)
         if self._token is not None:
-            for name in ("take", "silent", "meta"):
+            for name in ("take", "silent"):
                 self.port(f"s_{name}").value = self._token[name]
             self.port("off").value = self._token["off"]
         free = self._token is None or ready
@@ -88,7 +87,7 @@ class Line:
             info["more"] << self.who + 2 | info["look"] << self.who | info["who"]
         )
         if score:
-            token = {"take": rng.randrange(2), "meta": rng.randrange(1 << 66)}
+            token = {"take": rng.randrange(2)}
             token["silent"] = token["take"] & rng.randrange(2)
             self._next = {**info, **token, "off": int(rng.random() < 0.2)}
 

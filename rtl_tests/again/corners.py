@@ -15,7 +15,6 @@ def corner(who: int) -> Corner:
             Port("s_valid"),
             Port("s_take"),
             Port("s_silent"),
-            Port("s_meta", 66),
             Port("m_ready"),
             Port("m_take", output=True),
             Port("m_silent", output=True),
@@ -24,7 +23,6 @@ def corner(who: int) -> Corner:
             Port("verdict_valid", output=True),
             Port("verdict_again", output=True),
             Port("verdict_info", who + 2, output=True),
-            Port("verdict_meta", 66, output=True),
         ),
         resets=False,
     )

@@ -11,7 +11,7 @@
       // ex_decide: a token follows its score and holds until it is taken; off stays meanwhile
       assume (s_valid == ($past(decide) || $past(s_valid && !m_ready)));
       if ($past(s_valid && !m_ready)) begin
-        assume ($stable(s_take) && $stable(s_silent) && $stable(s_meta) && $stable(off));
+        assume ($stable(s_take) && $stable(s_silent) && $stable(off));
         assert ($stable(m_take) && $stable(m_silent) && $stable(look));
         assert ($stable(verdict_again) && $stable(verdict_info));
       end
@@ -26,7 +26,7 @@
     if (f_past && s_valid) begin
       assert (info_q == {f_more, f_info});
       assert (verdict_valid == (f_leaves && f_more));
-      assert (verdict_info == f_info && look == f_info[WHO_BITS +: 2] && verdict_meta == s_meta);
+      assert (verdict_info == f_info && look == f_info[WHO_BITS +: 2]);
       assert (verdict_again == (f_more && !s_take && !off));
       assert (again == (f_leaves && verdict_again));
       assert (verdict_again ? m_take && m_silent : m_take == s_take && m_silent == s_silent);

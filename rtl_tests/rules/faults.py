@@ -54,8 +54,8 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_rules.sv",
-        "chosen_q[judge_q] <= enabled_q ?",
-        "chosen_q[judge_q] <= enable_q ?",
+        "chosen_q[judge] <= enabled_q ?",
+        "chosen_q[judge] <= enable_q ?",
         "rtl_tests/rules/test_rules.py::test_rules",
         corners="mean",
     ),
@@ -108,14 +108,14 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_rules.sv",
-        "wire enter = new_q && !again && s_meta_valid && place_free;",
-        "wire enter = new_q && s_meta_valid && place_free;",
+        "assign place_take = new_q && !again;",
+        "assign place_take = new_q;",
         "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[one]",
     ),
     Mutant(
         "hls/rtl/ex_rules.sv",
-        "wire enter = new_q && !again && s_meta_valid && place_free;",
-        "wire enter = new_q && !again && s_meta_valid;",
+        "wire enter = place_take && place_free;",
+        "wire enter = place_take;",
         "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[two]",
     ),
     Mutant(

@@ -32,10 +32,7 @@ class Line:
             getattr(dut, f"u{index}_{name}") for name in ("write", "address", "wdata", "rdata")
         )
         self.clear_port = getattr(dut, f"u{index}_clear")
-        for name in (
-            "s_meta_valid", "s_meta", "place_free", "place", "verdict_valid", "verdict_again",
-            "verdict_info",
-        ):  # fmt: skip
+        for name in ("place_free", "place", "verdict_valid", "verdict_again", "verdict_info"):
             getattr(dut, f"u{index}_{name}").value = 0
         for port in (self.write, self.address, self.wdata, self.clear_port):
             port.value = 0
