@@ -1,6 +1,7 @@
 """Prints the sizes in `hls/rtl/README.md`: `python rtl_tests/sizes.py`, some minutes of Yosys.
 
-`python rtl_tests/sizes.py criteria` prints those of the score block of every exit criterion.
+`python rtl_tests/sizes.py criteria` prints those of the score block of every exit criterion,
+`python rtl_tests/sizes.py rules` those of rule units for MNIST (docs/rules.md).
 
 Each figure is LUT / FF / DSP / BRAM of one corner alone, for xc7 and for ECP5, without place and
 route.
@@ -18,12 +19,15 @@ import concat.corners
 import decide.corners
 import duplicate.corners
 import frame_buffer.corners
+import look_buffer.corners
+import looks.corners
 import margin.corners
 import merge.corners
 import mvu.corners
 import pool.corners
 import reduce.corners
 import registers.corners
+import rules.corners
 import swg.corners
 import tag.corners
 import threshold.corners
@@ -35,6 +39,7 @@ from lib.yosys import measure
 
 from exeunt import criteria
 from exeunt.graph import Integer
+from exeunt.rules import Condition, Modification, Rule, gain
 from exeunt.synth.counts import ECP5, KINDS, XC7
 
 INT4, UINT8 = Integer(4), Integer(8)
@@ -127,9 +132,36 @@ def scores() -> dict[str, Corner]:
     return found
 
 
+def units() -> dict[str, Corner]:
+    """Rule units for images of 28 x 28, and what further looks need beside them."""
+    shape = (28, 28, 1)
+    right, left = (Rule((), Modification(dx=dx)) for dx in (1, -1))
+    dark = Rule((Condition("mean", "<", 400),), Modification(table=gain(1.3)))
+    slanted = tuple(
+        Rule((Condition("slant", sign, 21 * side),), Modification(shear=-8 * side))
+        for sign, side in (("<", -1), (">=", 1))
+    )
+
+    def looking(name: str, *found: tuple[Rule, ...]) -> Corner:
+        return rules.corners.corner(name, (), shape=shape, slots=4, looks=found, places=4)
+
+    return {
+        "gain below a mean": rules.corners.corner("gain", (dark,), shape=shape),
+        "shift": rules.corners.corner("shift", (right,), shape=shape),
+        "two shears by slant": rules.corners.corner("slant", slanted, shape=shape),
+        "one look: shift": looking("look", (right,)),
+        "two looks: shifts": looking("twice", (right,), (left,)),
+        "two looks: two shears by slant each": looking("slants", slanted, slanted),
+        "looks: 10 logits of 14 bits one by one": looks.corners.corner(1, 10, 14, 2, 4),
+        "frame_buffer: 32 bits, 4 frames of 196": frame_buffer.corners.corner(32, 196, 784),
+        "look_buffer: 32 bits, 4 frames of 196": look_buffer.corners.corner(32, 196, 784),
+    }
+
+
 def main() -> None:
     """One table row a corner."""
-    found = scores() if sys.argv[1:] == ["criteria"] else chosen()
+    tables = {"criteria": scores, "rules": units}
+    found = tables.get("".join(sys.argv[1:]), chosen)()
     rows: dict[str, list[str]] = {name: [] for name in found}
     for target in (XC7, ECP5):
         sizes = measure(BUILD / f"sizes_{target.name}", list(found.values()), target)

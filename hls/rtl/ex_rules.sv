@@ -14,8 +14,8 @@
 // 2 {start, shear} = {S bits, 8 bits}; 3 {bottom, right, top, left}, 8 bits each: kept are rows top to
 // bottom - 1 and columns left to right - 1; 4 entry of the table; 5 tables, index = 256 * entry +
 // value. They may change only while no frame is inside. A_FIRED reads how often the rule at the
-// index of A_AT fired since reset (while frames come in, a cycle later than other registers); A_RULES
-// reads {TABLES, RULES, 7'b0, enabled}, bit 0 is written.
+// index of A_AT fired since reset, two cycles after A_AT was written or more (while frames come in);
+// A_RULES reads {TABLES, RULES, 7'b0, enabled}, bit 0 is written.
 // rdata is what address named in the cycle before, 0 for other addresses.
 //
 // LOOKS > 0: a frame may be sent again. There are 1 + LOOKS lists of rules, and a frame's look k is
@@ -478,7 +478,6 @@ module ex_rules #(
   logic [31:0]    times_q, told_q, rdata_q;
   wire [RULE_BITS-1:0] asked = write && address == A_AT ? wdata[RULE_BITS-1:0] : at_rule;
   wire [RULE_BITS-1:0] times_at = start ? next_rule : asked;
-  wire [31:0] told = counting_q ? told_q : times_q;  // of the rule at the index of A_AT
   always_ff @(posedge clk) begin
     if (known_q[times_at]) times_q <= fired[times_at];
     else times_q <= '0;
@@ -486,7 +485,7 @@ module ex_rules #(
   end
   always_ff @(posedge clk) begin
     counting_q <= start;
-    told_q     <= told;
+    if (!counting_q) told_q <= times_q;  // of the rule at the index of A_AT
     if (counting_q) known_q[rule_q] <= 1'b1;
     if (empty) counting_q <= 1'b0;
     if (empty) known_q <= '0;
@@ -495,7 +494,7 @@ module ex_rules #(
     rdata_q <= '0;
     if (address == A_RULES) rdata_q <= {8'd0, 8'(TABLES), 8'(RULES), 7'd0, enable_q};
     if (address == A_AT) rdata_q <= {13'd0, space_q, at_q};
-    if (address == A_FIRED) rdata_q <= told;
+    if (address == A_FIRED) rdata_q <= told_q;
   end
   assign rdata = rdata_q;
 endmodule

@@ -54,27 +54,30 @@ MIXED = (
 
 def corner(
     name: str, rules: tuple[Rule, ...], *, shape: tuple[int, int, int] = (8, 8, 1), lanes: int = 1,
-    slots: int = 2, ink: int = 128, edge: int = 32,
+    slots: int = 2, ink: int = 128, edge: int = 32, looks: tuple[tuple[Rule, ...], ...] = (),
+    places: int = 1,
 ) -> Corner:  # fmt: skip
-    found = RuleSet(shape, rules, ink=ink, edge=edge)
+    found = RuleSet(shape, rules, looks, (0,) * len(looks), ink=ink, edge=edge)
     unit = Unit.of(found, lanes=lanes, slots=slots)
     memories = unit.memories(found, name)
     files = {parameter: file for parameter, (file, _) in memories.items()}
     parameters = {
-        **unit.parameters, **files,
+        **unit.parameters, **files, "PLACES": places,
         "A_RULES": A_RULES, "A_AT": A_AT, "A_WORD": A_WORD, "A_FIRED": A_FIRED,
     }  # fmt: skip
+    place = max(1, (places - 1).bit_length())
+    who = place + max(1, (slots - 1).bit_length())
     ports = (
         *stream_ports(8 * lanes, 8 * lanes),
         Port("clear"),
         Port("m_info_valid", output=True),
-        Port("m_info", max(1, (slots - 1).bit_length()) + 4, output=True),
+        Port("m_info", who + 3, output=True),
         Port("place_free"),
         Port("place_take", output=True),
-        Port("place"),
+        Port("place", place),
         Port("verdict_valid"),
         Port("verdict_again"),
-        Port("verdict_info", max(1, (slots - 1).bit_length()) + 3),
+        Port("verdict_info", who + 2),
         Port("write"),
         Port("address", 12),
         Port("wdata", 32),

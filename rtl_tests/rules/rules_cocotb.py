@@ -80,6 +80,7 @@ async def counts(lines: list[Line], cycles: Cycles) -> list[list[int]]:
     found: list[list[int]] = [[] for _ in lines]
     for rule in range(most + 1):
         await store(lines, cycles, A_AT, [min(rule, x.unit.rules) for x in lines])
+        await cycles.wait()
         got = await read(lines, cycles, A_FIRED)
         for line, kept, value in zip(lines, found, got, strict=True):
             if rule <= line.unit.rules:

@@ -75,6 +75,7 @@ class Rules:
         with self._device.alone():
             for rule in range(len(self._rules.every) + 1):
                 self._device.registers["rule_at"] = rule
+                _ = self._device.registers["rule_at"]  # its count is there two cycles later
                 found.append(self._device.registers["rule_fired"])
         return tuple(found)
 
