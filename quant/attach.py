@@ -1,21 +1,21 @@
 """The `attach` step: early exits for a trained network that has none.
 
-Heads are trained on the integers that the network itself computes, which stay what they are. Which
-of them are kept, and their thresholds, is chosen by expected cost on validation images.
+Heads are trained on the integers that the network itself computes, which stay what they are. At
+each place there are two, a linear layer and one behind a convolution. Which of them are kept, and
+their thresholds, is chosen by expected cost on validation images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F  # noqa: N812 - everybody's name for it
-from torch import Tensor, nn
+from torch import Tensor
 
 from exeunt.config.attach import Attach
 from exeunt.config.derived import of_file
@@ -27,16 +27,19 @@ from exeunt.qonnx.file import Graph
 from exeunt.qonnx.heads import Head, Place
 from exeunt.qonnx.integers import IntegerNetwork
 from exeunt.quant.compress import load_network
+from exeunt.quant.data.augment import augmented
 from exeunt.quant.data.datasets import Splits, load
 from exeunt.quant.exits.calibration import Calibration, Point, calibrate_exits, evaluate, scores
+from exeunt.quant.exits.head import filters, train_head
 from exeunt.quant.network.export import to_qonnx
+from exeunt.quant.network.logits import as_tensor
 from exeunt.quant.train import one_thread
 from exeunt.report import store
 
 FOLDER = "attach"
 NETWORK = "network.onnx"
 CONFIG = "config.toml"
-_TEMPERATURE = 2.0
+_FEATURES = 1 << 30  # of all training images together that are kept
 _GAIN = 0.005  # of the multiplications: a head that saves less is not kept
 
 IntArray = npt.NDArray[np.int64]
@@ -44,7 +47,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A trained head: its logits (N, classes) for validation and test images."""
+    """A trained head: its integer logits (N, classes) for validation and test images."""
 
     head: Head
     validation: IntArray
@@ -73,22 +76,19 @@ def attach(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
     wanted = _wanted(meant, graph, section, model.classes)
     splits = load(config.data, data_dir, shape=model.input, classes=model.classes)
     with one_thread(section.seed):
-        candidates = _candidates(meant, wanted, splits, section, progress)
+        trained = _heads(meant, wanted, splits, config, progress)
+    candidates, answers = _candidates(graph, trained, splits, progress)
     total = meant.multiplies()[-1]
-    answers = meant.logits(splits.validation.images), meant.logits(splits.test.images)
     last = meant.scales[-1]
-    chosen, result = _choose(
-        candidates, answers[0][0], last, splits.validation.labels, config, total
-    )
+    labels = splits.validation.labels
+    chosen, result = _choose(candidates, answers[0], last, labels, config, total)
     costs = _costs(chosen, total)
     made = heads.attached(graph, [c.head for c in chosen])
-    _check(made, chosen, answers[0][0], splits.validation.images)
+    _check(meant, made, chosen, splits.validation.images)
     folder = run_dir / FOLDER
     folder.mkdir(exist_ok=True)
     _write(made, config, folder)
-    figures = _figures(
-        config, candidates, chosen, result.chosen, costs, answers[1][0], last, splits
-    )
+    figures = _figures(config, candidates, chosen, result.chosen, costs, answers[1], last, splits)
     store.update(run_dir, {"attach": figures})
     progress(
         1,
@@ -109,7 +109,8 @@ def _wanted(
     found = [
         (place, window)
         for place in heads.places(graph, network)
-        if place.multiplies < total and (window := place.window(classes, budget)) is not None
+        if place.multiplies < (1 - _GAIN) * total
+        and (window := place.window(classes, _room(network, place, section))) is not None
     ]
     if not found:
         raise InputError(
@@ -120,89 +121,74 @@ def _wanted(
     return found
 
 
-def _candidates(
+def _room(network: IntegerNetwork, place: Place, section: Attach) -> float:
+    """Multiplications that a head may have there: its part of the share, and less than the rest."""
+    total = network.multiplies()[-1]
+    return min(section.share * total / section.exits, total - place.multiplies - 1)
+
+
+def _heads(
     network: IntegerNetwork,
     wanted: Sequence[tuple[Place, tuple[int, int]]],
     splits: Splits,
-    section: Attach,
+    config: Config,
     progress: Progress,
-) -> list[Candidate]:
-    """A head trained for every place."""
-    some = splits.train.some(min(section.images, len(splits.train.labels)), seed=section.seed)
+) -> list[Head]:
+    """Heads trained for every place: one linear layer, and one behind a convolution if it fits."""
+    section, classes = config.attach, config.model.classes
+    features = sum(int(np.prod(place.grid(window))) for place, window in wanted)
+    images, labels = _shown(config, splits, features)
     steps = 3 + len(wanted)
-    progress(0, steps, f"what {len(wanted)} places say of {len(some.labels):,} training images")
-    (answers,) = network.logits(some.images)
-    seen = heads.pooled(network, some.images, wanted)
-    progress(1, steps, f"what they say of {len(splits.validation.labels):,} validation images")
-    validation = heads.pooled(network, splits.validation.images, wanted)
-    progress(2, steps, f"what they say of {len(splits.test.labels):,} test images")
-    test = heads.pooled(network, splits.test.images, wanted)
+    progress(0, steps, f"what {len(wanted)} places say of {len(labels):,} training images")
+    seen, answers = heads.pooled(network, images, wanted)
     soft = torch.from_numpy(answers * network.scales[-1]).float()
-    labels = torch.from_numpy(some.labels)
     found = []
     for k, (place, window) in enumerate(wanted):
-        progress(3 + k, steps, f"training the head at {place.tensor}")
-        head = train_head(seen[k], labels, soft, place, window, section)
-        found.append(Candidate(head, head.logits(validation[k]), head.logits(test[k])))
+        progress(1 + k, steps, f"training heads at {place.tensor}")
+        most = filters(place.grid(window), classes, _room(network, place, section))
+        for count in (0, most) if most else (0,):
+            made = train_head(seen[k], labels, soft, place, window, section, filters=count)
+            found.append(made)
     return found
 
 
-def train_head(
-    seen: npt.NDArray[np.int32],
-    labels: Tensor,
-    soft: Tensor,
-    place: Place,
-    window: tuple[int, int],
-    section: Attach,
-) -> Head:
-    """A head of quantized weights, trained on the integers in front of it.
+def _shown(config: Config, splits: Splits, features: int) -> tuple[npt.NDArray[np.uint8], Tensor]:
+    """Images uint8 (N, H, W, C) to train heads on and labels int64 (N,); `features`: of an image.
 
-    Args:
-        seen: (N, features), see `exeunt.qonnx.heads.pooled`.
-        labels: int64 (N,).
-        soft: logits (N, classes) of the network, from which the head learns beside the labels.
-        place: where it leaves.
-        window: its pool.
-        section: of the config.
+    Where `attach.images` are more than there are, copies follow, moved and mirrored as in training.
     """
-    x = torch.from_numpy(seen).float()
-    mean, spread = x.mean(dim=0), float(x.std()) or 1.0
-    x = (x - mean) / spread
-    count, classes = x.shape[0], soft.shape[1]
-    layer = nn.Linear(x.shape[1], classes)
-    torch.nn.init.zeros_(layer.weight)
-    most = 2 ** (section.bits - 1) - 1
+    section, how, whole = config.attach, config.train, splits.train
+    count = min(section.images, max(_FEATURES // features, section.batch))
+    if count <= len(whole.labels) or not (how.shift or how.flip):
+        some = whole.some(min(count, len(whole.labels)), seed=section.seed)
+        return some.images, torch.from_numpy(some.labels)
+    which = torch.arange(len(whole.labels), count) % len(whole.labels)
+    copies = augmented(
+        as_tensor(whole.images)[which],
+        torch.Generator().manual_seed(section.seed),
+        shift=how.shift,
+        flip=how.flip,
+    )
+    images = np.concatenate([whole.images, copies.numpy().transpose(0, 2, 3, 1)])
+    labels = torch.from_numpy(whole.labels)
+    return images, torch.cat([labels, labels[which]])
 
-    def scale() -> Tensor:
-        return layer.weight.detach().abs().max().clamp_min(1e-6) / most
 
-    def quantized() -> Tensor:
-        steps = torch.round(layer.weight / scale()) * scale()
-        return layer.weight + (steps - layer.weight).detach()
-
-    optimiser = torch.optim.AdamW(layer.parameters(), lr=0.01, weight_decay=section.weight_decay)
-    batches = -(-count // section.batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, section.epochs * batches)
-    teacher = F.softmax(soft / _TEMPERATURE, dim=1)
-    for _ in range(section.epochs):
-        order = torch.randperm(count)
-        for part in order.split(section.batch):
-            out = F.linear(x[part], quantized(), layer.bias)
-            loss = F.cross_entropy(out, labels[part])
-            log = F.log_softmax(out / _TEMPERATURE, dim=1)
-            gap = F.kl_div(log, teacher[part], reduction="batchmean")
-            loss = loss + section.distill * _TEMPERATURE**2 * gap
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-    step = float(scale())
-    weights = torch.round(layer.weight.detach() / step).numpy().astype(np.int64)
-    # logits = weights * step * (seen - mean) / spread + bias, in steps of step / spread
-    bias = layer.bias.detach().double().numpy() * spread / step - weights @ mean.double().numpy()
-    size = int(np.prod(window))
-    grain = size / (spread * place.step)  # of one unit of the pool's mean in the layer's input
-    return Head(place, window, weights, section.bits, step * grain, np.rint(bias).astype(np.int64))
+def _candidates(
+    graph: Graph, trained: Sequence[Head], splits: Splits, progress: Progress
+) -> tuple[list[Candidate], tuple[IntArray, IntArray]]:
+    """What heads and the end of the network say of validation and test images, in integers."""
+    made = heads.attached(graph, trained)
+    whole = meaning.integers(replace(made, numbered=False))  # several may be at one place
+    order = [[e.output for e in whole.exits].index(name) for name in made.outputs]
+    found = []
+    for name, part in (("validation", splits.validation), ("test", splits.test)):
+        progress(98, 100, f"what heads say of {len(part.labels):,} {name} images")
+        logits = whole.logits(part.images)
+        found.append([logits[k] for k in order])
+    validation, test = found
+    both = zip(trained, validation[:-1], test[:-1], strict=True)
+    return [Candidate(*one) for one in both], (validation[-1], test[-1])
 
 
 def _costs(chosen: Sequence[Candidate], total: int) -> list[int]:
@@ -231,9 +217,11 @@ def _choose(
     section = config.calibrate
     kept: list[int] = []
     best: tuple[float, Calibration] | None = None
-    while len(kept) < min(config.attach.exits, len(candidates)):
+    places = {c.head.place for c in candidates}
+    while len(kept) < min(config.attach.exits, len(places)):
         tried = []
-        for k in set(range(len(candidates))) - set(kept):
+        taken = {candidates[k].head.place for k in kept}
+        for k in (k for k, c in enumerate(candidates) if c.head.place not in taken):
             chosen = [candidates[i] for i in sorted([*kept, k])]
             found = calibrate_exits(
                 [*(c.validation for c in chosen), answers],
@@ -253,12 +241,16 @@ def _choose(
 
 
 def _check(
-    made: Graph, chosen: Sequence[Candidate], answers: IntArray, images: npt.NDArray[np.uint8]
+    network: IntegerNetwork,
+    made: Graph,
+    chosen: Sequence[Candidate],
+    images: npt.NDArray[np.uint8],
 ) -> None:
-    """Refuse a network with heads whose logits are not those that were calibrated."""
-    found = meaning.integers(made).logits(images)
-    for k, expected in enumerate([*(c.validation for c in chosen), answers]):
-        wrong = np.flatnonzero((found[k] != expected).any(axis=1))
+    """Refuse a network with heads that answers otherwise than `network`, or than calibrated."""
+    *found, last = meaning.integers(made).logits(images)
+    expected = [*(c.validation for c in chosen), *network.logits(images)]
+    for k, logits in enumerate([*found, last]):
+        wrong = np.flatnonzero((logits != expected[k]).any(axis=1))
         if len(wrong):
             raise CheckFailed(
                 f"exit {k} of the network with heads must give the logits that it was chosen by, "
@@ -302,6 +294,7 @@ def _figures(
             "window": list(c.head.window),
             "multiplies": c.head.place.multiplies,
             "head_multiplies": c.head.multiplies,
+            "filters": 0 if c.head.hidden is None else len(c.head.hidden.weights),
             "accuracy": float((c.validation.argmax(axis=1) == splits.validation.labels).mean()),
             "kept": any(c is other for other in chosen),
         }

@@ -14,9 +14,10 @@ class Attach(Section):
 
     Attributes:
         exits: early exits at most
-        bits: of the weights of a head
+        bits: of the weights of a head; those of its convolution have 4 at most
         share: of the network's multiplications that all heads together may have
-        images: training images that heads are trained on, over all classes
+        images: pictures that heads are trained on; where there are fewer, copies moved and
+            mirrored as `train.shift` and `train.flip` say
         epochs: passes over them
         batch: images of a step
         weight_decay: of AdamW
@@ -27,8 +28,8 @@ class Attach(Section):
     exits: Annotated[int, Field(ge=1, le=7)] = 3
     bits: Annotated[int, Field(ge=2, le=8)] = 8
     share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.03
-    images: Annotated[int, Field(ge=1)] = 10_000
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
+    images: Annotated[int, Field(ge=1)] = 60_000
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
     batch: Annotated[int, Field(ge=2)] = 256
     weight_decay: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.01
     distill: Annotated[float, Field(ge=0.0, le=1e6)] = 0.5

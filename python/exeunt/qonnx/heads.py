@@ -1,14 +1,15 @@
 """Early exits for a network that has none: where heads can leave, and the network with them.
 
-A head is an average pool and one linear layer on the integers of a quantizer that every way from
-the image to the logits passes. It takes nothing away from the network, so the logits that were
-there stay what they were.
+A head is an average pool and a linear layer, between them a convolution where there is room for
+one, on the integers of a quantizer that every way from the image to the logits passes. It takes
+nothing away from the network, so the logits that were there stay what they were.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +18,12 @@ from exeunt.errors import InputError
 from exeunt.qonnx import layers, meaning
 from exeunt.qonnx.exits import parts
 from exeunt.qonnx.file import Graph
-from exeunt.qonnx.integers import BATCH, IntArray, IntegerNetwork, Matrix
+from exeunt.qonnx.integers import BATCH, IntArray, IntegerNetwork, Matrix, View
 from exeunt.qonnx.plain import Node, Tensors
+from exeunt.qonnx.shapes import Shape
+
+GRID = 4  # rows and columns at most that a pool leaves of a map
+LEVELS = 15  # largest integer behind the convolution of a head, of 4 bits
 
 _STEP = 1e-6  # of a step: what integers computed from reals may be off
 
@@ -37,20 +42,37 @@ class Place:
     multiplies: int
 
     def window(self, classes: int, budget: float) -> tuple[int, int] | None:
-        """The smallest pool behind which a linear layer has at most `budget` multiplications.
+        """The smallest pool that leaves at most `GRID` x `GRID` and a linear layer in `budget`.
 
-        None where even one pixel for a whole map is more.
+        None where even one pixel for a whole map has more multiplications.
         """
         h, w, c = self.shape
-        for size in range(1, max(h, w) + 1):
+        for size in range(-(-max(h, w) // GRID), max(h, w) + 1):
             window = (min(size, h), min(size, w))
             if (h // window[0]) * (w // window[1]) * c * classes <= budget:
                 return window
         return None
 
-    def features(self, window: tuple[int, int]) -> int:
-        """Integers in front of the linear layer behind a pool."""
-        return (self.shape[0] // window[0]) * (self.shape[1] // window[1]) * self.shape[2]
+    def grid(self, window: tuple[int, int]) -> tuple[int, int, int]:
+        """Channels, rows and columns behind a pool."""
+        return self.shape[2], self.shape[0] // window[0], self.shape[1] // window[1]
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """The convolution of a head, without padding, and what makes integers 0 to `LEVELS` of it.
+
+    `weights` int64 (filters, channels, rows, columns), symmetric, of `bits`; `scale` is what the
+    weight 1 stands for; `gain` and `bias` float64 (filters,) of the sums; the integer 1 behind it
+    stands for `step`.
+    """
+
+    weights: IntArray
+    bits: int
+    scale: float
+    gain: npt.NDArray[np.float64]
+    bias: npt.NDArray[np.float64]
+    step: float
 
 
 @dataclass(frozen=True)
@@ -58,7 +80,8 @@ class Head:
     """A head at a place: its pool, and its weights and biases in integers.
 
     `weights` int64 (classes, features), symmetric, of `bits`; `scale` is what the weight 1 stands
-    for; `bias` int64 (classes,) in steps of the integer logits.
+    for; `bias` int64 (classes,) in steps of the integer logits. Features are the integers behind
+    the convolution, behind the pool where there is none, channels first.
     """
 
     place: Place
@@ -67,20 +90,26 @@ class Head:
     bits: int
     scale: float
     bias: IntArray
+    hidden: Hidden | None = None
 
     @property
     def multiplies(self) -> int:
         """Multiplications of a frame."""
-        return int(self.weights.size)
+        return int(self.weights.size) + self._convolving
+
+    @property
+    def _convolving(self) -> int:
+        if self.hidden is None:
+            return 0
+        pixels = self.weights.shape[1] // len(self.hidden.weights)
+        return pixels * int(self.hidden.weights.size)
 
     @property
     def logit_scale(self) -> float:
         """What a logit of 1 stands for."""
+        if self.hidden is not None:
+            return self.scale * self.hidden.step
         return self.scale * self.place.step / int(np.prod(self.window))
-
-    def logits(self, pooled: npt.NDArray[np.integer]) -> IntArray:
-        """Integer logits int64 (N, classes) of what `pooled` gives, (N, features)."""
-        return np.asarray(pooled.astype(np.int64) @ self.weights.T + self.bias, np.int64)
 
 
 def places(graph: Graph, network: IntegerNetwork) -> list[Place]:
@@ -118,32 +147,57 @@ def pooled(
     network: IntegerNetwork,
     images: npt.NDArray[np.uint8],
     wanted: Sequence[tuple[Place, tuple[int, int]]],
-) -> list[npt.NDArray[np.int32]]:
-    """What the linear layer of a head sees: sums over the windows of its pool, in integers.
+) -> tuple[list[npt.NDArray[np.signedinteger[Any]]], IntArray]:
+    """What heads see, sums over the windows of their pools in integers, and the network's answers.
 
     Args:
-        network: one that has these places.
+        network: one with one exit that has these places.
         images: uint8 (N, H, W, C).
         wanted: places and windows.
 
     Returns:
-        int32 (N, features) each; features in the order of the file, channels first.
+        (N, channels, rows, columns) for each head, int16 where that holds them, otherwise int32;
+        logits int64 (N, classes).
     """
-    names = [place.tensor for place, _ in wanted]
-    views = [network.views[name] for name in names]
-    result = [np.empty((len(images), place.features(w)), np.int32) for place, w in wanted]
+    answer = network.exits[0].logits
+    logits = np.empty((len(images), answer.elements), np.int64)
+    views = [network.views[place.tensor] for place, _ in wanted]
+    tables = [_steps(network, place, view) for (place, _), view in zip(wanted, views, strict=True)]
+    result: list[npt.NDArray[np.signedinteger[Any]]] = []
+    for (place, window), (table, _) in zip(wanted, tables, strict=True):
+        small = np.abs(table).max() * int(np.prod(window)) < 1 << 15
+        shape = (len(images), *place.grid(window))
+        result.append(np.empty(shape, np.int16 if small else np.int32))
     for start in range(0, len(images), BATCH):
-        values = network.tensors(images[start : start + BATCH], keep=[v.base for v in views])
-        for (place, window), view, out in zip(wanted, views, result, strict=True):
-            h, w, c = place.shape
-            reals = view(values[view.base]).reshape(-1, c, h, w) / place.step
-            steps = np.rint(reals)
-            assert np.abs(reals - steps).max(initial=0) < _STEP, place.tensor
-            kh, kw = window
-            whole = steps[:, :, : h // kh * kh, : w // kw * kw]
-            sums = whole.reshape(len(steps), c, h // kh, kh, w // kw, kw).sum(axis=(3, 5))
-            out[start : start + len(steps)] = sums.reshape(len(steps), -1)
-    return result
+        frames = images[start : start + BATCH]
+        values = network.tensors(frames, keep=[answer.name, *(v.base for v in views)])
+        logits[start : start + BATCH] = values[answer.name].reshape(len(frames), -1)
+        for k, (place, window) in enumerate(wanted):
+            table, low = tables[k]
+            integers = values[views[k].base].reshape(len(frames), -1).astype(np.int32) - low
+            steps = table[integers][:, views[k].index.ravel()]
+            result[k][start : start + BATCH] = _sums(steps, place, window)
+    return result, logits
+
+
+def _steps(network: IntegerNetwork, place: Place, view: View) -> tuple[npt.NDArray[np.int32], int]:
+    """Steps of a place for each integer of its base from the lowest on, and that."""
+    base = network.makers[view.base].result
+    reals = view.function(np.arange(base.low, base.high + 1, dtype=np.float64)) / place.step
+    steps = np.rint(reals)
+    assert np.abs(reals - steps).max(initial=0) < _STEP, place.tensor
+    return steps.astype(np.int32), base.low
+
+
+def _sums(
+    steps: npt.NDArray[np.int32], place: Place, window: tuple[int, int]
+) -> npt.NDArray[np.int64]:
+    """Over the windows of a pool, (N, channels, rows, columns), of (N, features)."""
+    h, w, c = place.shape
+    kh, kw = window
+    _, rows, columns = place.grid(window)
+    whole = steps.reshape(-1, c, h, w)[:, :, : rows * kh, : columns * kw]
+    return np.asarray(whole.reshape(-1, c, rows, kh, columns, kw).sum(axis=(3, 5)))
 
 
 def attached(graph: Graph, heads: Sequence[Head]) -> Graph:
@@ -170,7 +224,7 @@ def attached(graph: Graph, heads: Sequence[Head]) -> Graph:
         outputs=(*exits, *graph.outputs),
         numbered=True,
     )
-    meaning.integers(made)
+    meaning.integers(replace(made, numbered=False))
     return made
 
 
@@ -183,28 +237,59 @@ def _head(found: Tensors, number: int, head: Head) -> str:
     def name(key: str, value: npt.ArrayLike) -> str:
         return found.constant(f"{base}.{key}", np.array(value))
 
-    tensor, shape = head.place.tensor, found.shapes[head.place.tensor]
-    size = int(np.prod(head.window))
-    if size > 1:
+    def quantized(key: str, integers: IntArray, scale: float, bits: int) -> str:
+        weights = name(f"{key}quantized", (integers * scale).astype(np.float32))
+        taken = (
+            name(f"{key}weights", found.constants[weights]),
+            name(f"{key}scale", np.float32(scale)),
+            name(f"{key}zero", np.float32(0.0)),
+            name(f"{key}bits", np.float32(bits)),
+        )
+        about = {"signed": 1, "narrow": 1, "rounding_mode": "ROUND"}
+        found.quantized[weights] = Node("Quant", f"{base}.{key}quantizer", taken, weights, about)
+        return weights
+
+    h, w, c = head.place.shape
+    tensor = _shaped(found, head.place.tensor, (1, c, h, w), f"{base}.map")
+    if int(np.prod(head.window)) > 1:
         pool = {"kernel_shape": list(head.window), "strides": list(head.window)}
         layers.add(found, Node("AveragePool", f"{base}.pool", (tensor,), f"{base}.pool", pool))
-        tensor, shape = f"{base}.pool", found.shapes[f"{base}.pool"]
-    flat = (1, int(np.prod(shape)))
-    if shape != flat:
-        wanted = name("shape", np.array(flat, np.int64))
-        layers.add(found, Node("Reshape", f"{base}.flat", (tensor, wanted), f"{base}.flat"))
-        tensor = f"{base}.flat"
-    weights = name("quantized", (head.weights * head.scale).astype(np.float32))
-    taken = (
-        name("weights", found.constants[weights]),
-        name("scale", np.float32(head.scale)),
-        name("zero", np.float32(0.0)),
-        name("bits", np.float32(head.bits)),
-    )
-    about = {"signed": 1, "narrow": 1, "rounding_mode": "ROUND"}
-    found.quantized[weights] = Node("Quant", f"{base}.quantizer", taken, weights, about)
-    grid = np.float32(head.scale) * np.float64(head.place.step) / size
-    bias = name("bias", (head.bias * grid).astype(np.float32))
+        tensor = f"{base}.pool"
+    if head.hidden is not None:
+        layer = head.hidden
+        weights = quantized("hidden.", layer.weights, layer.scale, layer.bits)
+        layers.add(found, Node("Conv", f"{base}.conv", (tensor, weights), f"{base}.conv"))
+        norm = (
+            name("gain", layer.gain.astype(np.float32)),
+            name("shift", layer.bias.astype(np.float32)),
+            name("mean", np.zeros(len(layer.gain), np.float32)),
+            name("variance", np.ones(len(layer.gain), np.float32)),
+        )
+        about = {"epsilon": 0.0}
+        inputs = (f"{base}.conv", *norm)
+        layers.add(found, Node("BatchNormalization", f"{base}.norm", inputs, f"{base}.norm", about))
+        layers.add(found, Node("Relu", f"{base}.relu", (f"{base}.norm",), f"{base}.relu"))
+        inputs = (
+            f"{base}.relu",
+            name("step", np.float32(layer.step)),
+            name("none", np.float32(0.0)),
+            name("levels", np.float32(LEVELS.bit_length())),
+        )
+        signs = {"signed": 0, "narrow": 0, "rounding_mode": "ROUND"}
+        tensor = f"{base}.hidden"
+        layers.add(found, Node("Quant", f"{base}.quantizer", inputs, tensor, signs))
+    tensor = _shaped(found, tensor, (1, int(np.prod(found.shapes[tensor]))), f"{base}.flat")
+    weights = quantized("", head.weights, head.scale, head.bits)
+    bias = name("bias", (head.bias * np.float64(head.logit_scale)).astype(np.float32))
     linear = Node("Gemm", f"{base}.linear", (tensor, weights, bias), base, {"transB": 1})
     layers.add(found, linear)
     return base
+
+
+def _shaped(found: Tensors, tensor: str, shape: Shape, result: str) -> str:
+    """The tensor in that shape, the name of it."""
+    if found.shapes[tensor] == shape:
+        return tensor
+    wanted = found.constant(f"{result}.shape", np.array(shape, np.int64))
+    layers.add(found, Node("Reshape", result, (tensor, wanted), result))
+    return result

@@ -11,7 +11,7 @@ import pytest
 
 from exeunt.errors import InputError
 from exeunt.qonnx import exits, file, heads, meaning
-from exeunt.qonnx.heads import Head, Place
+from exeunt.qonnx.heads import LEVELS, Head, Hidden, Place
 
 IMAGES = np.random.default_rng(5).integers(0, 256, (9, 6, 6, 2)).astype(np.uint8)
 
@@ -46,10 +46,30 @@ def read(b: Any, tmp_path: Path) -> tuple[Any, Any]:
     return graph, meaning.integers(graph)
 
 
-def head(place: Place, window: tuple[int, int], seed: int = 0, bits: int = 5) -> Head:
+def head(place: Place, window: tuple[int, int], seed: int = 0, hidden: bool = False) -> Head:
     random = np.random.default_rng(seed)
-    weights = random.integers(-15, 16, (3, place.features(window)))
-    return Head(place, window, weights, bits, 0.013, random.integers(-900, 900, 3))
+    channels, rows, columns = place.grid(window)
+    layer = None
+    if hidden:
+        kernel = (min(2, rows), min(3, columns))
+        taps = random.integers(-7, 8, (4, channels, *kernel))
+        # sums of odd parts of steps: no value is half way between two
+        layer = Hidden(taps, 4, 2.0**-6, np.full(4, 1.0), np.full(4, 0.3), 0.37)
+        channels, rows, columns = 4, rows - kernel[0] + 1, columns - kernel[1] + 1
+    weights = random.integers(-15, 16, (3, channels * rows * columns))
+    return Head(place, window, weights, 5, 0.013, random.integers(-900, 900, 3), layer)
+
+
+def answer(head: Head, pooled: np.ndarray) -> np.ndarray:
+    """Logits int64 (N, classes) of a head by its definition, in floats."""
+    x, layer = pooled.astype(np.float64), head.hidden
+    if layer is not None:
+        view = np.lib.stride_tricks.sliding_window_view(x, layer.weights.shape[2:], axis=(2, 3))
+        sums = np.einsum("nchwij,ocij->nohw", view, layer.weights.astype(np.float64))
+        sums *= layer.scale * head.place.step / np.prod(head.window)
+        sums = sums * layer.gain[:, None, None] + layer.bias[:, None, None]
+        x = np.clip(np.rint(sums / layer.step), 0, LEVELS)
+    return np.asarray(x.reshape(len(x), -1) @ head.weights.T + head.bias, np.int64)
 
 
 @pytest.mark.parametrize("made", [plain, residual, bipolar])
@@ -67,24 +87,31 @@ def test_places_are_the_quantizers_that_everything_passes(made, builder, tmp_pat
 
 
 @pytest.mark.parametrize("made", [plain, residual, bipolar])
-@pytest.mark.parametrize("window", [(1, 1), (2, 3), (4, 4), (6, 6)])
-def test_the_network_answers_as_before_and_as_its_heads_say(made, window, builder, tmp_path):
+@pytest.mark.parametrize(
+    ("window", "hidden"),
+    [((1, 1), False), *(((r, c), h) for r, c in ((2, 3), (4, 4), (6, 6)) for h in (False, True))],
+)
+def test_the_network_answers_as_before_and_as_its_heads_say(
+    made, window, hidden, builder, tmp_path
+):
     b = builder((6, 6, 2), seed=1)
     made(b)
     graph, network = read(b, tmp_path)
     places = heads.places(graph, network)
     wanted = [(p, (min(window[0], p.shape[0]), min(window[1], p.shape[1]))) for p in places]
-    seen = heads.pooled(network, IMAGES, wanted)
-    put = [head(p, w, seed) for seed, (p, w) in enumerate(wanted)]
+    seen, answers = heads.pooled(network, IMAGES, wanted)
+    assert np.array_equal(answers, network.logits(IMAGES)[0])
+    put = [head(p, w, seed, hidden) for seed, (p, w) in enumerate(wanted)]
     whole = heads.attached(graph, put)
     path = tmp_path / "whole.onnx"
     path.write_bytes(file.to_model(whole).SerializeToString())
     for found in (meaning.integers(whole), meaning.integers(file.load(path))):
         *early, last = found.logits(IMAGES)
-        assert np.array_equal(last, network.logits(IMAGES)[0])
+        assert np.array_equal(last, answers)
         for one, pooled, got in zip(put, seen, early, strict=True):
             assert np.ptp(pooled)
-            assert np.array_equal(got, one.logits(pooled))
+            assert np.array_equal(got, answer(one, pooled))
+            assert not hidden or len(np.unique(got)) > 1
         assert found.scales[:-1] == pytest.approx([h.logit_scale for h in put])
         assert len(exits.parts(found)) == 2 * len(put) + 2
         spent = np.cumsum([h.multiplies for h in put])
@@ -97,15 +124,18 @@ def test_pooled_sums_the_windows_of_the_integers(builder, tmp_path):
     plain(b)
     graph, network = read(b, tmp_path)
     place = heads.places(graph, network)[0]
-    (seen,) = heads.pooled(network, IMAGES, [(place, (4, 3))])
+    (seen,), _ = heads.pooled(network, IMAGES, [(place, (4, 3))])
     whole = network.tensors(IMAGES)[place.tensor]
-    sums = np.stack([whole[:, :4, :3].sum((1, 2)), whole[:, :4, 3:].sum((1, 2))], axis=2)
-    assert np.array_equal(seen, sums.reshape(len(IMAGES), -1))
+    sums = np.stack([whole[:, :4, :3].sum((1, 2)), whole[:, :4, 3:].sum((1, 2))], axis=2)[
+        :, :, None
+    ]
+    assert np.array_equal(seen, sums)
+    assert seen.dtype == np.int16
 
 
 @pytest.mark.parametrize(
     ("budget", "window"),
-    [(6 * 6 * 4 * 3, (1, 1)), (6 * 6 * 4 * 3 - 1, (2, 2)), (48, (3, 3)), (12, (4, 4)), (11, None)],
+    [(6 * 6 * 4 * 3, (2, 2)), (108, (2, 2)), (107, (3, 3)), (48, (3, 3)), (12, (4, 4)), (11, None)],
 )
 def test_the_pool_is_the_smallest_that_keeps_the_budget(budget, window):
     assert Place("x", (6, 6, 4), 1.0, 0).window(3, budget) == window
@@ -113,7 +143,7 @@ def test_the_pool_is_the_smallest_that_keeps_the_budget(budget, window):
 
 def test_a_flat_map_is_pooled_along_its_long_side_alone():
     assert Place("x", (1, 8, 2), 1.0, 0).window(3, 24) == (1, 2)
-    assert Place("x", (1, 8, 2), 1.0, 0).features((1, 3)) == 4
+    assert Place("x", (1, 8, 2), 1.0, 0).grid((1, 3)) == (2, 1, 2)
 
 
 def test_names_of_the_network_are_not_taken_twice(builder, tmp_path):

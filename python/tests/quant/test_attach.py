@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -13,7 +15,8 @@ from exeunt.errors import CheckFailed, InputError
 from exeunt.qonnx import file, meaning
 from exeunt.qonnx.heads import Place
 from exeunt.quant import attach as attaching
-from exeunt.quant.attach import attach, train_head
+from exeunt.quant.attach import attach
+from exeunt.quant.exits.head import filters, train_head
 from exeunt.quant.network.logits import exact
 from exeunt.quant.train import load_checkpoint, one_thread, train
 from exeunt.report import store
@@ -102,22 +105,65 @@ def test_a_second_time_gives_the_same_file(run, single, tmp_path):
 
 def test_a_head_learns_what_its_integers_say():
     random = np.random.default_rng(0)
-    seen = random.integers(0, 200, (600, 12)).astype(np.int32)
+    seen = random.integers(0, 200, (600, 12, 1, 1)).astype(np.int16)
     truth = random.normal(0, 1, (12, 4))
-    labels = ((seen - 100) @ truth).argmax(axis=1)
+    flat = seen.reshape(600, 12)
+    labels = ((flat - 100) @ truth).argmax(axis=1)
     soft = torch.nn.functional.one_hot(torch.from_numpy(labels), 4).float() * 8
-    place = Place("x", (2, 3, 8), 0.25, 100)
-    section = Attach(bits=5, epochs=40, batch=32)
+    place = Place("x", (2, 2, 12), 0.25, 100)
+    section = Attach(bits=5, epochs=20, batch=32)
     with one_thread(0):
         head = train_head(seen, torch.from_numpy(labels), soft, place, (2, 2), section)
     assert np.abs(head.weights).max() == 15
-    assert (head.logits(seen).argmax(axis=1) == labels).mean() > 0.95
+    assert ((flat @ head.weights.T + head.bias).argmax(axis=1) == labels).mean() > 0.9
     assert head.multiplies == 48
 
 
+def test_a_head_with_a_convolution_learns_what_a_linear_one_cannot():
+    random = np.random.default_rng(0)
+    seen = random.integers(0, 16, (800, 2, 4, 4)).astype(np.int16)
+    labels = np.abs(seen[:, 0].astype(int) - seen[:, 1]).sum(axis=(1, 2)) > 84  # no linear function
+    soft = torch.nn.functional.one_hot(torch.from_numpy(labels).long(), 2).float() * 8
+    place = Place("x", (4, 4, 2), 0.25, 100)
+    section = Attach(epochs=20, batch=32)
+    given = (seen, torch.from_numpy(labels).long(), soft, place, (1, 1), section)
+    with one_thread(0):
+        plain, bent = train_head(*given), train_head(*given, filters=16)
+    assert plain.hidden is None
+    right = (seen.reshape(800, -1) @ plain.weights.T + plain.bias).argmax(axis=1) == labels
+    assert right.mean() < 0.7
+    assert bent.hidden is not None
+    assert bent.hidden.weights.shape == (16, 2, 3, 3)
+    assert np.abs(bent.hidden.weights).max() == 7
+    assert bent.multiplies == 4 * 16 * 18 + 2 * 64
+    windows = np.lib.stride_tricks.sliding_window_view(seen.astype(float), (3, 3), axis=(2, 3))
+    sums = np.einsum("nchwij,ocij->nohw", windows, bent.hidden.weights) * bent.hidden.scale * 0.25
+    sums = sums * bent.hidden.gain[:, None, None] + bent.hidden.bias[:, None, None]
+    levels = np.clip(np.rint(sums / bent.hidden.step), 0, 15).reshape(800, -1)
+    assert ((levels @ bent.weights.T + bent.bias).argmax(axis=1) == labels).mean() > 0.85
+
+
+@pytest.mark.parametrize(
+    ("grid", "budget", "found"),
+    [
+        ((48, 4, 4), 4 * (9 * 48 + 10) * 24, 24),
+        ((48, 4, 4), 4 * (9 * 48 + 10) * 24 - 1, 16),
+        ((48, 4, 4), 4 * (9 * 48 + 10) * 15, 0),
+        ((8, 1, 1), 18 * 100_000, 128),
+    ],
+)
+def test_a_convolution_has_as_many_filters_as_there_is_room_for(grid, budget, found):
+    assert filters(grid, 10, budget) == found
+
+
 def test_the_step_refuses_logits_that_are_not_those_it_calibrated(run, single, monkeypatch):
-    real = attaching.heads.Head.logits
-    monkeypatch.setattr(attaching.heads.Head, "logits", lambda self, x: real(self, x) + 1)
+    real = attaching._choose
+
+    def choose(candidates, *rest):
+        moved = [replace(c, validation=c.validation + 1) for c in candidates]
+        return real(moved, *rest)
+
+    monkeypatch.setattr(attaching, "_choose", choose)
     with pytest.raises(CheckFailed) as caught:
         attach(single, run, run)
     assert str(caught.value) == (
