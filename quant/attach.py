@@ -93,7 +93,7 @@ def attach(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
     progress(
         1,
         1,
-        f"{len(chosen)} of {len(candidates)} exits kept; of {figures['images']:,} test images "
+        f"{len(chosen)} of {len(candidates)} heads kept; of {figures['images']:,} test images "
         f"{100 * figures['accuracy']:.2f}% right ({100 * figures['accuracy_last_exit']:.2f}% "
         f"without), {100 * figures['saved']:.1f}% of the multiplications saved",
     )
@@ -146,16 +146,18 @@ def _heads(
     for k, (place, window) in enumerate(wanted):
         progress(1 + k, steps, f"training heads at {place.tensor}")
         most = filters(place.grid(window), classes, _room(network, place, section))
-        for count in (0, most) if most else (0,):
+        for count in (0, most) if most and len(labels) > 1 else (0,):
             made = train_head(seen[k], labels, soft, place, window, section, filters=count)
-            found.append(made)
+            if made.weights.any():  # else its integers say nothing
+                found.append(made)
     return found
 
 
 def _shown(config: Config, splits: Splits, features: int) -> tuple[npt.NDArray[np.uint8], Tensor]:
     """Images uint8 (N, H, W, C) to train heads on and labels int64 (N,); `features`: of an image.
 
-    Where `attach.images` are more than there are, copies follow, moved and mirrored as in training.
+    Where `attach.images` are more than there are, copies follow that are moved and mirrored as in
+    training.
     """
     section, how, whole = config.attach, config.train, splits.train
     count = min(section.images, max(_FEATURES // features, section.batch))
@@ -237,6 +239,12 @@ def _choose(
             break
         kept, best = [*kept, k], (macs, found)
     assert best is not None
+    if best[0] >= total:
+        raise InputError(
+            "attach must find a head that saves multiplications where calibrate.drop = "
+            f"{section.drop:g} is lost by {section.criterion}, got none of {len(candidates)}: "
+            "raise calibrate.drop or attach.share, or choose another criterion"
+        )
     return [candidates[i] for i in sorted(kept)], best[1]
 
 

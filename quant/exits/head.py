@@ -55,8 +55,8 @@ def train_head(
         soft: logits (N, classes) of the network, from which the head learns beside the labels.
         place: where it leaves.
         window: its pool.
-        section: of the config.
-        filters: of its convolution; 0: a linear layer alone.
+        section: of the config; an epoch shows `images` of it, the same ones again if N is less.
+        filters: of its convolution, which needs two images; 0: a linear layer alone.
     """
     spread = float(seen[:_FITTED].std()) or 1.0
     # a convolution learns offsets itself, in its norm
@@ -76,7 +76,9 @@ def _fit(
     section: Attach,
 ) -> None:
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=section.weight_decay)
-    steps = section.epochs * -(-len(labels) // section.batch)
+    shown = max(section.images, len(labels))
+    batches = max(1, shown // section.batch)
+    steps = section.epochs * batches
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, _RATE, total_steps=steps + 1, pct_start=0.2
     )
@@ -84,7 +86,7 @@ def _fit(
     x = torch.from_numpy(seen)
     network.train()
     for _ in range(section.epochs):
-        for part in torch.randperm(len(labels)).split(section.batch):
+        for part in (torch.randperm(shown) % len(labels)).tensor_split(batches):
             out = network(scaled(x[part]))
             log = F.log_softmax(out / _TEMPERATURE, dim=1)
             gap = F.kl_div(log, teacher[part], reduction="batchmean")

@@ -16,9 +16,9 @@ class Attach(Section):
         exits: early exits at most
         bits: of the weights of a head; those of its convolution have 4 at most
         share: of the network's multiplications that all heads together may have
-        images: pictures that heads are trained on; where there are fewer, copies moved and
-            mirrored as `train.shift` and `train.flip` say
-        epochs: passes over them
+        images: pictures of an epoch; where there are fewer, they come again, moved and mirrored as
+            `train.shift` and `train.flip` say
+        epochs: how often so many are shown
         batch: images of a step
         weight_decay: of AdamW
         distill: weight of what a head learns from the network, beside the labels
@@ -28,7 +28,7 @@ class Attach(Section):
     exits: Annotated[int, Field(ge=1, le=7)] = 3
     bits: Annotated[int, Field(ge=2, le=8)] = 8
     share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.03
-    images: Annotated[int, Field(ge=1)] = 60_000
+    images: Annotated[int, Field(ge=2)] = 60_000
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
     batch: Annotated[int, Field(ge=2)] = 256
     weight_decay: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.01

@@ -7,11 +7,20 @@ from typing import Any
 
 from exeunt.report.page import Part, number, percent, section, table
 
-_HEAD = ("behind", "map", "mean over", "multiplications", "of them the head", "right alone", "kept")
+_HEAD = (
+    "behind",
+    "map",
+    "mean over",
+    "filters",
+    "multiplications",
+    "of them the head",
+    "right alone",
+    "kept",
+)
 
 
 def attach(report: Mapping[str, Any]) -> Part | None:
-    """A row for each place where a head was tried."""
+    """A row for each head that was tried."""
     found = report.get("attach")
     if not found:
         return None
@@ -34,6 +43,7 @@ def _rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
             row["tensor"],
             " x ".join(map(str, row["shape"])),
             " x ".join(map(str, row["window"])),
+            number(row["filters"]) if row.get("filters") else "none",
             number(row["multiplies"] + row["head_multiplies"]),
             number(row["head_multiplies"]),
             percent(row["accuracy"]),
@@ -45,9 +55,11 @@ def _rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def _sentences(found: Mapping[str, Any]) -> list[str]:
     kept = [row["tensor"] for row in found["places"] if row["kept"]]
+    places = len({row["tensor"] for row in found["places"]})
     rates = ", ".join(percent(rate) for rate in found["rates"][:-1])
     return [
-        f"Heads were tried at {len(found['places'])} places and kept behind {', '.join(kept)}.",
+        f"{len(found['places'])} heads were tried at {places} places, and kept behind "
+        f"{', '.join(kept)}.",
         f"Of {found['images']:,} test images {rates} leave there; {percent(found['saved'])} of the "
         "multiplications are saved.",
         f"{percent(found['accuracy'])} are right, {percent(found['accuracy_last_exit'])} without "

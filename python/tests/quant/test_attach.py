@@ -36,9 +36,10 @@ head = [{ linear = 64 }]
 epochs = 4
 learning_rate = 0.02
 [calibrate]
-drop = 0.05
+drop = 0.03
 [attach]
-epochs = 30
+images = 2000
+epochs = 10
 """
 
 
@@ -54,7 +55,7 @@ def run(single, tmp_path_factory):
     said: list[str] = []
     made = attach(single, folder, folder, progress=lambda d, n, text="": said.append(text))
     assert made == folder / "attach" / "config.toml"
-    assert "exits kept; of 359 test images" in said[-1]
+    assert "heads kept; of 359 test images" in said[-1]
     return folder
 
 
@@ -111,7 +112,7 @@ def test_a_head_learns_what_its_integers_say():
     labels = ((flat - 100) @ truth).argmax(axis=1)
     soft = torch.nn.functional.one_hot(torch.from_numpy(labels), 4).float() * 8
     place = Place("x", (2, 2, 12), 0.25, 100)
-    section = Attach(bits=5, epochs=20, batch=32)
+    section = Attach(bits=5, images=600, epochs=20, batch=32)
     with one_thread(0):
         head = train_head(seen, torch.from_numpy(labels), soft, place, (2, 2), section)
     assert np.abs(head.weights).max() == 15
@@ -125,7 +126,7 @@ def test_a_head_with_a_convolution_learns_what_a_linear_one_cannot():
     labels = np.abs(seen[:, 0].astype(int) - seen[:, 1]).sum(axis=(1, 2)) > 84  # no linear function
     soft = torch.nn.functional.one_hot(torch.from_numpy(labels).long(), 2).float() * 8
     place = Place("x", (4, 4, 2), 0.25, 100)
-    section = Attach(epochs=20, batch=32)
+    section = Attach(images=800, epochs=20, batch=32)
     given = (seen, torch.from_numpy(labels).long(), soft, place, (1, 1), section)
     with one_thread(0):
         plain, bent = train_head(*given), train_head(*given, filters=16)
@@ -177,6 +178,17 @@ def test_a_network_with_exits_is_refused(trained, tiny):
         attach(tiny, trained, trained)
     assert str(caught.value) == (
         "attach must be given a network with one exit, got 2 in the network: leave one stage"
+    )
+
+
+def test_heads_that_save_nothing_are_refused(run, single):
+    section = single.calibrate.model_copy(update={"criterion": "patience", "drop": 0.0})
+    attached = single.attach.model_copy(update={"images": 64, "exits": 1})
+    with pytest.raises(InputError) as caught:
+        attach(single.model_copy(update={"attach": attached, "calibrate": section}), run, run)
+    assert str(caught.value) == (
+        "attach must find a head that saves multiplications where calibrate.drop = 0 is lost by "
+        "patience, got none of 3: raise calibrate.drop or attach.share, or choose another criterion"
     )
 
 
