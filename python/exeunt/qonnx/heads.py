@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from exeunt.errors import InputError
 from exeunt.qonnx import layers, meaning
+from exeunt.qonnx.activations import standard
 from exeunt.qonnx.exits import parts
 from exeunt.qonnx.file import Graph
 from exeunt.qonnx.integers import BATCH, IntArray, IntegerNetwork, Matrix, View
@@ -162,42 +163,48 @@ def pooled(
     answer = network.exits[0].logits
     logits = np.empty((len(images), answer.elements), np.int64)
     views = [network.views[place.tensor] for place, _ in wanted]
-    tables = [_steps(network, place, view) for (place, _), view in zip(wanted, views, strict=True)]
     result: list[npt.NDArray[np.signedinteger[Any]]] = []
-    for (place, window), (table, _) in zip(wanted, tables, strict=True):
-        small = np.abs(table).max() * int(np.prod(window)) < 1 << 15
+    for (place, window), view in zip(wanted, views, strict=True):
+        base = network.makers[view.base].result
+        factor, offset = _steps(place, view)
+        largest = max(abs(factor * base.low + offset), abs(factor * base.high + offset))
+        small = largest * int(np.prod(window)) < 1 << 15
         shape = (len(images), *place.grid(window))
         result.append(np.empty(shape, np.int16 if small else np.int32))
     for start in range(0, len(images), BATCH):
         frames = images[start : start + BATCH]
         values = network.tensors(frames, keep=[answer.name, *(v.base for v in views)])
         logits[start : start + BATCH] = values[answer.name].reshape(len(frames), -1)
-        for k, (place, window) in enumerate(wanted):
-            table, low = tables[k]
-            integers = values[views[k].base].reshape(len(frames), -1).astype(np.int32) - low
-            steps = table[integers][:, views[k].index.ravel()]
-            result[k][start : start + BATCH] = _sums(steps, place, window)
+        for out, view, (place, window) in zip(result, views, wanted, strict=True):
+            out[start : start + BATCH] = _sums(values[view.base], view, place, window)
     return result, logits
 
 
-def _steps(network: IntegerNetwork, place: Place, view: View) -> tuple[npt.NDArray[np.int32], int]:
-    """Steps of a place for each integer of its base from the lowest on, and that."""
-    base = network.makers[view.base].result
-    reals = view.function(np.arange(base.low, base.high + 1, dtype=np.float64)) / place.step
-    steps = np.rint(reals)
-    assert np.abs(reals - steps).max(initial=0) < _STEP, place.tensor
-    return steps.astype(np.int32), base.low
+def _steps(place: Place, view: View) -> tuple[int, int]:
+    """(a, b): the integer n of the base is a * n + b steps."""
+    assert view.function.affine is not None
+    found = [float(part) / place.step for part in view.function.affine]
+    a, b = (round(part) for part in found)
+    assert max(abs(found[0] - a), abs(found[1] - b)) < _STEP, place.tensor
+    return a, b
 
 
 def _sums(
-    steps: npt.NDArray[np.int32], place: Place, window: tuple[int, int]
-) -> npt.NDArray[np.int64]:
-    """Over the windows of a pool, (N, channels, rows, columns), of (N, features)."""
+    values: npt.NDArray[Any], view: View, place: Place, window: tuple[int, int]
+) -> npt.NDArray[np.float64]:
+    """Steps over the windows of a pool, (N, channels, rows, columns), of integers of the base."""
     h, w, c = place.shape
     kh, kw = window
     _, rows, columns = place.grid(window)
-    whole = steps.reshape(-1, c, h, w)[:, :, : rows * kh, : columns * kw]
-    return np.asarray(whole.reshape(-1, c, rows, kh, columns, kw).sum(axis=(3, 5)))
+    if np.array_equal(view.index.reshape(-1), standard(place.shape).reshape(-1)):
+        x = values.reshape(-1, h, w, c)
+    else:
+        x = values.reshape(len(values), -1)[:, view.index.reshape(-1)]
+        x = x.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
+    whole = x[:, : rows * kh, : columns * kw].reshape(-1, rows, kh, columns, kw, c)
+    sums = whole.sum(axis=(2, 4), dtype=np.float64).transpose(0, 3, 1, 2)
+    factor, offset = _steps(place, view)
+    return np.asarray(factor * sums + offset * kh * kw)
 
 
 def attached(graph: Graph, heads: Sequence[Head]) -> Graph:
@@ -266,8 +273,8 @@ def _head(found: Tensors, number: int, head: Head) -> str:
             name("variance", np.ones(len(layer.gain), np.float32)),
         )
         about = {"epsilon": 0.0}
-        inputs = (f"{base}.conv", *norm)
-        layers.add(found, Node("BatchNormalization", f"{base}.norm", inputs, f"{base}.norm", about))
+        taken = (f"{base}.conv", *norm)
+        layers.add(found, Node("BatchNormalization", f"{base}.norm", taken, f"{base}.norm", about))
         layers.add(found, Node("Relu", f"{base}.relu", (f"{base}.norm",), f"{base}.relu"))
         inputs = (
             f"{base}.relu",
