@@ -30,7 +30,7 @@ from exeunt.quant.compress import load_network
 from exeunt.quant.data.augment import augmented
 from exeunt.quant.data.datasets import Splits, load
 from exeunt.quant.exits.calibration import Calibration, Point, calibrate_exits, evaluate, scores
-from exeunt.quant.exits.head import filters, train_head
+from exeunt.quant.heads import filters, train_head
 from exeunt.quant.network.export import to_qonnx
 from exeunt.quant.network.logits import as_tensor
 from exeunt.quant.train import one_thread

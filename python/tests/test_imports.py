@@ -72,7 +72,9 @@ ROOMS: Mapping[str, str] = {
     "quant.compress quant.rules",
     "quant.compare": f"{STEP} criteria qonnx quant.exits quant.network quant.train quant.compress",
     "quant.resplits": f"{BASE} criteria qonnx promise splits quant.exits",
-    "quant.attach": f"{STEP} qonnx quant.exits quant.data quant.network quant.train quant.compress",
+    "quant.heads": f"{BASE} config qonnx",
+    "quant.attach": f"{STEP} qonnx quant.exits quant.data quant.network quant.train quant.compress "
+    "quant.heads",
     "quant.export": f"{STEP} qonnx quant.data quant.network quant.train quant.compress",
     "quant.explain": f"{STEP} quant.exits report quant.data quant.network quant.train "
     "quant.attribution quant.compress quant.calibrate",
@@ -112,6 +114,7 @@ PACKAGES: Mapping[str, str] = {
     "quant.rules.apply": "PIL",
     "quant.calibrate": "torch",
     "quant.attach": "torch",
+    "quant.heads": "torch",
     "quant.compare": "torch",
     "quant.export": "torch",
     "quant.explain": "torch PIL jinja2",

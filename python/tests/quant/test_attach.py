@@ -16,7 +16,7 @@ from exeunt.qonnx import file, meaning
 from exeunt.qonnx.heads import Place
 from exeunt.quant import attach as attaching
 from exeunt.quant.attach import attach
-from exeunt.quant.exits.head import filters, train_head
+from exeunt.quant.heads import filters, train_head
 from exeunt.quant.network.logits import exact
 from exeunt.quant.train import load_checkpoint, one_thread, train
 from exeunt.report import store
