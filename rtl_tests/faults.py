@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from explain_encode import faults as explain_encode
 from mutant import Mutant
 from mvu import faults as mvu
 from rules import faults as rules
 
 MUTANTS = (
+    *explain_encode.MUTANTS,
     *mvu.MUTANTS,
     *rules.MUTANTS,
     Mutant(

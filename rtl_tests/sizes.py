@@ -18,6 +18,7 @@ import add.corners
 import concat.corners
 import decide.corners
 import duplicate.corners
+import explain_encode.corners
 import frame_buffer.corners
 import look_buffer.corners
 import looks.corners
@@ -116,6 +117,7 @@ def chosen() -> dict[str, Corner]:
         "merge: 3 exits, 16 in flight": merge.corners.corner(3, 16),
         "registers: 3 exits": registers.corners.corner(3, 5),
         "axil": corners()["axil"][0],
+        "explain_encode: 8 bits, 49 tiles": explain_encode.corners.corner(8, 49),
     }
 
 

@@ -1,0 +1,185 @@
+"""cocotb tests of `ex_explain_encode`: packets word for word, in which cycle, and decoded again."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import cocotb
+import numpy as np
+from explain_encode.corners import HEADER
+from lib.bench import Corner, bench_corners
+from lib.handles import Joined, from_cycles, stream
+from lib.patterns import always, bernoulli, gaps
+from lib.streams import Cycles, StreamSink, StreamSource, compare
+
+from exeunt.explain import cycles as reference
+from exeunt.explain import encode
+from exeunt.runtime.maps import METHODS, HeatMap, decode_all
+
+Shape = tuple[int, int, int]
+
+
+def random_map(rng: np.random.Generator, shape: Shape, bits: int) -> HeatMap:
+    """Empty, sparse, dense and full maps, values of every size."""
+    limit = (1 << (bits - 1)) - 1
+    share = rng.choice([0.0, 0.05, 0.3, 1.0])
+    wide = int(rng.choice([1, limit]))
+    values = rng.integers(-wide, wide + 1, shape)
+    values[rng.random(shape) >= share] = 0
+    if share == 1.0:
+        values[values == 0] = 1
+        values[0, 0, 0] = -limit - 1
+    return HeatMap(
+        values.astype(np.int32), id=int(rng.integers(0, 1 << 32)), exit=int(rng.integers(0, 8)),
+        class_=int(rng.integers(0, 1 << 16)), method=METHODS[rng.integers(0, 5)],
+        exponent=int(rng.integers(-128, 128)), bits=bits, clipped=int(rng.integers(0, 1 << 16)),
+    )  # fmt: skip
+
+
+class Line:
+    """One corner."""
+
+    def __init__(self, dut: Any, index: int, corner: Corner, cycles: Cycles) -> None:
+        self.name = corner.name
+        self.bits, self.tiles = (int(corner.parameters[k]) for k in ("BITS", "TILES"))
+
+        def port(name: str) -> Any:
+            return getattr(dut, f"u{index}_{name}")
+
+        data = Joined((port("s_data"), self.bits), *((port(k), w) for k, w in HEADER.items()))
+        self.source = StreamSource(
+            stream(port("s_valid"), port("s_ready"), data, port("s_last")), "x", cycles
+        )
+        self.sink = StreamSink(
+            stream(port("m_valid"), port("m_ready"), port("m_data"), port("m_last")), "x", cycles
+        )
+        self.maps: list[HeatMap] = []
+
+    def draw(self, rng: np.random.Generator, count: int) -> None:
+        """So many maps of any shape that fits."""
+        self.maps = []
+        for _ in range(count):
+            across = int(rng.integers(1, min(self.tiles, 4) + 1))
+            channels = int(rng.integers(1, max(1, self.tiles // across) + 1))
+            down = max(1, self.tiles // across // channels)
+            shape = (4 * down - int(rng.integers(0, 4)), 4 * across - int(rng.integers(0, 4)))
+            self.maps.append(random_map(rng, (*shape, channels), self.bits))
+
+    @property
+    def words(self) -> list[tuple[int, int]]:
+        """What is sent: every value with the header beside it, and whether it is the last one.
+
+        The header is right with the last value alone.
+        """
+        sent = []
+        for k, found in enumerate(self.maps):
+            values = encode.in_tiles(found.values[None]).ravel().tolist()
+            fields = (found.id, found.class_, found.exit, METHODS.index(found.method),
+                      found.exponent & 255, found.clipped)  # fmt: skip
+            header, low = 0, 0
+            for value, width in zip(fields, HEADER.values(), strict=True):
+                header |= value << low
+                low += width
+            mask = (1 << self.bits) - 1
+            other = header ^ ((1 << low) - 1) * (k % 2)
+            sent += [(other << self.bits | (v & mask), 0) for v in values[:-1]]
+            sent.append((header << self.bits | (values[-1] & mask), 1))
+        return sent
+
+    @property
+    def packets(self) -> list[bytes]:
+        """What must come."""
+        return [encode.encode(found) for found in self.maps]
+
+    def check(self, what: str) -> None:
+        """Every word, where packets end, and that the decoder gives the maps back."""
+        packets = self.packets
+        want = [w for p in packets for (w,) in struct.iter_unpack("<I", p)]
+        compare(f"{self.name}: {what}", self.sink.words, want)
+        ends = [int(k == len(p) // 4 - 1) for p in packets for k in range(len(p) // 4)]
+        compare(f"{self.name}: {what}: last", self.sink.lasts, ends)
+        shapes = {(m.exit, m.method): m.values.shape for m in self.maps}
+        if all(shapes[m.exit, m.method] == m.values.shape for m in self.maps):
+            back = decode_all(b"".join(struct.pack("<I", w) for w in self.sink.words), shapes)
+            assert all(
+                np.array_equal(a.values, b.values) for a, b in zip(back, self.maps, strict=True)
+            )
+
+    def times(self, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """When values are taken and words given."""
+        ones = [(encode.in_tiles(m.values[None])[0] != 0).sum(1).tolist() for m in self.maps]
+        return reference.encoder(ones, [len(p) // 4 for p in self.packets], first)
+
+
+@cocotb.test()
+async def packets(dut: Any) -> None:
+    """Three maps in a row, idles x stalls; without stalls in the cycles of the reference."""
+    cycles = Cycles(dut.clk, dut.rst)
+    lines = [Line(dut, i, c, cycles) for i, c in enumerate(bench_corners())]
+    await cycles.reset()
+    rng = np.random.default_rng(0)
+    for run, (idle, stall) in enumerate(
+        [(0.0, 1.0), (0.0, 1.0), (0.2, 1.0), (0.0, 0.5), (0.1, 0.2)]
+    ):
+        start = cycles.now + 4
+        offers = []
+        for k, line in enumerate(lines):
+            line.draw(rng, 3)
+            sent = line.words
+            first = start + gaps(len(sent), idle, 9, run * 100 + k)
+            offers.append(first)
+            line.source.takes.clear()
+            line.source.idle = from_cycles(cycles, first, line.source.takes)
+            line.sink.clear()
+            line.sink.stall = always() if stall == 1.0 else bernoulli(stall, run * 50 + k)
+            line.source.send(sent)
+        counts = [sum(len(p) for p in line.packets) // 4 for line in lines]
+        await cycles.until(
+            lambda counts=counts: all(
+                len(x.sink.words) >= n for x, n in zip(lines, counts, strict=True)
+            ),
+            60_000,
+            f"run {run}",
+        )
+        await cycles.wait(8)
+        for line, first in zip(lines, offers, strict=True):
+            what = f"run {run} idle {idle} stall {stall}"
+            line.check(what)
+            if stall == 1.0:
+                takes, gives = line.times(first)
+                compare(f"{line.name}: {what}: takes", line.source.takes, takes.tolist())
+                compare(f"{line.name}: {what}: gives", line.sink.gives, gives.tolist())
+
+
+@cocotb.test()
+async def reset_in_a_map(dut: Any) -> None:
+    """Wherever a reset comes, the next map is whole."""
+    cycles = Cycles(dut.clk, dut.rst)
+    lines = [Line(dut, i, c, cycles) for i, c in enumerate(bench_corners())]
+    await cycles.reset()
+    rng = np.random.default_rng(1)
+    for pause in (5, 18, 40, 63, 90, 140):
+        for line in lines:
+            line.draw(rng, 3)
+            line.source.idle = line.sink.stall = always()
+            line.source.send(line.words)
+        await cycles.wait(pause)
+        for line in lines:
+            line.source.flush()
+        await cycles.reset()
+        for line in lines:
+            line.sink.clear()
+            line.draw(rng, 2)
+            line.source.send(line.words)
+        counts = [sum(len(p) for p in line.packets) // 4 for line in lines]
+        await cycles.until(
+            lambda counts=counts: all(
+                len(x.sink.words) >= n for x, n in zip(lines, counts, strict=True)
+            ),
+            60_000,
+            f"after {pause} cycles",
+        )
+        await cycles.wait(4)
+        for line in lines:
+            line.check(f"after a reset at {pause}")
