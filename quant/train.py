@@ -23,6 +23,7 @@ from exeunt.files import code_files, writing
 from exeunt.progress import Progress, silent
 from exeunt.quant.data.augment import augmented
 from exeunt.quant.data.datasets import Splits, load, save_splits
+from exeunt.quant.data.modified import Modifier
 from exeunt.quant.exits import losses
 from exeunt.quant.network.brevitas import QuantIdentity, QuantReLU
 from exeunt.quant.network.logits import as_tensor, logits
@@ -121,7 +122,8 @@ def stamp(config: Config, data: str) -> str:
     """What an unfinished training goes on for: config, fingerprint of the splits, user's files."""
     total = hashlib.sha256(f"{fingerprint(config)} {data}".encode())
     own = code_files(config.model.file) if config.model.kind == "python" else []  # type: ignore[arg-type]
-    for path in [*own, *map(Path, [*config.model.files, config.train.start])]:
+    given = [*config.model.files, config.train.start, config.train.rules]
+    for path in [*own, *map(Path, given)]:
         total.update(path.read_bytes() if path.is_file() else b"")
     return total.hexdigest()
 
@@ -189,6 +191,7 @@ class _Training:
         self.batch = min(section.batch, len(self.labels))
         self.batches = len(self.labels) // self.batch
         self.random = torch.Generator().manual_seed(section.seed)
+        self.modifier = Modifier(config.model.input, families=section.modify, rules=section.rules)
         self.history: list[dict[str, Any]] = []
         self.loss = losses.of(config.calibrate.criterion, section.loss)
         self.average: dict[str, Tensor] = {}  # of the weights, where train.average asks for it
@@ -268,7 +271,7 @@ class _Training:
         index, section = index.to(self.device), self.config.train
         coarse = self.floating and section.float_precision == "bfloat16"
         images = augmented(
-            self.images[index],
+            self.modifier(self.images[index], self.random),
             self.random,
             shift=section.shift,
             flip=section.flip,

@@ -20,6 +20,7 @@ import numpy as np
 from exeunt.promise import AVERAGE, NONE, NOTHING, PROBABILITY, Promise
 from exeunt.quant.exits import guarantee, search
 from exeunt.quant.exits.calibration import (
+    BoolArray,
     Calibration,
     IntArray,
     Point,
@@ -56,10 +57,10 @@ def laid(found: Scores, macs: Sequence[float], drop: float, *, seed: int = 0) ->
     return sets[(sets <= np.array(careful)).all(axis=1)]
 
 
-def _losses(found: Scores, thresholds: IntArray, macs: Sequence[float]) -> int:
-    """Images that these thresholds lose."""
+def _lost(found: Scores, thresholds: IntArray, macs: Sequence[float]) -> BoolArray:
+    """The images that these thresholds lose, bool (N,)."""
     taken = found.leave(thresholds.tolist(), [int(m) for m in macs]).exits
-    return int(found.lost[taken, np.arange(len(taken))].sum())
+    return np.asarray(found.lost[taken, np.arange(len(taken))])
 
 
 def walked(
@@ -84,9 +85,12 @@ def walked(
         wanted: what is to be promised.
         points: of the curve.
     """
-    losses = np.array([_losses(found, one, macs) for one in sets])
     count = len(found)
+    lost = [_lost(found, one, macs) for one in sets]
     promise = NOTHING if wanted is None or wanted.kind == NONE else _promise(wanted, drop, count)
+    if promise.holds:  # an image that was lost stays so, whatever bolder thresholds do to it
+        lost = list(np.logical_or.accumulate(lost))
+    losses = np.array([int(one.sum()) for one in lost])
     most = promise.allowed if promise.holds else int(drop / 2 * count + 1e-9)
     assert most is not None
     over = np.flatnonzero(losses > most)

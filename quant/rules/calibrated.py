@@ -1,7 +1,7 @@
 """Thresholds of looks and exits together, for a network whose images rules modify.
 
 Training images lay the path, validation images say how far it is gone, see
-`exeunt.quant.exits.laid`. A look that costs more multiplications than it saves is left out.
+`exeunt.quant.exits.laid`. Rules that cost more multiplications than they save are left out.
 """
 
 from __future__ import annotations
@@ -110,54 +110,43 @@ def calibrated(
     tail: float,
     wanted: Wanted | None = None,
     points: int = 24,
-    most: int | None = None,
 ) -> Looked:
-    """Thresholds for the rules and as many looks as pay, at most `most`; or no rules.
+    """Thresholds for the rules, or no rules where they do not pay on the images that test.
 
-    What pays has fewer multiplications on the images that test, with no more losses than permitted.
+    What pays has fewer multiplications there, with no more losses than permitted. With a promise
+    nothing is chosen on the images that test it: how many looks there are, and that they pay, is
+    what training images said.
 
     Args:
         of: the network.
         rules: with thresholds that do not matter; None: no rules.
-        laying: training images, which lay the paths.
-        testing: validation images, which say how far they are gone.
+        laying: training images, which lay the path.
+        testing: validation images, which say how far it is gone.
         plain: the calibration without rules, on the images that test.
         drop: permitted loss of accuracy against the last exit without rules.
         tail: see [rules].
         wanted: what is to be promised.
         points: of the curve.
-        most: looks; None: as many as there are.
     """
-    best = Looked(plain, 0, None, of.criterion, of.scales[:1])
+    without = Looked(plain, 0, None, of.criterion, of.scales[:1])
     if rules is None:
-        return best
-    number = len(rules.looks)
-    for looks in range((number if most is None else min(most, number)) + 1):
-        if not (looks or rules.rules):
-            continue  # that is no rules
-        macs = virtual_macs(of.macs, looks)
-        more = round(tail * of.macs[-1])
-        priced = [m + (more if k > looks else 0) for k, m in enumerate(macs)]
-        sets = laid(laying.scored(of, looks), priced, drop)
-        scored = testing.scored(of, looks)
-        found = walked(sets, scored, macs, drop, wanted=wanted, points=points)
-        chosen = found.chosen
-        if plain.promise.holds and not found.promise.holds:
-            continue
+        return without
+    looks = len(rules.looks)
+    macs = virtual_macs(of.macs, looks)
+    more = round(tail * of.macs[-1])
+    priced = [m + (more if k > looks else 0) for k, m in enumerate(macs)]
+    scored = testing.scored(of, looks)
+    found = walked(
+        laid(laying.scored(of, looks), priced, drop), scored, macs, drop,
+        wanted=wanted, points=points,
+    )  # fmt: skip
+    chosen = found.chosen
+    if not found.promise.holds:
         lost = int((testing.right & ~scored.leave(chosen.thresholds, macs).right).sum())
-        most_lost = found.promise.allowed if found.promise.holds else int(drop / 2 * len(scored))
-        assert most_lost is not None
-        if lost <= most_lost and chosen.macs < best.calibration.chosen.macs:
-            kept = _kept(rules, looks, chosen.thresholds)
-            best = Looked(found, looks, kept, of.criterion, of.scales[:1])
-    return best
-
-
-def _kept(rules: RuleSet, looks: int, thresholds: Sequence[int]) -> RuleSet:
-    """The set with so many looks and their thresholds."""
-    return replace(
-        rules, looks=rules.looks[:looks], thresholds=tuple(map(int, thresholds[1 : looks + 1]))
-    )
+        if lost > int(drop / 2 * len(scored) + 1e-9) or chosen.macs >= plain.chosen.macs:
+            return without
+    kept = replace(rules, thresholds=tuple(map(int, chosen.thresholds[1 : looks + 1])))
+    return Looked(found, looks, kept, of.criterion, of.scales[:1])
 
 
 def save(path: Path, laying: Seen) -> None:

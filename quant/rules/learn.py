@@ -36,7 +36,8 @@ _COARSE = 48  # thresholds of an exit that a price tries
 _ROUNDS = 2  # a list is learned again at the thresholds that it leads to
 _LOSS = 7.0  # what a lost image costs, in images that get past exit 0: the exchange rate of
 # thresholds at usual drops (see docs/rules.md)
-_AROUND = (0.85, 1.0, 1.15)  # a modification is judged at thresholds around the one in force
+_AROUND = (0.5, 0.65, 0.8, 1.0, 1.2, 1.5)  # a modification is judged at so many times the threshold
+# in force, since at that one alone too few images are lost to tell modifications apart
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Learner:
 
         1: the image leaves there, and nothing is lost; -_LOSS: it leaves with a wrong answer where
         the last exit has the right one; 0: it stays, or has left before. Judged at the threshold of
-        that look, and a little above and below it, which is steadier.
+        that look and at some above and below it, which is steadier.
         """
         looks = self.judged(part, lists)
         number = len(lists)

@@ -11,7 +11,7 @@ import numpy as np
 from exeunt.config.rules import Rules
 from exeunt.progress import Progress, part, silent
 from exeunt.quant.exits import search
-from exeunt.quant.exits.calibration import Scores, options, scores
+from exeunt.quant.exits.calibration import Scores, best, options, scores
 from exeunt.quant.rules import learn
 from exeunt.quant.rules.candidates import candidates
 from exeunt.quant.rules.evidence import EDGE, INK, Images, IntArray, Subject
@@ -31,7 +31,7 @@ class Lists:
 
     prices: of a mean image, held back: without rules, with those of the first look, and with each
     further look; with the tail of the config, at the thresholds for the same loss. oracle: see
-    `learn.oracle`.
+    `learn.oracle`. thresholds: of the exits without rules, for the permitted loss on these images.
     """
 
     rules: tuple[Rule, ...]
@@ -39,38 +39,74 @@ class Lists:
     prices: tuple[float, ...]
     images: int
     oracle: tuple[float, float]
+    thresholds: tuple[int, ...]
 
 
-def learned(
+@dataclass(frozen=True)
+class Evidence:
+    """All that lists are learned from: modifications tried on training images.
+
+    images: uint8 (N, H, W, C), labels int64 (N,), whole: logits of every exit.
+    parts: two thirds of them, on which lists are learned, and those that prune; halves: their
+        indices. thresholds, budget: see `Lists` and `learn.Learner`.
+    """
+
+    of: Subject
+    images: Images
+    labels: Labels
+    whole: Sequence[IntArray]
+    modifications: tuple[Modification, ...]
+    parts: tuple[learn.Part, learn.Part]
+    halves: tuple[IntArray, IntArray]
+    thresholds: tuple[int, ...]
+    budget: float
+
+    def learner(self, section: Rules) -> learn.Learner:
+        """A learner of this section, which may have fewer families of modifications."""
+        fitting = set(candidates(self.of.network.image.shape, section.families))
+        kept = [k for k, m in enumerate(self.modifications) if m in fitting]
+        chosen = tuple(self.modifications[k] for k in kept)
+        parts = [_of(images, kept) for images in self.parts]
+        return learn.Learner(self.of, section, chosen, parts[0], parts[1], self.budget)
+
+
+def _of(images: learn.Part, kept: Sequence[int]) -> learn.Part:
+    """A part with some of the modifications."""
+    far = None if images.far is None else _of(images.far, kept)
+    return replace(images, views=images.views[list(kept)], far=far)
+
+
+def gathered(
     of: Subject,
     section: Rules,
     images: Images,
     labels: Labels,
-    thresholds: Sequence[int],
+    drop: float,
     *,
     progress: Progress = silent,
-) -> Lists:
-    """Learn all lists on training images uint8 (N, H, W, C).
+) -> Evidence:
+    """Try every modification on training images uint8 (N, H, W, C).
 
     Args:
         of: the network.
         section: of the config.
         images: of the training set.
         labels: int64 (N,).
-        thresholds: of the exits without rules: they say which images stay, and what is lost.
+        drop: permitted loss: the thresholds for it without rules, on these images, say which stay.
         progress: told of every step.
     """
-    shape = of.network.image.shape
-    modifications = candidates(shape, section.families)
+    modifications = candidates(of.network.image.shape, section.families)
     progress(0, 100, f"{len(labels):,} training images")
     whole = of.network.logits(images)
     before = scores(whole, labels, criterion=of.criterion, scales=of.scales)
+    (thresholds,) = best(before, of.macs, [int(drop * len(labels))], coarse=True)
     budget = _lost(before, thresholds, of.macs)
     order = np.random.default_rng([section.seed, len(labels)]).permutation(len(labels))
     cut = len(labels) - len(labels) // _SHARE
+    halves = np.sort(order[:cut]), np.sort(order[cut:])
     parts = []
-    for number, half in enumerate((np.sort(order[:cut]), np.sort(order[cut:]))):
-        told = partial(_told, part(progress, 10 + 30 * number, 40 + 30 * number), modifications)
+    for number, half in enumerate(halves):
+        told = partial(_told, part(progress, 15 + 50 * number, 65 + 35 * number), modifications)
         parts.append(
             learn.part(
                 of,
@@ -84,24 +120,36 @@ def learned(
                 told=told,
             )
         )
-    learner = learn.Learner(of, section, modifications, parts[0], parts[1], budget)
-    bound = learn.oracle(learner, thresholds[0])
+    return Evidence(
+        of, images, labels, whole, modifications, (parts[0], parts[1]), halves, thresholds, budget
+    )
+
+
+def learned(found: Evidence, section: Rules, *, progress: Progress = silent) -> Lists:
+    """Learn all lists on training images, and on nothing else."""
+    of, shape = found.of, found.of.network.image.shape
+    learner = found.learner(section)
+    bound = learn.oracle(learner, found.thresholds[0])
     rules: tuple[Rule, ...] = ()
     if section.first:
-        progress(70, 100, "first look")
-        held = np.sort(order[cut:])
-        price = _Held(of, section, images[held], labels[held], [x[held] for x in whole], budget)
-        rules = learn.rules_of(learn.first(learner, thresholds[0]), modifications, shape)
+        progress(0, 100, "first look")
+        held = found.halves[1]
+        price = _Held(
+            of, section, found.images[held], found.labels[held], [x[held] for x in found.whole],
+            found.budget,
+        )  # fmt: skip
+        choices = learn.first(learner, found.thresholds[0])
+        rules = learn.rules_of(choices, learner.modifications, shape)
         if section.learner != "random" and price(rules) > _BETTER * price(()):
             rules = ()
     if rules:  # later looks see the images that the first one keeps
         learner.learning, learner.holding = (
-            _again(of, rules, p, images[half])
-            for p, half in zip(parts, (np.sort(order[:cut]), np.sort(order[cut:])), strict=True)
+            _again(of, rules, p, found.images[half])
+            for p, half in zip((learner.learning, learner.holding), found.halves, strict=True)
         )
-    found = learn.looks(learner, progress=part(progress, 80, 100))
-    looks = tuple(learn.rules_of(choices, modifications, shape) for choices in found)
-    return Lists(rules, looks, tuple(learner.prices), len(labels), bound)
+    listed = learn.looks(learner, progress=part(progress, 30, 100))
+    looks = tuple(learn.rules_of(choices, learner.modifications, shape) for choices in listed)
+    return Lists(rules, looks, tuple(learner.prices), len(found.labels), bound, found.thresholds)
 
 
 def _told(progress: Progress, modifications: Sequence[Modification], done: int) -> None:
@@ -146,5 +194,5 @@ class _Held:
         more = round(self.section.tail * self.of.macs[-1])
         costs = [m + (more if k else 0) for k, m in enumerate(self.of.macs)]
         table = options(found, costs).coarse(_COARSE)
-        best = search.best(table, [int(self.budget * len(found))])[0]
-        return float(found.leave(best, costs).spent.mean())
+        (chosen,) = search.best(table, [int(self.budget * len(found))])
+        return float(found.leave(chosen, costs).spent.mean())

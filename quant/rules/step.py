@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from exeunt import rules as room
@@ -14,19 +15,19 @@ from exeunt.errors import InputError
 from exeunt.progress import Progress, part, silent
 from exeunt.quant.compress import load_network
 from exeunt.quant.data.datasets import load
-from exeunt.quant.exits.calibration import calibrate_exits
 from exeunt.quant.network.logits import exact
 from exeunt.quant.rules import calibrated, evidence, form
 from exeunt.quant.rules.form import Learned
-from exeunt.quant.rules.lists import Lists, learned
+from exeunt.quant.rules.lists import Lists, gathered, learned
 from exeunt.quant.rules.why import why
 from exeunt.quant.train import one_thread
 from exeunt.report import store
 from exeunt.rules import RuleSet
-from exeunt.splits import SPLITS, Labelled, read_split
+from exeunt.splits import SPLITS, Labelled, read_split, stratified
 
 _EXPLAINED = 100  # validation images that leave, and that stay, whose maps are compared
 _LAYING = 20_000  # training images whose logits are kept for the calibration
+_APART = 5_000  # so many that nothing was learned on, or the path is laid by all
 
 
 def rules(
@@ -54,21 +55,20 @@ def rules(
         network = exact(trained, config)
     of = evidence.subject(network, config.calibrate.criterion)
     validation = read_split(run_dir / SPLITS, "validation")
-    train = splits.train.some(section.images, seed=section.seed)
-    plain = calibrate_exits(
-        network.logits(validation.images), validation.labels, macs=of.macs,
-        drop=config.calibrate.drop, criterion=of.criterion, scales=of.scales, points=1,
-    ).chosen  # fmt: skip
-    found = learned(
-        of, section, train.images, train.labels, plain.thresholds, progress=part(progress, 0, 80)
-    )
+    learning, laying = parts(splits.train, section.images, seed=section.seed)
+    tried = gathered(
+        of, section, learning.images, learning.labels, config.calibrate.drop,
+        progress=part(progress, 0, 60),
+    )  # fmt: skip
+    found = learned(tried, section, progress=part(progress, 60, 80))
     made = _set(config, found, form.fingerprint(network))
     progress(80, 100, "why images stay")
     with one_thread(section.seed):
-        reasons = _why(config, of, trained, validation, plain.thresholds[0])
+        reasons = _why(config, of, trained, validation, found.thresholds[0])
     progress(90, 100, "training images with rules")
-    laying = calibrated.seen(of, *_pair(train.some(_LAYING, seed=section.seed)), made)
-    calibrated.save(run_dir / calibrated.LAYING, laying)
+    calibrated.save(
+        run_dir / calibrated.LAYING, calibrated.seen(of, laying.images, laying.labels, made)
+    )
     told = {
         "learner": section.learner,
         "images": found.images,
@@ -109,8 +109,20 @@ def _why(
     return found
 
 
-def _pair(images: Labelled) -> tuple[Any, Any]:
-    return images.images, images.labels
+def parts(train: Labelled, count: int, *, seed: int = 0) -> tuple[Labelled, Labelled]:
+    """`count` training images to learn rules on, and those that lay the path of thresholds.
+
+    The latter are others, unless there are too few.
+    """
+    chosen = stratified(train.labels, count, seed=seed)
+    rest = np.setdiff1d(np.arange(len(train.labels)), chosen)
+    if len(rest) < _APART:
+        return train.some(count, seed=seed), train.some(_LAYING, seed=seed)
+    laying = rest[stratified(train.labels[rest], _LAYING, seed=seed)]
+    return tuple(
+        Labelled(np.ascontiguousarray(train.images[which]), train.labels[which])
+        for which in (chosen, laying)
+    )  # type: ignore[return-value]
 
 
 def _set(config: Config, found: Lists, network: str) -> RuleSet | None:

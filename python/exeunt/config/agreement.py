@@ -121,11 +121,6 @@ def _rules(config: Any) -> None:
             "calibrate.criterion must go by the logits of one image alone with [rules], as "
             f'"{criteria.DEFAULT}" does, got "{section.criterion}"'
         )
-    if section.guarantee != "none":
-        raise ValueError(
-            'calibrate.guarantee must be "none" with [rules], since how many looks are kept is '
-            f'chosen on the images that would test the promise, got "{section.guarantee}"'
-        )
     for key in ("per_class", "shift"):
         if value := getattr(section, key):
             raise ValueError(

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from exeunt.config.section import Section
 
-Learner = Literal["covering", "tree", "single", "random"]
+Learner = Literal["tree", "covering", "single", "random"]
 Family = Literal["move", "shear", "table", "border"]
 FAMILIES: tuple[Family, ...] = ("move", "shear", "table", "border")
 
@@ -21,8 +21,8 @@ class Rules(Section):
         looks: further looks at most, at images that would stay at exit 0
         rules: rules of a list at most
         conditions: conditions of a rule at most
-        learner: how rules are learned: "covering", one rule after the other; "tree", the leaves of
-            scikit-learn's; "single", one modification for all; "random", a check on the others
+        learner: how rules are learned: "tree", the leaves of scikit-learn's; "covering", one rule
+            after the other; "single", one modification for all; "random", a check on the others
         families: kinds of modifications that are tried, all of which the rule unit has
         images: training images that rules are learned and tried on
         tail: what an image that reaches stage 1 costs beside its multiplications, as a fraction of
@@ -34,7 +34,7 @@ class Rules(Section):
     looks: Annotated[int, Field(ge=0, le=2)] = 2
     rules: Annotated[int, Field(ge=1, le=8)] = 8
     conditions: Annotated[int, Field(ge=1, le=4)] = 3
-    learner: Learner = "covering"
+    learner: Learner = "tree"
     families: Annotated[tuple[Family, ...], Field(min_length=1)] = FAMILIES
     images: Annotated[int, Field(ge=100)] = 30_000
     tail: Annotated[float, Field(ge=0.0, le=100.0)] = 0.3

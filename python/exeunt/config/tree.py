@@ -31,7 +31,7 @@ from exeunt.config.layers import (
 )
 from exeunt.config.methods import Method
 from exeunt.config.preprocess import Preprocess
-from exeunt.config.rules import Rules
+from exeunt.config.rules import Family, Rules
 from exeunt.config.section import Fraction
 from exeunt.config.section import Section as _Section
 from exeunt.config.sentences import did_you_mean, sentence, with_nul
@@ -195,6 +195,9 @@ class Train(_Section):
         shift: pixels by which training images are moved at random
         flip: whether half of the training images are mirrored left to right
         cutout: side of a square of each training image that is blanked; 0: none
+        modify: kinds of modifications, as rules.families, of which half of the training images get
+            one at random
+        rules: rules.json of another run, as whose looks training images are shown; unset: none
         label_smoothing: part of a label that is spread over all classes
         float_epochs: how many of the epochs come first, in floating point
         float_rate: peak of the learning rate in them
@@ -215,6 +218,8 @@ class Train(_Section):
     shift: Natural = 0
     flip: bool = False
     cutout: Natural = 0
+    modify: tuple[Family, ...] = ()
+    rules: str = ""
     label_smoothing: Fraction = 0.0
     float_epochs: Natural = 0
     float_rate: Annotated[float, Field(gt=0.0, le=1000.0)] = 0.01
@@ -367,7 +372,7 @@ def zoo() -> tuple[str, ...]:
 def load(name_or_path: str | Path) -> Config:
     """The config of that shipped name, of the trained network zoo:NAME, or in that TOML file.
 
-    Relative paths to a user's files (`model.source`, `model.files`, `train.start`,
+    Relative paths to a user's files (`model.source`, `model.files`, `train.start`, `train.rules`,
     `compile.folding`) count from the folder of the config and are made absolute.
 
     Raises:
@@ -457,8 +462,9 @@ def _anchor(raw: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         model["files"] = tuple(files)
     if isinstance(compile_, dict) and isinstance(compile_.get("folding"), str):
         compile_["folding"] = str(folder / compile_["folding"])
-    if isinstance(train, dict) and isinstance(train.get("start"), str) and train["start"]:
-        train["start"] = str(folder / train["start"])
+    for key in ("start", "rules"):
+        if isinstance(train, dict) and isinstance(train.get(key), str) and train[key]:
+            train[key] = str(folder / train[key])
     return raw
 
 
@@ -479,6 +485,10 @@ def hash_of(config: Config, *sections: str) -> str:
     if config.compile.folding is not None:
         whole["compile"]["folding"] = Path(config.compile.folding).name
     whole["train"]["start"] = Path(config.train.start).name
+    whole["train"]["rules"] = Path(config.train.rules).name
+    for key in ("modify", "rules"):  # younger than checkpoints that do without
+        if not whole["train"][key]:
+            del whole["train"][key]
     data = {k: whole[k] for k in names}
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
