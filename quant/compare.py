@@ -21,7 +21,7 @@ from exeunt.qonnx.integers import IntegerNetwork
 from exeunt.quant.compress import load_network
 from exeunt.quant.exits.calibration import calibrate_exits
 from exeunt.quant.network.logits import exact
-from exeunt.quant.train import is_trained, train
+from exeunt.quant.train import fingerprint, is_trained, train
 from exeunt.report import store
 from exeunt.splits import SPLITS, Labelled, read_fingerprint, read_split
 
@@ -68,15 +68,9 @@ def compare(
             f"{unknown[0]!r}: change it"
         )
     rules = [criteria.get(name) for name in dict.fromkeys(names or criteria.names())]
-    wanted = list(dict.fromkeys(seeds or (config.train.seed,)))
+    wanted = seeds_of(config, seeds)
     own = criteria.get(config.calibrate.criterion).loss
-    fixed = config.model.kind == "qonnx" or config.compress is not None
-    if fixed and wanted != [config.train.seed]:
-        raise InputError(
-            f"--seeds must be {config.train.seed} alone for a network that is "
-            f"{'given as a file' if config.model.kind == 'qonnx' else 'compressed'}, since no "
-            f"other is trained, got {', '.join(map(str, wanted))}: leave it out"
-        )
+    fixed = _fixed(config)
     validation = read_split(run_dir / SPLITS, "validation")
     test = read_split(run_dir / SPLITS, "test")
     places = [(seed, loss) for seed in wanted for loss in _losses(rules, own, fixed=fixed)]
@@ -88,10 +82,8 @@ def compare(
         progress(begin, 100, label)
         at, folder = config, run_dir
         if (seed, loss) != (config.train.seed, own):
-            at = _other(config, seed, here[0].name)
-            folder = run_dir / FOLDER / f"{loss.rpartition(':')[2]}-seed{seed}"
-            if not is_trained(at, folder, read_fingerprint(run_dir / SPLITS)):
-                train(at, folder, data_dir, progress=part(progress, begin, end))
+            at = other_seed(config, seed, here[0].name)
+            folder = trained_at(config, at, run_dir, data_dir, progress=part(progress, begin, end))
         network = exact(load_network(at, folder), at)
         if len(network.scales) == 1:
             raise InputError(
@@ -109,11 +101,60 @@ def _losses(rules: Sequence[Criterion], own: str, *, fixed: bool) -> list[str]:
     return [own] if fixed else list(dict.fromkeys(rule.loss for rule in rules))
 
 
-def _other(config: Config, seed: int, criterion: str) -> Config:
+def _fixed(config: Config) -> bool:
+    """Whether the network is one that is not trained here."""
+    return config.model.kind == "qonnx" or config.compress is not None
+
+
+def seeds_of(config: Config, seeds: Sequence[int]) -> list[int]:
+    """The seeds that networks are compared of; the config's where none is given.
+
+    Raises:
+        InputError: another seed than the config's for a network that is not trained here.
+    """
+    wanted = list(dict.fromkeys(seeds or (config.train.seed,)))
+    if _fixed(config) and wanted != [config.train.seed]:
+        raise InputError(
+            f"--seeds must be {config.train.seed} alone for a network that is "
+            f"{'given as a file' if config.model.kind == 'qonnx' else 'compressed'}, since no "
+            f"other is trained, got {', '.join(map(str, wanted))}: leave it out"
+        )
+    return wanted
+
+
+def other_seed(config: Config, seed: int, criterion: str) -> Config:
     """The config of a network of another seed, trained for another criterion."""
     trained = config.train.model_copy(update={"seed": seed})
     calibrated = config.calibrate.model_copy(update={"criterion": criterion})
     return config.model_copy(update={"train": trained, "calibrate": calibrated})
+
+
+def trained_at(
+    config: Config,
+    other: Config,
+    run_dir: Path,
+    data_dir: Path,
+    *,
+    place: str = "",
+    progress: Progress = silent,
+) -> Path:
+    """The folder with the network of `other`, which is trained there when it is absent.
+
+    Args:
+        config: of the run, whose network is in `run_dir` itself.
+        other: of the network that is wanted.
+        run_dir: of the run.
+        data_dir: of the data sets.
+        place: in `run_dir`; empty: where networks of this loss and seed are.
+        progress: told of the training.
+    """
+    if fingerprint(other) == fingerprint(config):
+        return run_dir
+    loss = criteria.get(other.calibrate.criterion).loss.rpartition(":")[2]
+    folder = run_dir / (place or f"{FOLDER}/{loss}-seed{other.train.seed}")
+    if not is_trained(other, folder, read_fingerprint(run_dir / SPLITS)):
+        train(other, folder, data_dir, progress=progress)
+    return folder
 
 
 def _rows(

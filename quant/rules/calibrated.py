@@ -20,6 +20,7 @@ from exeunt.quant.exits.guarantee import Wanted
 from exeunt.quant.exits.laid import laid, walked
 from exeunt.quant.rules.evidence import (
     Images,
+    IntArray,
     Subject,
     Views,
     views,
@@ -91,12 +92,23 @@ def folded(point: Point, looks: int) -> Point:
     return Point(exit_thresholds(point.thresholds, looks), point.accuracy, point.macs, rates, reach)
 
 
-def seen(of: Subject, images: Images, labels: Labels, rules: RuleSet | None) -> Seen:
-    """Images uint8 (N, H, W, C) as the network with rules sees them."""
-    right = of.network.logits(images)[-1].argmax(axis=1) == labels
+def seen(
+    of: Subject,
+    images: Images,
+    labels: Labels,
+    rules: RuleSet | None,
+    *,
+    plain: Sequence[IntArray] | None = None,
+) -> Seen:
+    """Images uint8 (N, H, W, C) as the network with rules sees them.
+
+    `plain`: the logits of every exit without rules, where they are known.
+    """
+    known = of.network.logits(images) if plain is None else plain
+    right = np.asarray(known[-1].argmax(axis=1) == labels)
     first: tuple[Rule, ...] = rules.rules if rules is not None else ()
     looks = rules.looks if rules is not None else ()
-    return Seen(views(of, images, first, looks), labels, np.asarray(right))
+    return Seen(views(of, images, first, looks, plain=known), labels, right)
 
 
 def calibrated(

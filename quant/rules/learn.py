@@ -276,6 +276,15 @@ def first(learner: Learner, threshold: int) -> list[Choice]:
     return learners.pruned(choices, lambda c: -learners.total(c, held, value))
 
 
+def least_harm(learner: Learner, threshold: int) -> int:
+    """The modification, not the one that changes nothing, that is best at the first look for all.
+
+    `threshold`: of exit 0.
+    """
+    _, worth = _changes(learner, learner.learning, threshold)
+    return int(worth[:, 1:].sum(axis=0).argmax()) + 1
+
+
 def _changes(
     learner: Learner, images: Part, threshold: int
 ) -> tuple[IntArray, npt.NDArray[np.float64]]:

@@ -196,6 +196,8 @@ def compress(
 @click.argument("images", nargs=-1)
 @click.option("--apply", "applied", is_flag=True, help="The rules that there are, to your IMAGES.")
 @click.option("--resize", is_flag=True, help="Scale images that do not fit the network.")
+@click.option("--compare", is_flag=True, help="Rules beside their alternatives, for the report.")
+@click.option("--seeds", default="", help="With --compare: of the networks, as in 0,1,2.")
 def rules(
     config: str,
     out: str | None,
@@ -204,8 +206,14 @@ def rules(
     images: tuple[str, ...],
     applied: bool,
     resize: bool,
+    compare: bool,
+    seeds: str,
 ) -> None:
     """Learn rules that modify images so that they leave earlier, or apply them to your IMAGES."""
+    if compare and (applied or images):
+        raise InputError("--compare must go without --apply and images: do one of them at a time")
+    if seeds and not compare:
+        raise InputError("--seeds must be given with --compare, got it alone: add --compare")
     if applied != bool(images):
         raise InputError(
             f"--apply must go with images, got {'none' if applied else 'images without it'}: write "
@@ -220,9 +228,15 @@ def rules(
         return
     if resize:
         raise InputError("--resize must go with --apply, got it alone: name an image")
-    from exeunt.report import store
+    from exeunt.report import compared, store
     from exeunt.report.rules import lines
 
+    if compare:
+        run_dir = _one("against", config, out, data, debug, seeds=_seeds(seeds))
+        click.echo(run_dir / store.HTML)
+        for line in compared.lines(store.read(run_dir)):
+            click.echo(line)
+        return
     run_dir = _one("rules", config, out, data, debug)
     for line in lines(store.read(run_dir)):
         click.echo(line)
@@ -239,6 +253,14 @@ def attach(config: str, out: str | None, data: str, debug: bool) -> None:
     for line in lines(store.read(run_dir)):
         click.echo(line)
     click.echo(run_dir / "attach" / "config.toml")
+
+
+def _seeds(text: str) -> list[int]:
+    """The seeds in "0,1,2"."""
+    try:
+        return [int(seed) for seed in text.split(",") if seed.strip()]
+    except ValueError:
+        raise InputError(f"--seeds must be whole numbers, as in 0,1,2, got {text!r}") from None
 
 
 @cli.command()
@@ -258,10 +280,7 @@ def calibrate(
             )
         _one("calibrate", config, out, data, debug)
         return
-    try:
-        chosen = [int(seed) for seed in seeds.split(",") if seed.strip()]
-    except ValueError:
-        raise InputError(f"--seeds must be whole numbers, as in 0,1,2, got {seeds!r}") from None
+    chosen = _seeds(seeds)
     given = [name.strip() for name in names.split(",") if name.strip()]
     run_dir = _one("compare", config, out, data, debug, seeds=chosen, names=given)
     from exeunt.report import store

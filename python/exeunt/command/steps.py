@@ -170,6 +170,17 @@ STEPS: tuple[Step, ...] = (
         data=True,
     ),
     Step(
+        "against",
+        "Put rules beside what people would do instead",
+        "exeunt.quant.rules.against:compare",
+        sections=("data", "model", "train", "compress", "calibrate", "rules"),
+        inputs=("checkpoint.pt", "splits.npz", "compressed.pt"),
+        outputs=(),
+        reports=("rules.compared",),
+        always=False,
+        data=True,
+    ),
+    Step(
         "attach",
         "Put early exits on the trained network",
         "exeunt.quant.attach:attach",
