@@ -30,6 +30,7 @@ from exeunt.quant.exits.ranking import auroc
 from exeunt.quant.network.logits import exact
 from exeunt.quant.rules import exits as with_rules
 from exeunt.quant.rules.calibrated import Looked
+from exeunt.quant.train import one_thread
 from exeunt.report import store
 from exeunt.splits import SPLITS, Labelled, chance, neighbours, read_split, stratified
 
@@ -48,7 +49,8 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     Raises:
         InputError: no checkpoint of this config, or something that integers cannot compute.
     """
-    network = exact(load_network(config, run_dir), config)
+    trained = load_network(config, run_dir)
+    network = exact(trained, config)
     scales, macs = network.scales, network.multiplies()
     validation = read_split(run_dir / SPLITS, "validation")
     progress(0, 2, f"{len(validation.labels)} validation images")
@@ -92,9 +94,12 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     test = read_split(run_dir / SPLITS, "test")
     progress(1, 2, f"{len(test.labels)} test images")
     if looked is not None:
-        seen_rules, on_test, left = with_rules.judged(config, network, test, looked)
+        judged = with_rules.judged(config, network, test, looked)
+        on_test, left = judged.scores, judged.left
         figures = _figures(on_test, left, macs)
-        figures["rules"] = {"calibrated": with_rules.told(looked, seen_rules, test.labels, macs)}
+        figures["rules"] = {"calibrated": with_rules.told(looked, judged, macs)}
+        with one_thread(config.data.seed):
+            with_rules.pictured(config, run_dir, trained, network, test, looked, judged)
     else:
         logits = network.logits(test.images)
         on_test = scores(

@@ -60,7 +60,7 @@ class Looked:
     """Calibrated rules: `rules` with thresholds of its looks, and what they give.
 
     calibration: of looks and exits as if all were exits; looks: how many were kept; criterion,
-    scales: of exit 0.
+    scales: of exit 0; plain: the calibration without rules.
     """
 
     calibration: Calibration
@@ -68,6 +68,7 @@ class Looked:
     rules: RuleSet | None
     criterion: str
     scales: tuple[float, ...]
+    plain: Calibration
 
     @property
     def exits(self) -> tuple[int, ...]:
@@ -140,7 +141,7 @@ def calibrated(
         wanted: what is to be promised.
         points: of the curve.
     """
-    without = Looked(plain, 0, None, of.criterion, of.scales[:1])
+    without = Looked(plain, 0, None, of.criterion, of.scales[:1], plain)
     if rules is None:
         return without
     looks = len(rules.looks)
@@ -158,7 +159,7 @@ def calibrated(
         if lost > int(drop / 2 * len(scored) + 1e-9) or chosen.macs >= plain.chosen.macs:
             return without
     kept = replace(rules, thresholds=tuple(map(int, chosen.thresholds[1 : looks + 1])))
-    return Looked(found, looks, kept, of.criterion, of.scales[:1])
+    return Looked(found, looks, kept, of.criterion, of.scales[:1], plain)
 
 
 def save(path: Path, laying: Seen) -> None:

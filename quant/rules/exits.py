@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
-from exeunt import criteria
 from exeunt import rules as room
 from exeunt.config.tree import Config
+from exeunt.errors import InputError
 from exeunt.qonnx.integers import IntegerNetwork
-from exeunt.quant.exits.calibration import Calibration, Outcome, Scores, calibrate_exits
+from exeunt.quant.exits.calibration import (
+    Calibration,
+    IntArray,
+    Outcome,
+    Scores,
+    calibrate_exits,
+    scores,
+)
 from exeunt.quant.exits.guarantee import Wanted
 from exeunt.quant.rules import calibrated as thresholds
 from exeunt.quant.rules import evidence, form
-from exeunt.quant.rules.calibrated import Looked, Seen
-from exeunt.registers import NEVER
-from exeunt.splits import Labelled, Labels
+from exeunt.quant.rules.calibrated import Looked
+from exeunt.quant.rules.shown import write_examples
+from exeunt.splits import Labelled
 
 
 def calibrate(
@@ -77,51 +86,96 @@ def entries(looked: Looked) -> dict[str, Any]:
     }
 
 
-def judged(
-    config: Config, network: IntegerNetwork, images: Labelled, looked: Looked
-) -> tuple[Seen, Scores, Outcome]:
-    """What becomes of images with the calibrated rules: views, scores and outcome by exits."""
-    section = config.rules
-    assert section is not None
+@dataclass(frozen=True)
+class Judged:
+    """What becomes of images with calibrated rules.
+
+    scores, left: by exits, where who leaves at a look leaves at exit 0; looked: int64 (N,), at
+    which look an image leaves, more than there are where it goes on; fired: int64 (1 + looks, N);
+    plain: what becomes of them without rules.
+    """
+
+    scores: Scores
+    left: Outcome
+    looked: IntArray
+    fired: IntArray
+    plain: Outcome
+
+
+def judged(config: Config, network: IntegerNetwork, images: Labelled, looked: Looked) -> Judged:
+    """What becomes of images with the calibrated rules, and without."""
     of = evidence.subject(network, config.calibrate.criterion)
-    seen = thresholds.seen(of, images.images, images.labels, looked.rules)
+    whole = network.logits(images.images)
+    seen = thresholds.seen(of, images.images, images.labels, looked.rules, plain=whole)
     looks = looked.looks
-    whole = seen.scored(of, looks)
+    scored = seen.scored(of, looks)
     macs = evidence.virtual_macs(of.macs, looks)
-    left = whole.leave(looked.calibration.chosen.thresholds, macs)
-    rows = [0, *range(looks + 1, len(whole.score))]
+    left = scored.leave(looked.calibration.chosen.thresholds, macs)
+    rows = [0, *range(looks + 1, len(scored.score))]
     exits = np.maximum(left.exits - looks, 0).astype(np.int64)
-    scores = replace(whole, score=whole.score[rows], right=whole.right[rows])
-    return seen, scores, Outcome(exits, left.right, left.spent)
+    without = scores(whole, images.labels, criterion=of.criterion, scales=of.scales)
+    return Judged(
+        replace(scored, score=scored.score[rows], right=scored.right[rows]),
+        Outcome(exits, left.right, left.spent),
+        left.exits,
+        seen.views.fired,
+        without.leave(looked.plain.chosen.thresholds, of.macs),
+    )
 
 
-def told(looked: Looked, seen: Seen, labels: Labels, macs: Sequence[int]) -> dict[str, Any]:
+def told(looked: Looked, found: Judged, macs: Sequence[int]) -> dict[str, Any]:
     """What report.json says of the calibrated rules, on test images.
 
-    `rules`: sentences, and of each how many images it fired for, among those that got there.
+    rules: sentences, and of each how many images it fired for, among those that got there, and how
+    many of these left by it; with, without: part that leaves at each exit, parts right and lost,
+    multiplications of a mean image.
     """
-    of_looks = looked.calibration.chosen.thresholds[: looked.looks + 1]
     rows = []
-    inside = np.ones(len(labels), bool)
-    sums = seen.views.virtual()
-    if looked.rules is not None:
-        for number, (place, listed) in enumerate(looked.rules.lists[: looked.looks + 1]):
-            which = seen.views.fired[number]
-            for k, rule in enumerate(listed):
-                rows.append(
-                    {
-                        "place": place,
-                        "text": room.sentence(rule),
-                        "fired": int(np.sum(inside & (which == k))),
-                    }
-                )
-            score = criteria.every(looked.criterion, [sums[number]], scales=looked.scales)[0].scores
-            inside = inside & ~((score >= of_looks[number]) & (of_looks[number] != NEVER))
+    for number, (place, listed) in enumerate(() if looked.rules is None else looked.rules.lists):
+        there = found.looked >= number
+        for k, rule in enumerate(listed):
+            here = there & (found.fired[number] == k)
+            rows.append(
+                {
+                    "place": place,
+                    "text": room.sentence(rule),
+                    "fired": int(here.sum()),
+                    "left": int((here & (found.looked == number)).sum()),
+                }
+            )
+    assert found.scores.kept is not None
+    sides = {}
+    for name, left in (("with", found.left), ("without", found.plain)):
+        sides[name] = {
+            "rates": np.bincount(left.exits, minlength=len(macs)) / len(left.exits),
+            "right": float(left.right.mean()),
+            "lost": float((found.scores.kept & ~left.right).mean()),
+            "multiplies": float(left.spent.mean()),
+        }
     return {
+        **sides,
         "looks": looked.looks,
-        "thresholds": list(of_looks),
+        "thresholds": list(looked.calibration.chosen.thresholds[: looked.looks + 1]),
         "look_reach": list(looked.calibration.chosen.reach[1 : looked.looks + 1]),
         "rules": rows,
-        "images": len(labels),
+        "images": len(found.looked),
         "share_of_a_look": macs[0] / macs[-1],
     }
+
+
+def pictured(
+    config: Config,
+    run_dir: Path,
+    trained: nn.Module,
+    network: IntegerNetwork,
+    images: Labelled,
+    looked: Looked,
+    found: Judged,
+) -> None:
+    """What the report's pictures of the calibrated rules are made of.
+
+    A network that attribution has no rule for goes without.
+    """
+    of = evidence.subject(network, config.calibrate.criterion)
+    with suppress(InputError):
+        write_examples(run_dir, trained, of, images, looked.rules, found.looked, found.fired)

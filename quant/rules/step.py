@@ -16,10 +16,10 @@ from exeunt.progress import Progress, part, silent
 from exeunt.quant.compress import load_network
 from exeunt.quant.data.datasets import load
 from exeunt.quant.network.logits import exact
-from exeunt.quant.rules import calibrated, evidence, form
+from exeunt.quant.rules import calibrated, evidence, form, shown
 from exeunt.quant.rules.form import Learned
 from exeunt.quant.rules.lists import Lists, gathered, learned
-from exeunt.quant.rules.why import why
+from exeunt.quant.rules.why import METHOD, why
 from exeunt.quant.train import one_thread
 from exeunt.report import store
 from exeunt.rules import RuleSet
@@ -64,7 +64,7 @@ def rules(
     made = _set(config, found, form.fingerprint(network))
     progress(80, 100, "why images stay")
     with one_thread(section.seed):
-        reasons = _why(config, of, trained, validation, found.thresholds[0])
+        reasons = _why(config, run_dir, of, trained, validation, found.thresholds[0])
     progress(90, 100, "training images with rules")
     calibrated.save(
         run_dir / calibrated.LAYING, calibrated.seen(of, laying.images, laying.labels, made)
@@ -88,6 +88,7 @@ def rules(
 
 def _why(
     config: Config,
+    run_dir: Path,
     of: evidence.Subject,
     trained: nn.Module,
     images: Labelled,
@@ -98,14 +99,18 @@ def _why(
     Of validation images, as many of each.
     """
     score = of.scored(of.head.logits(images.images)[0]).scores
-    found: dict[str, Any] = {"method": config.explain.method}
-    for name, which in (("leave", score >= threshold), ("stay", score < threshold)):
-        some = Labelled(images.images[which], images.labels[which]).some(_EXPLAINED)
-        found[f"images_{name}"] = len(some.labels)
-        found[f"overlap_{name}"] = None
-        if len(some.labels):
-            made = why(trained, some.images, method=config.explain.method)
-            found[f"overlap_{name}"] = float(made.overlap.mean())
+    found: dict[str, Any] = {"method": METHOD}
+    try:
+        shown.write_reasons(run_dir, trained, of, images, score < threshold)
+        for name, which in (("leave", score >= threshold), ("stay", score < threshold)):
+            some = Labelled(images.images[which], images.labels[which]).some(_EXPLAINED)
+            found[f"images_{name}"] = len(some.labels)
+            found[f"overlap_{name}"] = None
+            if len(some.labels):
+                made = why(trained, some.images, method=METHOD)
+                found[f"overlap_{name}"] = float(made.overlap.mean())
+    except InputError:  # a network that the method has no rule for goes without pictures
+        return {}
     return found
 
 

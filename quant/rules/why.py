@@ -12,6 +12,7 @@ from exeunt.config.methods import Method
 from exeunt.quant.attribution import attribute
 
 Maps = npt.NDArray[np.float64]
+METHOD: Method = "deeplift"  # of the pictures and of the overlap
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def why(
     network: nn.Module,
     images: npt.NDArray[np.uint8],
     *,
-    method: Method = "deeplift",
+    method: Method = METHOD,
     target: npt.NDArray[np.int64] | None = None,
 ) -> Why:
     """Attribution at exit 0 against the last exit, of the class that the last exit answers.

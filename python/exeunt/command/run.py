@@ -260,13 +260,13 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _forget(step: Step, context: Context, state: State) -> None:
-    """Remove what a step left that this config has nothing to do for."""
+def _forget(step: Step, context: Context, state: State, *, files: bool = True) -> None:
+    """Remove what a step left that this config has nothing to do for; `files`: those as well."""
     if state.steps.pop(step.name, None) is not None or state.running == step.name:
         state.running = None
         state.save()
         store.discard(context.run_dir, step.reports)
-        for name in step.may:
+        for name in step.may if files else ():
             _remove(context.run_dir / name)
 
 
@@ -374,6 +374,9 @@ def run_step(name: str, context: Context, *, announce: Announce = _quiet) -> Non
     with locked(context.run_dir) as owner:
         state = _prepare(context)
         _check_ready(step, context, state)
+        for other in STEPS:
+            if not other.wanted(context.config) and other is not step:
+                _forget(other, context, state, files=False)
         seconds = step.expected(context)
         owner.works(name.partition(":")[0], seconds=seconds)
         context = dataclasses.replace(context, progress=announce(step.taking(seconds), "start"))
@@ -406,10 +409,10 @@ def run_all(context: Context, *, announce: Announce = _quiet) -> tuple[str, ...]
     with locked(context.run_dir) as owner:
         state = _prepare(context)
         for step in STEPS:
-            if not step.always:
-                continue
             if not step.wanted(context.config):
                 _forget(step, context, state)
+                continue
+            if not step.always:
                 continue
             inputs = state.parts(step, context.config)
             if state.done(step, inputs):

@@ -138,7 +138,7 @@ STEPS: tuple[Step, ...] = (
         sections=("data", "model", "train", "compress", "calibrate", "rules"),
         inputs=("checkpoint.pt", "splits.npz", "compressed.pt"),
         outputs=(),
-        may=("rules.json", "rules.npz"),
+        may=("rules.json", "rules.npz", "rules_why.npz"),
         reports=("rules.learned", "rules.why"),
         data=True,
         when="rules",
@@ -150,6 +150,7 @@ STEPS: tuple[Step, ...] = (
         sections=("data", "model", "calibrate", "rules"),
         inputs=("checkpoint.pt", "splits.npz", "compressed.pt", "rules.json", "rules.npz"),
         outputs=("exits.json", "calibration.npz"),
+        may=("rules_shown.npz",),
         reports=(
             "exits",
             "rules.calibrated",
@@ -179,6 +180,7 @@ STEPS: tuple[Step, ...] = (
         reports=("rules.compared",),
         always=False,
         data=True,
+        when="rules",
     ),
     Step(
         "attach",

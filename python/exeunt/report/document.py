@@ -38,7 +38,7 @@ def sections(run_dir: Path, report: Mapping[str, Any]) -> list[Part]:
         overview.training(run_dir),
         compression.compression(run_dir, report),
         attach.attach(report),
-        rules.rules(report),
+        rules.rules(run_dir, report),
         compared.compared(report),
         explanation.explanation(run_dir),
         overview.timeline(run_dir),

@@ -16,6 +16,15 @@ from exeunt.report.page import Part
 
 Images = npt.NDArray[np.uint8]
 
+SCALE: Part = {
+    "colours": [
+        "#{:02x}{:02x}{:02x}".format(*c) for c in (heatmaps.AGAINST, heatmaps.NOTHING, heatmaps.FOR)
+    ],
+    "low": "against the answer",
+    "high": "for the answer",
+}
+"""The colours of `heat` and of other maps, for the bar above them."""
+
 
 def source(picture: npt.NDArray[np.uint8]) -> str:
     """A picture uint8 (H, W, 3) as a data address of a PNG."""
@@ -78,8 +87,4 @@ def heat(
                 }
             )
         found.append({"cells": cells})
-    colours = [
-        "#{:02x}{:02x}{:02x}".format(*c) for c in (heatmaps.AGAINST, heatmaps.NOTHING, heatmaps.FOR)
-    ]
-    scale = {"colours": colours, "low": "against the answer", "high": "for the answer"}
-    return {"pictures": found, "scale": scale, "beside": True}
+    return {"pictures": found, "scale": SCALE, "beside": True}
