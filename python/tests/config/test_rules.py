@@ -40,11 +40,6 @@ REFUSED = [
         '"margin" does, got "patience"',
     ),
     (
-        2 * STAGE + '[rules]\n[calibrate]\nguarantee = "probability"\n',
-        'calibrate.guarantee must be "none" with [rules], since how many looks are kept is chosen '
-        'on the images that would test the promise, got "probability"',
-    ),
-    (
         2 * STAGE + "[rules]\n[calibrate]\nper_class = true\n",
         "calibrate.per_class must be left out with [rules], got true",
     ),

@@ -19,12 +19,12 @@ from exeunt.quant.calibrate import calibrate
 from exeunt.quant.compress import load_network
 from exeunt.quant.exits.calibration import calibrate_exits
 from exeunt.quant.network.logits import exact
-from exeunt.quant.rules import calibrated, evidence, form
+from exeunt.quant.rules import calibrated, evidence, form, shown
 from exeunt.quant.rules.apply import apply
-from exeunt.quant.rules.step import rules
+from exeunt.quant.rules.step import parts, rules
 from exeunt.quant.rules.why import overlap
 from exeunt.rules import Condition, Modification, Rule, RuleSet
-from exeunt.splits import SPLITS, read_split
+from exeunt.splits import SPLITS, Labelled, read_split
 
 MOVE = Rule((), Modification(dx=1))
 
@@ -99,6 +99,81 @@ def test_a_look_that_does_not_pay_is_left_out(run: tuple[tree.Config, Path]) -> 
     assert found.looks == 0
     assert found.rules is None
     assert found.calibration is plain
+
+
+def test_a_promise_is_made_for_looks_that_training_images_chose(
+    run: tuple[tree.Config, Path], tmp_path: Path
+) -> None:
+    config, folder = run
+    target = tmp_path / "run"
+    shutil.copytree(folder, target)
+    section = config.calibrate.model_copy(
+        update={"guarantee": "probability", "drop": 0.2, "delta": 0.2}
+    )
+    promised = config.model_copy(update={"calibrate": section})
+    network = exact(load_network(config, target), config)
+    of = evidence.subject(network, "margin")
+    given = RuleSet((8, 8, 1), looks=((MOVE,),), thresholds=(0,), network=form.fingerprint(network))
+    form.write(target, config, form.Learned(given, {}))
+    some = read_split(target / SPLITS, "validation")
+    calibrated.save(
+        target / calibrated.LAYING, calibrated.seen(of, some.images, some.labels, given)
+    )
+    calibrate(promised, target)
+    data = json.loads((target / "exits.json").read_text())
+    assert data["guarantee"]["holds"]
+    assert data["guarantee"]["tested"] == len(some.labels)
+    assert len(data[room.KEY]["looks"]) == 1  # whether or not it pays on these images
+
+
+def test_pictures_and_figures_of_the_rules(run: tuple[tree.Config, Path]) -> None:
+    _, folder = run
+    told = json.loads((folder / "report.json").read_text())["rules"]
+    with np.load(folder / "rules_why.npz") as data:
+        assert data["images"].shape[1:] == (8, 8, 1)
+        assert data["maps"].shape[1:] == (2, 8, 8)
+        assert data["stays"].any()
+    sides = told["calibrated"]["with"], told["calibrated"]["without"]
+    for side in sides:
+        assert sum(side["rates"]) == pytest.approx(1.0)
+    if told["calibrated"]["looks"]:
+        assert sides[0]["multiplies"] < sides[1]["multiplies"] * 1.1
+        assert (folder / "rules_shown.npz").is_file()
+        for row in told["calibrated"]["rules"]:
+            assert 0 <= row["left"] <= row["fired"]
+
+
+def test_examples_are_of_images_that_left_by_a_rule(
+    run: tuple[tree.Config, Path], tmp_path: Path
+) -> None:
+    config, folder = run
+    trained = load_network(config, folder)
+    of = evidence.subject(exact(trained, config), "margin")
+    images = read_split(folder / SPLITS, "test")
+    given = RuleSet((8, 8, 1), looks=((MOVE,),), thresholds=(0,))
+    fired = np.stack([np.full(len(images.labels), -1), np.zeros(len(images.labels), int)])
+    left = np.zeros(len(images.labels), np.int64)
+    left[[5, 9, 11]] = 1
+    shown.write_examples(tmp_path, trained, of, images, given, left, fired)
+    with np.load(tmp_path / "rules_shown.npz") as data:
+        assert len(data["before"]) == 2
+        kept = images.images[[5, 9, 11]]
+        for before, after in zip(data["before"], data["after"], strict=True):
+            assert (before == kept).all(axis=(1, 2, 3)).any()
+            np.testing.assert_array_equal(MOVE.modification.apply(before[None])[0], after)
+        assert np.abs(data["maps"][:, 0] - data["maps"][:, 1]).max() > 0
+        assert data["lists"].tolist() == [1, 1]
+    shown.write_examples(tmp_path, trained, of, images, None, left, fired)
+    assert not (tmp_path / "rules_shown.npz").exists()
+
+
+def test_rules_are_learned_and_laid_on_different_images_if_there_are_enough() -> None:
+    images = np.arange(12_000, dtype=np.int64)
+    train = Labelled(images.astype(np.uint8).reshape(-1, 1, 1, 1), images % 10)
+    learning, laying = parts(train, 5_000)
+    assert (len(learning.labels), len(laying.labels)) == (5_000, 7_000)
+    few, same = parts(Labelled(train.images[:8_000], train.labels[:8_000]), 5_000)
+    assert (len(few.labels), len(same.labels)) == (5_000, 8_000)
 
 
 def test_own_images(run: tuple[tree.Config, Path], tmp_path: Path) -> None:
