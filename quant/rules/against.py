@@ -92,29 +92,35 @@ def compare(
     found: dict[str, Any] = {
         key: [] for key in ("rows", "first", "stability", "transfer", "shifted", "text")
     }
+    count = len(wanted)
     networks, rules = [], []
     for number, seed in enumerate(wanted):
-        here = part(progress, 100 * number // len(wanted), 100 * (number + 1) // len(wanted))
+        here = part(progress, 40 * number // count, 40 * (number + 1) // count)
         at = other_seed(config, seed, config.calibrate.criterion)
-        folder = trained_at(config, at, run_dir, data_dir, progress=part(here, 0, 15))
-        network = _network(at, folder, run_dir, splits, seed, progress=part(here, 15, 35))
+        folder = trained_at(config, at, run_dir, data_dir, progress=part(here, 0, 40))
+        network = _network(at, folder, run_dir, splits, seed, progress=part(here, 40, 80))
+        made = _learned(network, section, progress=part(here, 80, 100))
         networks.append(network)
-        made = _learned(network, section, progress=part(here, 35, 50))
         rules.append(made)
         found["text"].append({"seed": seed, "rules": [] if made is None else room.sentences(made)})
-        here(50, 100, "what people would do instead")
-        found["rows"] += _rows(config, network, made)
-        found["first"] += _first(config, network)
-        found["shifted"] += _shifted(config, network, made)
+        found["rows"] += _ours(config, network, made)
         store.update(run_dir, {"rules": {"compared": found}})
-        if config.model.kind == "config" and config.compress is None:
-            found["rows"] += _augmented(
-                config, at, run_dir, data_dir, splits, network, progress=part(here, 70, 100)
-            )
-            store.update(run_dir, {"rules": {"compared": found}})
     found |= _across(config, networks, rules)
-    store.update(run_dir, {"rules": {"compared": found}})
-    progress(100, 100, f"{len(wanted)} networks on {len(networks[0].sets.test.labels):,} images")
+    for key, name, rows in (
+        ("rows", "what people would do instead", lambda n, _: _instead(config, n)),
+        ("shifted", "changed images", lambda n, r: _shifted(config, n, r)),
+        ("first", "the first look", lambda n, _: _first(config, n)),
+    ):
+        progress({"rows": 40, "shifted": 60, "first": 65}[key], 100, name)
+        for network, made in zip(networks, rules, strict=True):
+            found[key] += rows(network, made)
+            store.update(run_dir, {"rules": {"compared": found}})
+    trained = config.model.kind == "config" and config.compress is None
+    for number, network in enumerate(networks if trained else ()):
+        here = part(progress, 75 + 25 * number // count, 75 + 25 * (number + 1) // count)
+        found["rows"] += _augmented(config, run_dir, data_dir, splits, network, progress=here)
+        store.update(run_dir, {"rules": {"compared": found}})
+    progress(100, 100, f"{count} networks on {len(networks[0].sets.test.labels):,} test images")
     return found
 
 
@@ -171,13 +177,17 @@ def _row(config: Config, network: Network, way: Way) -> dict[str, Any]:
     return {"seed": network.seed, **ways.row(way, judged, reach, network.of.macs[-1])}
 
 
-def _rows(config: Config, network: Network, rules: RuleSet | None) -> Iterator[dict[str, Any]]:
-    """Rules, and what is done instead, for one network."""
+def _ours(config: Config, network: Network, rules: RuleSet | None) -> Iterator[dict[str, Any]]:
+    """The network as it is, and with rules."""
+    yield _row(config, network, ways.plain(network.of, network.sets))
+    if rules is not None:
+        yield _row(config, network, ways.by_rules(OURS, network.of, network.sets, rules))
+
+
+def _instead(config: Config, network: Network) -> Iterator[dict[str, Any]]:
+    """What is done instead, for one network."""
     section, of, sets = config.rules, network.of, network.sets
     assert section is not None
-    yield _row(config, network, ways.plain(of, sets))
-    if rules is not None:
-        yield _row(config, network, ways.by_rules(OURS, of, sets, rules))
     other: Learner = "covering" if section.learner == "tree" else "tree"
     second = _learned(network, section.model_copy(update={"learner": other}))
     if second is not None:
@@ -273,7 +283,6 @@ def _shifted(config: Config, network: Network, rules: RuleSet | None) -> Iterato
 
 def _augmented(
     config: Config,
-    at: Config,
     run_dir: Path,
     data_dir: Path,
     splits: Splits,
@@ -284,6 +293,7 @@ def _augmented(
     """A network trained with the modifications as augmentation, without rules and with its own."""
     section = config.rules
     assert section is not None
+    at = other_seed(config, network.seed, config.calibrate.criterion)
     trained = at.train.model_copy(update={"modify": section.families})
     augmented = at.model_copy(update={"train": trained})
     folder = trained_at(

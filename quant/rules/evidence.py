@@ -124,13 +124,24 @@ def views(
     for number, listed in enumerate([tuple(rules), *map(tuple, looks)]):
         seen, which = modified(images, listed, ink=INK, edge=EDGE)
         fired.append(which)
-        if plain is not None and not listed:
-            logits = list(plain)
-        else:
+        if number or plain is None:
             logits = (of.head if number else of.network).logits(seen)
+        else:
+            logits = _instead(of, plain, seen, which != NONE)
         found.append(logits[0])
         later += [] if number else logits[1:]
     return Views(tuple(found), tuple(later), np.stack(fired))
+
+
+def _instead(
+    of: Subject, plain: Sequence[IntArray], seen: Images, here: npt.NDArray[np.bool_]
+) -> list[IntArray]:
+    """Known logits of every exit, and in their place those of images that were modified."""
+    found = [logits.copy() for logits in plain]
+    if here.any():
+        for whole, new in zip(found, of.network.logits(seen[here]), strict=True):
+            whole[here] = new
+    return found
 
 
 def virtual_macs(macs: Sequence[int], looks: int) -> list[int]:

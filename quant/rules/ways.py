@@ -115,14 +115,10 @@ def by_logits(
 def by_rules(name: str, of: Subject, sets: Sets, rules: RuleSet) -> Way:
     """Rules of the first look and further ones."""
     looks = len(rules.looks)
-    found = [
-        known.seen(of, rules).scored(of, looks)
-        for known in (sets.laying, sets.validation, sets.test)
-    ]
+    asked = [sets.validation, sets.test, *([sets.laying] if looks else [])]
+    found = [known.seen(of, rules).scored(of, looks) for known in asked]
     macs = tuple(virtual_macs(of.macs, looks))
-    if not looks:
-        return Way(name, macs, found[1], found[2])
-    return Way(name, macs, found[1], found[2], looks, found[0])
+    return Way(name, macs, found[0], found[1], looks, found[2] if looks else None)
 
 
 @dataclass(frozen=True)

@@ -94,16 +94,3 @@ def test_fine_tuning_with_rules_in_place(tiny: tree.Config, trained: Path, tmp_p
         for name, config in (("tuned", tuned), ("plain", plain))
     ]
     assert any(not torch.equal(states[0][k], states[1][k]) for k in states[0])
-    found = tree.parse(
-        (tmp_path / "tuned" / "config.toml").read_text()
-        if (tmp_path / "tuned" / "config.toml").is_file()
-        else tree_text(tuned)
-    )
-    assert found.train.rules.endswith("rules.json")
-
-
-def tree_text(config: tree.Config) -> str:
-    """The config as TOML."""
-    from exeunt.config.toml import to_toml
-
-    return to_toml(config)
