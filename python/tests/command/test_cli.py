@@ -103,6 +103,15 @@ def test_no_arguments_show_help(capsys):
         (["run", "--fast"], r"no such option '?--fast'?.*: see exeunt --help"),
         (["run", "nosuch"], r"config 'nosuch' must be a shipped name .*: check the path"),
         (["run", "a", "b"], r"got unexpected extra argument \(b\): see exeunt --help"),
+        (["rules", "--seeds", "0"], r"--seeds must be given with --compare, got it alone: "),
+        (
+            ["rules", "--compare", "--seeds", "one"],
+            r"--seeds must be whole numbers, as in 0,1,2, got 'one'",
+        ),
+        (
+            ["rules", "digits", "--compare", "--apply", "a.png"],
+            "--compare must go without --apply and images: do one of them at a time",
+        ),
         (["calibrate", "--seeds", "0"], r"--seeds must be given with --compare, got it alone: "),
         (
             ["calibrate", "--compare", "--seeds", "one"],

@@ -112,6 +112,27 @@ def test_compression_comes_and_goes_with_its_section(world):
     assert not (world.folder / "compressed.pt").exists()
 
 
+@pytest.mark.parametrize("how", ["run", "calibrate"])
+def test_what_rules_said_goes_with_their_section(world, how):
+    plain = DIGITS.replace("shift = 1\nguarantee", "shift = 0\nguarantee")
+    ruled = f"{plain}\n[rules]\n"
+    world.run(ruled)
+    run.run_step("against", world.context(ruled))
+    told = {key: {} for key in ("learned", "why", "calibrated", "compared")}
+    store.update(world.folder, {"rules": told})
+    assert world.run(ruled) == []
+    assert store.read(world.folder)["rules"] == told
+    (world.folder / "rules.json").write_text("rules")
+    if how == "run":
+        world.run(plain)
+        assert not (world.folder / "rules.json").exists()
+    else:
+        run.run_step("calibrate", world.context(plain))
+        assert (world.folder / "rules.json").exists()  # it took minutes to learn them
+    assert not store.read(world.folder).get("rules")
+    assert world.run(ruled)[0] == "rules"
+
+
 def test_missing_output_is_made_again(world):
     world.run()
     (world.folder / "model.onnx").unlink()
