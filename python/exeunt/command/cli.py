@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import errno
 import os
 import sys
 import traceback
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from exeunt.command import surroundings
 from exeunt.config.methods import METHODS
 from exeunt.errors import CheckFailed, ExeuntError, InputError
 
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from exeunt.command.run import Context
 
 F = TypeVar("F", bound=Callable[..., Any])
-_ADVICE = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room or choose another --out"),
-    **dict.fromkeys(
-        (errno.EROFS, errno.EACCES, errno.EPERM), "change that or choose another --out"
-    ),
-    **dict.fromkeys((errno.ENAMETOOLONG, errno.ELOOP), "choose another path"),
-    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise `ulimit -n`"),
-    **dict.fromkeys((errno.EIO, errno.ESTALE, errno.EFBIG), "check the disk"),
-}
 DATASETS = ("mnist", "fashion-mnist", "cifar10")
 
 
@@ -504,7 +495,7 @@ def _guarded(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        sentence = _surroundings(error)
+        sentence = surroundings.told(error)
         if sentence:
             click.echo(f"exeunt: {sentence}", err=True)
             return 2
@@ -516,20 +507,6 @@ def _guarded(arguments: list[str]) -> int:
         )
         return 1
     return 0
-
-
-def _surroundings(error: Exception) -> str:
-    """What is wrong around the program, where an error says that: disk, permissions, memory."""
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-        return (
-            "memory must be enough for the network and its images, got no more: make the layers, "
-            "the images or train.batch smaller"
-        )
-    if not isinstance(error, OSError) or error.errno not in _ADVICE:
-        return ""
-    place = error.filename or "the run folder"
-    text = (error.strerror or "").lower()
-    return f"{place} must be there to be read and written, got {text}: {_ADVICE[error.errno]}"
 
 
 if __name__ == "__main__":
