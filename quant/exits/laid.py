@@ -63,6 +63,43 @@ def _lost(found: Scores, thresholds: IntArray, macs: Sequence[float]) -> BoolArr
     return np.asarray(found.lost[taken, np.arange(len(taken))])
 
 
+def matched(
+    sets: IntArray,
+    laying: Scores,
+    found: Scores,
+    macs: Sequence[int],
+    drop: float,
+    lost: int,
+    *,
+    points: int = 24,
+) -> Calibration:
+    """The boldest thresholds of a path that lose no more of the images that laid it than `lost`.
+
+    A handful of lost validation images says little; of images that lay the path there are more.
+    So whoever knows what other thresholds lose of these gets a choice that is as careful. No more
+    than `drop` of the validation images are lost either.
+
+    Args:
+        sets: of `laid`.
+        laying: scores of the images that laid the path.
+        found: scores of validation images.
+        macs: cumulative multiplications.
+        drop: permitted loss of accuracy.
+        lost: images of `laying`.
+        points: of the curve.
+    """
+    chosen: tuple[int, ...] = (NEVER,) * sets.shape[1]
+    for one in sets:
+        if int(_lost(laying, one, macs).sum()) > lost:
+            break
+        if int(_lost(found, one, macs).sum()) > int(drop * len(found) + 1e-9):
+            break
+        chosen = tuple(int(t) for t in one)
+    point = evaluate(found, chosen, macs)
+    alone = tuple(float(right) for right in found.right.mean(axis=1))
+    return Calibration(point, _curve(sets, found, macs, points, point), alone)
+
+
 def walked(
     sets: IntArray,
     found: Scores,

@@ -8,7 +8,7 @@ augmentation.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +148,10 @@ def _network(
         learning.labels, config.calibrate.drop, progress=progress,
     )  # fmt: skip
     validation, test = (read_split(run_dir / SPLITS, name) for name in ("validation", "test"))
-    sets = Sets(*(Known.of(of, images) for images in (laying, validation, test)))
+    sets = Sets(Known.of(of, laying), Known.of(of, validation), Known.of(of, test))
     without = ways.judged(ways.plain(of, sets), config.calibrate.drop)
+    lost = sets.laying.seen(of, None).lost(of, without.thresholds)
+    sets = replace(sets, allowed=lost)
     return Network(seed, of, trained, tried, sets, without)
 
 

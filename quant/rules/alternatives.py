@@ -93,7 +93,7 @@ def converted(of: Subject, sets: Sets, threshold: int, *, seed: int = 0) -> Iter
         looked = [known.logits[0], known.logits[0] + logits[0], *known.logits[1:]]
         scored.append(_scored(of, looked, known))
     name = "learned converter, in a second look"
-    yield Way(name, tuple(macs), scored[1], scored[2], 1, scored[0])
+    yield Way(name, tuple(macs), scored[1], scored[2], 1, scored[0], sets.allowed)
 
 
 def _scored(of: Subject, logits: Sequence[IntArray], known: Known) -> Any:

@@ -17,7 +17,7 @@ from exeunt.errors import InputError
 from exeunt.files import writing
 from exeunt.quant.exits.calibration import Calibration, Point, Scores, scores
 from exeunt.quant.exits.guarantee import Wanted
-from exeunt.quant.exits.laid import laid, walked
+from exeunt.quant.exits.laid import laid, matched, walked
 from exeunt.quant.rules.evidence import (
     Images,
     IntArray,
@@ -37,12 +37,19 @@ LAYING = "rules.npz"
 class Seen:
     """Images of one kind with rules: views, and which of them the network without rules gets right.
 
-    logits of `virtual` are sums over looks; labels, right: (N,).
+    logits of `virtual` are sums over looks; labels, right: (N,); plain: logits of every exit
+    without rules.
     """
 
     views: Views
     labels: Labels
     right: npt.NDArray[np.bool_]
+    plain: tuple[IntArray, ...]
+
+    def lost(self, of: Subject, thresholds: Sequence[int]) -> int:
+        """Images that thresholds of the exits lose without rules."""
+        found = scores(self.plain, self.labels, criterion=of.criterion, scales=of.scales)
+        return int((self.right & ~found.leave(thresholds, of.macs).right).sum())
 
     def scored(self, of: Subject, looks: int) -> Scores:
         """Scores of the looks up to `looks` and of the later exits."""
@@ -109,7 +116,8 @@ def seen(
     right = np.asarray(known[-1].argmax(axis=1) == labels)
     first: tuple[Rule, ...] = rules.rules if rules is not None else ()
     looks = rules.looks if rules is not None else ()
-    return Seen(views(of, images, first, looks, plain=known), labels, right)
+    made = views(of, images, first, looks, plain=known)
+    return Seen(made, labels, right, tuple(known))
 
 
 def calibrated(
@@ -126,9 +134,10 @@ def calibrated(
 ) -> Looked:
     """Thresholds for the rules, or no rules where they do not pay on the images that test.
 
-    What pays has fewer multiplications there, with no more losses than permitted. With a promise
-    nothing is chosen on the images that test it: how many looks there are, and that they pay, is
-    what training images said.
+    What pays has fewer multiplications there, at thresholds that lose no more training images than
+    those without rules, see `exeunt.quant.exits.laid.matched`. With a promise nothing is chosen on
+    the images that test it: how many looks there are, and that they pay, is what training images
+    said.
 
     Args:
         of: the network.
@@ -149,15 +158,18 @@ def calibrated(
     more = round(tail * of.macs[-1])
     priced = [m + (more if k > looks else 0) for k, m in enumerate(macs)]
     scored = testing.scored(of, looks)
-    found = walked(
-        laid(laying.scored(of, looks), priced, drop), scored, macs, drop,
-        wanted=wanted, points=points,
-    )  # fmt: skip
-    chosen = found.chosen
+    laid_by = laying.scored(of, looks)
+    sets = laid(laid_by, priced, drop)
+    found = walked(sets, scored, macs, drop, wanted=wanted, points=points)
     if not found.promise.holds:
-        lost = int((testing.right & ~scored.leave(chosen.thresholds, macs).right).sum())
-        if lost > int(drop / 2 * len(scored) + 1e-9) or chosen.macs >= plain.chosen.macs:
+        allowed = laying.lost(of, plain.chosen.thresholds)
+        found = replace(
+            matched(sets, laid_by, scored, macs, drop, allowed, points=points),
+            promise=found.promise,
+        )
+        if found.chosen.macs >= plain.chosen.macs:
             return without
+    chosen = found.chosen
     kept = replace(rules, thresholds=tuple(map(int, chosen.thresholds[1 : looks + 1])))
     return Looked(found, looks, kept, of.criterion, of.scales[:1], plain)
 
@@ -172,6 +184,7 @@ def save(path: Path, laying: Seen) -> None:
             fired=laying.views.fired.astype(np.int8),
             labels=laying.labels,
             right=laying.right,
+            plain=np.stack(laying.plain).astype(np.int32),
         )
 
 
@@ -183,10 +196,11 @@ def load(path: Path) -> Seen:
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            looks, later = (tuple(data[k].astype(np.int64)) for k in ("looks", "later"))
-            return Seen(
-                Views(looks, later, data["fired"].astype(np.int64)), data["labels"], data["right"]
+            looks, later, plain = (
+                tuple(data[k].astype(np.int64)) for k in ("looks", "later", "plain")
             )
+            made = Views(looks, later, data["fired"].astype(np.int64))
+            return Seen(made, data["labels"], data["right"], plain)
     except Exception as error:  # zip, pickle and key errors have no common base
         raise InputError(
             f"{path} must hold what `exeunt rules` saw of training images, got "

@@ -27,7 +27,6 @@ from exeunt.splits import SPLITS, Labelled, read_split, stratified
 
 _EXPLAINED = 100  # validation images that leave, and that stay, whose maps are compared
 _LAYING = 20_000  # training images whose logits are kept for the calibration
-_APART = 5_000  # so many that nothing was learned on, or the path is laid by all
 
 
 def rules(
@@ -117,17 +116,20 @@ def _why(
 def parts(train: Labelled, count: int, *, seed: int = 0) -> tuple[Labelled, Labelled]:
     """`count` training images to learn rules on, and those that lay the path of thresholds.
 
-    The latter are others, unless there are too few.
+    The latter are others first; where these are too few, some that rules were learned on as well.
     """
     chosen = stratified(train.labels, count, seed=seed)
     rest = np.setdiff1d(np.arange(len(train.labels)), chosen)
-    if len(rest) < _APART:
-        return train.some(count, seed=seed), train.some(_LAYING, seed=seed)
     laying = rest[stratified(train.labels[rest], _LAYING, seed=seed)]
-    return tuple(
+    more = min(_LAYING - len(laying), len(chosen))
+    if more:
+        again = chosen[stratified(train.labels[chosen], more, seed=seed)]
+        laying = np.sort(np.concatenate([laying, again]))
+    learning, others = (
         Labelled(np.ascontiguousarray(train.images[which]), train.labels[which])
         for which in (chosen, laying)
-    )  # type: ignore[return-value]
+    )
+    return learning, others
 
 
 def _set(config: Config, found: Lists, network: str) -> RuleSet | None:

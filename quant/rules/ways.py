@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.quant.exits.calibration import Outcome, Scores, best, scores
-from exeunt.quant.exits.laid import laid, walked
+from exeunt.quant.exits.laid import laid, matched
 from exeunt.quant.rules import calibrated
 from exeunt.quant.rules.evidence import Images, IntArray, Subject, virtual_macs
 from exeunt.rules import RuleSet
@@ -47,11 +47,15 @@ class Known:
 
 @dataclass(frozen=True)
 class Sets:
-    """The images of a comparison: those that lay paths, that choose thresholds, that judge."""
+    """The images of a comparison: those that lay paths, that choose thresholds, that judge.
+
+    allowed: images that lay paths which the thresholds without rules lose.
+    """
 
     laying: Known
     validation: Known
     test: Known
+    allowed: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Way:
     """One way, by the scores of exits; the first `looks` + 1 of them stand for looks.
 
     macs: cumulative multiplications; laying: scores of the images that lay the path of thresholds,
-    None: validation images choose them alone.
+    None: validation images choose them alone; allowed: how many of those that lay may be lost.
     """
 
     name: str
@@ -68,9 +72,10 @@ class Way:
     test: Scores
     looks: int = 0
     laying: Scores | None = None
+    allowed: int = 0
 
     def thresholds(self, drop: float, tail: float = 0.0) -> tuple[int, ...]:
-        """Those for a permitted loss, half of which is spent on the validation images."""
+        """Those for a permitted loss, as the calibration chooses them."""
         if self.laying is None:
             (chosen,) = best(
                 self.validation, self.macs, [int(drop / 2 * len(self.validation) + 1e-9)]
@@ -79,7 +84,9 @@ class Way:
         more = round(tail * self.macs[-1])
         priced = [m + (more if k > self.looks else 0) for k, m in enumerate(self.macs)]
         sets = laid(self.laying, priced, drop)
-        return walked(sets, self.validation, self.macs, drop, points=1).chosen.thresholds
+        return matched(
+            sets, self.laying, self.validation, self.macs, drop, self.allowed, points=1
+        ).chosen.thresholds
 
 
 def plain(of: Subject, sets: Sets, name: str = "no rules") -> Way:
@@ -118,7 +125,8 @@ def by_rules(name: str, of: Subject, sets: Sets, rules: RuleSet) -> Way:
     asked = [sets.validation, sets.test, *([sets.laying] if looks else [])]
     found = [known.seen(of, rules).scored(of, looks) for known in asked]
     macs = tuple(virtual_macs(of.macs, looks))
-    return Way(name, macs, found[0], found[1], looks, found[2] if looks else None)
+    lays = found[2] if looks else None
+    return Way(name, macs, found[0], found[1], looks, lays, sets.allowed)
 
 
 @dataclass(frozen=True)

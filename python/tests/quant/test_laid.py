@@ -10,7 +10,7 @@ import pytest
 from exeunt.promise import AVERAGE, PROBABILITY
 from exeunt.quant.exits.calibration import Scores
 from exeunt.quant.exits.guarantee import Wanted
-from exeunt.quant.exits.laid import laid, walked
+from exeunt.quant.exits.laid import laid, matched, walked
 from exeunt.registers import NEVER
 
 MACS = [10, 20, 100, 400]
@@ -73,6 +73,20 @@ def test_a_promise_is_kept_by_images_that_did_not_lay_the_path() -> None:
     assert promise.lost <= promise.allowed
     assert promise.covers(found.chosen.thresholds)
     assert not promise.covers(tuple(t - 1 for t in found.chosen.thresholds))
+
+
+def test_a_path_is_gone_as_far_as_other_thresholds_lose() -> None:
+    laying, tested = drawn(6000, 1), drawn(4000, 2)
+    sets = laid(laying, MACS, DROP)
+    found = matched(sets, laying, tested, MACS, DROP, 25)
+    chosen = found.chosen.thresholds
+    at = [tuple(one) for one in sets.tolist()].index(chosen)
+    assert losses(laying, chosen) <= 25 < losses(laying, tuple(sets[at + 1].tolist()))
+    assert losses(tested, chosen) <= DROP * 4000
+    bold = matched(sets, laying, tested, MACS, DROP, 6000).chosen.thresholds
+    at = [tuple(one) for one in sets.tolist()].index(bold)
+    assert losses(tested, bold) <= DROP * 4000 < losses(tested, tuple(sets[at + 1].tolist()))
+    assert matched(sets, laying, tested, MACS, DROP, -1).chosen.thresholds == (NEVER,) * 3
 
 
 def test_too_few_images_promise_nothing() -> None:

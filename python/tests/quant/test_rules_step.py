@@ -167,13 +167,26 @@ def test_examples_are_of_images_that_left_by_a_rule(
     assert not (tmp_path / "rules_shown.npz").exists()
 
 
-def test_rules_are_learned_and_laid_on_different_images_if_there_are_enough() -> None:
-    images = np.arange(12_000, dtype=np.int64)
-    train = Labelled(images.astype(np.uint8).reshape(-1, 1, 1, 1), images % 10)
+def test_paths_are_laid_by_images_that_no_rule_was_learned_on_first() -> None:
+    labels = np.arange(30_000, dtype=np.int64) % 10
+    # the index of an image is in its values
+    index = np.arange(30_000)
+    images = np.stack([index // 256, index % 256], axis=1).astype(np.uint8).reshape(-1, 2, 1, 1)
+    train = Labelled(images, labels)
+
+    def indices(found: Labelled) -> set[int]:
+        values = found.images.reshape(-1, 2).astype(int)
+        return set((256 * values[:, 0] + values[:, 1]).tolist())
+
     learning, laying = parts(train, 5_000)
-    assert (len(learning.labels), len(laying.labels)) == (5_000, 7_000)
-    few, same = parts(Labelled(train.images[:8_000], train.labels[:8_000]), 5_000)
-    assert (len(few.labels), len(same.labels)) == (5_000, 8_000)
+    assert (len(learning.labels), len(laying.labels)) == (5_000, 20_000)
+    assert not indices(learning) & indices(laying)
+    many, filled = parts(train, 25_000)
+    assert (len(many.labels), len(filled.labels)) == (25_000, 20_000)
+    assert len(indices(filled)) == 20_000
+    assert len(indices(filled) - indices(many)) == 5_000
+    few, same = parts(Labelled(images[:900], labels[:900]), 900)
+    assert indices(few) == indices(same)
 
 
 def test_own_images(run: tuple[tree.Config, Path], tmp_path: Path) -> None:
