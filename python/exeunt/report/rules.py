@@ -34,7 +34,7 @@ def rules(run_dir: Path, report: Mapping[str, Any]) -> Part | None:
         body = [
             (
                 _place(row["place"]), row["text"], number(row["fired"]),
-                percent(row["fired"] / count), number(row["left"]),
+                percent(row["fired"] / count), number(row.get("left")),
             )
             for row in calibrated["rules"]
         ]  # fmt: skip
@@ -46,8 +46,8 @@ def rules(run_dir: Path, report: Mapping[str, Any]) -> Part | None:
 
 def _sides(calibrated: Mapping[str, Any] | None) -> Part | None:
     """Exit rates and what they cost, without rules and with them."""
-    if not calibrated or not calibrated["rules"]:
-        return None
+    if not calibrated or not calibrated["rules"] or "with" not in calibrated:
+        return None  # of an older calibration
     rows = []
     for name in ("without", "with"):
         side = calibrated[name]

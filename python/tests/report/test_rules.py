@@ -50,6 +50,14 @@ def test_no_rule_learned_is_said() -> None:
     assert found[1:] == ["No rule lowers the cost at the same loss, so there is none."]
 
 
+def test_a_report_of_an_older_calibration_is_drawn(tmp_path: Path) -> None:
+    older = {key: value for key, value in LOOKED.items() if key not in ("with", "without")}
+    older["rules"] = [{"place": "look 1", "text": "Always: gain 0.7.", "fired": 100}]
+    made = rules(tmp_path, {"rules": {"learned": LEARNED, "calibrated": older}})
+    assert made is not None
+    assert "25.0%" in str(made)
+
+
 def test_pictures_of_reasons_and_examples(tmp_path: Path) -> None:
     images = np.zeros((2, 4, 4, 1), np.uint8)
     maps = np.ones((2, 2, 4, 4), np.float32)
