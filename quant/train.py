@@ -23,8 +23,8 @@ from exeunt.files import code_files, writing
 from exeunt.progress import Progress, silent
 from exeunt.quant.data.augment import augmented
 from exeunt.quant.data.datasets import Splits, load, save_splits
-from exeunt.quant.data.modified import Modifier
 from exeunt.quant.exits import losses
+from exeunt.quant.modified.batches import Modifier
 from exeunt.quant.network.brevitas import QuantIdentity, QuantReLU
 from exeunt.quant.network.logits import as_tensor, logits
 from exeunt.quant.network.model import CLIP, quantizers_disabled

@@ -62,11 +62,12 @@ ROOMS: Mapping[str, str] = {
     "quant.exits": f"{BASE} criteria registers promise quant",
     "quant.data": f"{BASE} config splits quant",
     "quant.network": f"{BASE} config qonnx quant quant.data",
-    "quant.train": f"{STEP} quant.exits quant.data quant.network",
+    "quant.modified": f"{BASE} config rules quant",
+    "quant.train": f"{STEP} quant.exits quant.data quant.network quant.modified",
     "quant.attribution": f"{BASE} config quant.exits quant.data quant.network quant.train",
     "quant.compress": f"{STEP} cost quant.exits quant.data quant.network quant.train "
     "quant.attribution",
-    "quant.rules": f"{STEP} qonnx quant.exits quant.data quant.network quant.train "
+    "quant.rules": f"{STEP} qonnx quant.exits quant.data quant.network quant.modified quant.train "
     "quant.attribution quant.compress",
     "quant.calibrate": f"{STEP} qonnx quant.exits quant.data quant.network quant.train "
     "quant.compress quant.rules",
@@ -78,6 +79,8 @@ ROOMS: Mapping[str, str] = {
     "quant.export": f"{STEP} qonnx quant.data quant.network quant.train quant.compress",
     "quant.explain": f"{STEP} quant.exits report quant.data quant.network quant.train "
     "quant.attribution quant.compress quant.calibrate",
+    "quant.rules.against": f"{STEP} quant.data quant.network quant.train quant.compress "
+    "quant.compare quant.rules",
     "quant.rules.apply": f"{STEP} report quant.network quant.compress quant.explain quant.rules",
     # the compiler: it never sees the training
     "hls": "",
@@ -92,7 +95,7 @@ ROOMS: Mapping[str, str] = {
     "command": f"{STEP} cost qonnx runtime reference simulate samples quant.exits synth report "
     "boards bench deploy quant.data quant.network quant.train quant.attribution quant.compress "
     "quant.attach quant.calibrate quant.compare quant.export quant.explain quant.rules "
-    "quant.rules.apply hls hls.front hls.back hls.compile",
+    "quant.rules.apply quant.rules.against hls hls.front hls.back hls.compile",
 }
 
 PACKAGES: Mapping[str, str] = {
@@ -107,10 +110,12 @@ PACKAGES: Mapping[str, str] = {
     "quant.data": "PIL pooch sklearn torch",
     "qonnx": "onnx google",
     "quant.network": "torch brevitas onnx",
+    "quant.modified": "torch",
     "quant.train": "torch",
     "quant.attribution": "torch captum quantus scipy",
     "quant.compress": "torch scipy",
-    "quant.rules": "torch sklearn",
+    "quant.rules": "torch sklearn scipy",
+    "quant.rules.against": "torch",
     "quant.rules.apply": "PIL",
     "quant.calibrate": "torch",
     "quant.attach": "torch",

@@ -12,8 +12,8 @@ from exeunt.config.rules import Rules
 from exeunt.progress import Progress, part, silent
 from exeunt.quant.exits import search
 from exeunt.quant.exits.calibration import Scores, best, options, scores
+from exeunt.quant.modified.candidates import candidates
 from exeunt.quant.rules import learn
-from exeunt.quant.rules.candidates import candidates
 from exeunt.quant.rules.evidence import EDGE, INK, Images, IntArray, Subject
 from exeunt.rules import NONE, Modification, Rule
 from exeunt.rules import apply as modified

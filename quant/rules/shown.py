@@ -15,7 +15,7 @@ from exeunt.files import writing
 from exeunt.quant.attribution import attribute
 from exeunt.quant.rules.evidence import IntArray, Subject
 from exeunt.quant.rules.why import METHOD, Maps, why
-from exeunt.report.rules import EXAMPLES, REASONS
+from exeunt.report.store import EXAMPLES, REASONS
 from exeunt.rules import RuleSet
 from exeunt.splits import Labelled, turns
 

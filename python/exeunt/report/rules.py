@@ -12,9 +12,8 @@ import numpy.typing as npt
 from exeunt.report import figures, heatmaps
 from exeunt.report import images as pictures
 from exeunt.report.page import Part, number, percent, section, table
+from exeunt.report.store import EXAMPLES, REASONS
 
-REASONS = "rules_why.npz"  # images that leave and stay, with their maps
-EXAMPLES = "rules_shown.npz"  # images before and after a rule, with their maps
 _TIMES = ("never", "once", "twice")
 _HEAD = ("for", "rule", "fired", "of the images", "left by it")
 

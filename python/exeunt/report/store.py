@@ -14,6 +14,8 @@ from exeunt.errors import InputError
 SCHEMA = 1
 JSON = "report.json"
 HTML = "report.html"
+REASONS = "rules_why.npz"  # images that leave and stay, with their maps
+EXAMPLES = "rules_shown.npz"  # images before and after a rule, with their maps
 
 
 def read(run_dir: Path) -> dict[str, Any]:

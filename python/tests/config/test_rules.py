@@ -7,7 +7,7 @@ import pytest
 from exeunt.config import tree
 from exeunt.config.rules import FAMILIES
 from exeunt.errors import InputError
-from exeunt.quant.rules.candidates import candidates
+from exeunt.quant.modified.candidates import candidates
 
 HEAD = """
 name = "ruled"

@@ -12,8 +12,8 @@ import torch
 from exeunt import rules as room
 from exeunt.config import tree
 from exeunt.errors import InputError
-from exeunt.quant.data.modified import Modifier
-from exeunt.quant.rules.candidates import candidates
+from exeunt.quant.modified.batches import Modifier
+from exeunt.quant.modified.candidates import candidates
 from exeunt.quant.train import fingerprint, train
 from exeunt.rules import Condition, Modification, Rule, RuleSet
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from exeunt.report.rules import EXAMPLES, REASONS, lines, rules, sentences
+from exeunt.report.rules import lines, rules, sentences
+from exeunt.report.store import EXAMPLES, REASONS
 
 LEARNED: dict[str, Any] = {
     "images": 1222, "learner": "covering", "looks": [1], "text": ["Look 1: Always: gain 0.7."],

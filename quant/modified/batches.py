@@ -14,7 +14,7 @@ from torch import Tensor
 from exeunt import rules as room
 from exeunt.config.rules import Family
 from exeunt.errors import InputError
-from exeunt.quant.rules.candidates import candidates
+from exeunt.quant.modified.candidates import candidates
 from exeunt.rules import Modification, RuleSet
 
 Images = npt.NDArray[np.uint8]
