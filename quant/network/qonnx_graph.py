@@ -70,6 +70,15 @@ Arguments = Sequence[Tensor]
 Attributes = Mapping[str, Any]
 
 
+def _straight(rounded: Tensor, x: Tensor) -> Tensor:
+    """`rounded`, whose gradient is that of x: rounding has none, and explanations need one."""
+    return rounded.detach() + (x - x.detach()) if x.requires_grad else rounded
+
+
+def _bipolar(x: Tensor) -> Tensor:
+    return _straight(torch.where(x >= 0, 1.0, -1.0), torch.clamp(x, -1, 1))
+
+
 def _half_away(x: Tensor) -> Tensor:
     return torch.sign(x) * torch.floor(torch.abs(x) + 0.5)
 
@@ -95,9 +104,10 @@ def _quant(x: Arguments, a: Attributes) -> Tensor:
     value, scale, zero, bits = x
     found = value / scale + zero
     if int(bits) == 1 and a["signed"]:
-        return scale * torch.where(found >= 0, 1.0, -1.0)
+        return scale * _bipolar(found)
     low, high = limits(int(bits), signed=bool(a["signed"]), narrow=bool(a["narrow"]))
-    integers = ROUNDING[a["rounding_mode"]](torch.clamp(found, low, high))
+    clipped = torch.clamp(found, low, high)
+    integers = _straight(ROUNDING[a["rounding_mode"]](clipped), clipped)
     return (integers - zero) * scale
 
 
@@ -160,8 +170,8 @@ OPERATORS: Mapping[str, Callable[[Arguments, Attributes], Tensor]] = {
     "And": lambda x, a: x[0] & x[1],
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_norm,
-    "BipolarQuant": lambda x, a: x[1] * torch.where(x[0] / x[1] >= 0, 1.0, -1.0),
-    "Ceil": lambda x, a: x[0].ceil(),
+    "BipolarQuant": lambda x, a: x[1] * _bipolar(x[0] / x[1]),
+    "Ceil": lambda x, a: _straight(x[0].ceil(), x[0]),
     "Celu": lambda x, a: F.celu(x[0], a["alpha"]),
     "Clip": lambda x, a: torch.minimum(torch.maximum(x[0], x[1]), x[2]),
     "Concat": lambda x, a: torch.cat(list(x), dim=a["axis"]),
@@ -170,7 +180,7 @@ OPERATORS: Mapping[str, Callable[[Arguments, Attributes], Tensor]] = {
     "Elu": lambda x, a: F.elu(x[0], a["alpha"]),
     "Erf": lambda x, a: x[0].erf(),
     "Exp": lambda x, a: x[0].exp(),
-    "Floor": lambda x, a: x[0].floor(),
+    "Floor": lambda x, a: _straight(x[0].floor(), x[0]),
     "Gelu": lambda x, a: F.gelu(x[0], approximate=_text(a["approximate"])),
     "Gemm": _gemm,
     "Greater": lambda x, a: x[0] > x[1],
@@ -195,11 +205,11 @@ OPERATORS: Mapping[str, Callable[[Arguments, Attributes], Tensor]] = {
     "Quant": _quant,
     "Relu": lambda x, a: x[0].relu(),
     "Reshape": _reshape,
-    "Round": lambda x, a: x[0].round(),
+    "Round": lambda x, a: _straight(x[0].round(), x[0]),
     "Selu": lambda x, a: a["gamma"] * F.elu(x[0], a["alpha"]),
     "Shrink": _shrink,
     "Sigmoid": lambda x, a: x[0].sigmoid(),
-    "Sign": lambda x, a: x[0].sign(),
+    "Sign": lambda x, a: _straight(x[0].sign(), x[0].clamp(-1, 1)),
     "Softplus": lambda x, a: F.softplus(x[0]),
     "Softsign": lambda x, a: F.softsign(x[0]),
     "Sqrt": lambda x, a: x[0].sqrt(),

@@ -21,7 +21,7 @@ from exeunt.quant.export import export
 from exeunt.quant.network.export import first_graph, integers_of
 from exeunt.quant.network.qonnx_graph import OPERATORS, ROUNDING, GraphNetwork, load_graph
 from exeunt.quant.network.source import build
-from exeunt.quant.train import train
+from exeunt.quant.train import load_checkpoint, train
 from exeunt.report import store
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -86,6 +86,36 @@ def test_its_qonnx_file_is_a_network_too(custom, tmp_path):
     expected = GraphNetwork(load_graph(tmp_path / "mine.onnx"))(images)
     for a, b in zip(GraphNetwork(found)(images), expected, strict=True):
         assert torch.equal(a, b)
+
+
+def test_gradients_pass_a_files_quantizers(custom):
+    """A file is explained as the network that it was exported from."""
+    whole, folder = custom
+    images = torch.from_numpy(np.random.default_rng(1).integers(0, 17, (6, 1, 8, 8))).float()
+    found = []
+    for network in (
+        load_checkpoint(whole, folder),
+        GraphNetwork(load_graph(folder / "model.onnx")),
+    ):
+        at = images.clone().requires_grad_()
+        logits = network(at)[-1]
+        assert torch.allclose(logits, network(images)[-1])
+        found.append(torch.autograd.grad(logits[:, 3].sum(), at)[0])
+    assert (found[0] != 0).float().mean() > 0.5
+    assert torch.allclose(found[1], found[0], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("operator", "x", "value", "slope"),
+    [("Round", 1.4, 1.0, 1.0), ("Floor", 1.4, 1.0, 1.0), ("Ceil", 1.4, 2.0, 1.0),
+     ("Sign", 0.4, 1.0, 1.0), ("Sign", 1.4, 1.0, 0.0), ("BipolarQuant", -0.4, -1.0, 1.0),
+     ("BipolarQuant", -1.4, -1.0, 0.0)],
+)  # fmt: skip
+def test_a_rounding_has_a_gradient(operator, x, value, slope):
+    at = torch.tensor([x], requires_grad=True)
+    out = OPERATORS[operator]([at, torch.ones(1)], {})
+    assert out.item() == value
+    assert torch.autograd.grad(out.sum(), at)[0].item() == slope
 
 
 # A Python class -------------------------------------------------------------------------------
