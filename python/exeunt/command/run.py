@@ -101,8 +101,9 @@ def locked(run_dir: Path) -> Iterator[Owner]:
             )
         handle = (run_dir / LOCK).open("a+")
     except (FileExistsError, NotADirectoryError):
+        file = next((p for p in reversed(run_dir.parents) if p.is_file()), run_dir)
         raise InputError(
-            f"run folder {run_dir} must be a folder, got a file: choose another --out"
+            f"run folder {run_dir} must be a folder, got the file {file}: choose another --out"
         ) from None
     except OSError as error:
         raise InputError(

@@ -33,6 +33,8 @@ def warnings(report: Report, step: str = "run") -> list[str]:
         found += _untrained_for(report)
         # exits of a network that guesses say nothing
         found += guessing or [*_early(report), *_promise(report)]
+    if step == "attach":
+        found += _attached(report)
     if step in ("run", "simulate"):
         found += _cycles(report)
     return found
@@ -126,6 +128,18 @@ def _early(report: Report) -> list[str]:
             "work with"
         )
     return found
+
+
+def _attached(report: Report) -> list[str]:
+    """Attached exits that cost accuracy."""
+    found = report.get("attach") or {}
+    early, last = found.get("accuracy"), found.get("accuracy_last_exit")
+    if early is None or last is None or last - early <= WORTH_A_WARNING:
+        return []
+    return [
+        f"leaving by the attached exits costs {100 * (last - early):.2f} points of accuracy on "
+        "the test images: lower calibrate.drop, or take more validation images (data.validation)"
+    ]
 
 
 def _promise(report: Report) -> list[str]:

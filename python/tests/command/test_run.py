@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -311,7 +312,17 @@ def test_foreign_folder(world):
 
 def test_run_folder_that_is_a_file(world):
     world.folder.write_text("x")
-    with pytest.raises(InputError, match=r"must be a folder, got a file: choose another --out$"):
+    sentence = f"must be a folder, got the file {world.folder}: choose another --out"
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        world.run()
+
+
+def test_run_folder_in_what_is_a_file(world):
+    file = world.folder.parent / "build"
+    file.write_text("x")
+    world.folder = file / "digits"
+    sentence = f"run folder {world.folder} must be a folder, got the file {file}: choose another"
+    with pytest.raises(InputError, match=re.escape(sentence)):
         world.run()
 
 

@@ -43,6 +43,16 @@ def test_leaving_early_that_costs(drop, advice):
     assert warnings(report, "train") == []
 
 
+def test_attached_exits_that_cost():
+    report = {"attach": {"accuracy": 0.9526, "accuracy_last_exit": 0.9889}}
+    assert warnings(report, "attach") == [
+        "leaving by the attached exits costs 3.63 points of accuracy on the test images: lower "
+        "calibrate.drop, or take more validation images (data.validation)"
+    ]
+    assert warnings(report, "calibrate") == []
+    assert warnings({"attach": {"accuracy": 0.985, "accuracy_last_exit": 0.9889}}, "attach") == []
+
+
 def test_exits_that_nobody_or_few_take():
     assert warnings(FINE | {"exits": rows(0.5, 0.0, 0.5)}) == [
         "nobody leaves at exit 1: leave it out of the network"
