@@ -40,7 +40,7 @@ FOLDER = "attach"
 NETWORK = "network.onnx"
 CONFIG = "config.toml"
 _FEATURES = 1 << 30  # of all training images together that are kept
-_GAIN = 0.005  # of the multiplications: a head that saves less is not kept
+_GAIN = 0.005  # of the multiplications: a further head that saves less is not kept
 
 IntArray = npt.NDArray[np.int64]
 
@@ -63,15 +63,13 @@ def attach(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
         CheckFailed: the network with heads does not answer as the network without.
     """
     section, model = config.attach, config.model
+    where = "the network" if model.kind == "config" else model.source
+    if model.kind == "config":
+        _alone(len(model.stages), where, "leave one stage")  # known before there is a checkpoint
     network = load_network(config, run_dir)
     height, width, channels = model.input
-    where = "the network" if model.kind == "config" else model.source
     graph = to_qonnx(network, shape=(channels, height, width), where=where)
-    if len(graph.outputs) != 1:
-        raise InputError(
-            f"attach must be given a network with one exit, got {len(graph.outputs)} in {where}: "
-            + ("leave one stage" if model.kind == "config" else "name the last in model.exits")
-        )
+    _alone(len(graph.outputs), where, "name the last in model.exits")
     meant = meaning.integers(graph)
     wanted = _wanted(meant, graph, section, model.classes)
     splits = load(config.data, data_dir, shape=model.input, classes=model.classes)
@@ -100,23 +98,36 @@ def attach(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
     return folder / CONFIG
 
 
+def _alone(exits: int, where: str, advice: str) -> None:
+    if exits != 1:
+        raise InputError(
+            f"attach must be given a network with one exit, got {exits} in {where}: {advice}"
+        )
+
+
 def _wanted(
     network: IntegerNetwork, graph: Graph, section: Attach, classes: int
 ) -> list[tuple[Place, tuple[int, int]]]:
     """Places and the pools of their heads, so that all heads together keep to `attach.share`."""
     total = network.multiplies()[-1]
     budget = section.share * total / section.exits
+    places = [p for p in heads.places(graph, network) if p.multiplies < (1 - _GAIN) * total]
+    if not places:
+        raise InputError(
+            "attach must find a place for an exit: a quantizer with one scale in front of the last "
+            "layer that all of the network passes, got none: give the quantizers of a layer one "
+            "scale, or take a deeper network"
+        )
     found = [
         (place, window)
-        for place in heads.places(graph, network)
-        if place.multiplies < (1 - _GAIN) * total
-        and (window := place.window(classes, _room(network, place, section))) is not None
+        for place in places
+        if (window := place.window(classes, _room(network, place, section))) is not None
     ]
     if not found:
         raise InputError(
-            "attach must find a place for an exit: a quantizer with one scale in front of the last "
-            "layer that all of the network passes, and a head there of at most "
-            f"{budget:.0f} multiplications, got none: raise attach.share or lower attach.exits"
+            "attach must find a place for an exit where a head has at most "
+            f"{budget:.0f} multiplications, got none of {len(places)}: raise attach.share or lower "
+            "attach.exits"
         )
     return found
 

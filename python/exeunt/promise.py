@@ -65,7 +65,7 @@ class Promise:
         if self.horizon:
             count = int(self.permitted * self.horizon + 1e-9)
             part = f"{count:,} of the next {self.horizon:,} images"
-        return f"with probability {100 * (1 - (self.delta or 0)):g}% at most {part} {LOSS}"
+        return f"with probability {100 * (1 - (self.delta or 0)):.12g}% at most {part} {LOSS}"
 
     @property
     def text(self) -> str:

@@ -28,7 +28,7 @@ class Attach(Section):
     exits: Annotated[int, Field(ge=1, le=7)] = 3
     bits: Annotated[int, Field(ge=2, le=8)] = 8
     share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.03
-    images: Annotated[int, Field(ge=2)] = 60_000
+    images: Annotated[int, Field(ge=2, le=10_000_000)] = 60_000
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 5
     batch: Annotated[int, Field(ge=2)] = 256
     weight_decay: Annotated[float, Field(ge=0.0, le=1000.0)] = 0.01

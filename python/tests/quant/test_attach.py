@@ -173,9 +173,10 @@ def test_the_step_refuses_logits_that_are_not_those_it_calibrated(run, single, m
     )
 
 
-def test_a_network_with_exits_is_refused(trained, tiny):
+def test_a_network_with_exits_is_refused(tmp_path, tiny):
+    """Before it is trained: its stages say how many exits it has."""
     with pytest.raises(InputError) as caught:
-        attach(tiny, trained, trained)
+        attach(tiny, tmp_path, tmp_path)
     assert str(caught.value) == (
         "attach must be given a network with one exit, got 2 in the network: leave one stage"
     )
@@ -197,7 +198,17 @@ def test_a_network_without_a_place_is_refused(run, single):
     with pytest.raises(InputError) as caught:
         attach(single.model_copy(update={"attach": section}), run, run)
     assert str(caught.value) == (
+        "attach must find a place for an exit where a head has at most 0 multiplications, got none "
+        "of 2: raise attach.share or lower attach.exits"
+    )
+
+
+def test_a_network_without_a_quantizer_for_all_is_refused(run, single, monkeypatch):
+    monkeypatch.setattr(attaching.heads, "places", lambda graph, network: [])
+    with pytest.raises(InputError) as caught:
+        attach(single, run, run)
+    assert str(caught.value) == (
         "attach must find a place for an exit: a quantizer with one scale in front of the last "
-        "layer that all of the network passes, and a head there of at most 0 multiplications, got "
-        "none: raise attach.share or lower attach.exits"
+        "layer that all of the network passes, got none: give the quantizers of a layer one scale, "
+        "or take a deeper network"
     )
