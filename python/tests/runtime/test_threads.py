@@ -90,8 +90,7 @@ class Threads:
         self.stop = threading.Event()
         self.errors: list[BaseException] = []
         self.count: Counter[str] = Counter()
-        self.free = threading.Event()  # cleared by a test that wants the device to itself
-        self.free.set()
+        self.turn = threading.Lock()  # held by a test that wants the device to itself
         self._threads: list[threading.Thread] = []
 
     def add(self, work: Callable[[np.random.Generator], object]) -> None:
@@ -414,11 +413,11 @@ def test_a_timeout_tells_the_counters_from_before_the_reset(small, simulated, de
 
 def test_a_failure_is_told_to_its_own_call(small, simulated, device, busy_rtl):
     """A thread that brings in another one's transfers goes on; the answers before are kept."""
-    stream = device.stream(iter(small.images), batch=8, timeout=20_000)
-    busy_rtl.free.clear()  # a poll would let cycles pass, and the transfer under way might end
-    got = [next(stream)]
-    simulated.hold(output=100_000)  # far more than the polls take before the stream waits
-    busy_rtl.free.set()
+    # all images come at once, so the second transfer is under way when the first answer is told
+    stream = device.stream(iter([small.images]), batch=8, timeout=20_000)
+    with busy_rtl.turn:  # a poll would let cycles pass, and the transfer might end
+        got = [next(stream)]
+        simulated.hold(output=100_000)  # far more than the polls take before the stream waits
     small.agree(device.classify(small.images[:20]), images=slice(20))
     with pytest.raises(DeviceTimeout) as caught:
         got.extend(stream)
@@ -436,9 +435,9 @@ def busy_rtl(small, device):
     threads = Threads()
 
     def poll(random) -> None:
-        threads.free.wait(HANG_SECONDS)
-        assert set(device.counters) >= {"frames_in"}
-        assert len(device.thresholds) == 3
+        with threads.turn:
+            assert set(device.counters) >= {"frames_in"}
+            assert len(device.thresholds) == 3
 
     threads.add(poll)
     runner = threading.Thread(target=lambda: threads.run(1000.0), daemon=True)
