@@ -182,6 +182,6 @@ MUTANTS = (
         "python/exeunt/reference/system.py",
         "if waiting and (new is None or waiting[0][0] < new):",
         "if waiting:",
-        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[two]",
+        "python/tests/simulate/test_looks.py::test_every_answer_and_every_cycle[one]",
     ),
 )
