@@ -39,7 +39,7 @@ learning_rate = 0.02
 drop = 0.03
 [attach]
 images = 2000
-epochs = 10
+epochs = 30
 """
 
 
@@ -81,8 +81,8 @@ def test_figures_are_those_of_the_network_that_was_written(run, single):
                 break
     assert found["accuracy"] == pytest.approx(hits / len(test.labels))
     assert found["saved"] == pytest.approx(1 - cost / len(test.labels) / found["multiplies"])
-    assert found["saved"] > 0.2, found
-    assert found["accuracy"] > found["accuracy_last_exit"] - 0.08
+    assert found["saved"] > 0.3, found
+    assert found["accuracy"] > found["accuracy_last_exit"] - 0.05
     assert 0 < found["head_share"] <= single.attach.share
     assert sum(row["kept"] for row in found["places"]) == len(logits) - 1
     assert found["accuracy_last_exit"] == (logits[-1].argmax(1) == test.labels).mean()
@@ -112,11 +112,11 @@ def test_a_head_learns_what_its_integers_say():
     labels = ((flat - 100) @ truth).argmax(axis=1)
     soft = torch.nn.functional.one_hot(torch.from_numpy(labels), 4).float() * 8
     place = Place("x", (2, 2, 12), 0.25, 100)
-    section = Attach(bits=5, images=600, epochs=20, batch=32)
+    section = Attach(bits=5, images=600, epochs=80, batch=32)
     with one_thread(0):
         head = train_head(seen, torch.from_numpy(labels), soft, place, (2, 2), section)
     assert np.abs(head.weights).max() == 15
-    assert ((flat @ head.weights.T + head.bias).argmax(axis=1) == labels).mean() > 0.9
+    assert ((flat @ head.weights.T + head.bias).argmax(axis=1) == labels).mean() > 0.95
     assert head.multiplies == 48
 
 
