@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from edges import faults as edges
 from explain_encode import faults as explain_encode
 from mutant import Mutant
 from mvu import faults as mvu
 from rules import faults as rules
 
 MUTANTS = (
+    *edges.MUTANTS,
     *explain_encode.MUTANTS,
     *mvu.MUTANTS,
     *rules.MUTANTS,

@@ -18,6 +18,7 @@ import add.corners
 import concat.corners
 import decide.corners
 import duplicate.corners
+import edges.corners
 import explain_encode.corners
 import frame_buffer.corners
 import look_buffer.corners
@@ -91,6 +92,8 @@ def chosen() -> dict[str, Corner]:
         ),
         "threshold: 15 levels, 16 bits in, 8 lanes": wide,
         "threshold: 15 levels, 16 bits in, 1 lane of 16 channels": deep,
+        "threshold: the same 8 lanes with edges": edges.corners.random(wide),
+        "threshold: the same lane with edges": edges.corners.random(deep),
         "mvu: 72x16, SIMD 9, PE 8, 15 levels": mvu.corners.corner((8, 9, 2, 8), INT4, levels=15),
         "mvu: 9x8 8 bits in, SIMD 9, PE 2, 15 levels": mvu.corners.corner(
             (1, 9, 4, 2), UINT8, levels=15

@@ -95,6 +95,7 @@ ILLEGAL: list[tuple[str, Mapping[str, int | str], str]] = [
     ("ex_mvu", {"SIGNS": 1, "W_BITS": 1}, "ex_mvu: SIGNS need thresholds or constants of rows"),
     ("ex_mvu", {"ACC_BITS": 33, "OUT_BITS": 33}, "ex_mvu: ACC_BITS must be 2 to 32, is 33"),
     ("ex_mvu", {"OUT_BITS": 8}, "ex_mvu: OUT_BITS must be ACC_BITS 16 without thresholds, is 8"),
+    ("ex_mvu", {"EDGES": 1}, "ex_mvu: EDGES need thresholds, not LEVELS 0"),
     (
         "ex_width",
         {"OUT_WIDTH": 12},

@@ -176,6 +176,8 @@ def render(accelerator: Accelerator, chain: Dataflow, *, entry: int = 0) -> str:
         if sleeps:
             ports += f",\n      .busy({node.name}_busy)"
             wires.append(f"  wire  {clock}, {node.name}_busy;")
+        if backend.edges is not None:
+            ports += ",\n      .m_edge()"
         module, parameters = backend.module(node), backend.parameters(node)
         body.append(_instance(module, node.name, parameters, ports, clock=clock))
         if i == 0 and not tapped:

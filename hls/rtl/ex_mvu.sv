@@ -28,6 +28,9 @@
 // its complement for -1, as zero for 0. So an accumulator holds y minus the smallest y that its row
 // could give, from 0 up; for single bits it is the popcount of an XNOR. Thresholds count from that
 // smallest y of their row too (unsigned, ACC_BITS); without them OFFSET_FILE adds it again.
+//
+// With EDGES, m_edge says of each lane of m_data where y = W x lies, see ex_threshold; with SIGNS
+// edges count from the smallest y as well.
 `default_nettype none
 
 module ex_mvu #(
@@ -48,7 +51,9 @@ module ex_mvu #(
     parameter     WEIGHT_FILE    = "",  // empty: not initialised, or in ROM_FILE
     parameter     ROM_FILE       = "",  // empty: in WEIGHT_FILE
     parameter     THRESHOLD_FILE = "",  // see ex_threshold
-    parameter     OFFSET_FILE    = ""   // empty: none; not with thresholds, needed with SIGNS
+    parameter     OFFSET_FILE    = "",  // empty: none; not with thresholds, needed with SIGNS
+    parameter bit EDGES          = 1'b0,  // m_edge is built, needs thresholds
+    parameter     EDGE_FILE      = ""   // see ex_threshold
 ) (
     input  wire                     clk,
     input  wire                     rst,
@@ -58,6 +63,7 @@ module ex_mvu #(
     output wire                     m_valid,
     input  wire                     m_ready,
     output wire  [PE*OUT_BITS-1:0]  m_data,
+    output wire  [PE-1:0]           m_edge,
     output wire                     busy
 );
 
@@ -112,6 +118,10 @@ module ex_mvu #(
   end
   if (LEVELS == 0 && OUT_BITS != ACC_BITS) begin : g_bad_out_bits
     $error("ex_mvu: OUT_BITS must be ACC_BITS %0d without thresholds, is %0d", ACC_BITS, OUT_BITS);
+  end
+
+  if (EDGES && LEVELS == 0) begin : g_bad_edges
+    $error("ex_mvu: EDGES need thresholds, not LEVELS 0");
   end
 
   // Input: a ring of ROOM words. A word is free again after its last replay.
@@ -354,6 +364,7 @@ module ex_mvu #(
     assign m_valid      = result_q;
     assign result_ready = m_ready;
     assign m_data       = result;
+    assign m_edge       = '0;
   end else begin : g_threshold
     ex_threshold #(
         .PE            (PE),
@@ -363,7 +374,9 @@ module ex_mvu #(
         .FOLDS         (MH / PE),
         .LEVELS        (LEVELS),
         .BIAS          (BIAS),
-        .THRESHOLD_FILE(THRESHOLD_FILE)
+        .THRESHOLD_FILE(THRESHOLD_FILE),
+        .EDGES         (EDGES),
+        .EDGE_FILE     (EDGE_FILE)
     ) threshold (
         .clk    (clk),
         .rst    (rst),
@@ -373,6 +386,7 @@ module ex_mvu #(
         .m_valid(m_valid),
         .m_ready(m_ready),
         .m_data (m_data),
+        .m_edge (m_edge),
         .busy   (threshold_busy)
     );
   end

@@ -9,6 +9,12 @@
 // Stage j of lane p reads <THRESHOLD_FILE>_<j>_<p, three digits>.hex at address {fold, bits found}:
 // the threshold minus the smallest input value, IN_BITS + 1 bits, from 0 (always) to 2**IN_BITS
 // (never, also in the places behind LEVELS).
+//
+// With EDGES, m_edge says of each lane of m_data that edges[c][0] <= x < edges[c][1]. One more
+// comparison beside the last one of the search: x that did not reach the first threshold that is
+// tried is inside from edges[c][0] on, any other below edges[c][1]. Lane p reads
+// <EDGE_FILE>_<p, three digits>.hex at address {fold, reached}, words as those of thresholds. Without
+// EDGES m_edge is 0 and nothing is built.
 `default_nettype none
 
 module ex_threshold #(
@@ -19,7 +25,9 @@ module ex_threshold #(
     parameter int FOLDS     = 1,    // words of a pixel
     parameter int LEVELS    = 15,   // thresholds of a channel
     parameter int BIAS      = 0,    // y below the first threshold
-    parameter     THRESHOLD_FILE = ""  // beginning of the file names; empty: not initialised
+    parameter     THRESHOLD_FILE = "",  // beginning of the file names; empty: not initialised
+    parameter bit EDGES     = 1'b0,     // m_edge is built
+    parameter     EDGE_FILE = ""        // the same of the edges
 ) (
     input  wire                    clk,
     input  wire                    rst,
@@ -29,6 +37,7 @@ module ex_threshold #(
     output wire                    m_valid,
     input  wire                    m_ready,
     output logic [PE*OUT_BITS-1:0] m_data,
+    output logic [PE-1:0]          m_edge,
     output wire                    busy
 );
 
@@ -151,6 +160,51 @@ module ex_threshold #(
         m_data[p*OUT_BITS+:OUT_BITS] <= OUT_BITS'(BIAS + 32'(found));
       end
     end
+  end
+
+  if (EDGES) begin : g_edges
+    for (genvar p = 0; p < PE; p++) begin : g_lane
+      localparam int ADDR_BITS = $clog2(2 * FOLDS);
+      localparam bit [23:0] LANE_DIGITS = {8'(48 + p / 100), 8'(48 + p / 10 % 10), 8'(48 + p % 10)};
+
+      logic [T_BITS-1:0] memory[2*FOLDS];
+      wire  [T_BITS-1:0] x = {1'b0, g_stage[STAGES-1].g_lane[p].x_q};
+      wire               load = g_stage[STAGES-1].load;
+      wire [FOLD_BITS-1:0] fold = g_stage[STAGES-1].fold;
+
+      if (EDGE_FILE != "") begin : g_file
+        initial $readmemh({EDGE_FILE, "_", LANE_DIGITS, ".hex"}, memory);
+      end
+
+      if (STAGES == 1) begin : g_both  // which of the two is only known when both are compared
+        logic [T_BITS-1:0] low_q, high_q;
+        always_ff @(posedge clk) begin
+          if (load) begin
+            low_q  <= memory[ADDR_BITS'({fold, 1'b0})];
+            high_q <= memory[ADDR_BITS'({fold, 1'b1})];
+          end
+          if (offer[STAGES] && enable[STAGES]) begin
+            m_edge[p] <= g_stage[0].g_lane[p].reached ? x < high_q : x >= low_q;
+          end
+        end
+      end else begin : g_one
+        logic [T_BITS-1:0] edge_q;
+        wire reached;
+        if (STAGES == 2) begin : g_now
+          assign reached = g_stage[0].g_lane[p].reached;
+        end else begin : g_before
+          assign reached = g_stage[STAGES-2].g_lane[p].found_q[STAGES-1];
+        end
+        always_ff @(posedge clk) begin
+          if (load) edge_q <= memory[ADDR_BITS'({fold, reached})];
+          if (offer[STAGES] && enable[STAGES]) begin
+            m_edge[p] <= (x >= edge_q) != g_stage[STAGES-1].g_lane[p].found_q[STAGES-1];
+          end
+        end
+      end
+    end
+  end else begin : g_no_edges
+    assign m_edge = '0;
   end
 
 `ifdef EX_BULK

@@ -55,6 +55,9 @@ PROOFS = [
     Proof("raw", {"N": 2}),
     Proof("tag", {"WIDTH": 2, "FRAME": 3, "IN_FLIGHT": 2}),
     Proof("tag", {"WIDTH": 2, "FRAME": 1, "IN_FLIGHT": 3}),
+    Proof("threshold", {"IN_BITS": 3, "OUT_BITS": 1, "LEVELS": 1, "EDGES": 1}),
+    Proof("threshold", {"IN_BITS": 3, "OUT_BITS": 2, "LEVELS": 3, "EDGES": 1, "FOLDS": 3}),
+    Proof("threshold", {"IN_BITS": 2, "OUT_BITS": 3, "LEVELS": 5, "EDGES": 1, "FOLDS": 2}),
     Proof("axil", {"ADDRESS_BITS": 4}),
     Proof("link", {"ADDRESS_BITS": 12, "FLUSH": 3}),
 ]
@@ -243,6 +246,18 @@ BROKEN = [
             ("occupied < MOST", "occupied <= MOST"),
             ("first ? bank : bank_q", "bank"),
             ("pad_q ? '0 : s_data", "s_data"),
+        )
+    ),
+    *(
+        Proof(
+            "threshold",
+            {"IN_BITS": 3, "OUT_BITS": 2, "LEVELS": 3, "EDGES": 1, "FOLDS": 3},
+            fault=fault,
+        )
+        for fault in (
+            ("if (load) edge_q <=", "if (offer[STAGES-1]) edge_q <="),
+            ("m_edge[p] <= (x >= edge_q) !=", "m_edge[p] <= (x > edge_q) !="),
+            ("'0 : fold_q + 1'b1;", "'0 : fold_q;"),
         )
     ),
     *(

@@ -90,19 +90,28 @@ def _numbered(letter: str, widths: Sequence[int]) -> list[tuple[str, int]]:
     return [(letter if len(widths) == 1 else f"{letter}{k}", w) for k, w in enumerate(widths)]
 
 
-def kernel_corner(node: Node, arrays: Mapping[str, IntArray] | None = None) -> Corner:
-    """The corner of a kernel kind, as its backend describes it."""
+def kernel_corner(
+    node: Node, arrays: Mapping[str, IntArray] | None = None, edges: IntArray | None = None
+) -> Corner:
+    """The corner of a kernel kind, as its backend describes it; with edges it tells them."""
     backend = registry.of(node)
     arrays = {} if arrays is None else dict(arrays)
+    parameters, memories = backend.parameters(node), backend.memories(node, arrays)
+    ports = stream_ports([s.width for s in node.inputs], [s.width for s in node.outputs])
+    if backend.edges is not None:
+        ports += (Port("m_edge", node.output.lanes, output=True),)
+    if edges is not None:
+        parameters, memories = registry.with_edges(node, arrays, edges)
     return Corner(
         name=node.name,
         module=backend.module(node),
-        parameters=backend.parameters(node),
-        ports=stream_ports([s.width for s in node.inputs], [s.width for s in node.outputs]),
-        memories=backend.memories(node, arrays),
+        parameters=parameters,
+        ports=ports,
+        memories=memories,
         node=node,
         arrays=arrays,
         sleeps=True,
+        data=edges,
     )
 
 

@@ -11,10 +11,17 @@ import numpy as np
 from exeunt.graph import IntArray, Integer
 from exeunt.hls.back.kernels import levels, sparsity
 from exeunt.hls.back.kernels.operators import Found, Operator, groups_of
-from exeunt.hls.back.kernels.registry import Backend, register, register_operator
+from exeunt.hls.back.kernels.registry import (
+    Backend,
+    Parameters,
+    Texts,
+    register,
+    register_operator,
+)
 from exeunt.kernels.layer import Fold, Matrix
-from exeunt.kernels.mvu import Mvu, columns, folds
+from exeunt.kernels.mvu import Mvu, back, columns, folds
 from exeunt.kernels.mvu.products import FEW
+from exeunt.kernels.parts.back import Steps
 from exeunt.kernels.parts.weights import accumulator_range, smallest
 
 MODULES = ("ex_mvu", "ex_rom", "ex_threshold")
@@ -104,6 +111,26 @@ def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
             lanes=lanes,
         )
     return result
+
+
+def edges(
+    node: Mvu, arrays: Mapping[str, IntArray], edges: IntArray
+) -> tuple[Parameters, Texts] | None:
+    """What `m_edge` needs, None without thresholds; see `Backend.edges`.
+
+    With signs the edges count from the smallest result of each row on, as thresholds do.
+    """
+    if not node.levels:
+        return None
+    steps = back(node, arrays)[0][-1]
+    assert isinstance(steps, Steps)
+    words, counted = levels.edge_words(node.name, steps, edges), node.accumulator
+    if node.signs:
+        words = words - smallest(arrays["weights"].astype(np.int64), node.input.dtype)[:, None]
+        counted = Integer(node.accumulator.bits)
+    prefix = f"{node.name}_edges"
+    files = levels.edge_files(prefix, words, dtype=counted, lanes=node.output.lanes)
+    return {"EDGES": 1, "EDGE_FILE": prefix}, files
 
 
 def facts(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, Any]:
@@ -214,4 +241,6 @@ register_operator(
         {"lut_estimation": lut_estimation},
     )
 )
-register(Mvu.kind, Backend(module, parameters, MODULES, memories=memories, facts=facts))
+register(
+    Mvu.kind, Backend(module, parameters, MODULES, memories=memories, facts=facts, edges=edges)
+)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
 
+from exeunt.errors import InputError
 from exeunt.graph import IntArray, Node
 from exeunt.hls.back import kernels
 from exeunt.hls.back.kernels.operators import Operator
@@ -16,6 +17,7 @@ from exeunt.kernels.registry import OURS
 
 Parameters: TypeAlias = dict[str, int | str]
 Texts: TypeAlias = dict[str, str]  # file name -> text
+Edges: TypeAlias = Callable[[Any, Mapping[str, IntArray], IntArray], Any]
 
 
 def nothing(node: Any, arrays: Mapping[str, IntArray]) -> dict[str, Any]:
@@ -44,6 +46,10 @@ class Backend:
         sources: SystemVerilog that is made when a network is compiled.
         facts: (node, arrays) -> more entries for the node in the manifest.
         unsupported: why it cannot implement the node, as the end of a sentence; None when it can.
+        edges: (node, arrays, edges) -> more parameters and memory files, with which the module's
+            output m_edge has a bit for each lane of m_data: edges[c][0] <= x < edges[c][1] of the
+            x that its quantizer saw; it gives None for a node without one. None: the module has no
+            m_edge.
     """
 
     module: Callable[[Any], str]
@@ -53,6 +59,7 @@ class Backend:
     sources: Callable[[Any], Texts] = no_sources
     facts: Callable[[Any, Mapping[str, IntArray]], dict[str, Any]] = nothing
     unsupported: Callable[[Any], str | None] = everything
+    edges: Edges | None = None
 
 
 _backends: dict[tuple[str, str], Backend] = {}
@@ -98,6 +105,29 @@ def of(node: Node) -> Backend:
     """The backend that implements a node."""
     _discover()
     return _backends[node.kind, node.backend]
+
+
+def with_edges(
+    node: Node, arrays: Mapping[str, IntArray], edges: IntArray
+) -> tuple[Parameters, Texts]:
+    """All parameters and memory files of a node that tells where its x lies.
+
+    Args:
+        node: a quantizer.
+        arrays: of the node.
+        edges: integers (C, 2), as of `exeunt.explain.slopes.line`.
+
+    Raises:
+        InputError: the node or its backend has no quantizer that could tell, or the edges are none.
+    """
+    backend = of(node)
+    found = None if backend.edges is None else backend.edges(node, arrays, edges)
+    if found is None:
+        raise InputError(
+            f"{node.name} must be a kernel of ours with thresholds to tell edges, got kind "
+            f"{node.kind} of {node.backend}: take masks by levels"
+        )
+    return {**backend.parameters(node), **found[0]}, {**backend.memories(node, arrays), **found[1]}
 
 
 def unsupported(node: Node, name: str) -> str | None:

@@ -7,9 +7,16 @@ from collections.abc import Mapping
 from exeunt.graph import IntArray
 from exeunt.hls.back.kernels import levels
 from exeunt.hls.back.kernels.operators import Found, Operator
-from exeunt.hls.back.kernels.registry import Backend, register, register_operator
+from exeunt.hls.back.kernels.registry import (
+    Backend,
+    Parameters,
+    Texts,
+    register,
+    register_operator,
+)
 from exeunt.kernels.layer import Levels
-from exeunt.kernels.threshold import Threshold
+from exeunt.kernels.parts.back import Steps
+from exeunt.kernels.threshold import Threshold, back
 
 MODULES = ("ex_threshold",)
 
@@ -43,6 +50,22 @@ def memories(node: Threshold, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     )
 
 
+def edges(
+    node: Threshold, arrays: Mapping[str, IntArray], edges: IntArray
+) -> tuple[Parameters, Texts]:
+    """What `m_edge` needs; see `Backend.edges`."""
+    (steps,) = back(node, arrays)[0]
+    assert isinstance(steps, Steps)
+    prefix = f"{node.name}_edges"
+    files = levels.edge_files(
+        prefix,
+        levels.edge_words(node.name, steps, edges),
+        dtype=node.input.dtype,
+        lanes=node.input.lanes,
+    )
+    return {"EDGES": 1, "EDGE_FILE": prefix}, files
+
+
 def read(found: Found) -> Levels:
     """The levels of a FINN Thresholding."""
     shape, values, source = found.input, found.tables[found.node.input[1]], found.source
@@ -70,4 +93,4 @@ register_operator(
         MODULES,
     )
 )
-register(Threshold.kind, Backend(module, parameters, MODULES, memories=memories))
+register(Threshold.kind, Backend(module, parameters, MODULES, memories=memories, edges=edges))

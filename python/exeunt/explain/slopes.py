@@ -74,6 +74,7 @@ def line(steps: Steps, name: str) -> Line:
         zero = origin - step * (which[0] + 1)  # where the line would cross level bias - 1/2
         begin = np.floor(zero + 0.5 * step + NEAR) + 1 if relu else np.ceil(zero)
         end = np.ceil(zero + (len(row) + 1) * step)
+        begin, end = min(begin, row[0]), max(end, row[-1])  # what lies between these is on the line
         edges[channel] = np.clip((begin, end), low, high + 1)
     return Line(slope, edges)
 
