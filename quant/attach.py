@@ -22,25 +22,30 @@ from exeunt.config.derived import of_file
 from exeunt.config.tree import Config, to_toml
 from exeunt.errors import CheckFailed, InputError
 from exeunt.progress import Progress, silent
+from exeunt.promise import KEY
 from exeunt.qonnx import file, heads, meaning
 from exeunt.qonnx.file import Graph
 from exeunt.qonnx.heads import Head, Place
 from exeunt.qonnx.integers import IntegerNetwork
+from exeunt.quant import asked
 from exeunt.quant.compress import load_network
 from exeunt.quant.data.augment import augmented
 from exeunt.quant.data.datasets import Splits, load
+from exeunt.quant.exits import moved
 from exeunt.quant.exits.calibration import Calibration, Point, calibrate_exits, evaluate, scores
 from exeunt.quant.heads import filters, train_head
 from exeunt.quant.network.export import to_qonnx
 from exeunt.quant.network.logits import as_tensor
 from exeunt.quant.train import one_thread
 from exeunt.report import store
+from exeunt.splits import Labelled
 
 FOLDER = "attach"
 NETWORK = "network.onnx"
 CONFIG = "config.toml"
 _FEATURES = 1 << 30  # of all training images together that are kept
-_GAIN = 0.005  # of the multiplications: a further head that saves less is not kept
+_GAIN = 0.005  # of the multiplications: a head that saves less is not worth its hardware
+_ERRORS = 2.0  # standard errors of its mean that a saving must be above
 
 IntArray = npt.NDArray[np.int64]
 
@@ -79,14 +84,14 @@ def attach(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
     total = meant.multiplies()[-1]
     last = meant.scales[-1]
     labels = splits.validation.labels
-    chosen, result = _choose(candidates, answers[0], last, labels, config, total)
+    chosen = _choose(candidates, answers[0], last, labels, config, total)
     costs = _costs(chosen, total)
     made = heads.attached(graph, [c.head for c in chosen])
-    _check(meant, made, chosen, splits.validation.images)
+    result = _calibrated(meant, made, chosen, splits.validation, config)
     folder = run_dir / FOLDER
     folder.mkdir(exist_ok=True)
     _write(made, config, folder)
-    figures = _figures(config, candidates, chosen, result.chosen, costs, answers[1], last, splits)
+    figures = _figures(config, candidates, chosen, result, costs, answers[1], last, splits)
     store.update(run_dir, {"attach": figures})
     progress(
         1,
@@ -161,6 +166,12 @@ def _heads(
             made = train_head(seen[k], labels, soft, place, window, section, filters=count)
             if made.weights.any():  # else its integers say nothing
                 found.append(made)
+    if not found:
+        raise InputError(
+            "attach must find a place where the network tells images apart, got no head that "
+            f"learned anything at {len(wanted)} places from {len(labels):,} training images: train "
+            "the network first"
+        )
     return found
 
 
@@ -225,11 +236,15 @@ def _choose(
     labels: npt.NDArray[np.integer],
     config: Config,
     total: int,
-) -> tuple[list[Candidate], Calibration]:
-    """The heads with which a frame costs least, one after the other; at least one."""
+) -> list[Candidate]:
+    """The heads with which a frame costs least, one after the other; at least one.
+
+    Each must save `_GAIN` of the multiplications, and more than so few images could show by chance.
+    What is promised, classes and copies have no say in it.
+    """
     section = config.calibrate
     kept: list[int] = []
-    best: tuple[float, Calibration] | None = None
+    best = float(total)
     places = {c.head.place for c in candidates}
     while len(kept) < min(config.attach.exits, len(places)):
         tried = []
@@ -246,41 +261,63 @@ def _choose(
             )
             tried.append((found.chosen.macs, k, found))
         macs, k, found = min(tried, key=lambda t: t[:2])
-        if best is not None and macs > best[0] - _GAIN * total:
+        costs = _costs([candidates[i] for i in sorted([*kept, k])], total)
+        least = max(_GAIN * total, _ERRORS * _error(found.chosen, costs, len(labels)))
+        if best - macs < least:
             break
-        kept, best = [*kept, k], (macs, found)
-    assert best is not None
-    if best[0] >= total:
+        kept, best = [*kept, k], macs
+    if not kept:
+        saved = f"{100 * (1 - macs / total):.2f}% by the best" if macs < total else "none"
         raise InputError(
-            "attach must find a head that saves multiplications where calibrate.drop = "
-            f"{section.drop:g} is lost by {section.criterion}, got none of {len(candidates)}: "
-            "raise calibrate.drop or attach.share, or choose another criterion"
+            f"attach must find a head that saves {100 * least / total:.2g}% of the multiplications "
+            f"(less is not worth its hardware, or may be chance) where calibrate.drop = "
+            f"{section.drop:g} is lost by {section.criterion}, got {saved} of {len(candidates)} on "
+            f"{len(labels):,} validation images: raise calibrate.drop, data.validation or "
+            "attach.share, or choose another criterion"
         )
-    return [candidates[i] for i in sorted(kept)], best[1]
+    return [candidates[i] for i in sorted(kept)]
 
 
-def _check(
+def _error(point: Point, costs: Sequence[int], images: int) -> float:
+    """Standard error of the mean multiplications, of so many images that leave at these rates."""
+    rates, spent = np.asarray(point.rates), np.asarray(costs, np.float64)
+    mean = float(rates @ spent)
+    return float(np.sqrt(rates @ (spent - mean) ** 2 / images))
+
+
+def _calibrated(
     network: IntegerNetwork,
     made: Graph,
     chosen: Sequence[Candidate],
-    images: npt.NDArray[np.uint8],
-) -> None:
-    """Refuse a network with heads that answers otherwise than `network`, or than calibrated."""
-    *found, last = meaning.integers(made).logits(images)
-    expected = [*(c.validation for c in chosen), *network.logits(images)]
-    for k, logits in enumerate([*found, last]):
-        wrong = np.flatnonzero((logits != expected[k]).any(axis=1))
+    validation: Labelled,
+    config: Config,
+) -> Calibration:
+    """The calibration of the network with heads, as the config asks for it.
+
+    Raises:
+        CheckFailed: it answers otherwise than `network`, or than its heads were chosen by.
+    """
+    whole = meaning.integers(made)
+    seen = whole.logits(moved.copies(validation.images, config.calibrate.shift))
+    expected = [*(c.validation for c in chosen), *network.logits(validation.images)]
+    for k, logits in enumerate(seen):
+        given = logits[: len(validation.labels)]
+        wrong = np.flatnonzero((given != expected[k]).any(axis=1))
         if len(wrong):
             raise CheckFailed(
                 f"exit {k} of the network with heads must give the logits that it was chosen by, "
                 f"got others for {len(wrong)} images, first image {wrong[0]}: report this as a "
                 "fault"
             )
+    return asked.calibrated(
+        config.calibrate, seen, validation.labels, macs=whole.multiplies(), scales=whole.scales,
+        per_class=whole.per_class(), seed=config.data.seed,
+    )  # fmt: skip
 
 
 def _write(made: Graph, config: Config, folder: Path) -> None:
     """The network and a config that `exeunt run` takes."""
-    whole = of_file(config, f"qonnx:{NETWORK}", name=f"{config.name}-exits")
+    whole = of_file(config, f"qonnx:{NETWORK}", name=f"{config.name}-exits", heads=True)
     partial = folder / f".{NETWORK}.part"
     partial.write_bytes(file.to_model(made).SerializeToString(deterministic=True))
     partial.replace(folder / NETWORK)
@@ -291,7 +328,7 @@ def _figures(
     config: Config,
     candidates: Sequence[Candidate],
     chosen: Sequence[Candidate],
-    point: Point,
+    result: Calibration,
     costs: list[int],
     answers: IntArray,
     last: float,
@@ -299,9 +336,10 @@ def _figures(
 ) -> dict[str, Any]:
     """The part of report.json; `answers` of the test images."""
     logits = [*(c.test for c in chosen), answers]
+    point = result.chosen
     on_test = scores(
         logits, splits.test.labels, criterion=config.calibrate.criterion,
-        scales=_scales(chosen, last),
+        scales=_scales(chosen, last), offsets=result.offsets,
     )  # fmt: skip
     tested = evaluate(on_test, point.thresholds, costs)
     spent = sum(c.head.multiplies for c in chosen)
@@ -332,4 +370,5 @@ def _figures(
         "saved": 1.0 - tested.macs / total,
         "head_share": spent / total,
         "images": len(splits.test.labels),
+        KEY: {k: v for k, v in result.promise.to_json().items() if k != "certified"},
     }

@@ -16,16 +16,15 @@ from exeunt.progress import Progress, silent
 from exeunt.promise import Promise
 from exeunt.qonnx import seen
 from exeunt.qonnx.integers import IntegerNetwork
+from exeunt.quant import asked
 from exeunt.quant.compress import load_network
 from exeunt.quant.exits import guarantee, moved
 from exeunt.quant.exits.calibration import (
     Calibration,
     Outcome,
     Scores,
-    calibrate_exits,
     scores,
 )
-from exeunt.quant.exits.guarantee import Wanted
 from exeunt.quant.exits.ranking import auroc
 from exeunt.quant.network.logits import exact
 from exeunt.quant.rules import exits as with_rules
@@ -55,14 +54,14 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
     validation = read_split(run_dir / SPLITS, "validation")
     progress(0, 2, f"{len(validation.labels)} validation images")
     section = config.calibrate
-    wanted = Wanted(section.guarantee, section.delta, section.horizon, config.data.seed)
     looked: Looked | None = None
     if config.rules is not None:
         found = network.logits(validation.images)
+        wanted = asked.wanted(section, config.data.seed)
         looked = with_rules.calibrate(config, run_dir, network, validation, wanted)
         result = with_rules.by_exits(looked)
     else:
-        result, found = _alone(config, network, validation, wanted)
+        result, found = _alone(config, network, validation)
     chosen = result.chosen
     data = {
         "schema": SCHEMA,
@@ -116,7 +115,7 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
         "drop": section.drop,
         "shift": section.shift,
         "lost": float(lost.mean()),
-        "notes": [*_notes(section.criterion, validation.labels), *_unused(config, result)],
+        "notes": [*_notes(config, validation.labels), *_unused(config, result)],
         promise.KEY: _promise(result.promise, lost),
     }
     store.update(run_dir, figures)
@@ -132,27 +131,15 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
 
 
 def _alone(
-    config: Config, network: IntegerNetwork, validation: Labelled, wanted: Wanted
+    config: Config, network: IntegerNetwork, validation: Labelled
 ) -> tuple[Calibration, list[npt.NDArray[np.int64]]]:
     """The calibration of a network without rules, and its logits for the validation images."""
-    section = config.calibrate
-    scales, macs = network.scales, network.multiplies()
-    logits = network.logits(moved.copies(validation.images, section.shift))
-    count = len(validation.labels)
-    ways = len(logits[0]) // count
-    result = calibrate_exits(
-        logits, np.tile(validation.labels, ways), macs=macs, drop=section.drop,
-        criterion=section.criterion, scales=scales, per_class=network.per_class(), wanted=wanted,
-        by_class=section.per_class,
+    seen = network.logits(moved.copies(validation.images, config.calibrate.shift))
+    result = asked.calibrated(
+        config.calibrate, seen, validation.labels, macs=network.multiplies(),
+        scales=network.scales, per_class=network.per_class(), seed=config.data.seed,
     )  # fmt: skip
-    found = [x[:count] for x in logits]
-    if ways > 1:
-        alone = scores(
-            found, validation.labels, criterion=section.criterion, scales=scales,
-            per_class=network.per_class(), offsets=result.offsets,
-        )  # fmt: skip
-        result = moved.as_they_are(result, alone, macs)
-    return result, found
+    return result, [x[: len(validation.labels)] for x in seen]
 
 
 def _told(result: Calibration) -> str:
@@ -163,16 +150,25 @@ def _told(result: Calibration) -> str:
     return f" and up to {most} more for some classes"
 
 
-def _notes(criterion: str, labels: npt.NDArray[np.int64]) -> list[str]:
-    """What to know of these validation images, if anything."""
-    if criteria.get(criterion).history is None or neighbours(labels) > _STREAM:
-        return []
-    same = 100 * float((labels[1:] == labels[:-1]).mean()) if len(labels) > 1 else 0.0
-    return [
-        f"{same:.0f}% of the validation images are of the class of the one before, as in random "
-        f"order, and {criterion} goes by neighbours: set data.shuffle = false for the frames of a "
-        "recording, or change calibrate.criterion"
-    ]
+def _notes(config: Config, labels: npt.NDArray[np.int64]) -> list[str]:
+    """That the network or these validation images are for another criterion, if so."""
+    criterion, loss = config.calibrate.criterion, config.train.loss
+    found = []
+    for meant in map(criteria.get, criteria.names()):
+        if loss and loss == meant.loss and criterion != meant.name:
+            found.append(
+                f'the network was trained with train.loss = "{loss}", which is made for '
+                f"{meant.name}, and its exits go by {criterion}: leave out train.loss, or set "
+                f'calibrate.criterion = "{meant.name}"'
+            )
+    if criteria.get(criterion).history is not None and neighbours(labels) <= _STREAM:
+        same = 100 * float((labels[1:] == labels[:-1]).mean()) if len(labels) > 1 else 0.0
+        found.append(
+            f"{same:.0f}% of the validation images are of the class of the one before, as in "
+            f"random order, and {criterion} goes by neighbours: set data.shuffle = false for the "
+            "frames of a recording, or change calibrate.criterion"
+        )
+    return found
 
 
 def _unused(config: Config, result: Calibration) -> list[str]:

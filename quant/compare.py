@@ -1,7 +1,7 @@
 """Exit criteria side by side: what each saves, and at which accuracy, for the same permitted drops.
 
-Thresholds are chosen on validation images alone; the rows are of the test images. A criterion that
-is trained for in a way of its own is compared on networks trained so.
+Thresholds are chosen on validation images alone, as the table [calibrate] of the config says but
+for criterion and permitted drop; the rows are of the test images.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 
 from exeunt import criteria
+from exeunt.config.calibrate import Calibrate
 from exeunt.config.tree import Config
 from exeunt.criteria import Criterion
 from exeunt.errors import InputError
 from exeunt.progress import Progress, part, silent
+from exeunt.promise import NONE
 from exeunt.qonnx.integers import IntegerNetwork
+from exeunt.quant import asked
 from exeunt.quant.compress import load_network
-from exeunt.quant.exits.calibration import calibrate_exits
+from exeunt.quant.exits import moved
+from exeunt.quant.exits.calibration import scores
 from exeunt.quant.network.logits import exact
 from exeunt.quant.train import fingerprint, is_trained, train
 from exeunt.report import store
@@ -41,8 +45,7 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Calibrate every criterion for every permitted drop; writes the rows to report.json.
 
-    A network of another seed than the config's, or one for a criterion with a loss of its own, is
-    trained in `run_dir`/criteria when it is absent.
+    A network of another seed than the config's is trained in `run_dir`/criteria when it is absent.
 
     Args:
         config: of the run.
@@ -55,7 +58,9 @@ def compare(
     Returns:
         a row for each criterion, permitted drop and seed: criterion, permitted (0..1), seed, saved
         (of the multiplications, 0..1), multiplies (of an image, mean), accuracy, accuracy_last,
-        rates, thresholds, images and images_validation.
+        rates, thresholds, images and images_validation; and of what [calibrate] asks for beside
+        them: shift, per_class and guarantee where the criterion can have it (else false, "none"),
+        promised (whether the images were enough), images_needed (for the promise).
 
     Raises:
         InputError: no such criterion, one exit alone, or seeds of a network that is not trained
@@ -69,36 +74,24 @@ def compare(
         )
     rules = [criteria.get(name) for name in dict.fromkeys(names or criteria.names())]
     wanted = seeds_of(config, seeds)
-    own = criteria.get(config.calibrate.criterion).loss
-    fixed = _fixed(config)
     validation = read_split(run_dir / SPLITS, "validation")
     test = read_split(run_dir / SPLITS, "test")
-    places = [(seed, loss) for seed in wanted for loss in _losses(rules, own, fixed=fixed)]
     rows: list[dict[str, Any]] = []
-    for number, (seed, loss) in enumerate(places):
-        here = [rule for rule in rules if fixed or rule.loss == loss]
-        label = f"{', '.join(rule.name for rule in here)}, seed {seed}"
-        begin, end = 100 * number // len(places), 100 * (number + 1) // len(places)
-        progress(begin, 100, label)
-        at, folder = config, run_dir
-        if (seed, loss) != (config.train.seed, own):
-            at = other_seed(config, seed, here[0].name)
-            folder = trained_at(config, at, run_dir, data_dir, progress=part(progress, begin, end))
+    for number, seed in enumerate(wanted):
+        begin, end = 100 * number // len(wanted), 100 * (number + 1) // len(wanted)
+        progress(begin, 100, f"{', '.join(rule.name for rule in rules)}, seed {seed}")
+        at = other_seed(config, seed)
+        folder = trained_at(config, at, run_dir, data_dir, progress=part(progress, begin, end))
         network = exact(load_network(at, folder), at)
         if len(network.scales) == 1:
             raise InputError(
                 "criteria must have two exits or more to be compared, got 1: add a stage, or "
                 "exits with `exeunt attach`"
             )
-        rows += _rows(network, here, validation, test, seed)
+        rows += [{"seed": seed, **row} for row in _rows(network, config, rules, validation, test)]
         store.update(run_dir, {"calibration": {"criteria": rows}})
     progress(100, 100, f"{len(rules)} criteria on {len(test.labels):,} test images")
     return rows
-
-
-def _losses(rules: Sequence[Criterion], own: str, *, fixed: bool) -> list[str]:
-    """What networks must be trained with for these criteria."""
-    return [own] if fixed else list(dict.fromkeys(rule.loss for rule in rules))
 
 
 def _fixed(config: Config) -> bool:
@@ -122,11 +115,9 @@ def seeds_of(config: Config, seeds: Sequence[int]) -> list[int]:
     return wanted
 
 
-def other_seed(config: Config, seed: int, criterion: str) -> Config:
-    """The config of a network of another seed, trained for another criterion."""
-    trained = config.train.model_copy(update={"seed": seed})
-    calibrated = config.calibrate.model_copy(update={"criterion": criterion})
-    return config.model_copy(update={"train": trained, "calibrate": calibrated})
+def other_seed(config: Config, seed: int) -> Config:
+    """The config of a network of another seed."""
+    return config.model_copy(update={"train": config.train.model_copy(update={"seed": seed})})
 
 
 def trained_at(
@@ -145,52 +136,70 @@ def trained_at(
         other: of the network that is wanted.
         run_dir: of the run.
         data_dir: of the data sets.
-        place: in `run_dir`; empty: where networks of this loss and seed are.
+        place: in `run_dir`; empty: where networks of this seed are.
         progress: told of the training.
     """
     if fingerprint(other) == fingerprint(config):
         return run_dir
-    loss = criteria.get(other.calibrate.criterion).loss.rpartition(":")[2]
-    folder = run_dir / (place or f"{FOLDER}/{loss}-seed{other.train.seed}")
+    folder = run_dir / (place or f"{FOLDER}/seed{other.train.seed}")
     if not is_trained(other, folder, read_fingerprint(run_dir / SPLITS)):
         train(other, folder, data_dir, progress=progress)
     return folder
 
 
+def _asked(section: Calibrate, rule: Criterion, permitted: float) -> Calibrate:
+    """What the config asks for, as far as this criterion can have it."""
+    wanted: dict[str, Any] = {"criterion": rule.name, "drop": permitted}
+    if not rule.by_class:
+        wanted["per_class"] = False
+    if rule.history is not None:  # frames judged by their neighbours are not independent
+        wanted["guarantee"] = NONE
+    return section.model_copy(update=wanted)
+
+
 def _rows(
     network: IntegerNetwork,
+    config: Config,
     rules: Sequence[Criterion],
     validation: Labelled,
     test: Labelled,
-    seed: int,
 ) -> list[dict[str, Any]]:
-    """The rows of one network."""
+    """The rows of one network, without its seed."""
     macs, scales, each = network.multiplies(), network.scales, network.per_class()
-    seen, unseen = network.logits(validation.images), network.logits(test.images)
-    classes = unseen[-1].shape[1]
+    seen = network.logits(moved.copies(validation.images, config.calibrate.shift))
+    unseen = network.logits(test.images)
     last = float((unseen[-1].argmax(axis=1) == test.labels).mean())
     found = []
     for rule in rules:
         for permitted in PERMITTED:
-            chosen = calibrate_exits(
-                seen, validation.labels, macs=macs, drop=permitted, criterion=rule.name,
-                scales=scales, per_class=each, points=_POINTS,
-            ).chosen  # fmt: skip
-            left = criteria.run(rule, unseen, [*chosen.thresholds, None], scales=scales)
-            spent = float(left.multiplies(macs, per_class=each, classes=classes).mean())
+            section = _asked(config.calibrate, rule, permitted)
+            made = asked.calibrated(
+                section, seen, validation.labels, macs=macs, scales=scales, per_class=each,
+                seed=config.data.seed, points=_POINTS,
+            )  # fmt: skip
+            on_test = scores(
+                unseen, test.labels, criterion=rule.name, scales=scales, per_class=each,
+                offsets=made.offsets,
+            )  # fmt: skip
+            left = on_test.leave(made.chosen.thresholds, macs)
+            spent = float(left.spent.mean())
             found.append(
                 {
                     "criterion": rule.name,
                     "permitted": permitted,
-                    "seed": seed,
                     "saved": 1.0 - spent / macs[-1],
                     "multiplies": spent,
-                    "accuracy": float((left.classes == test.labels).mean()),
+                    "accuracy": float(left.right.mean()),
                     "accuracy_last": last,
                     "rates": np.bincount(left.exits, minlength=len(macs)) / len(left.exits),
-                    "thresholds": chosen.thresholds,
+                    "thresholds": made.chosen.thresholds,
                     "images": len(test.labels),
                     "images_validation": len(validation.labels),
+                    "shift": section.shift,
+                    "per_class": section.per_class,
+                    "guarantee": section.guarantee,
+                    "promised": made.promise.holds,
+                    "images_needed": made.promise.images_needed,
                 }
             )
     return found

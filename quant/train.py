@@ -1,4 +1,4 @@
-"""Joint training of all exits, resumable; the loss is the criterion's, see exeunt.quant.exits."""
+"""Joint training of all exits, resumable; for the loss see exeunt.quant.exits."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from exeunt import criteria
 from exeunt.config.tree import Config, hash_of
-from exeunt.criteria.criterion import JOINT_LOSS
 from exeunt.errors import InputError
 from exeunt.files import code_files, writing
 from exeunt.progress import Progress, silent
@@ -112,10 +110,8 @@ def train(
 
 
 def fingerprint(config: Config) -> str:
-    """What a checkpoint must have been trained with: hash of [data], [model], [train], the loss."""
-    found = hash_of(config, "data", "model", "train")
-    loss = criteria.get(config.calibrate.criterion).loss
-    return found if config.train.loss or loss == JOINT_LOSS else f"{found} {loss}"
+    """What a checkpoint must have been trained with: hash of [data], [model], [train]."""
+    return hash_of(config, "data", "model", "train")
 
 
 def stamp(config: Config, data: str) -> str:
@@ -152,14 +148,6 @@ def load_checkpoint(config: Config, run_dir: Path) -> nn.Module:
             "again"
         )
     if state["hash"] != fingerprint(config):
-        theirs = state["hash"].partition(" ")
-        if theirs[0] == fingerprint(config).partition(" ")[0]:
-            name, loss = config.calibrate.criterion, criteria.get(config.calibrate.criterion).loss
-            raise InputError(
-                f"checkpoint {path} must be trained for the criterion {name}, with the loss "
-                f"{loss}, got one trained with {theirs[2] or JOINT_LOSS}: train again or change "
-                "calibrate.criterion"
-            )
         raise InputError(
             f"checkpoint {path} must be from this config ({fingerprint(config)[:12]}), got one "
             f"from another ({state['hash'][:12]}): train again or choose another --out"
@@ -193,7 +181,7 @@ class _Training:
         self.random = torch.Generator().manual_seed(section.seed)
         self.modifier = Modifier(config.model.input, families=section.modify, rules=section.rules)
         self.history: list[dict[str, Any]] = []
-        self.loss = losses.of(config.calibrate.criterion, section.loss)
+        self.loss = losses.of(section.loss)
         self.average: dict[str, Tensor] = {}  # of the weights, where train.average asks for it
         self._begin()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edges import faults as edges
+from exclusion import faults as exclusion
 from explain_encode import faults as explain_encode
 from mutant import Mutant
 from mvu import faults as mvu
@@ -10,6 +11,7 @@ from rules import faults as rules
 
 MUTANTS = (
     *edges.MUTANTS,
+    *exclusion.MUTANTS,
     *explain_encode.MUTANTS,
     *mvu.MUTANTS,
     *rules.MUTANTS,
@@ -113,41 +115,6 @@ MUTANTS = (
         "::test_images_that_test_a_promise_have_no_say_in_the_offsets[average]",
     ),
     Mutant(
-        "hls/rtl/ex_exclusion.sv",
-        "localparam logic [KEY-1:0] OUT = {1'b1, {BITS{1'b0}}};",
-        "localparam logic [KEY-1:0] OUT = {2'b11, {(BITS - 1){1'b0}}};",
-        "rtl_tests/exclusion/test_exclusion.py::test_exclusion",
-        corners="exclusion_lanes1_classes10_bits14,exclusion_lanes3_classes9_bits16",
-    ),
-    Mutant(
-        "hls/rtl/ex_exclusion.sv",
-        "look_q    <= keep && BEATS > 1 ? BEAT_BITS'(1) : '0;",
-        "look_q    <= '0;",
-        "rtl_tests/exclusion/test_exclusion.py::test_exclusion",
-        corners="exclusion_lanes1_classes10_bits14",
-    ),
-    Mutant(
-        "hls/rtl/ex_exclusion.sv",
-        "assign s_ready = leaders_ready && carried_valid;",
-        "assign s_ready = leaders_ready;",
-        "rtl_tests/exclusion/test_exclusion.py::test_exclusion",
-        corners="exclusion_lanes1_classes10_bits14",
-    ),
-    Mutant(
-        "hls/rtl/ex_exclusion.sv",
-        "all ? OUT : below[KEY-1:0]",
-        "below[KEY-1:0]",
-        "rtl_tests/exclusion/test_exclusion.py::test_exclusion",
-        corners="exclusion_lanes1_classes10_bits14",
-    ),
-    Mutant(
-        "hls/rtl/ex_exclusion.sv",
-        "assign busy = leaders_busy || looking_q || sight_q || done_q;",
-        "assign busy = leaders_busy;",
-        "python/tests/simulate/test_criteria.py::test_every_answer_and_every_cycle[exclusion]",
-        hangs=True,
-    ),
-    Mutant(
         "hls/rtl/ex_patience.sv",
         "assign carried_ready = take && last;",
         "assign carried_ready = take;",
@@ -168,20 +135,6 @@ MUTANTS = (
         "brought = carried_q[0]",
         "rtl_tests/patience/test_patience.py::test_patience",
         corners="patience_lanes33_classes66_bits4",
-    ),
-    Mutant(
-        "hls/rtl/ex_exclusion.sv",
-        "localparam int DEPTH = BEATS + AHEAD;",
-        "localparam int DEPTH = BEATS;",
-        "rtl_tests/exclusion/test_exclusion.py::test_exclusion",
-        corners="exclusion_lanes33_classes66_bits4",
-    ),
-    Mutant(
-        "hls/rtl/ex_exclusion.sv",
-        "else if (score) read_q <= skipped;",
-        "else if (score) read_q <= read_q;",
-        "rtl_tests/exclusion/test_exclusion.py::test_exclusion",
-        corners="exclusion_lanes33_classes66_bits4",
     ),
     Mutant(
         "hls/rtl/ex_temporal.sv",

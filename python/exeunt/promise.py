@@ -14,6 +14,8 @@ from exeunt.registers import ALWAYS
 NONE, PROBABILITY, AVERAGE = KINDS = ("none", "probability", "average")
 KEY = "guarantee"  # in exits.json, manifest and report
 
+MOST = 10_000_000  # images that a promise may be about; what needs more is not counted further
+
 LOSS = "leave with a wrong answer where the last exit has the right one"
 
 
@@ -26,7 +28,8 @@ class Promise:
         `permitted` is; "none": nothing is promised. An image is lost when it leaves with a wrong
         answer where the last exit has the right one.
     holds: whether there were enough images for it; otherwise nothing is promised.
-    images: that calibrated; images_needed: from which on there could be a promise.
+    images: that calibrated; images_needed: from which on there could be a promise, `MOST` + 1
+        where more than `MOST` are needed.
     ordered, tested: of the images, those that fixed the order in which thresholds are tried, and
         those on which they were tested; lost: of the tested ones, at most allowed.
     certified: the sets of thresholds that it is about, one for each exit but the last.
@@ -75,13 +78,18 @@ class Promise:
         if self.holds:
             return self.aim
         return (
-            f"nothing is promised: that {self.aim} needs {self.images_needed:,} validation images "
-            f"and there are {self.images:,}"
+            f"nothing is promised: that {self.aim} needs {needed(self.images_needed)} validation "
+            f"images and there are {self.images:,}"
         )
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
+
+
+def needed(images: int) -> str:
+    """How many images a promise needs, as text."""
+    return f"more than {MOST:,}" if images > MOST else f"{images:,}"
 
 
 NOTHING = Promise()

@@ -60,22 +60,24 @@ ROOMS: Mapping[str, str] = {
     # the training side: it never sees the compiler
     "quant": "",
     "quant.exits": f"{BASE} criteria registers promise quant",
+    "quant.asked": f"{BASE} config quant.exits",
     "quant.data": f"{BASE} config splits quant",
     "quant.network": f"{BASE} config qonnx quant quant.data",
     "quant.modified": f"{BASE} config rules quant",
     "quant.train": f"{STEP} quant.exits quant.data quant.network quant.modified",
     "quant.attribution": f"{BASE} config quant.exits quant.data quant.network quant.train",
     "quant.compress": f"{STEP} cost quant.exits quant.data quant.network quant.train "
-    "quant.attribution",
+    "quant.attribution quant.asked",
     "quant.rules": f"{STEP} qonnx quant.exits quant.data quant.network quant.modified quant.train "
     "quant.attribution quant.compress",
     "quant.calibrate": f"{STEP} qonnx quant.exits quant.data quant.network quant.train "
-    "quant.compress quant.rules",
-    "quant.compare": f"{STEP} criteria qonnx quant.exits quant.network quant.train quant.compress",
+    "quant.compress quant.rules quant.asked",
+    "quant.compare": f"{STEP} criteria promise qonnx quant.exits quant.network quant.train "
+    "quant.compress quant.asked",
     "quant.resplits": f"{BASE} criteria qonnx promise splits quant.exits",
     "quant.heads": f"{BASE} config qonnx",
     "quant.attach": f"{STEP} qonnx quant.exits quant.data quant.network quant.train quant.compress "
-    "quant.heads",
+    "quant.heads quant.asked",
     "quant.export": f"{STEP} qonnx quant.data quant.network quant.train quant.compress",
     "quant.explain": f"{STEP} quant.exits report quant.data quant.network quant.train "
     "quant.attribution quant.compress quant.calibrate",

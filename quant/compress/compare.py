@@ -271,7 +271,7 @@ def _paired(gaps: Sequence[float], *, fewer: bool = False) -> dict[str, Any]:
 def _stamp(config: Config, section: Compress, cell: Cell, images: str) -> str:
     """What the result of a cell depends on; `images` is the fingerprint of the splits."""
     own = config.model_copy(update={"train": config.train.model_copy(update={"seed": cell.seed})})
-    parts = (fingerprint(own), images, config.calibrate.drop, config.compile.target_cycles)
+    parts = (fingerprint(own), images, config.calibrate, config.compile.target_cycles)
     parts += (section.images, section.learning_rate, cell.spec)  # type: ignore[assignment]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -16,12 +16,13 @@ from exeunt.config.compress import Compress, Pass
 from exeunt.config.tree import Config
 from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
+from exeunt.quant import asked
 from exeunt.quant.compress.criteria import Options, Scores, score
 from exeunt.quant.compress.subject import Subject, from_blob
 from exeunt.quant.data.augment import augmented
 from exeunt.quant.data.datasets import Labelled, Splits
-from exeunt.quant.exits import losses
-from exeunt.quant.exits.calibration import calibrate_exits, evaluate
+from exeunt.quant.exits import losses, moved
+from exeunt.quant.exits.calibration import evaluate
 from exeunt.quant.exits.calibration import scores as scores_of
 from exeunt.quant.network.logits import as_tensor, grid_and_cost, integer_logits
 from exeunt.quant.train import device_of, save_state
@@ -104,24 +105,27 @@ class Work:
     def accuracy(self, subject: Subject, split: str | None = None) -> dict[str, Any]:
         """Accuracy of every exit alone, of the last, and with early exit, fractions 0..1.
 
-        The thresholds are calibrated on the validation images for `calibrate.drop`; `rates` are
-        the fractions of the images that leave at each exit.
+        The thresholds are calibrated on the validation images as [calibrate] says; `rates` are the
+        fractions of the images that leave at each exit.
         """
         network = subject.network
         scales, macs = grid_and_cost(network, self.config)
         seen = self.splits.validation
-        found = integer_logits(network, seen.images, scales)
         section = self.config.calibrate
-        chosen = calibrate_exits(
-            found, seen.labels, macs=macs, drop=section.drop, criterion=section.criterion,
-            scales=scales, points=1,
-        ).chosen  # fmt: skip
+        found = integer_logits(network, moved.copies(seen.images, section.shift), scales)
+        made = asked.calibrated(
+            section, found, seen.labels, macs=macs, scales=scales, seed=self.config.data.seed,
+            points=1,
+        )  # fmt: skip
         labels = seen.labels
+        found = [x[: len(labels)] for x in found]
         if (split or self.split) != "validation":
             part: Labelled = getattr(self.splits, split or self.split)
             found, labels = integer_logits(network, part.images, scales), part.labels
-        all_exits = scores_of(found, labels, criterion=section.criterion, scales=scales)
-        point = evaluate(all_exits, chosen.thresholds, macs)
+        all_exits = scores_of(
+            found, labels, criterion=section.criterion, scales=scales, offsets=made.offsets
+        )
+        point = evaluate(all_exits, made.chosen.thresholds, macs)
         alone = [float(r) for r in all_exits.right.mean(axis=1)]
         return {
             "exits": alone,
@@ -213,7 +217,7 @@ class _Tuning:
         images = augmented(
             images, self.random, shift=train.shift, flip=train.flip, cut=train.cutout
         )
-        loss = losses.of(self.work.config.calibrate.criterion, self.work.config.train.loss)(
+        loss = losses.of(self.work.config.train.loss)(
             self.subject.network(images.float()),
             labels,
             weights=train.exit_weights,

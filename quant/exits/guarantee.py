@@ -25,14 +25,13 @@ import numpy.typing as npt
 
 from exeunt import criteria
 from exeunt.errors import InputError
-from exeunt.promise import AVERAGE, KINDS, NONE
+from exeunt.promise import AVERAGE, KINDS, MOST, NONE
 from exeunt.registers import NEVER
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 SHARE = 5  # one image in so many lays the path
-MOST = 10_000_000  # images that may be needed, and that a promise may be about
 _BUDGETS = 24  # optima along the path
 _REACH = 3  # the path goes on to so many times the permitted loss, then to everybody
 _DRAWS = 8  # of the images that lay the path; the path is the mean of theirs
@@ -122,14 +121,19 @@ def _chance(wanted: Wanted, drop: float, tested: int, losses: IntArray) -> npt.N
 
 @cache
 def needed(wanted: Wanted, drop: float) -> int:
-    """Images for a promise: with fewer not even a test without a loss would do. `MOST` at most."""
+    """Images for a promise: with fewer not even a test without a loss would do.
+
+    `MOST` + 1 where even `MOST` are too few.
+    """
+    if allowed(wanted, drop, _tested(MOST)) < 0:
+        return MOST + 1
     low, high = 0, 1
-    while allowed(wanted, drop, _tested(high)) < 0 and high < MOST:
-        low, high = high, 2 * high
+    while allowed(wanted, drop, _tested(high)) < 0:
+        low, high = high, min(2 * high, MOST)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if allowed(wanted, drop, _tested(middle)) >= 0 else (middle, high)
-    return min(high, MOST)
+    return high
 
 
 def _tested(images: int) -> int:

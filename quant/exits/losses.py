@@ -1,4 +1,4 @@
-"""What exits are trained for: the loss that the criterion names, of all exits together.
+"""What exits are trained for: the loss that `train.loss` names, of all exits together.
 
 `joint`, of one batch: sum over exits i of w_i * (CE_i + distill * 4 * KL_i), where KL_i compares
 exit i with the last one, both softened by temperature 2 (Phuong & Lampert, ICCV 2019); the last
@@ -14,8 +14,6 @@ from typing import Protocol
 import torch.nn.functional as F  # noqa: N812 - everybody's name for it
 from torch import Tensor
 
-from exeunt import criteria
-from exeunt.criteria.criterion import JOINT_LOSS
 from exeunt.errors import InputError
 
 _TEMPERATURE = 2.0
@@ -36,12 +34,12 @@ class Loss(Protocol):
         """The loss of a batch: logits (N, classes) per exit against labels int64 (N,)."""
 
 
-NAMED = {"joint": JOINT_LOSS, "binary": "binary:loss"}
+NAMED = {"joint": "losses:joint", "binary": "binary:loss"}
 
 
-def of(criterion: str, name: str | None = None) -> Loss:
-    """The loss called `name` in `NAMED`, else the one that a network for the criterion wants."""
-    module, _, function = (NAMED[name] if name else criteria.get(criterion).loss).partition(":")
+def of(name: str | None = None) -> Loss:
+    """The loss called `name` in `NAMED`, `joint` unless given."""
+    module, _, function = NAMED[name or "joint"].partition(":")
     found: Loss = getattr(importlib.import_module(f"exeunt.quant.exits.{module}"), function)
     return found
 

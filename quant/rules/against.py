@@ -96,7 +96,7 @@ def compare(
     networks, rules = [], []
     for number, seed in enumerate(wanted):
         here = part(progress, 40 * number // count, 40 * (number + 1) // count)
-        at = other_seed(config, seed, config.calibrate.criterion)
+        at = other_seed(config, seed)
         folder = trained_at(config, at, run_dir, data_dir, progress=part(here, 0, 40))
         network = _network(at, folder, run_dir, splits, seed, progress=part(here, 40, 80))
         made = _learned(network, section, progress=part(here, 80, 100))
@@ -295,7 +295,7 @@ def _augmented(
     """A network trained with the modifications as augmentation, without rules and with its own."""
     section = config.rules
     assert section is not None
-    at = other_seed(config, network.seed, config.calibrate.criterion)
+    at = other_seed(config, network.seed)
     trained = at.train.model_copy(update={"modify": section.families})
     augmented = at.model_copy(update={"train": trained})
     folder = trained_at(

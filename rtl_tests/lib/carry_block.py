@@ -81,7 +81,11 @@ class Frames:
 
     @classmethod
     def draw(cls, criterion: str, of: Logits, seed: int) -> Frames:
-        """Uniform, tied and extreme logits; limits just above the score, far above, never."""
+        """Uniform, tied and extreme logits; limits just above the score, far above, never.
+
+        Frame 12 has a logit that is as far behind the largest as it can be, and stays whatever its
+        score is.
+        """
         rule = criteria.get(criterion)
         assert rule.carry is not None
         rng = np.random.default_rng(seed)
@@ -90,15 +94,16 @@ class Frames:
         logits[1::4] = rng.integers(max(low, -2), min(high, 1) + 1, logits[1::4].shape)
         logits[2] = np.where(rng.random(of.classes) < 0.5, low, high)
         logits[3], logits[4], logits[5] = low, high, low
+        logits[12], logits[12, -1] = low, high
         make: Carried = importlib.import_module(f"{criterion}.corners").carried
         carried = make(rng, FRAMES, of.classes)
         scored = rule.carry.values(logits, carried)
         spread = rng.integers(1, max(2, (high - low) // 2), FRAMES)
         limits = np.minimum(scored.scores + spread, NEVER)
         limits[::3] = scored.scores[::3] + 1
-        limits[4], limits[6] = NEVER, NEVER - 1
+        limits[4], limits[6], limits[12] = NEVER, NEVER - 1, NEVER
         keep = rng.random(FRAMES) < 0.7
-        keep[2:6] = True
+        keep[2:6], keep[12] = True, True
         return cls(rule, of, logits, carried, scored, keep, limits)
 
     def some(self, count: int) -> Frames:

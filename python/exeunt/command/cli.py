@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from exeunt.command import surroundings
+from exeunt.command import lists, surroundings
 from exeunt.config.methods import METHODS
 from exeunt.errors import CheckFailed, ExeuntError, InputError
 
@@ -47,8 +47,9 @@ class _Group(click.Group):
 def cli() -> None:
     """Early-exit CNNs from PyTorch to RTL that answers like its reference.
 
-    CONFIG is a shipped config (digits, mnist, cifar10), a trained
-    network (zoo:NAME) or a TOML file. Exit codes: 0 good, 1 a check failed,
+    CONFIG is a shipped config (digits, mnist, cifar10, cifar10-vgg,
+    cifar10-resnet8), a trained network (zoo:digits, zoo:mnist,
+    zoo:cifar10-vgg) or a TOML file. Exit codes: 0 good, 1 a check failed,
     2 the input is wrong, 3 a tool is missing or failed.
     """
 
@@ -223,7 +224,7 @@ def rules(
     from exeunt.report.rules import lines
 
     if compare:
-        run_dir = _one("against", config, out, data, debug, seeds=_seeds(seeds))
+        run_dir = _one("against", config, out, data, debug, seeds=lists.seeds(seeds))
         click.echo(run_dir / store.HTML)
         for line in compared.lines(store.read(run_dir)):
             click.echo(line)
@@ -246,14 +247,6 @@ def attach(config: str, out: str | None, data: str, debug: bool) -> None:
     click.echo(run_dir / "attach" / "config.toml")
 
 
-def _seeds(text: str) -> list[int]:
-    """The seeds in "0,1,2"."""
-    try:
-        return [int(seed) for seed in text.split(",") if seed.strip()]
-    except ValueError:
-        raise InputError(f"--seeds must be whole numbers, as in 0,1,2, got {text!r}") from None
-
-
 @cli.command()
 @_options
 @click.option("--compare", is_flag=True, help="All exit criteria side by side, for the report.")
@@ -271,8 +264,7 @@ def calibrate(
             )
         _one("calibrate", config, out, data, debug)
         return
-    chosen = _seeds(seeds)
-    given = [name.strip() for name in names.split(",") if name.strip()]
+    chosen, given = lists.seeds(seeds), lists.criteria(names)
     run_dir = _one("compare", config, out, data, debug, seeds=chosen, names=given)
     from exeunt.report import store
     from exeunt.report.criteria import lines

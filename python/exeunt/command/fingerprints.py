@@ -125,9 +125,8 @@ def parts(
     That is the release of Exeunt, its config sections, the files in the run folder that it reads,
     a user's own network with all its files, the folding file and the data set.
     """
-    from exeunt import __version__, criteria
+    from exeunt import __version__
     from exeunt.config import tree
-    from exeunt.criteria.criterion import JOINT_LOSS
 
     found = {"release": __version__, "config": tree.hash_of(config, *step.sections)}
     for name in step.inputs:
@@ -143,9 +142,6 @@ def parts(
         found[f"folding file {path.name}"] = digests.of(path) or ABSENT
     if "train" in step.sections and config.train.start:
         found["train.start"] = digests.of(Path(config.train.start)) or ABSENT
-    if "train" in step.sections:
-        loss = criteria.get(config.calibrate.criterion).loss
-        found |= {} if loss == JOINT_LOSS else {"loss of calibrate.criterion": loss}
     if step.data:
         found["data set"] = data_set(config, data_dir, digests)
     return found

@@ -188,8 +188,8 @@ class Train(_Section):
         learning_rate: its peak; it rises for a fifth of the steps, then falls
         weight_decay: of AdamW
         seed: of weights and batches
-        loss: of all exits together; "binary" is that of class exclusion (2309.13443); unset: the
-            one that the exit criterion names
+        loss: of all exits together; "binary" is that of class exclusion (2309.13443); unset:
+            "joint"
         exit_weights: weight of each exit's loss; unset: equal
         distill: weight of what an exit learns from the last one, beside the labels
         shift: pixels by which training images are moved at random

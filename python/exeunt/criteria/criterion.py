@@ -20,7 +20,6 @@ NEVER = 0x7FFFFFFF
 """Threshold code: no frame leaves here."""
 ALWAYS = -0x80000000
 """Threshold code: every frame leaves here."""
-JOINT_LOSS = "losses:joint"
 
 
 @dataclass(frozen=True)
@@ -219,8 +218,7 @@ class Criterion:
     candidates: thresholds worth trying, ascending, for the integer scores (N,) that frames have at
         an exit; None: each score that occurs.
     sleeps: the score block has the port busy, so that simulation can skip it (hls/rtl/ex_gate.sv).
-    loss: "module:function" in quant/exits of the loss that a network for this criterion is trained
-        with, see `exeunt.quant.exits.losses`; this package knows no torch.
+    loss: the `train.loss` that was made for this criterion, if any; the others serve all criteria.
     carry: what a frame hands on from exit to exit, if anything; the answers are then its `values`.
     history: what an exit remembers from frame to frame, if anything; likewise.
     most: the largest score that exit i can give, where that is known beforehand.
@@ -236,7 +234,7 @@ class Criterion:
     parameters: Parameters = nothing
     memories: Memories = nothing
     candidates: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]] | None = None
-    loss: str = JOINT_LOSS
+    loss: str | None = None
     sleeps: bool = False
     carry: Carry | None = None
     history: History | None = None

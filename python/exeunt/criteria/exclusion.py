@@ -103,6 +103,7 @@ CRITERION = Criterion(
     times=in_step(tree_stages),
     score_bits=score_bits,
     parameters=in_stages,
+    loss="binary",
     sleeps=True,
     carry=Carry(
         bits=classes_of,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from exeunt import promise
 from exeunt.report.page import Part, number, percent, section, table
 
 _HEAD = (
@@ -56,6 +57,7 @@ def _rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
 def _sentences(found: Mapping[str, Any]) -> list[str]:
     kept = [row["tensor"] for row in found["places"] if row["kept"]]
     places = len({row["tensor"] for row in found["places"]})
+    said = promise.from_json(found.get(promise.KEY)).text
     rates = ", ".join(percent(rate) for rate in found["rates"][:-1])
     return [
         f"{len(found['places'])} heads were tried at {places} places, and kept behind "
@@ -65,4 +67,5 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
         f"{percent(found['accuracy'])} are right, {percent(found['accuracy_last_exit'])} without "
         "early exits.",
         f"The heads have {percent(found['head_share'])} of the network's multiplications.",
+        *([f"{said[:1].upper()}{said[1:]}."] if said else []),
     ]

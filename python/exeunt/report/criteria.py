@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from exeunt import promise
 from exeunt.report import figures
 from exeunt.report.page import Part, number, section, table
 
@@ -23,8 +24,8 @@ def criteria(report: Mapping[str, Any]) -> Part | None:
     count = rows[0]["images_validation"]
     lost = [str(int(p / 2 * count + 1e-9)) for p in sorted({row["permitted"] for row in rows})]
     said = (
-        f"Thresholds are chosen on {number(count)} validation images, for half of the permitted "
-        f"loss against the last exit: {', '.join(lost)} of them may be lost. The figures are of "
+        f"Thresholds are chosen on {number(count)} validation images, {_spent(rows, lost)}. "
+        f"{_asked(rows)}The figures are of "
         f"{number(rows[0]['images'])} test images (report split), mean and standard deviation over "
         f"seeds {', '.join(map(str, seeds))}. The last exit alone has {100 * last:.2f}%."
     )
@@ -67,6 +68,35 @@ def groups(rows: Rows) -> dict[tuple[str, float], list[Mapping[str, Any]]]:
             if row["criterion"] == name:
                 found.setdefault((name, row["permitted"]), []).append(row)
     return found
+
+
+def _spent(rows: Rows, lost: Sequence[str]) -> str:
+    """How much of the permitted loss the thresholds may spend."""
+    half = (
+        f"for half of the permitted loss against the last exit: {', '.join(lost)} of them may be "
+        "lost"
+    )
+    kinds = {row.get("guarantee", promise.NONE) for row in rows} - {promise.NONE}
+    if not kinds:
+        return half
+    short = [row for row in rows if row["guarantee"] != promise.NONE and not row["promised"]]
+    points = {row["permitted"]: row["images_needed"] for row in short}
+    told = "".join(
+        f"; for {100 * permitted:g} points the promise needs {promise.needed(images)}"
+        for permitted, images in sorted(points.items())
+    )
+    rest = sorted({row["criterion"] for row in rows if row["guarantee"] == promise.NONE})
+    left = f"; {', '.join(rest)} can have none" if rest else ""
+    return f'with the promise "{kinds.pop()}" where there is one, else {half}{told}{left}'
+
+
+def _asked(rows: Rows) -> str:
+    """What else the config asks of the thresholds."""
+    shift = rows[0].get("shift", 0)
+    own = sorted({row["criterion"] for row in rows if row.get("per_class")})
+    return (
+        f"Copies moved by {shift} pixel{'s' if shift > 1 else ''} count too. " if shift else ""
+    ) + (f"Classes may have thresholds of their own by {', '.join(own)}. " if own else "")
 
 
 def _lost(group: Rows) -> float:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from exeunt import criteria, promise
-from exeunt.criteria.criterion import JOINT_LOSS
+from exeunt import promise
 
 WORTH_A_WARNING = 0.006  # of accuracy that leaving early costs
 FEW = 0.6  # of the images leave early
@@ -30,9 +29,8 @@ def warnings(report: Report, step: str = "run") -> list[str]:
     if step in ("run", "calibrate"):
         guessing = _guessing(report)
         found += (report.get("calibration") or {}).get("notes", [])
-        found += _untrained_for(report)
-        # exits of a network that guesses say nothing
-        found += guessing or [*_early(report), *_promise(report)]
+        found += guessing or _early(report)  # exits of a network that guesses say nothing
+        found += _promise(report)
     if step == "attach":
         found += _attached(report)
     if step in ("run", "simulate"):
@@ -60,18 +58,6 @@ def _untrained(report: Report) -> list[str]:
         return []
     return [
         f"validation accuracy of the last exit is {_against(accuracy, chance)}: raise train.epochs"
-    ]
-
-
-def _untrained_for(report: Report) -> list[str]:
-    """A network that came trained, with a criterion that is trained for in a way of its own."""
-    file = (report.get("training") or {}).get("source")
-    name = (report.get("calibration") or {}).get("criterion")
-    if not file or name not in criteria.names() or criteria.get(name).loss == JOINT_LOSS:
-        return []
-    return [
-        f"{file} comes trained, and exits that go by {name} should be trained with the loss "
-        f"{criteria.get(name).loss}: train it so, or change calibrate.criterion"
     ]
 
 
@@ -131,14 +117,16 @@ def _early(report: Report) -> list[str]:
 
 
 def _attached(report: Report) -> list[str]:
-    """Attached exits that cost accuracy."""
+    """Attached exits that cost accuracy, or without the promise that was asked for."""
     found = report.get("attach") or {}
     early, last = found.get("accuracy"), found.get("accuracy_last_exit")
+    broken = _unpromised(promise.from_json(found.get(promise.KEY)))
     if early is None or last is None or last - early <= WORTH_A_WARNING:
-        return []
+        return broken
     return [
+        *broken,
         f"leaving by the attached exits costs {100 * (last - early):.2f} points of accuracy on "
-        "the test images: lower calibrate.drop, or take more validation images (data.validation)"
+        "the test images: lower calibrate.drop, or take more validation images (data.validation)",
     ]
 
 
@@ -147,7 +135,7 @@ def _promise(report: Report) -> list[str]:
     data = (report.get("calibration") or {}).get(promise.KEY)
     made = promise.from_json(data)
     if made.text and not made.holds:
-        return [f"{made.text}: raise data.validation or calibrate.drop"]
+        return _unpromised(made)
     test = (data or {}).get("test") or {}
     if test and test["lost"] > made.permitted * test["images"] and test["chance"] < UNLIKELY:
         return [
@@ -157,6 +145,13 @@ def _promise(report: Report) -> list[str]:
             "images like them; take validation images from where the images to come are from"
         ]
     return []
+
+
+def _unpromised(made: promise.Promise) -> list[str]:
+    """That the images were too few for a promise, if so."""
+    if not made.text or made.holds:
+        return []
+    return [f"{made.text}: raise data.validation or calibrate.drop"]
 
 
 def _cycles(report: Report) -> list[str]:

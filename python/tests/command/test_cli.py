@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from exeunt.command import cli, run, screen
+from exeunt.config import tree
 from exeunt.errors import CheckFailed, ToolError
 from exeunt.report import store
 
@@ -94,6 +95,15 @@ def test_no_arguments_show_help(capsys):
     assert "Usage: exeunt" in capsys.readouterr().out
 
 
+def test_help_names_every_shipped_config_and_trained_network(capsys):
+    assert call("--help") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    names = re.findall(r"[\w:-]+", text[text.index("config (") : text.index("or a TOML file")])
+    expected = {*tree.shipped(), *(f"zoo:{name}" for name in tree.zoo())}
+    assert len(expected) > 6
+    assert {n for n in names if n not in ("config", "a", "trained", "network")} == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -104,18 +114,23 @@ def test_no_arguments_show_help(capsys):
         (["run", "nosuch"], r"config 'nosuch' must be a shipped name .*: check the path"),
         (["run", "a", "b"], r"got unexpected extra argument \(b\): see exeunt --help"),
         (["rules", "--seeds", "0"], r"--seeds must be given with --compare, got it alone: "),
-        (
-            ["rules", "--compare", "--seeds", "one"],
-            r"--seeds must be whole numbers, as in 0,1,2, got 'one'",
-        ),
+        *[
+            (
+                [step, "--compare", "--seeds", given],
+                rf"--seeds must be whole numbers from 0 to {2**63 - 1}, as in 0,1,2, got "
+                rf"'{given}': change it",
+            )
+            for step in ("rules", "calibrate")
+            for given in ("one", ",", "0,-1", "1.5", str(2**63))
+        ],
         (
             ["rules", "digits", "--compare", "--apply", "a.png"],
             "--compare must go without --apply and images: do one of them at a time",
         ),
         (["calibrate", "--seeds", "0"], r"--seeds must be given with --compare, got it alone: "),
         (
-            ["calibrate", "--compare", "--seeds", "one"],
-            r"--seeds must be whole numbers, as in 0,1,2, got 'one'",
+            ["calibrate", "--compare", "--criteria", ", "],
+            r"--criteria must name criteria, as in margin,softmax, got ', ': leave it out for all",
         ),
         (["report", "--out", "nowhere"], r"run folder nowhere must have a report.json, got none"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,15 +12,18 @@ import torch
 
 from exeunt.config import tree
 from exeunt.config.attach import Attach
+from exeunt.config.derived import of_file
 from exeunt.errors import CheckFailed, InputError
 from exeunt.qonnx import file, meaning
-from exeunt.qonnx.heads import Place
+from exeunt.qonnx.heads import Head, Place
 from exeunt.quant import attach as attaching
 from exeunt.quant.attach import attach
 from exeunt.quant.heads import filters, train_head
 from exeunt.quant.network.logits import exact
 from exeunt.quant.train import load_checkpoint, one_thread, train
 from exeunt.report import store
+from exeunt.report.attach import lines
+from exeunt.report.warnings import warnings
 from exeunt.splits import read_split
 
 SINGLE = """
@@ -96,6 +100,13 @@ def test_the_config_beside_it_takes_the_network_as_it_is(run, single):
     assert config.data == single.data
     assert config.calibrate == single.calibrate
     assert [o.name for o in onnx.load(config.model.file).graph.output][:2] == ["exit0", "exit1"]
+
+
+def test_the_loss_of_the_network_is_not_that_of_its_attached_heads(single):
+    train = single.train.model_copy(update={"loss": "binary"})
+    binary = single.model_copy(update={"train": train})
+    assert of_file(binary, "qonnx:a.onnx", name="a").train.loss == "binary"
+    assert of_file(binary, "qonnx:a.onnx", name="a", heads=True).train.loss is None
 
 
 def test_a_second_time_gives_the_same_file(run, single, tmp_path):
@@ -188,8 +199,88 @@ def test_heads_that_save_nothing_are_refused(run, single):
     with pytest.raises(InputError) as caught:
         attach(single.model_copy(update={"attach": attached, "calibrate": section}), run, run)
     assert str(caught.value) == (
-        "attach must find a head that saves multiplications where calibrate.drop = 0 is lost by "
-        "patience, got none of 3: raise calibrate.drop or attach.share, or choose another criterion"
+        "attach must find a head that saves 0.5% of the multiplications (less is not worth its "
+        "hardware, or may be chance) where calibrate.drop = 0 is lost by patience, got none of 3 "
+        "on 145 validation images: raise calibrate.drop, data.validation or attach.share, or "
+        "choose another criterion"
+    )
+
+
+def candidate(multiplies: int, margins: list[int]) -> attaching.Candidate:
+    """A head behind so many multiplications that says class 0 by these margins."""
+    logits = np.zeros((len(margins), 2), np.int64)
+    logits[:, 0] = margins
+    place = Place(f"behind{multiplies}", (1, 1, 1), 1.0, multiplies)
+    head = Head(place, (1, 1), np.ones((1, 1), np.int64), 8, 1.0, np.zeros(1, np.int64))
+    return attaching.Candidate(head, logits, logits)
+
+
+@pytest.mark.parametrize(
+    ("leaving", "images", "behind", "kept"),
+    [
+        (3, 1000, 9_000, False),  # saves 0.03%, which is not worth the hardware
+        (60, 1000, 9_000, True),  # 0.6%, of which a standard error is 0.08%
+        (2, 60, 5_000, False),  # 1.7%, but a standard error is 1.2%
+        (30, 60, 5_000, True),
+    ],
+)
+def test_a_head_must_save_more_than_it_costs_and_than_chance(single, leaving, images, behind, kept):
+    """Surely right answers that leave, and others of which all are wrong, so that none may."""
+    labels = np.array([0] * leaving + [1] * (images - leaving))
+    found = candidate(behind, [90] * leaving + [10] * (images - leaving))
+    answers = np.eye(2, dtype=np.int64)[labels]
+    section = single.calibrate.model_copy(update={"drop": 0.0})
+    config = single.model_copy(update={"calibrate": section})
+    given = ([found], answers, 1.0, labels, config, 10_000)
+    if kept:
+        assert attaching._choose(*given) == [found]
+        return
+    saved = 100 * ((10_000 - behind) * leaving / images - 1) / 10_000
+    with pytest.raises(InputError, match=rf"got {saved:.2f}% by the best of 1 on {images:,} valid"):
+        attaching._choose(*given)
+
+
+def test_thresholds_classes_and_promise_are_as_the_config_asks(run, single, tmp_path):
+    """What is said of attached exits is what `exeunt calibrate` says of the config that is left."""
+    from exeunt.quant.calibrate import calibrate
+
+    shutil.copytree(run, tmp_path / "run")
+    for asked in (
+        {"per_class": True},
+        {"shift": 1},
+        {"guarantee": "average", "drop": 0.1},
+        {"guarantee": "probability", "drop": 0.01},
+    ):
+        section = single.calibrate.model_copy(update=asked)
+        config = single.model_copy(update={"calibrate": section})
+        attach(config, tmp_path / "run", tmp_path)
+        said = store.read(tmp_path / "run")
+        made = tree.load(tmp_path / "run" / "attach" / "config.toml")
+        again = tmp_path / str(asked)
+        train(made, again, again)
+        promised = calibrate(made, again).promise
+        found = store.read(again)
+        assert said["attach"]["accuracy"] == found["accuracy"]["early_exit"]
+        assert said["attach"]["rates"] == [row["rate"] for row in found["exits"]]
+        assert said["attach"]["guarantee"]["holds"] == promised.holds
+        told = f"{promised.text[:1].upper()}{promised.text[1:]}."
+        assert (lines(said)[-1] == told) == bool(promised.text)
+        broken = f"{promised.text}: raise data.validation or calibrate.drop"
+        short = bool(promised.text) and not promised.holds
+        assert (broken in warnings(said, "attach")) == short
+
+
+def test_a_network_that_says_nothing_of_its_images_is_refused(run, single, tmp_path, monkeypatch):
+    def nothing(seen, labels, soft, place, window, section, *, filters=0):
+        made = train_head(seen[:2], labels[:2], soft[:2], place, window, section)
+        return replace(made, weights=0 * made.weights)
+
+    monkeypatch.setattr(attaching, "train_head", nothing)
+    with pytest.raises(InputError) as caught:
+        attach(single, run, run)
+    assert str(caught.value) == (
+        "attach must find a place where the network tells images apart, got no head that learned "
+        "anything at 2 places from 1,293 training images: train the network first"
     )
 
 

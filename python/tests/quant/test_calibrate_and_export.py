@@ -287,6 +287,27 @@ def test_a_criterion_of_neighbours_wants_a_recording(trained, tiny, tmp_path):
     assert store.read(folder)["calibration"]["notes"] == []
 
 
+def test_a_network_trained_for_another_criterion_is_told_of(trained, tiny, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    train = tiny.train.model_copy(update={"loss": "binary"})
+    binary = tiny.model_copy(update={"train": train})
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    torch.save({**state, "hash": training.fingerprint(binary)}, folder / "checkpoint.pt")
+    calibrate(binary, folder)
+    found = store.read(folder)
+    sentence = (
+        'the network was trained with train.loss = "binary", which is made for exclusion, and its '
+        "exits go by margin: leave out train.loss, or set calibrate.criterion = "
+        '"exclusion"'
+    )
+    assert found["calibration"]["notes"] == [sentence]
+    assert sentence in warnings(found, "calibrate")
+    section = tiny.calibrate.model_copy(update={"criterion": "exclusion"})
+    calibrate(binary.model_copy(update={"calibrate": section}), folder)
+    assert store.read(folder)["calibration"]["notes"] == []
+
+
 def test_file_that_differs_is_found(exported, tiny):
     network = load_checkpoint(tiny, exported)
     graph = load_graph(exported / "model.onnx")

@@ -97,6 +97,19 @@ def test_other_settings_are_another_cell(tiny, folder):
     assert json.loads(cell.with_name("filters-random-0.6-seed0.json").read_text())
 
 
+@pytest.mark.parametrize(
+    "asked", [{"criterion": "maximum"}, {"per_class": True}, {"shift": 1}, {"guarantee": "average"}]
+)
+def test_other_thresholds_are_another_cell(tiny, folder, asked):
+    compare.compare(planned(tiny, seeds=(0,)), folder, folder)
+    cell = folder / "compare" / "cells" / "filters-l1-0.6-seed0.json"
+    first = json.loads(cell.read_text())["stamp"]
+    section = tiny.calibrate.model_copy(update=asked)
+    other = planned(tiny.model_copy(update={"calibrate": section}), seeds=(0,))
+    compare.compare(other, folder, folder)
+    assert json.loads(cell.read_text())["stamp"] != first
+
+
 def test_other_images_are_another_cell(tiny, folder):
     compare.compare(planned(tiny, seeds=(0,)), folder, folder)
     cells = {p: json.loads(p.read_text())["stamp"] for p in (folder / "compare").rglob("*0.json")}

@@ -16,6 +16,7 @@ from exeunt.config import compress as passes
 from exeunt.config import layers, tree
 from exeunt.errors import InputError
 from exeunt.quant import compress as compression
+from exeunt.quant.calibrate import calibrate
 from exeunt.quant.compress import filters, step, weights
 from exeunt.quant.compress.criteria import Scores, score
 from exeunt.quant.compress.structure import structure_of
@@ -54,6 +55,29 @@ def work(tiny: tree.Config, trained: Path) -> Work:
 @pytest.fixture
 def subject(tiny: tree.Config, trained: Path) -> Subject:
     return Subject(load_checkpoint(tiny, trained), tiny.model)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"per_class": True}, {"shift": 1}, {"guarantee": "average", "drop": 0.05}],
+    ids=["plain", "classes", "copies", "promise"],
+)
+def test_accuracy_is_by_the_thresholds_that_the_config_asks_for(
+    work: Work, subject: Subject, trained: Path, tmp_path: Path, asked
+):
+    """As `exeunt calibrate` chooses them for the same network."""
+    shutil.copytree(trained, tmp_path / "run")
+    config = work.config.model_copy(update={"compress": None})
+    section = config.calibrate.model_copy(update=asked)
+    config = config.model_copy(update={"calibrate": section})
+    calibrate(config, tmp_path / "run")
+    report = store.read(tmp_path / "run")
+    found = Work(config, work.section, work.splits).accuracy(subject, "test")
+    assert found["early_exit"] == report["accuracy"]["early_exit"]
+    assert found["rates"] == [row["rate"] for row in report["exits"]]
+    if asked:
+        plain = work.accuracy(subject, "test")
+        assert found["rates"] != plain["rates"], "or this test shows nothing"
 
 
 def test_structure_knows_who_reads_what(subject, tiny):

@@ -1,8 +1,7 @@
-"""Exit criteria side by side, on networks trained for each."""
+"""Exit criteria side by side."""
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from pathlib import Path
 
@@ -11,22 +10,23 @@ import pytest
 
 from exeunt import criteria
 from exeunt.config import tree
-from exeunt.criteria import registry
 from exeunt.errors import InputError
 from exeunt.quant import compare as module
 from exeunt.quant.compare import PERMITTED, compare
 from exeunt.quant.compress import load_network
-from exeunt.quant.exits import losses
+from exeunt.quant.exits import calibration
 from exeunt.quant.exits.calibration import calibrate_exits
+from exeunt.quant.exits.guarantee import Wanted
+from exeunt.quant.exits.moved import copies
 from exeunt.quant.network.logits import exact
-from exeunt.quant.train import load_checkpoint
 from exeunt.report import store
 from exeunt.report.criteria import lines
 from exeunt.splits import SPLITS, read_split
 
 KEYS = {
     "criterion", "permitted", "seed", "saved", "multiplies", "accuracy", "accuracy_last", "rates",
-    "thresholds", "images", "images_validation",
+    "thresholds", "images", "images_validation", "shift", "per_class", "guarantee", "promised",
+    "images_needed",
 }  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_seeds_are_trained_once_and_have_rows_of_their_own(
     rows = compare(tiny, folder, folder, names=[name], seeds=[0, 1])
     assert [r["seed"] for r in rows] == [0, 0, 0, 1, 1, 1]
     assert rows[0]["accuracy_last"] != rows[3]["accuracy_last"]
-    own = folder / module.FOLDER / "joint-seed1"
+    own = folder / module.FOLDER / "seed1"
     assert (own / "checkpoint.pt").is_file()
     monkeypatch.setattr(module, "train", lambda *_, **__: pytest.fail("trained again"))
     assert store.plain(compare(tiny, folder, folder, names=[name], seeds=[0, 1])) == store.plain(
@@ -90,45 +90,48 @@ def test_seeds_are_trained_once_and_have_rows_of_their_own(
         assert line.endswith("seeds 0, 1")
 
 
-def other(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A criterion with a loss of its own."""
-    name = "maximum"
-    found = dict(registry._known)
-    found[name] = dataclasses.replace(found[name], loss="losses:joint_")
-    monkeypatch.setattr(registry, "_known", found)
-    monkeypatch.setattr(losses, "joint_", _own, raising=False)
-    return name
-
-
-def _own(*outputs, **more):  # type: ignore[no-untyped-def]
-    return losses.joint(*outputs, **{**more, "distill": 9.0})
-
-
-def test_a_criterion_with_a_loss_of_its_own_is_compared_on_a_network_trained_so(
-    tiny: tree.Config, folder: Path, monkeypatch: pytest.MonkeyPatch
-):
-    name = other(monkeypatch)
-    rows = compare(tiny, folder, folder, names=[criteria.names()[0], name])
-    assert rows[0]["criterion"] != rows[3]["criterion"] == name
-    section = tiny.calibrate.model_copy(update={"criterion": name})
-    config = tiny.model_copy(update={"calibrate": section})
-    theirs = load_checkpoint(config, folder / module.FOLDER / "joint_-seed0")
-    pairs = zip(theirs.parameters(), load_checkpoint(tiny, folder).parameters(), strict=True)
-    assert not all(a.equal(b) for a, b in pairs)
-
-
-def test_a_network_that_was_trained_for_another_criterion_is_refused(
-    tiny: tree.Config, folder: Path, monkeypatch: pytest.MonkeyPatch
-):
-    name = other(monkeypatch)
-    section = tiny.calibrate.model_copy(update={"criterion": name})
-    with pytest.raises(InputError) as caught:
-        load_checkpoint(tiny.model_copy(update={"calibrate": section}), folder)
-    assert str(caught.value) == (
-        f"checkpoint {folder / 'checkpoint.pt'} must be trained for the criterion {name}, with the "
-        "loss losses:joint_, got one trained with losses:joint: train again or change "
-        "calibrate.criterion"
-    )
+def test_the_comparison_asks_for_what_the_config_asks_for(tiny: tree.Config, folder: Path):
+    network = exact(load_network(tiny, folder), tiny)
+    macs, scales, each = network.multiplies(), network.scales, network.per_class()
+    validation, test = (read_split(folder / SPLITS, s) for s in ("validation", "test"))
+    unseen = network.logits(test.images)
+    for asked in (
+        {"per_class": True},
+        {"shift": 1},
+        {"guarantee": "average"},
+        {"guarantee": "probability", "delta": 0.4, "horizon": 0, "per_class": True},
+    ):
+        section = tiny.calibrate.model_copy(update=asked)
+        config = tiny.model_copy(update={"calibrate": section})
+        ways = (2 * section.shift + 1) ** 2
+        seen = network.logits(copies(validation.images, section.shift))
+        differ = []
+        for row in compare(config, folder, folder):
+            rule = criteria.get(row["criterion"])
+            kind = "none" if rule.history is not None else section.guarantee
+            alone = rule.by_class and section.per_class
+            given = {
+                "macs": macs, "drop": row["permitted"], "criterion": rule.name, "scales": scales,
+                "per_class": each,
+            }  # fmt: skip
+            labels = np.tile(validation.labels, ways)
+            wanted = Wanted(kind, section.delta, section.horizon, tiny.data.seed)
+            made = calibrate_exits(seen, labels, **given, wanted=wanted, by_class=alone)
+            assert tuple(row["thresholds"]) == made.chosen.thresholds
+            on_test = calibration.scores(
+                unseen, test.labels, criterion=rule.name, scales=scales, per_class=each,
+                offsets=made.offsets,
+            )  # fmt: skip
+            left = on_test.leave(made.chosen.thresholds, macs)
+            assert row["saved"] == pytest.approx(1 - left.spent.mean() / macs[-1])
+            assert row["accuracy"] == left.right.mean()
+            assert (row["shift"], row["per_class"]) == (section.shift, alone)
+            assert (row["guarantee"], row["promised"]) == (kind, made.promise.holds)
+            assert row["images_needed"] == made.promise.images_needed
+            plain = calibrate_exits([x[: len(validation.labels)] for x in seen],
+                                    validation.labels, **given)  # fmt: skip
+            differ.append((made.chosen.thresholds, made.offsets) != (plain.chosen.thresholds, ()))
+        assert any(differ), f"{asked} must change something, or this test shows nothing"
 
 
 def test_what_cannot_be_compared(tiny: tree.Config, folder: Path):

@@ -99,6 +99,16 @@ def test_needed_is_the_least_number_of_images(wanted, drop):
         assert (guarantee.allowed(wanted, drop, tested) >= 0) == enough
 
 
+def test_more_images_than_are_counted_are_said_so():
+    assert guarantee.needed(LONG, 1e-6) == 2_878_229  # four of five test
+    assert guarantee.needed(LONG, 1e-7) == guarantee.MOST + 1
+    assert promise.needed(guarantee.MOST) == "10,000,000"
+    made = promise.Promise("average", 1e-8, images=90, images_needed=guarantee.MOST + 1)
+    assert made.text.endswith(
+        "exit has the right one needs more than 10,000,000 validation images and there are 90"
+    )
+
+
 def test_chance_of_more_by_hand():
     assert guarantee.chance_of_more(0, 10, 0, 10) == pytest.approx(1)
     assert guarantee.chance_of_more(0, 10, 2, 10) == pytest.approx(45 / 190)

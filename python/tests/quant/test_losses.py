@@ -1,4 +1,4 @@
-"""The joint loss by hand, and which loss a criterion asks for."""
+"""The joint loss by hand, and the names of losses."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from exeunt.quant.exits import binary, losses
 from exeunt.quant.exits.losses import joint
 
 
-@pytest.mark.parametrize("criterion", criteria.names())
-def test_every_criterion_names_a_loss_that_can_be_trained_with(criterion):
+@pytest.mark.parametrize("name", [None, *losses.NAMED])
+def test_every_loss_can_be_trained_with(name):
     out = torch.tensor([[2.0, 0.0, 1.0]], requires_grad=True)
     labels = torch.tensor([1])
-    loss = losses.of(criterion)([out, 2 * out], labels, weights=[1.0, 2.0], distill=0.5)
+    loss = losses.of(name)([out, 2 * out], labels, weights=[1.0, 2.0], distill=0.5)
     loss.backward()
     assert torch.isfinite(out.grad).all()
     assert out.grad.abs().sum() > 0
@@ -81,6 +81,8 @@ def test_binary_loss_by_hand():
 
 
 def test_the_config_names_a_loss():
-    assert losses.of("margin", "binary") is binary.loss
-    assert losses.of("margin", "joint") is losses.of("margin") is joint
+    assert losses.of("binary") is binary.loss
+    assert losses.of("joint") is losses.of() is joint
     assert set(losses.NAMED) == set(get_args(get_args(Train.model_fields["loss"].annotation)[0]))
+    made = {criteria.get(name).loss for name in criteria.names()} - {None}
+    assert made == {"binary"} <= set(losses.NAMED)

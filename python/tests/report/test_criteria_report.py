@@ -37,6 +37,26 @@ def test_the_table_has_means_over_seeds():
     ]
 
 
+def test_what_the_config_asks_for_is_said():
+    rows = [
+        row("one", 0.002, 0, 0.3, 0.978) | {"shift": 0, "per_class": True, "guarantee": "average"},
+        row("two", 0.002, 0, 0.3, 0.978) | {"shift": 0, "per_class": False, "guarantee": "none"},
+        row("one", 0.01, 0, 0.3, 0.978) | {"shift": 0, "per_class": True, "guarantee": "average"},
+    ]
+    for n, made in enumerate(rows):
+        made |= {"promised": n == 2, "images_needed": 623 if n == 0 else 123}
+    found = criteria.criteria({"calibration": {"criteria": rows}})
+    assert found["text"].startswith(
+        'Thresholds are chosen on 216 validation images, with the promise "average" where there is '
+        "one, else for half of the permitted loss against the last exit: 0, 1 of them may be lost; "
+        "for 0.2 points the promise needs 623; two can have none. Classes may have thresholds of "
+        "their own by one. The figures are of 360 test images"
+    )
+    moved = [made | {"shift": 1, "per_class": False, "guarantee": "none"} for made in rows]
+    text = criteria.criteria({"calibration": {"criteria": moved}})["text"]
+    assert "0, 1 of them may be lost. Copies moved by 1 pixel count too. The figures" in text
+
+
 def test_the_same_as_text():
     assert criteria.lines(REPORT)[0] == (
         "one       permitted 0.2 points: 40.0 ± 14.1% of the multiplications saved, "

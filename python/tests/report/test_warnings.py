@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
-from exeunt.criteria import registry
-from exeunt.criteria.criterion import JOINT_LOSS
 from exeunt.report.warnings import near_chance, warnings
 
 
@@ -75,21 +71,6 @@ def test_thresholds_that_let_nothing_or_everything_leave():
         "the thresholds let everything leave by exit 0"
     )
     assert warnings(FINE | {"exits": rows(1.0)}) == []
-
-
-def test_a_given_network_and_a_criterion_that_is_trained_for(monkeypatch):
-    name = "maximum"
-    report = FINE | {"training": {"source": "net.onnx"}, "calibration": {"criterion": name}}
-    found = dict(registry._known)
-    found[name] = dataclasses.replace(found[name], loss=JOINT_LOSS)
-    monkeypatch.setattr(registry, "_known", found)
-    assert warnings(report, "calibrate") == []
-    found[name] = dataclasses.replace(found[name], loss="losses:own")
-    assert warnings(report, "calibrate") == [
-        f"net.onnx comes trained, and exits that go by {name} should be trained with the loss "
-        "losses:own: train it so, or change calibrate.criterion"
-    ]
-    assert warnings(report | {"training": {}}, "calibrate") == []
 
 
 @pytest.mark.parametrize(
@@ -206,3 +187,15 @@ def test_too_few_images_for_a_promise():
         "there are 216: raise data.validation or calibrate.drop"
     ]
     assert warnings(FINE | {"calibration": {"guarantee": {"kind": "none"}}}) == []
+    attached = {"attach": {"guarantee": made["calibration"]["guarantee"]}}
+    assert warnings(attached, "attach") == warnings(made, "calibrate")
+    assert warnings({"attach": {"guarantee": GIVEN}}, "attach") == []
+
+
+def test_a_broken_promise_is_told_of_a_network_that_guesses_too():
+    guesses = worse(early_exit=0.12, quantized_last_exit=0.189)
+    short = promised(holds=False, images=216, images_needed=576, test=None)
+    for report in (promised(), short):
+        chance, broken = warnings(guesses | {"calibration": report["calibration"]})
+        assert chance.startswith("accuracy of the last exit on the test images is 18.9%, hardly")
+        assert [broken] == warnings(report)
