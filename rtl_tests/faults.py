@@ -5,6 +5,7 @@ from __future__ import annotations
 from edges import faults as edges
 from exclusion import faults as exclusion
 from explain_encode import faults as explain_encode
+from explain_gather import faults as explain_gather
 from mutant import Mutant
 from mvu import faults as mvu
 from rules import faults as rules
@@ -13,6 +14,7 @@ MUTANTS = (
     *edges.MUTANTS,
     *exclusion.MUTANTS,
     *explain_encode.MUTANTS,
+    *explain_gather.MUTANTS,
     *mvu.MUTANTS,
     *rules.MUTANTS,
     Mutant(

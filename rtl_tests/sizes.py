@@ -20,6 +20,7 @@ import decide.corners
 import duplicate.corners
 import edges.corners
 import explain_encode.corners
+import explain_gather.corners
 import frame_buffer.corners
 import look_buffer.corners
 import looks.corners
@@ -121,6 +122,15 @@ def chosen() -> dict[str, Corner]:
         "registers: 3 exits": registers.corners.corner(3, 5),
         "axil": corners()["axil"][0],
         "explain_encode: 8 bits, 49 tiles": explain_encode.corners.corner(8, 49),
+        "explain_gather: 1 lane of 32 channels, 1 bit, 7x7": explain_gather.corners.corner(
+            32, 1, 1, 49
+        ),
+        "explain_gather: 8 lanes of 8 channels, 1 bit, 14x14": explain_gather.corners.corner(
+            8, 8, 1, 196
+        ),
+        "explain_gather: 12 lanes of 24 channels, 2 bits, 14x14": explain_gather.corners.corner(
+            24, 12, 2, 196
+        ),
     }
 
 

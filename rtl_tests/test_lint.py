@@ -73,6 +73,13 @@ ILLEGAL: list[tuple[str, Mapping[str, int | str], str]] = [
     ("ex_explain_encode", {"BITS": 3}, "ex_explain_encode: BITS must be 4 to 14, is 3"),
     ("ex_explain_encode", {"BITS": 15}, "ex_explain_encode: BITS must be 4 to 14, is 15"),
     ("ex_explain_encode", {"TILES": 0}, "ex_explain_encode: TILES must be at least 1, is 0"),
+    ("ex_explain_gather", {"LANES": 3}, "ex_explain_gather: LANES must divide C 8, not be 3"),
+    (
+        "ex_explain_gather",
+        {"LANES": 24, "C": 48},
+        "LANES above 16 must be a multiple of 16 or C 48, not 24",
+    ),
+    ("ex_explain_gather", {"BITS": 0}, "BITS and POSITIONS must be at least 1, not 0 and 4"),
     ("ex_threshold", {"PE": 0}, "ex_threshold: PE must be 1 to 999, is 0"),
     ("ex_threshold", {"LEVELS": 256}, "ex_threshold: LEVELS must be 1 to 255, is 256"),
     ("ex_threshold", {"OUT_BITS": 2}, "ex_threshold: OUT_BITS must be >= 4, is 2"),

@@ -58,6 +58,17 @@ PROOFS = [
     Proof("threshold", {"IN_BITS": 3, "OUT_BITS": 1, "LEVELS": 1, "EDGES": 1}),
     Proof("threshold", {"IN_BITS": 3, "OUT_BITS": 2, "LEVELS": 3, "EDGES": 1, "FOLDS": 3}),
     Proof("threshold", {"IN_BITS": 2, "OUT_BITS": 3, "LEVELS": 5, "EDGES": 1, "FOLDS": 2}),
+    *(
+        Proof("explain_gather", {"LANES": a, "BITS": b, "C": c, "POSITIONS": n}, cover=16)
+        for a, b, c, n in (
+            (2, 2, 4, 2),
+            (3, 1, 3, 3),
+            (8, 1, 24, 2),
+            (12, 1, 24, 2),
+            (5, 1, 20, 2),
+            (17, 1, 17, 3),
+        )
+    ),
     Proof("axil", {"ADDRESS_BITS": 4}),
     Proof("link", {"ADDRESS_BITS": 12, "FLUSH": 3}),
 ]
@@ -259,6 +270,19 @@ BROKEN = [
             ("m_edge[p] <= (x >= edge_q) !=", "m_edge[p] <= (x > edge_q) !="),
             ("'0 : fold_q + 1'b1;", "'0 : fold_q;"),
         )
+    ),
+    *(
+        Proof("explain_gather", {"LANES": 12, "BITS": 1, "C": 24, "POSITIONS": 2}, fault=fault)
+        for fault in (
+            ("count_q == 4'd0 ? '0 : held_q", "held_q"),
+            ("word_q  <= rest_q ? WORD'(held_q) :", "word_q  <= take ? both[WORD-1:0] :"),
+            ("count_q <= end_fold ? 4'd0 :", "count_q <="),
+        )
+    ),
+    Proof(
+        "explain_gather",
+        {"LANES": 8, "BITS": 1, "C": 24, "POSITIONS": 2},
+        fault=("else if (SHORT && place == '0) slot_q <= '0;", ""),
     ),
     *(
         Proof("axil", {"ADDRESS_BITS": 4}, fault=fault)
