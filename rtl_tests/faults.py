@@ -6,6 +6,8 @@ from edges import faults as edges
 from exclusion import faults as exclusion
 from explain_encode import faults as explain_encode
 from explain_gather import faults as explain_gather
+from explain_pool import faults as explain_pool
+from explain_store import faults as explain_store
 from mutant import Mutant
 from mvu import faults as mvu
 from rules import faults as rules
@@ -15,6 +17,8 @@ MUTANTS = (
     *exclusion.MUTANTS,
     *explain_encode.MUTANTS,
     *explain_gather.MUTANTS,
+    *explain_pool.MUTANTS,
+    *explain_store.MUTANTS,
     *mvu.MUTANTS,
     *rules.MUTANTS,
     Mutant(

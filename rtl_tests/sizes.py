@@ -21,6 +21,8 @@ import duplicate.corners
 import edges.corners
 import explain_encode.corners
 import explain_gather.corners
+import explain_pool.corners
+import explain_store.corners
 import frame_buffer.corners
 import look_buffer.corners
 import looks.corners
@@ -122,6 +124,12 @@ def chosen() -> dict[str, Corner]:
         "registers: 3 exits": registers.corners.corner(3, 5),
         "axil": corners()["axil"][0],
         "explain_encode: 8 bits, 49 tiles": explain_encode.corners.corner(8, 49),
+        "explain_pool: 2x2, 14x14x16 4 bits, 1 lane": explain_pool.corners.corner(
+            pool.corners.node("max", INT4, (14, 14), lanes=(16, 1))
+        ),
+        "explain_pool: 2x2, 28x28x8 4 bits, 8 lanes": explain_pool.corners.corner(
+            pool.corners.node("max", INT4, (28, 28), lanes=(8, 8))
+        ),
         "explain_gather: 1 lane of 32 channels, 1 bit, 7x7": explain_gather.corners.corner(
             32, 1, 1, 49
         ),
@@ -130,6 +138,11 @@ def chosen() -> dict[str, Corner]:
         ),
         "explain_gather: 12 lanes of 24 channels, 2 bits, 14x14": explain_gather.corners.corner(
             24, 12, 2, 196
+        ),
+        "explain_store: 4 slots of 49 words of 16 bits": explain_store.corners.corner(16, 49, 4),
+        "explain_store: 4 slots of 784 words of 8 bits": explain_store.corners.corner(8, 784, 4),
+        "explain_store: 4 slots of 392 words of 16 bits, 2 at once": explain_store.corners.corner(
+            16, 392, 4, 2
         ),
     }
 

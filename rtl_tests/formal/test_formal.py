@@ -69,6 +69,14 @@ PROOFS = [
             (17, 1, 17, 3),
         )
     ),
+    Proof("explain_pool", {"LANES": 2, "IN_BITS": 2, "C": 4, "H": 4, "W": 4}, cover=32),
+    Proof(
+        "explain_pool",
+        {"LANES": 1, "IN_BITS": 2, "IN_SIGNED": 1, "C": 1, "H": 4, "W": 5, "KH": 3, "KW": 2},
+    ),
+    Proof("explain_pool", {"LANES": 1, "C": 2, "H": 2, "W": 3, "KH": 1, "KW": 1}),
+    Proof("explain_store", {"WIDTH": 2, "WORDS": 3, "SLOTS": 3}),
+    Proof("explain_store", {"WIDTH": 2, "WORDS": 6, "SLOTS": 2, "WIDE": 3}),
     Proof("axil", {"ADDRESS_BITS": 4}),
     Proof("link", {"ADDRESS_BITS": 12, "FLUSH": 3}),
 ]
@@ -283,6 +291,26 @@ BROKEN = [
         "explain_gather",
         {"LANES": 8, "BITS": 1, "C": 24, "POSITIONS": 2},
         fault=("else if (SHORT && place == '0) slot_q <= '0;", ""),
+    ),
+    *(
+        Proof(
+            "explain_pool",
+            {"LANES": 1, "IN_BITS": 2, "C": 1, "H": 3, "W": 3, "KH": 2, "KW": 1},
+            search=20,
+            fault=fault,
+        )
+        for fault in (
+            ("^ TOP) >= (s_data", "^ TOP) > (s_data"),
+            ("row_q  <= (ky_end || y_end) ? '0 :", "row_q  <= ky_end ? '0 :"),
+            ("valid_q <= take && last", "valid_q <= last"),
+        )
+    ),
+    *(
+        Proof("explain_store", {"WIDTH": 2, "WORDS": 6, "SLOTS": 2, "WIDE": 3}, fault=fault)
+        for fault in (
+            ("32'(w_address) * SLOTS + 32'(w_slot)", "32'(w_address) * SLOTS"),
+            ("if (r_valid) bank_q <=", "bank_q <="),
+        )
     ),
     *(
         Proof("axil", {"ADDRESS_BITS": 4}, fault=fault)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.errors import InputError
+from exeunt.explain.program import Route
 
 GROUP = 16  # channels of a word
 
@@ -123,3 +124,21 @@ def packed(found: npt.NDArray[np.int64], bits: int) -> list[int]:
 def way_bits(kernel: tuple[int, int]) -> int:
     """Bits of a place in a window: ky * KW + kx, at least one bit."""
     return max(1, math.ceil(math.log2(math.prod(kernel))))
+
+
+def told(route: Route, lanes: int, takes: Cycles) -> Cycles:
+    """When `ex_explain_pool` tells the way of each output of a max pool.
+
+    Args:
+        route: the pool, whose windows do not overlap.
+        lanes: of the stream in front of it.
+        takes: int64 (n,), cycles in which the beats of whole frames of that stream are taken.
+
+    Returns:
+        int64 (m,), a cycle for each beat that it gives: one after the last one of its window.
+    """
+    height, width, channels = route.shape
+    kh, kw = route.kernel
+    taken = np.asarray(takes, np.int64).reshape(-1, height, width, channels // lanes)
+    rows, columns = height // kh * kh, width // kw * kw
+    return np.asarray((taken[:, kh - 1 : rows : kh, kw - 1 : columns : kw] + 1).reshape(-1))
