@@ -40,7 +40,9 @@ module ex_measure #(
     else if (judged) busy_q <= 1'b0;
     if (rst) busy_q <= 1'b0;
   end
-  always_comb assume (32'(any_chosen) <= RULES);
+  for (genvar k = 0; k < LISTS; k++) begin : g_list
+    always_comb assume (32'(any_chosen[k*RULE_BITS +: RULE_BITS]) <= RULES);
+  end
 endmodule
 
 `default_nettype wire

@@ -35,6 +35,16 @@ PROOFS = [
     Proof("rules", {"HEIGHT": 1, "WIDTH": 3, "SLOTS": 2}, free="measure"),
     Proof("rules", {"HEIGHT": 2, "WIDTH": 1, "SLOTS": 3, "TABLES": 0}, free="measure"),
     Proof("rules", {"HEIGHT": 1, "WIDTH": 2, "SLOTS": 1, "SHEARS": 0}, free="measure"),
+    Proof(
+        "rules",
+        {"HEIGHT": 1, "WIDTH": 2, "SLOTS": 2, "PLACES": 1, "LOOKS": 1, "TABLES": 0},
+        free="measure",
+    ),
+    Proof(
+        "rules",
+        {"HEIGHT": 1, "WIDTH": 2, "SLOTS": 3, "PLACES": 2, "LOOKS": 2},
+        free="measure",
+    ),
     Proof("looks", {"PE": 1, "CLASSES": 3, "BITS": 3, "LOOKS": 1, "SLOTS": 2}),
     Proof("looks", {"PE": 2, "CLASSES": 2, "BITS": 2, "LOOKS": 2, "SLOTS": 3}),
     Proof("again", {"WHO_BITS": 2}),
@@ -178,6 +188,23 @@ BROKEN = [
             ("wire go = !m_valid || m_ready;", "wire go = 1'b1;"),
             ("(!sending_q || last_read)", "1'b1"),
             ("word_valid_q <= sending_q;", "word_valid_q <= sending_q && !last_read;"),
+        )
+    ),
+    *(
+        Proof(
+            "rules",
+            {"HEIGHT": 1, "WIDTH": 2, "SLOTS": 2, "PLACES": 2, "LOOKS": 2, "TABLES": 0},
+            fault=fault,
+            search=14,
+            free="measure",
+        )
+        for fault in (
+            ("wire enter = place_take && place_free;", "wire enter = place_take;"),
+            ("assign place_take = new_q && !again;", "assign place_take = new_q;"),
+            ("~(last_read && !more_q ?", "~(last_read ?"),
+            ("assign settled = !busy && !new_q;", "assign settled = !busy;"),
+            ("assign fill = begun ? fill_q : unused_slot;", "assign fill = unused_slot;"),
+            ("? 2'd1 : 2'd2;", "? 2'd2 : 2'd1;"),
         )
     ),
     *(

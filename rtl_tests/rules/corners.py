@@ -89,7 +89,7 @@ def corner(
     )  # fmt: skip
 
 
-CORNERS = [
+IN_ORDER = [
     corner("shift", always(SHIFT)),
     corner("shear", always(SLOPE), shape=(9, 7, 1)),
     corner("border", always(EDGE), shape=(5, 6, 1)),
@@ -122,3 +122,26 @@ CORNERS = [
         shape=(1, 16, 1),
     ),
 ]
+
+LOOK = (
+    Rule((Condition("mean", "<", 500),), BRIGHT),
+    Rule((Condition("slant", ">=", 3),), SLOPE),
+    Rule((Condition("mean", ">=", 1400),), Modification()),  # no look at these
+    Rule((), SHIFT),
+)
+SPARSE = (Rule((Condition("mean", "<", 900),), Modification(dy=1)),)
+LOOKS = [
+    corner("one_look", (), shape=(3, 4, 1), looks=(always(SHIFT),), slots=2, places=1),
+    corner("one_slot", (), shape=(3, 4, 1), looks=(SPARSE, always(SHIFT)), slots=1, places=2),
+    corner(
+        "two_looks",
+        one_each("mean", 300, 900)[1:],
+        looks=(LOOK, SPARSE),
+        slots=4,
+        places=3,
+    ),
+    corner("second_only", (), looks=(SPARSE, always(EDGE)), shape=(4, 4, 1), slots=3, places=4),
+    corner("wide_looks", MIXED, shape=(5, 6, 4), lanes=4, looks=(LOOK, MIXED), slots=3, places=2),
+]
+
+CORNERS = [*IN_ORDER, *LOOKS]
