@@ -28,6 +28,7 @@ from exeunt.quant.rules.evidence import (
     virtual_scales,
 )
 from exeunt.quant.rules.learners import Choice, Limits
+from exeunt.quant.rules.refinement import refined
 from exeunt.rules import STATISTICS, Condition, Modification, Rule
 from exeunt.splits import Labels, stratified
 
@@ -36,6 +37,7 @@ _COARSE = 48  # thresholds of an exit that a price tries
 _ROUNDS = 2  # a list is learned again at the thresholds that it leads to
 _LOSS = 7.0  # what a lost image costs, in images that get past exit 0: the exchange rate of
 # thresholds at usual drops (see docs/rules.md)
+REFINED = ("tree", "covering")  # learners whose lists are refined; the others stand for no learning
 _AROUND = (0.5, 0.65, 0.8, 1.0, 1.2, 1.5)  # a modification is judged at so many times the threshold
 # in force, since at that one alone too few images are lost to tell modifications apart
 
@@ -123,6 +125,12 @@ class Learner:
         costs = self.costs(len(lists), tail=tail)
         spent = self.judged(part, lists).leave(thresholds, costs).spent
         return float((spent.sum() + part.others * costs[0]) / (len(spent) + part.others))
+
+    def together(self, lists: Sequence[Sequence[Choice]]) -> float:
+        """The price on all images of both parts."""
+        counts = [len(p.labels) + p.others for p in (self.learning, self.holding)]
+        prices = [self.price(p, lists) for p in (self.learning, self.holding)]
+        return float(np.average(prices, weights=counts))
 
     def worth(
         self, part: Part, lists: Sequence[Sequence[Choice]], thresholds: Sequence[int]
@@ -217,6 +225,15 @@ def looks(learner: Learner, *, progress: Progress = silent) -> list[list[Choice]
             break
         found.append(choices)
         learner.prices.append(price)
+    if found and learner.section.learner in REFINED:
+        found = refined(
+            found, learner.together, modifications=len(learner.modifications),
+            cuts=learners.cuts_of(learner.learning.statistics),
+            told=lambda done: progress(round(100 * done), 100, "refining the rules"),
+        )  # fmt: skip
+        learner.prices[1:] = [
+            learner.price(learner.holding, found[: k + 1]) for k in range(len(found))
+        ]
     return found
 
 

@@ -95,7 +95,7 @@ def covering(statistics: IntArray, worth: FloatArray, limits: Limits) -> list[Ch
     the rule would get anyway, which is the best single modification (sequential covering).
     """
     default = int(worth.sum(axis=0).argmax())
-    cuts = _cuts(statistics)
+    cuts = cuts_of(statistics)
     rest = np.ones(len(worth), bool)
     least = max(1, int(_COVER * len(worth)))
     found: list[Choice] = []
@@ -116,8 +116,8 @@ def covering(statistics: IntArray, worth: FloatArray, limits: Limits) -> list[Ch
     return [*found, Choice((), default)] if default != NONE else found
 
 
-def _cuts(statistics: IntArray) -> list[IntArray]:
-    """Thresholds worth trying for each statistic."""
+def cuts_of(statistics: IntArray) -> list[IntArray]:
+    """Thresholds worth trying for each statistic of images (N, S), ascending."""
     places = np.linspace(0, 1, _CUTS + 2)[1:-1]
     columns = [np.unique(np.floor(np.quantile(s, places))) for s in statistics.T]
     return [c.astype(np.int64) for c in columns]
@@ -201,7 +201,7 @@ def random(
 ) -> list[Choice]:
     """Rules of drawn conditions and drawn modifications: what no learning gives."""
     draw = np.random.default_rng([seed, worth.shape[1]])
-    cuts = [c if len(c) else np.zeros(1, np.int64) for c in _cuts(statistics)]
+    cuts = [c if len(c) else np.zeros(1, np.int64) for c in cuts_of(statistics)]
     found = []
     for _ in range(limits.rules):
         column = int(draw.integers(len(cuts)))

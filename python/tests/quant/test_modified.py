@@ -33,6 +33,15 @@ def wrote(path: Path, rules: RuleSet | None) -> str:
     return str(path)
 
 
+def test_families_without_a_modification_that_fits() -> None:
+    assert len(candidates((2, 2, 1), ("move",))) == 9
+    with pytest.raises(
+        InputError,
+        match=r"families must have a modification that fits 1x1 images, got move, border: add",
+    ):
+        candidates((1, 1, 1), ("move", "border"))
+
+
 def test_half_of_the_images_get_a_modification_of_these_families() -> None:
     images = batch(400)
     found = Modifier(SHAPE, families=("move",))(images, torch.Generator().manual_seed(0))

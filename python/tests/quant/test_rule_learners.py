@@ -42,6 +42,20 @@ def test_a_planted_rule_is_found(name: str, planted: tuple[np.ndarray, np.ndarra
     assert total(found, statistics, worth) > 0.9 * COUNT
 
 
+def test_a_tree_is_read_as_it_decides() -> None:
+    """Two cuts of one statistic: each part gets its modification, the most gainful rule first."""
+    statistics = np.arange(300)[:, None]
+    worth = np.zeros((300, 4))
+    for modification, (low, high, gain) in enumerate(
+        [(0, 60, 1.0), (60, 200, 5.0), (200, 300, 2.0)]
+    ):
+        worth[low:high, modification + 1] = gain
+    found = LEARNERS["tree"](statistics, worth, Limits(3, 3))
+    assert [c.modification for c in found] == [2, 3, 1]
+    assert assigned(found, statistics).tolist() == [1] * 60 + [2] * 140 + [3] * 100
+    assert [int(c.holds(statistics).sum()) for c in found] == [140, 100, 60]
+
+
 def test_one_modification_for_all_is_the_best_one(
     planted: tuple[np.ndarray, np.ndarray],
 ) -> None:

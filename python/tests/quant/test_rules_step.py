@@ -19,8 +19,9 @@ from exeunt.quant.calibrate import calibrate
 from exeunt.quant.compress import load_network
 from exeunt.quant.exits.calibration import calibrate_exits
 from exeunt.quant.network.logits import exact
-from exeunt.quant.rules import calibrated, evidence, form, shown
+from exeunt.quant.rules import calibrated, evidence, form, learn, learners, shown
 from exeunt.quant.rules.apply import apply
+from exeunt.quant.rules.lists import gathered
 from exeunt.quant.rules.step import parts, rules
 from exeunt.quant.rules.why import overlap
 from exeunt.rules import Condition, Modification, Rule, RuleSet
@@ -99,6 +100,27 @@ def test_a_look_that_does_not_pay_is_left_out(run: tuple[tree.Config, Path]) -> 
     assert found.looks == 0
     assert found.rules is None
     assert found.calibration is plain
+
+
+def test_learned_lists_are_refined_together(
+    run: tuple[tree.Config, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, folder = run
+    of = evidence.subject(exact(load_network(config, folder), config), "margin")
+    some = read_split(folder / SPLITS, "test")  # any images with labels
+    section = config.rules
+    assert section is not None
+    found = gathered(of, section, some.images, some.labels, 0.05)
+    learner = found.learner(section.model_copy(update={"looks": 1}))
+    monkeypatch.setattr(learn, "_look", lambda *_: [learners.Choice((), 1)])
+    monkeypatch.setattr(
+        learner, "price", lambda _, lists, tail=True: 100.0 - sum(x[0].modification for x in lists)
+    )
+    (made,) = learn.looks(learner)
+    assert made == [learners.Choice((), len(learner.modifications) - 1)]
+    assert learner.prices == [100.0, 100.0 - made[0].modification]
+    learner.section = section.model_copy(update={"learner": "single", "looks": 1})
+    assert learn.looks(learner) == [[learners.Choice((), 1)]]  # what stands for no learning
 
 
 def test_a_promise_is_made_for_looks_that_training_images_chose(
