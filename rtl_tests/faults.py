@@ -7,7 +7,9 @@ from exclusion import faults as exclusion
 from explain_encode import faults as explain_encode
 from explain_gather import faults as explain_gather
 from explain_pool import faults as explain_pool
+from explain_slots import faults as explain_slots
 from explain_store import faults as explain_store
+from explain_tap import faults as explain_tap
 from mutant import Mutant
 from mvu import faults as mvu
 from rules import faults as rules
@@ -18,7 +20,9 @@ MUTANTS = (
     *explain_encode.MUTANTS,
     *explain_gather.MUTANTS,
     *explain_pool.MUTANTS,
+    *explain_slots.MUTANTS,
     *explain_store.MUTANTS,
+    *explain_tap.MUTANTS,
     *mvu.MUTANTS,
     *rules.MUTANTS,
     Mutant(

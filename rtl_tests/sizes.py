@@ -22,7 +22,9 @@ import edges.corners
 import explain_encode.corners
 import explain_gather.corners
 import explain_pool.corners
+import explain_slots.corners
 import explain_store.corners
+import explain_tap.corners
 import frame_buffer.corners
 import look_buffer.corners
 import looks.corners
@@ -143,6 +145,10 @@ def chosen() -> dict[str, Corner]:
         "explain_store: 4 slots of 784 words of 8 bits": explain_store.corners.corner(8, 784, 4),
         "explain_store: 4 slots of 392 words of 16 bits, 2 at once": explain_store.corners.corner(
             16, 392, 4, 2
+        ),
+        "explain_slots: 4 slots, 3 exits, 16 in flight": explain_slots.corners.corner(4, 3, 16),
+        "explain_tap: 1 lane of 32 channels, 1 bit, 7x7, 4 slots": explain_tap.corners.corner(
+            32, 1, 1, 49, slots=4
         ),
     }
 

@@ -87,6 +87,8 @@ PROOFS = [
     Proof("explain_pool", {"LANES": 1, "C": 2, "H": 2, "W": 3, "KH": 1, "KW": 1}),
     Proof("explain_store", {"WIDTH": 2, "WORDS": 3, "SLOTS": 3}),
     Proof("explain_store", {"WIDTH": 2, "WORDS": 6, "SLOTS": 2, "WIDE": 3}),
+    Proof("explain_slots", {"SLOTS": 2, "EXITS": 2, "IN_FLIGHT": 2}),
+    Proof("explain_slots", {"SLOTS": 3, "EXITS": 1, "IN_FLIGHT": 4}),
     Proof("axil", {"ADDRESS_BITS": 4}),
     Proof("link", {"ADDRESS_BITS": 12, "FLUSH": 3}),
 ]
@@ -337,6 +339,14 @@ BROKEN = [
         for fault in (
             ("32'(w_address) * SLOTS + 32'(w_slot)", "32'(w_address) * SLOTS"),
             ("if (r_valid) bank_q <=", "bank_q <="),
+        )
+    ),
+    *(
+        Proof("explain_slots", {"SLOTS": 2, "EXITS": 2, "IN_FLIGHT": 2}, fault=fault)
+        for fault in (
+            ("kept = want && used_q != '1;", "kept = want;"),
+            ("has && !explain[e];", "has && explain[e];"),
+            ("if (decide[e]) read_q <=", "if (decide[e] && take[e]) read_q <="),
         )
     ),
     *(
