@@ -38,7 +38,7 @@ from exeunt.quant.network.export import to_qonnx
 from exeunt.quant.network.logits import as_tensor
 from exeunt.quant.train import one_thread
 from exeunt.report import store
-from exeunt.splits import Labelled
+from exeunt.splits import Labelled, chance
 
 FOLDER = "attach"
 NETWORK = "network.onnx"
@@ -76,7 +76,7 @@ def attach(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
     graph = to_qonnx(network, shape=(channels, height, width), where=where)
     _alone(len(graph.outputs), where, "name the last in model.exits")
     meant = meaning.integers(graph)
-    wanted = _wanted(meant, graph, section, model.classes)
+    wanted, narrow = _wanted(meant, graph, section, model.classes)
     splits = load(config.data, data_dir, shape=model.input, classes=model.classes)
     with one_thread(section.seed):
         trained = _heads(meant, wanted, splits, config, progress)
@@ -92,7 +92,7 @@ def attach(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
     folder.mkdir(exist_ok=True)
     _write(made, config, folder)
     figures = _figures(config, candidates, chosen, result, costs, answers[1], last, splits)
-    store.update(run_dir, {"attach": figures})
+    store.update(run_dir, {"attach": {**figures, "narrow": narrow}})
     progress(
         1,
         1,
@@ -112,8 +112,11 @@ def _alone(exits: int, where: str, advice: str) -> None:
 
 def _wanted(
     network: IntegerNetwork, graph: Graph, section: Attach, classes: int
-) -> list[tuple[Place, tuple[int, int]]]:
-    """Places and the pools of their heads, so that all heads together keep to `attach.share`."""
+) -> tuple[list[tuple[Place, tuple[int, int]]], int]:
+    """Places and the pools of their heads, and how many more have no room for one.
+
+    All heads together keep to `attach.share`.
+    """
     total = network.multiplies()[-1]
     budget = section.share * total / section.exits
     places = [p for p in heads.places(graph, network) if p.multiplies < (1 - _GAIN) * total]
@@ -134,7 +137,7 @@ def _wanted(
             f"{budget:.0f} multiplications, got none of {len(places)}: raise attach.share or lower "
             "attach.exits"
         )
-    return found
+    return found, len(places) - len(found)
 
 
 def _room(network: IntegerNetwork, place: Place, section: Attach) -> float:
@@ -365,6 +368,7 @@ def _figures(
         "rates": list(tested.rates),
         "accuracy": tested.accuracy,
         "accuracy_last_exit": float(on_test.right[-1].mean()),
+        "chance": chance(splits.test.labels),
         "validation_accuracy": point.accuracy,
         "validation_images": len(splits.validation.labels),
         "saved": 1.0 - tested.macs / total,

@@ -16,6 +16,7 @@ from exeunt.qonnx.heads import LEVELS, Head, Hidden, Place
 
 _TEMPERATURE = 2.0
 _RATE = 0.005
+_RISE = 0.2  # share of the steps in which the rate rises
 _KERNEL = 3  # rows and columns of a convolution
 _MOST = 128  # filters
 _BITS = 4  # of the weights of a convolution, at most
@@ -78,9 +79,10 @@ def _fit(
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=section.weight_decay)
     shown = max(section.images, len(labels))
     batches = max(1, shown // section.batch)
-    steps = section.epochs * batches
+    steps = section.epochs * batches + 1
+    rising = min(1.0, max(_RISE, 2 / steps))  # one step up at least
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, _RATE, total_steps=steps + 1, pct_start=0.2
+        optimiser, _RATE, total_steps=steps, pct_start=rising
     )
     teacher = F.softmax(soft / _TEMPERATURE, dim=1)
     x = torch.from_numpy(seen)

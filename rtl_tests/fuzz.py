@@ -17,17 +17,19 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import against_qonnx
 import numpy as np
+import numpy.typing as npt
 import random_files
 from PIL import Image
 
-from exeunt import registers
+from exeunt import criteria, registers
 from exeunt.config import tree
 from exeunt.errors import InputError
+from exeunt.qonnx import seen
 from exeunt.report import store
 
 TOLERANCE = 0.01
@@ -92,8 +94,23 @@ def _text(seed: int, random: np.random.Generator) -> str:
         f"headroom = {random.uniform(1, 4):.2f}",
         f"buffer_frames = {pick(1, 2, 4)}", f"in_flight = {pick(4, 5, 8, 16)}", "baseline = false",
         "[simulate]", "processes = 1",
+        *_calibrate(stages, pick),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _calibrate(stages: int, pick: object) -> list[str]:
+    """A legal table [calibrate]: any criterion, with what it can have."""
+    assert callable(pick)
+    rule = criteria.get(str(pick(*criteria.names())))
+    drop, shift = pick(0, 0.02, 0.3), pick(0, 0, 1)
+    kind = pick("none", "average", "probability")
+    able = rule.history is None and stages > 1 and drop and not shift
+    return [
+        "[calibrate]", f'criterion = "{rule.name}"', f"drop = {drop}", f"shift = {shift}",
+        f"per_class = {'true' if pick(True, False) and rule.by_class else 'false'}",
+        f'guarantee = "{kind if able else "none"}"',
+    ]  # fmt: skip
 
 
 def _block(random: np.random.Generator, pick: object) -> str:
@@ -143,9 +160,9 @@ def attempt(seed: int, folder: Path, *, simulated: bool = True) -> Outcome:
     try:
         images(folder, config.model.input, config.model.classes, seed)
         train(config, run, folder)
-        result = calibrate(config, run)
+        calibrate(config, run)
         export(config, run)
-        _spread(run / "exits.json", seed, len(result.chosen.thresholds))
+        _spread(run, seed)
         compile_step(config, run)
         if not simulated:
             return Outcome(seed, "ok", "compiled")
@@ -198,7 +215,8 @@ def attempt_file(seed: int, folder: Path, *, simulated: bool = True, frames: int
             image=found.shape,
         )  # fmt: skip
         compiler.check_values(built.accelerator, found)
-        accelerator = compiler.with_fifos(built.accelerator)
+        name = str(np.random.default_rng([6, seed]).choice(criteria.names()))
+        accelerator = replace(compiler.with_fifos(built.accelerator), criterion=name)
         frames = frames if target < 2000 else frames // 2
         images = network.example_images(found.shape, frames)
         different, rounded = against_qonnx.compare(case, found.integers, images[:3])
@@ -210,8 +228,7 @@ def attempt_file(seed: int, folder: Path, *, simulated: bool = True, frames: int
                 return Outcome(seed, "mismatch", "the accelerator and the file have other integers")
         if not simulated:
             return Outcome(seed, "ok", f"{found.exits} exits compiled, {', '.join(case.forms)}")
-        margins = [np.diff(np.sort(x, axis=1)[:, -2:], axis=1) for x in logits[:-1]]
-        limits = [int(np.quantile(m, random.uniform(0.2, 0.8))) for m in margins]
+        limits = placed(name, logits, [part.scale for part in found.parts[1::2]], random)
         manifest = stitch.write(
             accelerator, folder / "run", thresholds=[*limits, None],
             buffer_frames=int(random.choice([1, 1, 2, 4])),
@@ -220,14 +237,14 @@ def attempt_file(seed: int, folder: Path, *, simulated: bool = True, frames: int
         )  # fmt: skip
         options = verilator.Options(quick=True)
         library = verilator.build(manifest, options=options, cache=folder / "cache")
-        seen = answers.answer(manifest, library, images, logits)
-        cycles, _ = answers.check_cycles(manifest, accelerator, seen)
+        answered = answers.answer(manifest, library, images, logits)
+        cycles, _ = answers.check_cycles(manifest, accelerator, answered)
         halting = bulk.Settings(
             idle=random.uniform(0, 0.6), stall=random.uniform(0, 0.6), seed=seed,
             order=registers.ORDER_INPUT,
         )  # fmt: skip
         paused = answers.answer(manifest, library, images, logits, settings=halting)
-        wrong = len(seen.wrong), len(paused.wrong)
+        wrong = len(answered.wrong), len(paused.wrong)
         if any(wrong):
             return Outcome(seed, "mismatch", f"{wrong} of {frames} answers are wrong")
         ids = library_of.decode(paused.slices[0].trace.results)["id"]
@@ -240,17 +257,36 @@ def attempt_file(seed: int, folder: Path, *, simulated: bool = True, frames: int
     told = (
         f"{found.exits} exits, {frames} images, {cycles['cycles_total']} cycles, "
         f"{cycles['cycles_predicted']} predicted, {cycles['frames_exact']} frames exact"
-        f", {rounded} rounded by float32, {', '.join(case.forms)}"
+        f", {name}, {rounded} rounded by float32, {', '.join(case.forms)}"
     )
     return Outcome(seed, "cycles" if cycles["max_relative_error"] > TOLERANCE else "ok", told)
 
 
-def _spread(path: Path, seed: int, exits: int) -> None:
-    """Small random thresholds: untrained networks have small margins."""
-    data = json.loads(path.read_text())
+def _spread(run: Path, seed: int) -> None:
+    """Random thresholds that let some of the images leave at every exit."""
+    path = run / "exits.json"
+    data, found = json.loads(path.read_text()), seen.read(run / seen.NAME)
+    assert found is not None
     random = np.random.default_rng(seed)
-    data["thresholds"] = [int(np.exp(random.uniform(0, 5))) for _ in range(exits)] + [None]
+    limits = placed(data["criterion"], found.logits, data["logit_scales"], random)
+    data["thresholds"] = [*limits, None]
     path.write_text(json.dumps(data))
+
+
+def placed(
+    name: str,
+    logits: Sequence[npt.NDArray[np.int64]],
+    scales: Sequence[float],
+    random: np.random.Generator,
+) -> list[int]:
+    """Thresholds by a criterion between the scores of images (N, classes) that get to each exit."""
+    chosen: list[int] = []
+    for e in range(1, len(logits)):
+        left = criteria.run(name, logits[:e], [*chosen, None], scales=scales[:e])
+        scores = left.scores[left.exits == e - 1]
+        part = random.uniform(0.2, 0.8)
+        chosen.append(int(np.quantile(scores, part)) if len(scores) else registers.NEVER)
+    return chosen
 
 
 def _one(task: tuple[str, int, bool]) -> Outcome:

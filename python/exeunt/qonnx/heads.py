@@ -17,7 +17,6 @@ import numpy.typing as npt
 from exeunt.errors import InputError
 from exeunt.qonnx import layers, meaning
 from exeunt.qonnx.activations import standard
-from exeunt.qonnx.exits import parts
 from exeunt.qonnx.file import Graph
 from exeunt.qonnx.integers import BATCH, IntArray, IntegerNetwork, Matrix, View
 from exeunt.qonnx.plain import Node, Tensors
@@ -121,12 +120,9 @@ def places(graph: Graph, network: IntegerNetwork) -> list[Place]:
         network: what it means.
     """
     (answer,) = network.exits
-    last = parts(network)[-1].source.name  # what is behind it is the head that is there
-    spine = network.spine(answer.logits.name)
-    ends = spine[: spine.index(last) + 1] if last in spine else spine
     makers = network.makers
     found = []
-    for name in ends:
+    for name in network.spine(answer.logits.name)[:-1]:
         view = network.views.get(name)
         if name not in network.quantized or view is None or name not in graph.shapes:
             continue

@@ -38,6 +38,11 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     return _sentences(report["attach"])
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of them."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _rows(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [
         (
@@ -59,9 +64,19 @@ def _sentences(found: Mapping[str, Any]) -> list[str]:
     places = len({row["tensor"] for row in found["places"]})
     said = promise.from_json(found.get(promise.KEY)).text
     rates = ", ".join(percent(rate) for rate in found["rates"][:-1])
+    tried = len(found["places"])
+    narrow = found.get("narrow", 0)
     return [
-        f"{len(found['places'])} heads were tried at {places} places, and kept behind "
-        f"{', '.join(kept)}.",
+        f"{counted(tried, 'head')} {'was' if tried == 1 else 'were'} tried at "
+        f"{counted(places, 'place')}, and kept behind {', '.join(kept)}.",
+        *(
+            [
+                f"{counted(narrow, 'more place')} {'has' if narrow == 1 else 'have'} no room for a "
+                "head: raise attach.share or lower attach.exits."
+            ]
+            if narrow
+            else []
+        ),
         f"Of {found['images']:,} test images {rates} leave there; {percent(found['saved'])} of the "
         "multiplications are saved.",
         f"{percent(found['accuracy'])} are right, {percent(found['accuracy_last_exit'])} without "

@@ -27,7 +27,8 @@ def warnings(report: Report, step: str = "run") -> list[str]:
     if step in ("run", "compress"):
         found += _compressed(report)
     if step in ("run", "calibrate"):
-        guessing = _guessing(report)
+        seen = report.get("accuracy") or {}
+        guessing = _guessing(report, seen.get("quantized_last_exit"), seen.get("chance"))
         found += (report.get("calibration") or {}).get("notes", [])
         found += guessing or _early(report)  # exits of a network that guesses say nothing
         found += _promise(report)
@@ -61,9 +62,8 @@ def _untrained(report: Report) -> list[str]:
     ]
 
 
-def _guessing(report: Report) -> list[str]:
-    found = report.get("accuracy") or {}
-    accuracy, chance = found.get("quantized_last_exit"), found.get("chance")
+def _guessing(report: Report, accuracy: float | None, chance: float | None) -> list[str]:
+    """A last exit that answers the test images hardly better than by chance."""
     if accuracy is None or chance is None or not near_chance(accuracy, chance):
         return []
     file = (report.get("training") or {}).get("source")
@@ -117,10 +117,11 @@ def _early(report: Report) -> list[str]:
 
 
 def _attached(report: Report) -> list[str]:
-    """Attached exits that cost accuracy, or without the promise that was asked for."""
+    """Attached exits that cost accuracy, or lack a promise; a network that guesses."""
     found = report.get("attach") or {}
     early, last = found.get("accuracy"), found.get("accuracy_last_exit")
-    broken = _unpromised(promise.from_json(found.get(promise.KEY)))
+    guessing = _guessing(report, last, found.get("chance"))
+    broken = [*guessing, *_unpromised(promise.from_json(found.get(promise.KEY)))]
     if early is None or last is None or last - early <= WORTH_A_WARNING:
         return broken
     return [

@@ -19,8 +19,9 @@ IMAGES = np.random.default_rng(5).integers(0, 256, (9, 6, 6, 2)).astype(np.uint8
 def plain(b: Any) -> list[str]:
     x = b.conv("image", 4, pad=1)
     y = b.conv(x, 6, pad=1)
-    b.exit(b.linear(b.linear(b.pool(y), 8, act=True), 3))
-    return [x, y]
+    z = b.linear(b.pool(y), 8, act=True)
+    b.exit(b.linear(z, 3))
+    return [x, y, z]
 
 
 def residual(b: Any) -> list[str]:
@@ -39,6 +40,15 @@ def bipolar(b: Any) -> list[str]:
     y = b.conv(x, 6, pad=0)
     b.exit(b.linear(y, 3))
     return [x, y]
+
+
+def flat(b: Any) -> list[str]:
+    """Fully connected, an exit behind each hidden layer."""
+    x = b.linear("image", 20, act=True)
+    y = b.linear(x, 16, act=True)
+    z = b.linear(y, 12, act=True)
+    b.exit(b.linear(z, 3))
+    return [x, y, z]
 
 
 def read(b: Any, tmp_path: Path) -> tuple[Any, Any]:
@@ -72,7 +82,7 @@ def answer(head: Head, pooled: np.ndarray) -> np.ndarray:
     return np.asarray(x.reshape(len(x), -1) @ head.weights.T + head.bias, np.int64)
 
 
-@pytest.mark.parametrize("made", [plain, residual, bipolar])
+@pytest.mark.parametrize("made", [plain, residual, bipolar, flat])
 def test_places_are_the_quantizers_that_everything_passes(made, builder, tmp_path):
     b = builder((6, 6, 2))
     expected = made(b)
@@ -81,12 +91,13 @@ def test_places_are_the_quantizers_that_everything_passes(made, builder, tmp_pat
     assert [p.tensor for p in found] == expected
     costs = [p.multiplies for p in found]
     assert costs == sorted(costs)
-    assert costs[0] == 6 * 6 * 4 * 9 * 2
+    first = 6 * 6 * 2 * 20 if made is flat else 6 * 6 * 4 * 9 * 2
+    assert costs[0] == first
     assert costs[-1] < network.multiplies()[-1]
-    assert found[0].shape == (6, 6, 4)
+    assert found[0].shape == ((1, 1, 20) if made is flat else (6, 6, 4))
 
 
-@pytest.mark.parametrize("made", [plain, residual, bipolar])
+@pytest.mark.parametrize("made", [plain, residual, bipolar, flat])
 @pytest.mark.parametrize(
     ("window", "hidden"),
     [((1, 1), False), *(((r, c), h) for r, c in ((2, 3), (4, 4), (6, 6)) for h in (False, True))],
@@ -101,7 +112,8 @@ def test_the_network_answers_as_before_and_as_its_heads_say(
     wanted = [(p, (min(window[0], p.shape[0]), min(window[1], p.shape[1]))) for p in places]
     seen, answers = heads.pooled(network, IMAGES, wanted)
     assert np.array_equal(answers, network.logits(IMAGES)[0])
-    put = [head(p, w, seed, hidden) for seed, (p, w) in enumerate(wanted)]
+    maps = [hidden and p.shape[:2] != (1, 1) for p in places]  # what is left costs less elsewhere
+    put = [head(p, w, n, m) for n, ((p, w), m) in enumerate(zip(wanted, maps, strict=True))]
     whole = heads.attached(graph, put)
     path = tmp_path / "whole.onnx"
     path.write_bytes(file.to_model(whole).SerializeToString())

@@ -89,6 +89,10 @@ def test_figures_are_those_of_the_network_that_was_written(run, single):
     assert found["accuracy"] > found["accuracy_last_exit"] - 0.05
     assert 0 < found["head_share"] <= single.attach.share
     assert sum(row["kept"] for row in found["places"]) == len(logits) - 1
+    assert found["narrow"] == 1  # behind the hidden layer of the head a head has 640 products
+    assert "1 more place has no room for a head: raise attach.share or lower attach.exits." in (
+        lines(store.read(run))
+    )
     assert found["accuracy_last_exit"] == (logits[-1].argmax(1) == test.labels).mean()
 
 
@@ -129,6 +133,16 @@ def test_a_head_learns_what_its_integers_say():
     assert np.abs(head.weights).max() == 15
     assert ((flat @ head.weights.T + head.bias).argmax(axis=1) == labels).mean() > 0.95
     assert head.multiplies == 48
+
+
+@pytest.mark.parametrize(("images", "epochs"), [(8, 1), (8, 4), (16, 2), (20, 3)])
+def test_a_head_is_trained_in_as_few_steps_as_there_are(images, epochs):
+    seen = np.random.default_rng(0).integers(0, 9, (images, 6, 1, 1)).astype(np.int16)
+    labels = torch.arange(images) % 2
+    soft = torch.nn.functional.one_hot(labels, 2).float() * 8
+    section = Attach(images=images, epochs=epochs, batch=8)
+    head = train_head(seen, labels, soft, Place("x", (2, 2, 6), 0.25, 100), (2, 2), section)
+    assert head.weights.any()
 
 
 def test_a_head_with_a_convolution_learns_what_a_linear_one_cannot():
@@ -290,7 +304,7 @@ def test_a_network_without_a_place_is_refused(run, single):
         attach(single.model_copy(update={"attach": section}), run, run)
     assert str(caught.value) == (
         "attach must find a place for an exit where a head has at most 0 multiplications, got none "
-        "of 2: raise attach.share or lower attach.exits"
+        "of 3: raise attach.share or lower attach.exits"
     )
 
 

@@ -114,6 +114,20 @@ def test_a_network_that_guesses():
     assert warnings(trained) == [], "the test images have the word at the end of a run"
 
 
+def test_exits_attached_to_a_network_that_guesses():
+    report = {
+        "attach": {"accuracy": 0.12, "accuracy_last_exit": 0.09, "chance": 0.1},
+        "training": {"source": "net.onnx"},
+    }
+    assert warnings(report, "attach") == [
+        "accuracy of the last exit on the test images is 9.0%, no more than the 10.0% of always "
+        "saying the same class: check that net.onnx was trained on pixels 0..255 and with the "
+        "classes in this order"
+    ]
+    report["attach"] |= {"accuracy": 0.9, "accuracy_last_exit": 0.9}
+    assert warnings(report, "attach") == []
+
+
 def test_notes_on_the_data():
     report = {"data": {"notes": ["folders without images: c"]}}
     assert warnings(report) == warnings(report, "train") == ["folders without images: c"]
