@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+HERE = str(Path(__file__).parent)
+if HERE not in sys.path:
+    sys.path.insert(0, HERE)
+
 
 @pytest.fixture(scope="session")
 def graphs() -> ModuleType:
-    """`test_walk.py`: GRAPHS, `straight`, `frames`."""
-    spec = importlib.util.spec_from_file_location(
-        "walked", Path(__file__).with_name("test_walk.py")
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    """`explained_graphs.py`: GRAPHS, `straight`, `frames`."""
+    return importlib.import_module("explained_graphs")
