@@ -128,14 +128,14 @@ module ex_explain_sums #(
   assign weights_enable = enable && valid_q;
   assign weights_address = weights_q;
 
-  // Lanes from -u on, below width - u and below what is left of the run.
+  // Lanes from -u on and below width - u. Behind the end of a run weights are 0.
   wire row_inside = row_q < rows;  // unsigned: what is negative is large
   wire [X_BITS-1:0] below = width - u_q;
   logic [PE-1:0] lanes;
   always_comb begin
     for (int l = 0; l < PE; l++) begin
       lanes[l] = row_inside && ($signed(u_q) >= $signed(-X_BITS'(l)))
-          && ($signed(below) > $signed(X_BITS'(l))) && (sweep || left_q > X_BITS'(l));
+          && ($signed(below) > $signed(X_BITS'(l)));
     end
   end
 

@@ -18,7 +18,6 @@ _FAULTS = (
     (_SUMS, "(again_3_q ? last_q : read_q)", "read_q", "depthwise_5_b5_pe16"),
     (_SUMS, "$signed(below) > $signed(X_BITS'(l))", "1'b1", "tiled_sum_with_a_rest_2_b8_pe2"),
     (_SUMS, "row_inside && ", "", "depthwise_5_b5_pe16"),
-    (_SUMS, "(sweep || left_q > X_BITS'(l))", "1'b1", "sums_and_concatenation_5_b6_pe4"),
     (_SWEEP, "{{P_BITS{1'b0}}, half_q[0]}", "'0", "tiled_sum_with_a_rest_2_b8_pe2"),
     (
         _SWEEP,
@@ -32,9 +31,9 @@ _FAULTS = (
         "keep_q[2] && size > prune",
         "tiled_sum_with_a_rest_2_b8_pe2",
     ),
-    (_SWEEP, "map && valid_q[3] && !m_ready", "1'b0", "tiled_sum_with_a_rest_2_b8_pe2"),
+    (_SWEEP, "map && valid_q[3] && !m_ready", "1'b0", "three_exits_1_b8_pe1"),
     (_TOP, "|step_q[17*F+:F];", "1'b0;", "tiled_sum_with_a_rest_2_b8_pe2"),
-    (_TOP, "RA_BITS'(class_q) * RA_BITS'(class_step)", "RA_BITS'(class_q)", "three_exits_1_b8_pe1"),
+    (_TOP, "RA_BITS'(class_q) * class_step", "RA_BITS'(class_q)", "three_exits_1_b8_pe1"),
     (
         _TOP,
         "forget       (state_q == IDLE)",
