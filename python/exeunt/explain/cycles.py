@@ -164,7 +164,9 @@ def encoder(
     Returns:
         takes int64 (values,), and gives int64 (words of all packets,).
     """
-    found, takes, gives = Encoder(), [], []
+    found = Encoder()
+    takes: list[int] = []
+    gives: list[int] = []
     for tiles, size in zip(maps, words, strict=True):
         first = offered[len(takes) : len(takes) + 16 * len(tiles)].tolist()
         taken, given = found.map(tiles, size, first)
