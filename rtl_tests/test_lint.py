@@ -90,6 +90,7 @@ ILLEGAL: list[tuple[str, Mapping[str, int | str], str]] = [
     ("ex_explain_store", {"WIDE": 3}, "ex_explain_store: WIDE must divide WORDS 4, not be 3"),
     ("ex_explain_slots", {"SLOTS": 0}, "SLOTS and EXITS must be at least 1, are 0 and 2"),
     ("ex_explain_slots", {"IN_FLIGHT": 12}, "IN_FLIGHT must be a power of two from 2 on, is 12"),
+    ("ex_explain_tap", {"IN_FLIGHT": 12}, "IN_FLIGHT must be a power of two, is 12"),
     ("ex_explain_tap", {"LANES": 3}, "ex_explain_gather: LANES must divide C 8, not be 3"),
     ("ex_threshold", {"PE": 0}, "ex_threshold: PE must be 1 to 999, is 0"),
     ("ex_threshold", {"LEVELS": 256}, "ex_threshold: LEVELS must be 1 to 255, is 256"),

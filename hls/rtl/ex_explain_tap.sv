@@ -2,8 +2,8 @@
 // a slot (see ex_explain_slots, ex_explain_gather, ex_explain_store).
 //
 // pass: a frame enters the segment of this place, pass_kept: with slot pass_slot; in the order in
-// which frames come here, at least one cycle before the first beat is taken. DEPTH: most frames
-// that may be told of and not yet have passed whole.
+// which frames come here, at least one cycle before the first beat is taken. Of those told of at
+// most IN_FLIGHT + 1 have not passed whole: one may have left already whose last beats nobody needs.
 // take, s_data: a beat of the stream that is watched, as ex_explain_gather has it. It never makes
 // the stream wait. Words of frames without a slot are not written.
 // r_valid: in the next cycle r_data is word r_address of slot r_slot, of a frame that has passed.
@@ -17,7 +17,7 @@ module ex_explain_tap #(
     parameter int C         = 8,   // channels
     parameter int POSITIONS = 4,   // of a frame
     parameter int SLOTS     = 2,   // frames that are kept
-    parameter int DEPTH     = 17,  // one more than may be inside
+    parameter int IN_FLIGHT = 16,  // most frames inside, a power of two
     localparam int L        = C < 16 ? C : 16,
     localparam int WORDS    = POSITIONS * ((C + 15) / 16),
     localparam int RW       = WORDS > 1 ? $clog2(WORDS) : 1,
@@ -43,8 +43,10 @@ module ex_explain_tap #(
   wire [WW-1:0]          w_address;
   wire [WIDE*L*BITS-1:0] w_data;
   wire [SW-1:0]          slot;
-  wire                   unused_ready, unused_valid;
-  wire [$clog2(DEPTH+1)-1:0] unused_count;
+
+  if (IN_FLIGHT < 1 || (IN_FLIGHT & (IN_FLIGHT - 1)) != 0) begin : g_bad_in_flight
+    $error("ex_explain_tap: IN_FLIGHT must be a power of two, is %0d", IN_FLIGHT);
+  end
 
   ex_explain_gather #(
       .LANES(LANES), .BITS(BITS), .C(C), .POSITIONS(POSITIONS)
@@ -53,12 +55,19 @@ module ex_explain_tap #(
       .w_valid(w_valid), .w_last(w_last), .w_address(w_address), .w_data(w_data)
   );
 
-  ex_fifo #(.WIDTH(SW + 1), .DEPTH(DEPTH)) frames (
-      .clk(clk), .rst(rst),
-      .s_valid(pass), .s_ready(unused_ready), .s_data({pass_kept, pass_slot}),
-      .m_valid(unused_valid), .m_ready(w_valid && w_last), .m_data({kept, slot}),
-      .count(unused_count)
-  );
+  localparam int FW = $clog2(2 * IN_FLIGHT);
+  logic [SW:0]   frames[2*IN_FLIGHT];  // told of, in order: {has a slot, which}
+  logic [FW-1:0] told_q, passed_q;
+  assign {kept, slot} = frames[passed_q];
+  always_ff @(posedge clk) begin
+    if (pass) frames[told_q] <= {pass_kept, pass_slot};
+    if (pass) told_q <= told_q + 1'b1;
+    if (w_valid && w_last) passed_q <= passed_q + 1'b1;
+    if (rst) begin
+      told_q   <= '0;
+      passed_q <= '0;
+    end
+  end
 
   ex_explain_store #(.WIDTH(L * BITS), .WORDS(WORDS), .SLOTS(SLOTS), .WIDE(WIDE)) store (
       .clk(clk),

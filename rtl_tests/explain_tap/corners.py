@@ -13,7 +13,7 @@ def corner(channels: int, lanes: int, bits: int, positions: int, *, slots: int =
     return Corner(
         name=f"c{channels}_l{lanes}_b{bits}_p{positions}_s{slots}",
         module="ex_explain_tap",
-        parameters={**found.parameters(), "SLOTS": slots, "DEPTH": 5},
+        parameters={**found.parameters(), "SLOTS": slots, "IN_FLIGHT": 4},
         ports=(*(Port(k, w) for k, w in inputs.items()), Port("r_data", found.width, output=True)),
         data=(found, slots),
     )

@@ -89,6 +89,7 @@ PROOFS = [
     Proof("explain_store", {"WIDTH": 2, "WORDS": 6, "SLOTS": 2, "WIDE": 3}),
     Proof("explain_slots", {"SLOTS": 2, "EXITS": 2, "IN_FLIGHT": 2}),
     Proof("explain_slots", {"SLOTS": 3, "EXITS": 1, "IN_FLIGHT": 4}),
+    Proof("explain_tap", {"LANES": 1, "C": 2, "POSITIONS": 2, "SLOTS": 2, "IN_FLIGHT": 2}),
     Proof("axil", {"ADDRESS_BITS": 4}),
     Proof("link", {"ADDRESS_BITS": 12, "FLUSH": 3}),
 ]
@@ -348,6 +349,17 @@ BROKEN = [
             ("has && !explain[e];", "has && explain[e];"),
             ("if (decide[e]) read_q <=", "if (decide[e] && take[e]) read_q <="),
         )
+    ),
+    Proof(
+        "explain_tap",
+        {"LANES": 1, "C": 2, "POSITIONS": 2, "SLOTS": 2, "IN_FLIGHT": 2},
+        search=16,
+        fault=("2 * IN_FLIGHT);", "IN_FLIGHT);"),
+    ),
+    Proof(
+        "explain_tap",
+        {"LANES": 1, "C": 2, "POSITIONS": 2, "SLOTS": 2, "IN_FLIGHT": 2},
+        fault=("if (w_valid && w_last) passed_q", "if (w_valid) passed_q"),
     ),
     *(
         Proof("axil", {"ADDRESS_BITS": 4}, fault=fault)
