@@ -5,7 +5,8 @@
 // w_data, the first one lowest. r_valid: in the next cycle r_data is word r_address of slot r_slot,
 // and stays until the next one is read. A word that is written in the cycle in which it is read may
 // be read as anything: slots are read when they are whole. No reset: what no one wrote is anything.
-// Word and slot make the address of the memory without a gap, whatever their numbers are;
+// Up to 64 words may live in LUTs, more in block memory. Word and slot make the address of the
+// memory without a gap, whatever their numbers are;
 // where WIDE is no power of two a read divides its address.
 `default_nettype none
 
@@ -47,11 +48,19 @@ module ex_explain_store #(
   logic [WIDE*WIDTH-1:0] read;
 
   for (genvar k = 0; k < WIDE; k++) begin : g_bank
-    (* no_rw_check *) logic [WIDTH-1:0] memory[DEPTH];
     logic [WIDTH-1:0] word_q;
-    always_ff @(posedge clk) begin
-      if (w_valid) memory[w_at] <= w_data[k*WIDTH +: WIDTH];
-      if (r_valid) word_q <= memory[r_at];
+    if (DEPTH <= 64) begin : g_small
+      (* no_rw_check *) logic [WIDTH-1:0] memory[DEPTH];
+      always_ff @(posedge clk) begin
+        if (w_valid) memory[w_at] <= w_data[k*WIDTH +: WIDTH];
+        if (r_valid) word_q <= memory[r_at];
+      end
+    end else begin : g_deep
+      (* no_rw_check, ram_style = "block" *) logic [WIDTH-1:0] memory[DEPTH];
+      always_ff @(posedge clk) begin
+        if (w_valid) memory[w_at] <= w_data[k*WIDTH +: WIDTH];
+        if (r_valid) word_q <= memory[r_at];
+      end
     end
     assign read[k*WIDTH +: WIDTH] = word_q;
   end

@@ -9,7 +9,7 @@ _TEST = "rtl_tests/explain_store/test_explain_store.py"
 _FAULTS = (
     ("32'(w_address) * SLOTS + 32'(w_slot)", "32'(w_address) * SLOTS"),
     ("32'(r_address) / WIDE * SLOTS + 32'(r_slot)", "32'(r_address) / WIDE + 32'(r_slot)"),
-    ("if (r_valid) word_q <=", "word_q <="),
+    ("WIDTH] = word_q;", "WIDTH] = r_valid ? word_q : '0;"),
     ("if (r_valid) bank_q <=", "bank_q <="),
 )
 MUTANTS = tuple(

@@ -29,6 +29,6 @@
   end
   for (genvar k = 0; k < WIDE; k++) begin : g_f_bank
     always_comb begin
-      if (f_known && f_word % 7'(WIDE) == 7'(k)) assert (g_bank[k].memory[f_at] == f_value);
+      if (f_known && f_word % 7'(WIDE) == 7'(k)) assert (g_bank[k].g_small.memory[f_at] == f_value);
     end
   end
