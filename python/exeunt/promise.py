@@ -68,7 +68,10 @@ class Promise:
         if self.horizon:
             count = int(self.permitted * self.horizon + 1e-9)
             part = f"{count:,} of the next {self.horizon:,} images"
-        return f"with probability {100 * (1 - (self.delta or 0)):.12g}% at most {part} {LOSS}"
+        delta = self.delta or 0.0
+        percent = f"{100 * (1 - delta):.12g}"
+        sure = f"{percent}%" if percent != "100" else f"1 - {delta:g}"  # never certain
+        return f"with probability {sure} at most {part} {LOSS}"
 
     @property
     def text(self) -> str:

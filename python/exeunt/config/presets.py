@@ -29,8 +29,8 @@ def stages(name: str, width: int, shape: Shape) -> tuple[Table, ...]:
     """
     if min(shape[:2]) < 8:
         raise ValueError(
-            f'input must have sides of at least 8 for preset = "{name}", which halves them three '
-            f"times, got {shape[0]} x {shape[1]}: write the stages yourself"
+            f'input must have sides of at least 8 for preset = "{name}", got {shape[0]} x '
+            f"{shape[1]}: write the stages yourself"
         )
     made = _vgg(width) if name == "vgg" else _resnet8(width)
     halved = (1, 2, 3) if name == "vgg" else (0, 1, 2)

@@ -75,8 +75,8 @@ def test_the_config_of_its_file_has_no_preset() -> None:
 REFUSED = [
     (
         'input = [7, 32, 3]\npreset = "vgg"',
-        'input must have sides of at least 8 for preset = "vgg", which halves them three times, '
-        "got 7 x 32: write the stages yourself",
+        'input must have sides of at least 8 for preset = "vgg", got 7 x 32: write the stages '
+        "yourself",
     ),
     ("input = [8, 8, 3]\nwidth = 8", "width must be absent without a preset, got 8"),
     (

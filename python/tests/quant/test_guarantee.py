@@ -280,6 +280,9 @@ def test_what_a_promise_says():
     assert text(kind="probability", delta=1e-7, horizon=0) == (
         f"with probability 99.99999% at most 0.5% of the images {loss}"
     )
+    assert text(kind="probability", delta=1e-30, horizon=0) == (
+        f"with probability 1 - 1e-30 at most 0.5% of the images {loss}"
+    )
     assert text(kind="probability", delta=0.1, horizon=10_000) == (
         f"with probability 90% at most 50 of the next 10,000 images {loss}"
     )
