@@ -99,8 +99,9 @@ def _promise(config: Any) -> None:
         return
     if len(config.model.stages) == 1:
         raise ValueError(
-            'calibrate.guarantee must be "none" for a network of one exit, which loses nothing, '
-            f'got "{section.guarantee}"'
+            'calibrate.guarantee must be "none" for a network of one exit, which loses nothing '
+            "(exits from `exeunt attach` can have it, in the config that is left), got "
+            f'"{section.guarantee}"'
         )
     if criteria.get(section.criterion).history is not None:
         raise ValueError(

@@ -525,7 +525,8 @@ def test_one_exit_needs_no_promise():
         tree.parse(single, where="tiny.toml")
     assert str(caught.value) == (
         'config tiny.toml: calibrate.guarantee must be "none" for a network of one exit, which '
-        'loses nothing, got "average": change it'
+        "loses nothing (exits from `exeunt attach` can have it, in the config that is left), got "
+        '"average": change it'
     )
     assert tree.parse(single.replace('= "average"\n', '= "none"\n')).calibrate.guarantee == "none"
 
