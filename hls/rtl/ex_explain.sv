@@ -46,6 +46,7 @@ module ex_explain #(
     parameter int FIELDS       = 64,   // of the program
     parameter int TILES        = 49,   // of the largest map
     parameter int EXITS        = 1,
+    parameter bit LOG          = 1'b0, // values of maps are stored logarithmically
     parameter     PROGRAM_FILE  = "",  // {last of a step, field}; first a pointer for each method and exit
     parameter     WEIGHT_FILE   = "",  // PE weights a word
     parameter     ROW_FILE      = "",  // {address of its weights, first channel} of each row
@@ -451,7 +452,8 @@ module ex_explain #(
 
   ex_explain_encode #(
       .BITS (BITS),
-      .TILES(TILES)
+      .TILES(TILES),
+      .LOG  (LOG)
   ) encoder (
       .clk       (clk),
       .rst       (rst),

@@ -2,7 +2,7 @@
 //
 // s_data = the values of a map, signed, tile by tile in the order of the format: 16 values a tile,
 // row by row, 0 beyond the edge of the map; s_last with the last value of the last tile. At most
-// TILES tiles. What the header says (id to clipped) is read in the cycle in which s_last is taken.
+// TILES tiles. With LOG a value is stored as its sign and floor(log2 |v|). What the header says (id to clipped) is read in the cycle in which s_last is taken.
 // m_data = the packet word by word, m_last with the last one: 4 words of header, the payload, the
 // CRC-32 of all that.
 // One value a cycle, whatever the values: a tile takes as many cycles as it has values that are not
@@ -14,8 +14,9 @@
 `default_nettype none
 
 module ex_explain_encode #(
-    parameter int BITS  = 8,  // of a value
-    parameter int TILES = 64  // of the largest map
+    parameter int BITS  = 8,    // of a value
+    parameter int TILES = 64,   // of the largest map
+    parameter bit LOG   = 1'b0  // values are stored logarithmically
 ) (
     input  wire            clk,
     input  wire            rst,
@@ -34,11 +35,12 @@ module ex_explain_encode #(
     output wire [31:0]     m_data,
     output wire            m_last
 );
-  localparam int WORDS = (TILES * (17 + 16 * BITS) + 31) / 32;  // payload of the largest packet
+  localparam int STORED = LOG ? 1 + $clog2(BITS) : BITS;  // bits of a value in the packet
+  localparam int WORDS = (TILES * (17 + 16 * STORED) + 31) / 32;  // payload of the largest packet
   localparam int AW = WORDS > 1 ? $clog2(WORDS) : 1;
   localparam int CW = $clog2(WORDS + 6);  // counts the words of a packet
-  localparam int LW = $clog2(TILES * (17 + 16 * BITS) + 1);  // counts the bits of a payload
-  localparam int FW = 17 + BITS;  // most bits in a cycle
+  localparam int LW = $clog2(TILES * (17 + 16 * STORED) + 1);  // counts the bits of a payload
+  localparam int FW = 17 + STORED;  // most bits in a cycle
   localparam int NW = $clog2(FW + 1);
 
   if (BITS < 4 || BITS > 14) begin : g_bad_bits
@@ -54,11 +56,23 @@ module ex_explain_encode #(
   logic [3:0]        place_q;
   logic [15:0]       mask_q;
   logic [4:0]        count_q;
-  logic [16*BITS-1:0] held_q;  // values that are not 0, the first one lowest
+  logic [16*STORED-1:0] held_q;  // values that are not 0, the first one lowest
 
   wire move, ends;
   wire take = s_valid && s_ready;
   wire one = |s_data;
+  logic [STORED-1:0] stored;
+  if (LOG) begin : g_log
+    wire [BITS-1:0] size = s_data[BITS-1] ? -s_data : s_data;
+    logic [STORED-2:0] octave;
+    always_comb begin
+      octave = '0;
+      for (int i = 1; i < BITS; i++) if (size[i]) octave = (STORED - 1)'(i);
+    end
+    assign stored = {s_data[BITS-1], octave};
+  end else begin : g_linear
+    assign stored = s_data;
+  end
   wire [4:0] filled = place_q == 4'd0 ? 5'd0 : count_q;
   assign s_ready = !closed_q && (!full_q || move);
 
@@ -72,7 +86,7 @@ module ex_explain_encode #(
       end_q   <= s_last;
       mask_q  <= {one, mask_q[15:1]};
       count_q <= filled + {4'd0, one};
-      if (one) held_q[filled[3:0]*BITS +: BITS] <= s_data;
+      if (one) held_q[filled[3:0]*STORED +: STORED] <= stored;
     end
     if (rst) begin
       full_q   <= 1'b0;
@@ -85,7 +99,7 @@ module ex_explain_encode #(
   logic               busy_q, first_q, final_q;
   logic [15:0]        map_q;
   logic [4:0]         left_q;
-  logic [16*BITS-1:0] values_q;
+  logic [16*STORED-1:0] values_q;
 
   logic sending_q;  // a packet leaves: no bits of the next one
   logic flush_q;    // the rest of the last word is written
@@ -98,7 +112,7 @@ module ex_explain_encode #(
     if (emit) begin
       first_q  <= 1'b0;
       left_q   <= left_q - 5'd1;
-      values_q <= values_q >> BITS;
+      values_q <= values_q >> STORED;
     end
     if (done) busy_q <= 1'b0;
     if (move) begin
@@ -113,9 +127,9 @@ module ex_explain_encode #(
   end
 
   wire none = left_q == 5'd0;
-  wire [BITS-1:0] value = none ? '0 : values_q[BITS-1:0];
+  wire [STORED-1:0] value = none ? '0 : values_q[STORED-1:0];
   wire [FW-1:0] bits = first_q ? {value, map_q, !none} : {17'd0, value};
-  wire [NW-1:0] width = !first_q ? NW'(BITS) : none ? NW'(1) : NW'(FW);
+  wire [NW-1:0] width = !first_q ? NW'(STORED) : none ? NW'(1) : NW'(FW);
 
   // ---------------------------------------------------------------- words of 32 bits
   logic [30:0]   rest_q;
@@ -179,7 +193,7 @@ module ex_explain_encode #(
   always_comb begin
     unique case (at_q)
       CW'(0):  word = id_q;
-      CW'(1):  word = {4'd1, method_q, exit_q, class_q};
+      CW'(1):  word = {LOG ? 4'd2 : 4'd1, method_q, exit_q, class_q};
       CW'(2):  word = {clipped_q, 8'(BITS), exponent_q};
       CW'(3):  word = 32'(length_q);
       default: word = read_q;

@@ -1,4 +1,4 @@
-"""Corners of `ex_explain`: graphs of every kind, 1 to 16 lanes, 4 to 14 bits."""
+"""Corners of `ex_explain`: graphs of every kind, 1 to 16 lanes, 4 to 14 bits, both codes."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ from explain.engines import case
 from lib.bench import Corner, Port
 
 from exeunt.explain.program import METHODS
+from exeunt.runtime.maps import LINEAR, LOG
 
 GRADIENTS = METHODS[:4]
 CASES = (
     ("three exits", METHODS, 8, 8, 0.0),
     ("sums and concatenation", METHODS, 6, 4, 0.1),
-    ("tangled 6", GRADIENTS, 12, 1, 0.02),
+    ("tangled 6", GRADIENTS, 12, 1, 0.02, LINEAR),
     ("tangled 9", ("gradient-x-input",), 14, 2, 0.0),
     ("depthwise", METHODS, 5, 16, 0.1),
     ("groups, overlapping maximum", GRADIENTS, 4, 4, 0.0),
-    ("tiled sum with a rest", ("saliency", "gradient-x-input"), 8, 2, 0.05),
+    ("tiled sum with a rest", ("saliency", "gradient-x-input"), 8, 2, 0.05, LINEAR),
     ("three exits", ("grad-cam",), 8, 1, 0.0),
 )
 
 
-def corner(graph: str, methods: tuple[str, ...], bits: int, pe: int, prune: float) -> Corner:
-    engine = case(graph, methods, bits, pe, prune).engine
+def corner(
+    graph: str, methods: tuple[str, ...], bits: int, pe: int, prune: float, code: str = LOG
+) -> Corner:
+    engine = case(graph, methods, bits, pe, prune, code).engine
     numbers = engine.parameters
     name = f"{graph.replace(',', '').replace(' ', '_')}_{len(methods)}_b{bits}_pe{pe}"
     files = {table: f"{name}_{table.lower()}.hex" for table in engine.tables}
@@ -41,7 +44,7 @@ def corner(graph: str, methods: tuple[str, ...], bits: int, pe: int, prune: floa
         ports=tuple(Port(k, w) for k, w in inputs.items())
         + tuple(Port(k, w, output=True) for k, w in outputs.items()),
         memories={files[table]: engine.hex(table) for table in engine.tables},
-        data=(graph, methods, bits, pe, prune),
+        data=(graph, methods, bits, pe, prune, code),
     )
 
 

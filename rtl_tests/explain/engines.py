@@ -16,6 +16,7 @@ from exeunt.explain.context import Context
 from exeunt.explain.design import Engine
 from exeunt.explain.lower import lower
 from exeunt.explain.program import Program
+from exeunt.runtime.maps import LOG
 
 _HOME = str(ROOT / "python" / "tests" / "explain")
 if _HOME not in sys.path:
@@ -34,7 +35,9 @@ class Case:
     maps: dict[tuple[str, int], Maps]
 
 
-def case(graph: str, methods: Sequence[str], bits: int, pe: int, prune: float) -> Case:
+def case(
+    graph: str, methods: Sequence[str], bits: int, pe: int, prune: float, code: str = LOG
+) -> Case:
     """Of `FRAMES` frames, with some gradients clipped and some pruned."""
     accelerator = GRAPHS.straight(GRAPHS.GRAPHS[graph]())
     images = GRAPHS.frames(accelerator, count=FRAMES)
@@ -52,6 +55,5 @@ def case(graph: str, methods: Sequence[str], bits: int, pe: int, prune: float) -
             maps[key] = backward.maps(
                 programs[key], numbers[key], contexts[key], classes, streams=True
             )
-    return Case(
-        lower(programs, numbers, exits=len(exits), pe=pe, slots=4), programs, contexts, maps
-    )
+    engine = lower(programs, numbers, exits=len(exits), pe=pe, slots=4, code=code)
+    return Case(engine, programs, contexts, maps)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,13 +125,19 @@ def _faithful(measured: _Measured, every: Sequence[int]) -> None:
                 if (inner, last) != (0.0, 0.0) and bits != 8:
                     continue
                 _, maps = measured.maps(bits, inner, last)
-                rho, top = measured.kept(maps)
-                density = np.count_nonzero(maps.values) / maps.values.size
-                print(
-                    f"| {bits} | {inner:.0%}, {last:.0%} | {rho:.4f} | {top:.1%} "
-                    f"| {measured.auc(maps.values):.4f} | {maps.saturated.mean():.2f} "
-                    f"| {density:.1%} |"
-                )
+                _row(measured, f"{bits}", f"{inner:.0%}, {last:.0%}", maps)
+                if inner == last == 0.0:
+                    logs = replace(maps, values=encode.middles(maps.values))
+                    _row(measured, f"{bits}, log", "0%, 0%", logs)
+
+
+def _row(measured: _Measured, bits: str, pruned: str, maps: Maps) -> None:
+    rho, top = measured.kept(maps)
+    density = np.count_nonzero(maps.values) / maps.values.size
+    print(
+        f"| {bits} | {pruned} | {rho:.4f} | {top:.1%} | {measured.auc(maps.values):.4f} "
+        f"| {maps.saturated.mean():.2f} | {density:.1%} |"
+    )
 
 
 def _costs(measured: _Measured, pe: int) -> None:

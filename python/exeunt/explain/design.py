@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from exeunt.explain.backward import Scales
 from exeunt.explain.program import Shape
 from exeunt.explain.taps import Tap
+from exeunt.runtime.maps import CODES
 
 # Fields in the order in which they are loaded. A sweep begins with `across`.
 SCATTER = (
@@ -84,6 +85,11 @@ class Engine:
     steps: Mapping[tuple[str, int], tuple[Step, ...]]
     shapes: Mapping[tuple[int, str], Shape]
     scales: Mapping[tuple[str, int], Scales]
+
+    @property
+    def code(self) -> str:
+        """How values of maps are stored."""
+        return CODES[self.parameters["LOG"]]
 
     def hex(self, name: str) -> str:
         """The file of a table, as $readmemh takes it."""

@@ -11,12 +11,15 @@ import numpy.typing as npt
 
 from exeunt.errors import InputError
 from exeunt.runtime.maps import (
+    CODES,
     HEADER,
+    LINEAR,
+    LOG,
     METHODS,
     MOST_CLIPPED,
     TILE,
-    VERSION,
     HeatMap,
+    stored_bits,
     tiles,
 )
 
@@ -60,8 +63,13 @@ def encode(found: HeatMap) -> bytes:
             f"the method of a heat map must be one of {', '.join(METHODS)}, got {found.method!r}: "
             "choose one of them"
         )
+    if found.code not in CODES:
+        raise InputError(
+            f"the code of a heat map must be one of {', '.join(CODES)}, got {found.code!r}: choose "
+            "one of them"
+        )
     parts = []
-    position = np.arange(found.bits)
+    position = np.arange(stored_bits(found.bits, found.code))
     for tile in in_tiles(found.values[None])[0].astype(np.int64):
         mask = tile != 0
         if not mask.any():
@@ -69,31 +77,58 @@ def encode(found: HeatMap) -> bytes:
             continue
         parts.append(np.ones(1, np.uint8))
         parts.append(mask.astype(np.uint8))
-        parts.append(((tile[mask][:, None] >> position) & 1).astype(np.uint8).ravel())
+        stored = tile[mask] if found.code == LINEAR else logarithms(tile[mask], found.bits)
+        parts.append(((stored[:, None] >> position) & 1).astype(np.uint8).ravel())
     bits = np.concatenate(parts)
     payload = np.zeros(-(-len(bits) // 32) * 32, np.uint8)
     payload[: len(bits)] = bits
+    kind = (CODES.index(found.code) + 1) << 4 | METHODS.index(found.method)
     header = HEADER.pack(
-        found.id, found.class_, found.exit, VERSION << 4 | METHODS.index(found.method),
+        found.id, found.class_, found.exit, kind,
         found.exponent, found.bits, min(found.clipped, MOST_CLIPPED), len(bits),
     )  # fmt: skip
     body = header + np.packbits(payload, bitorder="little").tobytes()
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
+def logarithms(values: Ints, bits: int) -> npt.NDArray[np.int64]:
+    """Values that are not 0 as the logarithmic code stores them: the sign, then floor(log2 |v|).
+
+    Args:
+        values: integers, none 0.
+        bits: of a gradient.
+    """
+    width = stored_bits(bits, LOG)
+    exponents = np.frexp(np.abs(values).astype(np.float64))[1] - 1
+    return np.asarray(exponents | (values < 0).astype(np.int64) << (width - 1), np.int64)
+
+
+def middles(values: Ints) -> Ints:
+    """What the decoder gives for values that were stored logarithmically, 0 stays 0."""
+    exponents = np.maximum(np.frexp(np.abs(values).astype(np.float64))[1] - 1, 0)
+    middle = (3 << exponents.astype(np.int64)) >> 1
+    return np.where(values == 0, 0, np.sign(values) * middle).astype(np.int32)
+
+
 # ------------------------------------------------------------------------- sizes
 
 
-def payload_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:
+def payload_bits(values: Ints, bits: int, code: str = LINEAR) -> npt.NDArray[np.int64]:
     """Bits of the payload of each map; values are integers (N, H, W, C) of `bits` bits."""
+    bits = stored_bits(bits, code)
     parts = in_tiles(values) != 0
     held = parts.any(axis=2).sum(axis=1)
     return np.asarray(parts.shape[1] + TILE * TILE * held + bits * parts.sum(axis=(1, 2)))
 
 
-def packet_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:
+def log_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:
+    """Bits of the payload of each map with the logarithmic code."""
+    return payload_bits(values, bits, LOG)
+
+
+def packet_bits(values: Ints, bits: int, code: str = LINEAR) -> npt.NDArray[np.int64]:
     """Bits of the whole packet of each map."""
-    words = -(-payload_bits(values, bits) // 32)
+    words = -(-payload_bits(values, bits, code) // 32)
     return 8 * HEADER.size + 32 * (words + 1)
 
 
@@ -182,5 +217,6 @@ FORMATS: Mapping[str, Callable[[Ints, int], npt.NDArray[np.int64]]] = {
     "run length": run_length_bits,
     "EBPC": ebpc_bits,
     "two-level": payload_bits,
+    "two-level, log": log_bits,
     "two-level, packet": packet_bits,
 }

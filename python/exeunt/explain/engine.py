@@ -138,7 +138,7 @@ def timed(
     values = maps.values[frame][None]
     parts = encode.in_tiles(values)[0]
     ones = np.count_nonzero(parts, axis=1)
-    bits_count = int(encode.payload_bits(values, engine.parameters["BITS"])[0])
+    bits_count = int(encode.payload_bits(values, engine.parameters["BITS"], engine.code)[0])
     return Timed(now + SWEEP, parts.size, ones.tolist(), 5 + -(-bits_count // 32))
 
 
@@ -169,7 +169,7 @@ def packets(engine: Engine, method: str, exit: int, maps: Maps, ids: Sequence[in
         encode.encode(
             HeatMap(
                 maps.values[k], ids[k], exit, int(maps.classes[k]), method, maps.exponent,
-                chosen.bits, int(maps.saturated[k]),
+                chosen.bits, int(maps.saturated[k]), engine.code,
             )
         )
         for k in range(len(maps.values))

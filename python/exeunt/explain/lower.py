@@ -35,7 +35,7 @@ from exeunt.explain.store import GROUP
 from exeunt.explain.tables import Tables, word_of
 from exeunt.explain.taps import Tap
 from exeunt.graph import IntArray, Integer
-from exeunt.runtime.maps import TILE, tiles
+from exeunt.runtime.maps import CODES, LOG, TILE, tiles
 
 MOST_BITS = 14  # of a gradient, in the encoder
 MOST_LEFT = 15
@@ -48,6 +48,7 @@ def lower(
     exits: int,
     pe: int = 8,
     slots: int = 1,
+    code: str = LOG,
 ) -> Engine:
     """The engine that runs these programs.
 
@@ -57,12 +58,34 @@ def lower(
         exits: of the network.
         pe: sums in a cycle, a power of two.
         slots: frames that the context holds.
+        code: how values of maps are stored, see `exeunt.runtime.maps`.
 
     Raises:
         InputError: a width or a number of lanes that the engine does not have, or a network that
             it cannot walk back through.
     """
-    return _Lowering(programs, scales, exits, pe, slots).engine()
+    tables = Tables(_checked(scales, pe, code), pe, exits, slots, code)
+    return _Lowering(programs, scales, tables).engine()
+
+
+def _checked(scales: Mapping[tuple[str, int], Scales], pe: int, code: str) -> int:
+    """The width of gradients, if the engine has it, those lanes and that code."""
+    if pe < 1 or pe & (pe - 1):
+        raise InputError(
+            f"the lanes of an explanation engine must be a power of two, got {pe}: choose 8"
+        )
+    if code not in CODES:
+        raise InputError(
+            f"the code of a heat map must be one of {', '.join(CODES)}, got {code!r}: choose one "
+            "of them"
+        )
+    widths = {s.bits for s in scales.values()}
+    if len(widths) != 1 or max(widths) > MOST_BITS:
+        raise InputError(
+            f"gradients of an explanation engine must have one width of up to {MOST_BITS} bits, "
+            f"got {sorted(widths)}: choose 8"
+        )
+    return max(widths)
 
 
 class _Lowering:
@@ -70,28 +93,12 @@ class _Lowering:
         self,
         programs: Mapping[tuple[str, int], Program],
         scales: Mapping[tuple[str, int], Scales],
-        exits: int,
-        pe: int,
-        slots: int,
+        tables: Tables,
     ) -> None:
-        if pe < 1 or pe & (pe - 1):
-            raise InputError(
-                f"the lanes of an explanation engine must be a power of two, got {pe}: choose 8"
-            )
-        widths = {s.bits for s in scales.values()}
-        if len(widths) != 1 or max(widths) > MOST_BITS:
-            raise InputError(
-                f"gradients of an explanation engine must have one width of up to {MOST_BITS} "
-                f"bits, got {sorted(widths)}: choose 8"
-            )
-        self._programs, self._scales = programs, scales
-        self._exits, self._pe, self._slots = exits, pe, slots
-        (self._bits,) = widths
-        self._limit = (1 << (self._bits - 1)) - 1
+        self._programs, self._scales, self._tables = programs, scales, tables
+        self._pe = tables.pe
+        self._limit = (1 << (tables.bits - 1)) - 1
         self._steps: dict[tuple[str, int], tuple[Step, ...]] = {}
-        self._tables = Tables(self._bits, pe, exits, slots)
-
-    # ------------------------------------------------------------------ steps
 
     def engine(self) -> Engine:
         for program in self._programs.values():

@@ -11,6 +11,7 @@ from exeunt.explain.design import SCATTER, SWEEP, WALK, Engine, Step
 from exeunt.explain.program import METHODS, Program, Shape
 from exeunt.explain.store import GROUP
 from exeunt.explain.taps import Tap
+from exeunt.runtime.maps import CODES
 
 Word = TypeVar("Word")
 Offset = tuple[int, int, int, int]  # rows, place in a row, place, position
@@ -40,10 +41,12 @@ class Tables:
         pe: sums in a cycle.
         exits: of the network.
         slots: frames that the context holds.
+        code: of the values of maps.
     """
 
-    def __init__(self, bits: int, pe: int, exits: int, slots: int) -> None:
-        self._bits, self._pe, self._exits, self._slots = bits, pe, exits, slots
+    def __init__(self, bits: int, pe: int, exits: int, slots: int, code: str) -> None:
+        self._code = code
+        self.bits, self.pe, self._exits, self._slots = bits, pe, exits, slots
         self.taps: list[Tap] = []
         self.weights: Table[int] = Table()
         self.mantissas: Table[int] = Table()
@@ -81,7 +84,7 @@ class Tables:
         rows = (shape[0] - 1) * step[0] + max(y for y, _ in ways) + (down[0]) * down[1]
         self.most(row_most=max(height, rows + abs(first[0])))
         most = (shape[1] - 1) * step[1] + max(x for _, x in ways) + columns + 1
-        self.most(u_most=(most + abs(first[1])) * channels + 2 * self._pe)
+        self.most(u_most=(most + abs(first[1])) * channels + 2 * self.pe)
         self.most(u_most=(width + abs(first[1])) * channels)
         self.most(flat=math.prod(sums))
         self.most(positions=max(shape[:2]))
@@ -93,7 +96,7 @@ class Tables:
         scales: Mapping[tuple[str, int], Scales],
     ) -> Engine:
         """With these steps of each method and exit."""
-        pe = self._pe
+        pe = self.pe
         shift = (pe - 1).bit_length()
         depth = -(-self.flat // pe)
         feature_bits = max((t.bits for t in self.taps if t.kind == "features"), default=1)
@@ -106,7 +109,7 @@ class Tables:
         cam = any(t.kind == "features" for t in taps)
         pixels = [t for t in taps if t.kind == "pixels"]
         image = next(iter(pixels), None)
-        value_bits = max(self._bits + self.left, feature_bits + 1 if cam else 2)
+        value_bits = max(self.bits + self.left, feature_bits + 1 if cam else 2)
         x_bits = _signed(self.u_most)
         n_bits = max(_unsigned(self.flat - 1), max(depth - 1, 1).bit_length() + shift)
         p_bits = _unsigned(self.positions + 1)
@@ -116,7 +119,7 @@ class Tables:
         wa_bits = _address(len(self.weights.words))
         words = max(t.words for t in taps) if taps else 1
         numbers = {
-            "BITS": self._bits, "PE": pe, "W_BITS": self.weight_bits, "VALUE_BITS": value_bits,
+            "BITS": self.bits, "PE": pe, "W_BITS": self.weight_bits, "VALUE_BITS": value_bits,
             "LEFT": self.left, "SUM_BITS": _signed(self.sum),
             "FACTOR_BITS": max(8, max(self.mantissas.words, default=1).bit_length()),
             "FEATURE_BITS": feature_bits, "WAY_BITS": way_bits, "CAM": int(cam),
@@ -128,7 +131,7 @@ class Tables:
             "T_BITS": _unsigned(max(len(taps) - 1, 1)),
             "SLOT_BITS": _unsigned(max(self._slots - 1, 1)), "DEPTH": depth,
             "MASKS": self.masks, "VALUES": self.values,
-            "TILES": self.tiles, "EXITS": self._exits,
+            "TILES": self.tiles, "EXITS": self._exits, "LOG": CODES.index(self._code),
         }  # fmt: skip
         numbers["CW"] = max(numbers["CW"], GROUP)
         mask = lambda value, bits: value & ((1 << bits) - 1)  # noqa: E731

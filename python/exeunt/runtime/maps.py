@@ -8,9 +8,9 @@ A packet is 32-bit words, little-endian, bits from the lowest:
 | 1 | 0..15 | class that is explained |
 | | 16..23 | exit |
 | | 24..27 | method, its place in `METHODS` |
-| | 28..31 | version, 1 |
+| | 28..31 | code of the values: 1 linear, 2 logarithmic |
 | 2 | 0..7 | exponent, signed: a value v stands for v * 2**exponent of the integer logit |
-| | 8..15 | bits of a value, 4 to 16 |
+| | 8..15 | bits of a gradient, 4 to 16 |
 | | 16..31 | gradients that were clipped on the way, 65535 for as many or more |
 | 3 | 0..31 | length: bits of the payload |
 | 4.. | | payload, then zeros to the end of the last word |
@@ -19,7 +19,11 @@ A packet is 32-bit words, little-endian, bits from the lowest:
 The payload is the map (H, W, C) in tiles of 4 x 4 positions of one channel: tile row by tile row,
 in it tile column by tile column, in it channel by channel. A tile is one bit: 0, it holds nothing
 but zeros; 1, and then 16 bits, one for each position, row by row, 1 where the value is not 0; then
-those values, in two's complement. Positions beyond the edge of the map are 0.
+those values. Positions beyond the edge of the map are 0.
+
+A value is stored linear, in two's complement of the bits of a gradient, or logarithmic: e =
+floor(log2 |v|), in as many bits as the largest one takes, and then the sign, 1 for minus. The
+decoder gives the middle of all values with that e, floor(1.5 * 2**e).
 
 A packet says nothing of the map's shape: that is the design's, by exit and method.
 
@@ -41,7 +45,7 @@ import numpy.typing as npt
 from exeunt.errors import CheckFailed
 
 METHODS = ("saliency", "gradient-x-input", "guided-backprop", "deconvnet", "grad-cam")
-VERSION = 1
+LINEAR, LOG = CODES = ("linear", "log")
 TILE = 4  # rows and columns of a tile
 HEADER = struct.Struct("<IHBBbBHI")
 WORD = 4  # bytes
@@ -60,8 +64,9 @@ class HeatMap:
         class_: what is explained.
         method: one of METHODS.
         exponent: a value v stands for v * 2**exponent of the integer logit.
-        bits: of a value.
+        bits: of a gradient.
         clipped: gradients that were too large on the way, 65535 for as many or more.
+        code: one of CODES, how values are stored.
     """
 
     values: npt.NDArray[np.int32]
@@ -72,11 +77,22 @@ class HeatMap:
     exponent: int
     bits: int
     clipped: int = 0
+    code: str = LINEAR
 
 
 def tiles(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     """Tile rows, tile columns and channels of a map (H, W, C)."""
     return -(-shape[0] // TILE), -(-shape[1] // TILE), shape[2]
+
+
+def stored_bits(bits: int, code: str) -> int:
+    """Bits that a value takes which is not 0.
+
+    Args:
+        bits: of a gradient.
+        code: one of CODES.
+    """
+    return bits if code == LINEAR else 1 + (bits - 1).bit_length()
 
 
 def decode(data: Any, shapes: Mapping[tuple[int, str], tuple[int, int, int]]) -> HeatMap:
@@ -139,10 +155,10 @@ def _packet(
             "damaged, ask for the map again"
         )
     version, number = kind >> 4, kind & 15
-    if version != VERSION or number >= len(METHODS) or not 4 <= bits <= 16:
+    if not 1 <= version <= len(CODES) or number >= len(METHODS) or not 4 <= bits <= 16:
         raise CheckFailed(
-            f"a heat map must be of version {VERSION}, a known method and 4 to 16 bits, got "
-            f"version {version}, method {number} and {bits} bits: use the Exeunt of the design"
+            f"a heat map must be of a known code and method and of 4 to 16 bits, got code "
+            f"{version}, method {number} and {bits} bits: use the Exeunt of the design"
         )
     method = METHODS[number]
     if (exit, method) not in shapes:
@@ -152,18 +168,24 @@ def _packet(
         )
     packed = np.frombuffer(data, np.uint8, words * WORD, inner)
     payload = np.unpackbits(packed, bitorder="little")
-    values = _unpacked(payload, length, shapes[exit, method], bits)
-    return HeatMap(values, frame, exit, class_, method, exponent, bits, clipped), end
+    code = CODES[version - 1]
+    values = _unpacked(payload, length, shapes[exit, method], bits, code)
+    return HeatMap(values, frame, exit, class_, method, exponent, bits, clipped, code), end
 
 
 def _unpacked(
-    payload: npt.NDArray[np.uint8], length: int, shape: tuple[int, int, int], bits: int
+    payload: npt.NDArray[np.uint8],
+    length: int,
+    shape: tuple[int, int, int],
+    bits: int,
+    code: str,
 ) -> npt.NDArray[np.int32]:
     """The map (H, W, C) of a payload, one bit an element, of which `length` are used."""
     down, across, channels = tiles(shape)
     count, size = down * across * channels, TILE * TILE
     table = np.zeros((count, size), np.int64)
-    weights = 1 << np.arange(bits, dtype=np.int64)
+    width = stored_bits(bits, code)
+    weights = 1 << np.arange(width, dtype=np.int64)
     place = 0
     for tile in range(count):
         if place < length and not payload[place]:
@@ -172,14 +194,15 @@ def _unpacked(
         mask = payload[place + 1 : place + 1 + size].astype(bool)
         place += 1 + size
         ones = int(mask.sum())
-        numbers = payload[place : place + ones * bits]
-        place += ones * bits
+        numbers = payload[place : place + ones * width]
+        place += ones * width
         if place > length or not ones:
             raise CheckFailed(_wrong(f"tile {tile} of {count}", length, shape))
-        found = numbers.reshape(ones, bits) @ weights
-        found -= (found >> (bits - 1)) << bits
+        found = _values(numbers.reshape(ones, width) @ weights, width, code)
         if not found.all():
             raise CheckFailed(_wrong(f"a value of 0 in tile {tile} of {count}", length, shape))
+        if found.min() < -(1 << (bits - 1)) * 3 // 2 or found.max() >= 1 << (bits - 1):
+            raise CheckFailed(_wrong(f"a value too large in tile {tile}", length, shape))
         table[tile, mask] = found
     if place != length or payload[length:].any():
         raise CheckFailed(_wrong(f"an end at bit {place}", length, shape))
@@ -188,6 +211,16 @@ def _unpacked(
     if whole[shape[0] :].any() or whole[:, shape[1] :].any():
         raise CheckFailed(_wrong("a value beyond the edge", length, shape))
     return np.ascontiguousarray(whole[: shape[0], : shape[1]])
+
+
+def _values(numbers: npt.NDArray[np.int64], width: int, code: str) -> npt.NDArray[np.int64]:
+    """What stored numbers of `width` bits stand for."""
+    sign = numbers >> (width - 1)
+    if code == LINEAR:
+        return numbers - (sign << width)
+    exponent = numbers & ((1 << (width - 1)) - 1)
+    middle = (3 << exponent) >> 1
+    return np.where(sign == 1, -middle, middle)
 
 
 def _wrong(what: str, length: int, shape: tuple[int, int, int]) -> str:

@@ -12,20 +12,24 @@ import pytest
 from exeunt.errors import CheckFailed, InputError
 from exeunt.explain import encode
 from exeunt.runtime import maps
-from exeunt.runtime.maps import HeatMap, decode, decode_all
+from exeunt.runtime.maps import CODES, LINEAR, LOG, HeatMap, decode, decode_all, stored_bits
 
 SHAPES = [(1, 1, 1), (4, 4, 1), (5, 7, 3), (8, 8, 2), (28, 28, 1), (3, 9, 4), (1, 1, 10)]
 
 
 def heat(
-    shape: tuple[int, int, int] = (5, 7, 3), density: float = 0.3, bits: int = 8, seed: int = 0
+    shape: tuple[int, int, int] = (5, 7, 3),
+    density: float = 0.3,
+    bits: int = 8,
+    seed: int = 0,
+    code: str = LINEAR,
 ) -> HeatMap:
     random = np.random.default_rng(seed)
     limit = (1 << (bits - 1)) - 1
     values = random.integers(-limit, limit + 1, shape) * (random.random(shape) < density)
     return HeatMap(
         values.astype(np.int32), id=0xDEADBEEF, exit=2, class_=777, method="deconvnet",
-        exponent=-13, bits=bits, clipped=5,
+        exponent=-13, bits=bits, clipped=5, code=code,
     )  # fmt: skip
 
 
@@ -42,12 +46,14 @@ def same(a: HeatMap, b: HeatMap) -> bool:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("bits", [4, 8, 13, 16])
-def test_what_is_encoded_is_decoded(shape: tuple[int, int, int], bits: int) -> None:
+@pytest.mark.parametrize("code", CODES)
+def test_what_is_encoded_is_decoded(shape: tuple[int, int, int], bits: int, code: str) -> None:
     for density in (0.0, 0.1, 0.5, 1.0):
-        found = heat(shape, density, bits)
+        found = heat(shape, density, bits, code=code)
         data = encode.encode(found)
-        assert same(decode(data, known(found)), found)
-        assert 8 * len(data) == encode.packet_bits(found.values[None], bits)[0]
+        want = found.values if code == LINEAR else encode.middles(found.values)
+        assert same(decode(data, known(found)), dataclasses.replace(found, values=want))
+        assert 8 * len(data) == encode.packet_bits(found.values[None], bits, code)[0]
         back = decode(np.frombuffer(data, np.uint8), known(found))
         assert back.values.dtype == np.int32
 
@@ -68,8 +74,25 @@ def test_every_bit_of_a_small_packet() -> None:
     assert encode.payload_bits(values[None], 4)[0] == length
 
 
-def test_every_flipped_bit_is_an_error() -> None:
-    found = heat()
+def test_logarithms_of_every_value() -> None:
+    """Sign and octave are kept, the middle of an octave stays what it is."""
+    assert [stored_bits(b, LOG) for b in (4, 5, 8, 9, 16)] == [3, 4, 4, 5, 5]
+    assert stored_bits(7, LINEAR) == 7
+    values = np.array([v for v in range(-128, 128) if v])
+    stored = encode.logarithms(values, 8)
+    for value, number in zip(values.tolist(), stored.tolist(), strict=True):
+        assert number >> 3 == (value < 0)
+        assert 1 << (number & 7) <= abs(value) < 2 << (number & 7)
+    middle = encode.middles(values)
+    assert middle[values == 100] == 96
+    assert np.array_equal(encode.logarithms(middle, 8), stored)
+    assert np.array_equal(encode.middles(middle), middle)
+    assert encode.middles(np.zeros(3, np.int32)).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_flipped_bit_is_an_error(code: str) -> None:
+    found = heat(code=code)
     data = encode.encode(found)
     for bit in range(8 * len(data)):
         wrong = bytearray(data)
@@ -134,6 +157,12 @@ def test_what_no_encoder_makes_is_an_error() -> None:
     ):
         with pytest.raises(CheckFailed, match=said):
             decode(packet(bits, found), known(found))
+    logs = heat((4, 4, 1), 0.0, 9, code=LOG)  # 4 bits of an exponent, to 8, and a sign
+    front = [1] + [1] + [0] * 15
+    assert decode(packet([*front, 0, 0, 0, 1, 1], logs), known(logs)).values[0, 0, 0] == -384
+    for value in ([0, 0, 0, 1, 0], [1, 0, 0, 1, 1], [1, 1, 1, 1, 0]):
+        with pytest.raises(CheckFailed, match="got a value too large in tile 0"):
+            decode(packet([*front, *value], logs), known(logs))
     stray = resealed(packet([*one, 0], found), {16 + 3: 0x80})  # a bit behind the last
     with pytest.raises(CheckFailed, match="got an end at bit 22"):
         decode(stray, known(found))
@@ -143,9 +172,10 @@ def test_packets_of_another_design() -> None:
     found = heat()
     data = encode.encode(found)
     for change, said in (
-        ({7: 2 << 4 | 3}, "of version 1, a known method and 4 to 16 bits, got version 2, method 3"),
-        ({7: 1 << 4 | 9}, "got version 1, method 9 and 8 bits: use the Exeunt of the design"),
-        ({9: 17}, "got version 1, method 3 and 17 bits"),
+        ({7: 3 << 4 | 3}, "of a known code and method and of 4 to 16 bits, got code 3, method 3"),
+        ({7: 3}, "got code 0, method 3"),
+        ({7: 1 << 4 | 9}, "got code 1, method 9 and 8 bits: use the Exeunt of the design"),
+        ({9: 17}, "got code 1, method 3 and 17 bits"),
         ({6: 1}, "must be of an exit and a method of the design, got exit 1 and deconvnet"),
     ):
         with pytest.raises(CheckFailed, match=said):
@@ -162,6 +192,7 @@ def test_numbers_without_room() -> None:
         ({"exponent": -129}, "the exponent of a heat map must be -128 to 127, got -129"),
         ({"bits": 4}, "the (smallest|largest) value of a heat map must be"),
         ({"bits": 3}, "the bits of a heat map must be 4 to 16, got 3"),
+        ({"code": "huffman"}, "the code of a heat map must be one of linear, log, got 'huffman'"),
         ({"method": "lime"}, "the method of a heat map must be one of saliency, .* got 'lime'"),
     ):
         with pytest.raises(InputError, match=said):
