@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from exeunt import promise
@@ -101,11 +101,7 @@ def _early(report: Report) -> list[str]:
             "for longer, or give the first stages more to work with"
         )
     elif len(rows) > 1 and rows[-1].get("rate") == 0:
-        by = max(i for i, row in enumerate(rows) if row.get("rate"))
-        found.append(
-            f"the thresholds let everything leave by exit {by}, so what is behind it is never "
-            "used: lower calibrate.drop, or leave the later stages out of the network"
-        )
+        found.append(_everything([row.get("rate") or 0.0 for row in rows]))
     elif unused:
         found.append(f"nobody leaves at exit {', '.join(unused)}: leave it out of the network")
     if len(rows) > 1 and leave < FEW and not unused:
@@ -116,12 +112,23 @@ def _early(report: Report) -> list[str]:
     return found
 
 
+def _everything(rates: Sequence[float]) -> str:
+    """That nobody gets to the last exit."""
+    by = max(i for i, rate in enumerate(rates) if rate)
+    return (
+        f"the thresholds let everything leave by exit {by}, so what is behind it is never used: "
+        "lower calibrate.drop, or leave the later stages out of the network"
+    )
+
+
 def _attached(report: Report) -> list[str]:
     """Attached exits that cost accuracy, or lack a promise; a network that guesses."""
     found = report.get("attach") or {}
     early, last = found.get("accuracy"), found.get("accuracy_last_exit")
     guessing = _guessing(report, last, found.get("chance"))
     broken = [*guessing, *_unpromised(promise.from_json(found.get(promise.KEY)))]
+    if (found.get("rates") or [1.0])[-1] == 0:
+        broken.append(_everything(found["rates"]))
     if early is None or last is None or last - early <= WORTH_A_WARNING:
         return broken
     return [

@@ -206,6 +206,16 @@ def test_too_few_images_for_a_promise():
     assert warnings({"attach": {"guarantee": GIVEN}}, "attach") == []
 
 
+def test_attached_exits_that_take_everything():
+    report = {"attach": {"accuracy": 0.9, "accuracy_last_exit": 0.9, "rates": [0.4, 0.6, 0.0]}}
+    assert warnings(report, "attach") == [
+        "the thresholds let everything leave by exit 1, so what is behind it is never used: lower "
+        "calibrate.drop, or leave the later stages out of the network"
+    ]
+    report["attach"]["rates"] = [0.4, 0.5, 0.1]
+    assert warnings(report, "attach") == []
+
+
 def test_a_broken_promise_is_told_of_a_network_that_guesses_too():
     guesses = worse(early_exit=0.12, quantized_last_exit=0.189)
     short = promised(holds=False, images=216, images_needed=576, test=None)
