@@ -81,7 +81,7 @@ ROOMS: Mapping[str, str] = {
     "quant.export": f"{STEP} qonnx quant.data quant.network quant.train quant.compress",
     "quant.explain": f"{STEP} quant.exits report quant.data quant.network quant.train "
     "quant.attribution quant.compress quant.calibrate",
-    "quant.rules.against": f"{STEP} quant.data quant.network quant.train quant.compress "
+    "quant.rules.against": f"{STEP} cost quant.data quant.network quant.train quant.compress "
     "quant.compare quant.rules",
     "quant.rules.apply": f"{STEP} report quant.network quant.compress quant.explain quant.rules",
     # the compiler: it never sees the training

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from exeunt import cost
 from exeunt import rules as room
 from exeunt.config.rules import FAMILIES, Family, Learner, Rules
 from exeunt.config.tree import Config
@@ -176,7 +177,24 @@ def _row(config: Config, network: Network, way: Way) -> dict[str, Any]:
     assert section is not None
     reach = float((network.without.left.exits > 0).mean())
     judged = ways.judged(way, config.calibrate.drop, section.tail)
-    return {"seed": network.seed, **ways.row(way, judged, reach, network.of.macs[-1])}
+    made = ways.row(way, judged, reach, network.of.macs[-1])
+    return {"seed": network.seed, **made, **_hardware(config, way, made["seen"])}
+
+
+def _hardware(config: Config, way: Way, seen: Sequence[float]) -> dict[str, Any]:
+    """What a way costs at compile.target_cycles by `exeunt.cost`: cycles between images, and lut.
+
+    For stages folded for how often they see a validation image, without the rule unit itself. None
+    where there is no hardware, or the network is not described by a config.
+    """
+    if not way.built or config.model.kind != "config" or config.compress is not None:
+        return {"cycles": None, "lut": None}
+    section = config.compile
+    found = cost.network(
+        config.model, target_cycles=section.target_cycles, reach=seen, headroom=section.headroom,
+        dsp=False,
+    )  # fmt: skip
+    return {"cycles": found.cycles, "lut": found.lut + found.control}
 
 
 def _ours(config: Config, network: Network, rules: RuleSet | None) -> Iterator[dict[str, Any]]:

@@ -69,7 +69,7 @@ def averaged(of: Subject, sets: Sets, modifications: Sequence[Modification]) -> 
         whole.append((total, *known.logits[1:]))
     more = [count * of.macs[0]] * len(of.macs)
     name = f"test-time augmentation, {count + 1} views of every image"
-    return by_logits(name, of, sets, whole[0], whole[1], more=more)
+    return by_logits(name, of, sets, whole[0], whole[1], more=more, views=count + 1)
 
 
 def converted(of: Subject, sets: Sets, threshold: int, *, seed: int = 0) -> Iterator[Way]:
@@ -85,7 +85,7 @@ def converted(of: Subject, sets: Sets, threshold: int, *, seed: int = 0) -> Iter
     seen = [of.network.logits(made(k.images)) for k in (sets.laying, sets.validation, sets.test)]
     yield by_logits(
         "learned converter, for every image", of, sets, seen[1], seen[2],
-        more=[cost] * len(of.macs),
+        more=[cost] * len(of.macs), built=False,
     )  # fmt: skip
     macs = [m + (cost if k else 0) for k, m in enumerate(virtual_macs(of.macs, 1))]
     scored = []
@@ -93,7 +93,7 @@ def converted(of: Subject, sets: Sets, threshold: int, *, seed: int = 0) -> Iter
         looked = [known.logits[0], known.logits[0] + logits[0], *known.logits[1:]]
         scored.append(_scored(of, looked, known))
     name = "learned converter, in a second look"
-    yield Way(name, tuple(macs), scored[1], scored[2], 1, scored[0], sets.allowed)
+    yield Way(name, tuple(macs), scored[1], scored[2], 1, scored[0], sets.allowed, built=False)
 
 
 def _scored(of: Subject, logits: Sequence[IntArray], known: Known) -> Any:

@@ -64,6 +64,7 @@ class Way:
 
     macs: cumulative multiplications; laying: scores of the images that lay the path of thresholds,
     None: validation images choose them alone; allowed: how many of those that lay may be lost.
+    views: how often stage 0 sees an image before it is judged; built: whether there is hardware.
     """
 
     name: str
@@ -73,6 +74,13 @@ class Way:
     looks: int = 0
     laying: Scores | None = None
     allowed: int = 0
+    views: int = 1
+    built: bool = True
+
+    def seen(self, left: Outcome) -> list[float]:
+        """How often each stage sees a mean image, more than once for the first with looks."""
+        sees = [float((left.exits >= k).mean()) for k in range(len(self.macs))]
+        return [self.views * sum(sees[: self.looks + 1]), *sees[self.looks + 1 :]]
 
     def thresholds(self, drop: float, tail: float = 0.0) -> tuple[int, ...]:
         """Those for a permitted loss, as the calibration chooses them."""
@@ -102,10 +110,12 @@ def by_logits(
     test: Sequence[IntArray],
     *,
     more: Sequence[int] = (),
+    views: int = 1,
+    built: bool = True,
 ) -> Way:
     """A way that gives these logits (N, classes) at every exit of every image.
 
-    `more`: multiplications that it adds, cumulative, per exit.
+    `more`: multiplications that it adds, cumulative, per exit; views, built: see `Way`.
     """
     added = more or [0] * len(of.macs)
     macs = tuple(m + a for m, a in zip(of.macs, added, strict=True))
@@ -116,7 +126,7 @@ def by_logits(
         )
         for logits, known in ((validation, sets.validation), (test, sets.test))
     ]
-    return Way(name, macs, scored[0], scored[1])
+    return Way(name, macs, scored[0], scored[1], views=views, built=built)
 
 
 def by_rules(name: str, of: Subject, sets: Sets, rules: RuleSet) -> Way:
@@ -156,10 +166,11 @@ def row(way: Way, found: Judged, reach: float, whole: int) -> dict[str, Any]:
         name; reach: part of the test images that get to stage 1; fewer: by which part of `reach` it
         is lower; right, lost: parts of the test images; multiplies: of a mean test image;
         added: what the way adds to an image that gets to the end, of the whole network's; of
-        validation images: validation_reach, validation_lost; images, images_validation.
+        validation images: validation_reach, validation_lost, seen (see `Way`); images,
+        images_validation.
     """
     figures = {}
-    for name, scored in (("validation", way.validation), ("test", way.test)):
+    for name, scored in (("test", way.test), ("validation", way.validation)):
         left = found.left if name == "test" else scored.leave(found.thresholds, way.macs)
         kept = scored.right[-1] if scored.kept is None else scored.kept
         figures[name] = {
@@ -168,6 +179,7 @@ def row(way: Way, found: Judged, reach: float, whole: int) -> dict[str, Any]:
             "right": float(left.right.mean()),
             "multiplies": float(left.spent.mean()),
         }
+        seen = way.seen(left)  # the last are those of validation images
     test = figures["test"]
     return {
         "name": way.name,
@@ -176,6 +188,7 @@ def row(way: Way, found: Judged, reach: float, whole: int) -> dict[str, Any]:
         "added": way.macs[-1] / whole - 1.0,
         "validation_reach": figures["validation"]["reach"],
         "validation_lost": figures["validation"]["lost"],
+        "seen": seen,
         "images": len(way.test),
         "images_validation": len(way.validation),
     }

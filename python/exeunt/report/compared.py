@@ -42,13 +42,15 @@ def _text(rows: Sequence[Row]) -> str:
         f"training images, the figures are of {number(first['images'])} test images, mean and "
         f"standard deviation over seeds {', '.join(map(str, seeds))}. Fewer: by which part of the "
         "images that get to stage 1 without rules. Lost: answered wrongly where the last exit "
-        "without rules is right. Multiplications are of a mean image, those of looks included."
+        "without rules is right. Multiplications are of a mean image, those of looks included. "
+        "Cycles between images and LUT are those of exeunt.cost at compile.target_cycles, without "
+        "DSP and without the rule unit, for stages folded for the validation images."
     )
 
 
 HEAD = (
     "way", "reach stage 1 (%)", "fewer (%)", "right (%)", "lost (%)", "multiplications",
-    "added at most (%)", "validation: reach, lost (%)",
+    "added at most (%)", "validation: reach, lost (%)", "cycles", "LUT",
 )  # fmt: skip
 
 
@@ -70,9 +72,17 @@ def _ways(rows: Sequence[Row]) -> list[list[str]]:
             [
                 name + (_BOUND if bound else ""), values["reach"], values["fewer"],
                 values["right"], values["lost"], spent, values["added"], both,
+                _mean(group, "cycles"), _mean(group, "lut"),
             ]
         )  # fmt: skip
     return found
+
+
+def _mean(rows: Sequence[Row], key: str) -> str:
+    """Of what may be unknown."""
+    if any(row.get(key) is None for row in rows):
+        return "-"
+    return number(float(np.mean([row[key] for row in rows])))
 
 
 _FIRST_HEAD = (

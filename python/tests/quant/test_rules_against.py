@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from exeunt import cost
 from exeunt.config import tree
 from exeunt.config.rules import Rules
 from exeunt.errors import InputError
 from exeunt.quant.compress import load_network
+from exeunt.quant.exits.calibration import Outcome
 from exeunt.quant.network.logits import exact
 from exeunt.quant.rules import alternatives, converter, evidence, shifted, ways
 from exeunt.quant.rules.against import OURS, compare
@@ -52,7 +54,9 @@ def sets(config: tree.Config, trained: Path) -> tuple[evidence.Subject, ways.Set
     return of, ways.Sets(*(ways.Known.of(of, part) for part in parts))
 
 
-def test_every_way_has_a_row_for_every_seed(run: tuple[Path, dict[str, Any]]) -> None:
+def test_every_way_has_a_row_for_every_seed(
+    config: tree.Config, run: tuple[Path, dict[str, Any]]
+) -> None:
     folder, found = run
     names = {row["name"] for row in found["rows"]}
     for name in (
@@ -69,7 +73,20 @@ def test_every_way_has_a_row_for_every_seed(run: tuple[Path, dict[str, Any]]) ->
         if row["name"] == "no rules":
             assert row["fewer"] == 0
             assert row["added"] == 0
+            assert row["seen"][0] == 1
+        if "cycles" in row:
+            built = "converter" not in row["name"]
+            assert (row["cycles"] is not None) == (row["lut"] is not None) == built
+        if row["name"].startswith("test-time"):
+            assert row["seen"][0] == 2
+        if row["name"] == "no rules":
+            asked = cost.network(
+                config.model, target_cycles=config.compile.target_cycles, reach=row["seen"],
+                dsp=False,
+            )  # fmt: skip
+            assert (row["cycles"], row["lut"]) == (asked.cycles, asked.lut + asked.control)
         if row["name"].startswith("oracle"):
+            assert "cycles" not in row
             assert row["bound"]
             assert row["fewer"] >= 0
     told = json.loads((folder / "report.json").read_text())["rules"]["compared"]
@@ -96,11 +113,26 @@ def test_test_time_augmentation_sums_views_and_counts_them(
     sets: tuple[evidence.Subject, ways.Sets],
 ) -> None:
     of, images = sets
-    way = alternatives.averaged(of, images, [RIGHT[0].modification])
-    assert way.macs == (2 * of.macs[0], of.macs[1] + of.macs[0])
-    moved = of.head.logits(RIGHT[0].modification.apply(images.test.images))[0]
-    np.testing.assert_array_equal(way.test.logits[0], images.test.logits[0] + moved)
+    way = alternatives.averaged(of, images, [RIGHT[0].modification, DOWN[0].modification])
+    assert way.macs == (3 * of.macs[0], of.macs[1] + 2 * of.macs[0])
+    total = images.test.logits[0].copy()
+    for rule in (RIGHT[0], DOWN[0]):
+        total += of.head.logits(rule.modification.apply(images.test.images))[0]
+    np.testing.assert_array_equal(way.test.logits[0], total)
     np.testing.assert_array_equal(way.test.logits[1], images.test.logits[1])
+
+
+def test_how_often_stages_see_an_image(sets: tuple[evidence.Subject, ways.Sets]) -> None:
+    of, images = sets
+    rules = RuleSet((8, 8, 1), looks=(RIGHT, DOWN), thresholds=(0, 0))
+    way = ways.by_rules("rules", of, images, rules)
+    exits = np.array([0] * 6 + [1] * 2 + [2] + [3])  # six leave at once, one gets to the last exit
+    left = Outcome(exits, np.ones(10, bool), np.zeros(10))
+    assert way.seen(left) == pytest.approx([1.0 + 0.4 + 0.2, 0.1])
+    assert way.built
+    views = alternatives.averaged(of, images, [RIGHT[0].modification])
+    assert views.seen(Outcome(np.array([0, 1]), left.right[:2], left.spent[:2])) == [2.0, 0.5]
+    assert not any(w.built for w in alternatives.converted(of, images, 0))
 
 
 def test_a_converter_costs_its_multiplications(

@@ -17,9 +17,9 @@ from exeunt.config.rules import Rules
 from exeunt.errors import InputError
 from exeunt.quant.calibrate import calibrate
 from exeunt.quant.compress import load_network
-from exeunt.quant.exits.calibration import calibrate_exits
+from exeunt.quant.exits.calibration import Calibration, Point, calibrate_exits
 from exeunt.quant.network.logits import exact
-from exeunt.quant.rules import calibrated, evidence, form, learn, learners, shown
+from exeunt.quant.rules import calibrated, evidence, exits, form, learn, learners, shown
 from exeunt.quant.rules.apply import apply
 from exeunt.quant.rules.lists import gathered
 from exeunt.quant.rules.step import parts, rules
@@ -146,6 +146,24 @@ def test_a_promise_is_made_for_looks_that_training_images_chose(
     assert data["guarantee"]["holds"]
     assert data["guarantee"]["tested"] == len(some.labels)
     assert len(data[room.KEY]["looks"]) == 1  # whether or not it pays on these images
+    assert len(data["thresholds"]) == len(data["reach"]) == len(data["rates"]) == 2
+    assert len(data["look_reach"]) == 1
+
+
+def test_what_exits_json_has_of_looks() -> None:
+    """Two looks and three exits: what stands for looks is told apart from the exits."""
+    rules = RuleSet((8, 8, 1), looks=((MOVE,), (MOVE,)), thresholds=(7, 8))
+    point = Point((6, 7, 8, 9), 0.9, 50.0, (0.6, 0.1, 0.1, 0.15, 0.05), (1.0, 0.4, 0.3, 0.2, 0.05))
+    made = Calibration(point, (point,), (0.8, 0.8, 0.8, 0.9, 0.95))
+    looked = calibrated.Looked(made, 2, rules, "margin", (1.0,), made)
+    assert looked.exits == (6, 9)
+    assert looked.point.rates == pytest.approx((0.8, 0.15, 0.05))
+    assert looked.point.reach == (1.0, 0.2, 0.05)
+    found = exits.entries(looked)
+    assert found["look_reach"] == (0.4, 0.3)
+    assert found["reach"] == pytest.approx([1.7, 0.2, 0.05])
+    assert exits.by_exits(looked).accuracies == (0.8, 0.9, 0.95)
+    assert exits.entries(replace(looked, rules=None, looks=0)) == {}
 
 
 def test_pictures_and_figures_of_the_rules(run: tuple[tree.Config, Path]) -> None:
