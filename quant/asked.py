@@ -7,10 +7,26 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from exeunt import criteria
 from exeunt.config.calibrate import Calibrate
 from exeunt.quant.exits import moved
 from exeunt.quant.exits.calibration import Calibration, calibrate_exits, scores
 from exeunt.quant.exits.guarantee import Wanted
+from exeunt.splits import neighbours
+
+_STREAM = 0.25  # from which on images follow others of their class, see `neighbours`
+
+
+def order_notes(criterion: str, labels: npt.NDArray[np.int64]) -> list[str]:
+    """That images with these labels are in random order and the criterion wants a recording."""
+    if criteria.get(criterion).history is None or neighbours(labels) > _STREAM:
+        return []
+    same = 100 * float((labels[1:] == labels[:-1]).mean()) if len(labels) > 1 else 0.0
+    return [
+        f"{same:.0f}% of the validation images are of the class of the one before, as in random "
+        f"order, and {criterion} goes by neighbours: set data.shuffle = false for the frames of a "
+        "recording, or change calibrate.criterion"
+    ]
 
 
 def wanted(section: Calibrate, seed: int) -> Wanted:

@@ -374,5 +374,6 @@ def _figures(
         "saved": 1.0 - tested.macs / total,
         "head_share": spent / total,
         "images": len(splits.test.labels),
+        "notes": asked.order_notes(config.calibrate.criterion, splits.validation.labels),
         KEY: {k: v for k, v in result.promise.to_json().items() if k != "certified"},
     }

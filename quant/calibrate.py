@@ -31,12 +31,11 @@ from exeunt.quant.rules import exits as with_rules
 from exeunt.quant.rules.calibrated import Looked
 from exeunt.quant.train import one_thread
 from exeunt.report import store
-from exeunt.splits import SPLITS, Labelled, chance, neighbours, read_split, stratified
+from exeunt.splits import SPLITS, Labelled, chance, read_split, stratified
 
 EXITS = "exits.json"
 SCHEMA = 1
 _SEEN = 128  # validation images whose logits are kept
-_STREAM = 0.25  # from which on images follow others of their class, see `neighbours`
 
 
 def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> Calibration:
@@ -161,14 +160,7 @@ def _notes(config: Config, labels: npt.NDArray[np.int64]) -> list[str]:
                 f"{meant.name}, and its exits go by {criterion}: leave out train.loss, or set "
                 f'calibrate.criterion = "{meant.name}"'
             )
-    if criteria.get(criterion).history is not None and neighbours(labels) <= _STREAM:
-        same = 100 * float((labels[1:] == labels[:-1]).mean()) if len(labels) > 1 else 0.0
-        found.append(
-            f"{same:.0f}% of the validation images are of the class of the one before, as in "
-            f"random order, and {criterion} goes by neighbours: set data.shuffle = false for the "
-            "frames of a recording, or change calibrate.criterion"
-        )
-    return found
+    return [*found, *asked.order_notes(criterion, labels)]
 
 
 def _unused(config: Config, result: Calibration) -> list[str]:

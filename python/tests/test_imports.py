@@ -60,7 +60,7 @@ ROOMS: Mapping[str, str] = {
     # the training side: it never sees the compiler
     "quant": "",
     "quant.exits": f"{BASE} criteria registers promise quant",
-    "quant.asked": f"{BASE} config quant.exits",
+    "quant.asked": f"{BASE} config criteria splits quant.exits",
     "quant.data": f"{BASE} config splits quant",
     "quant.network": f"{BASE} config qonnx quant quant.data",
     "quant.modified": f"{BASE} config rules quant",

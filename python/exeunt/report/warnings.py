@@ -126,7 +126,11 @@ def _attached(report: Report) -> list[str]:
     found = report.get("attach") or {}
     early, last = found.get("accuracy"), found.get("accuracy_last_exit")
     guessing = _guessing(report, last, found.get("chance"))
-    broken = [*guessing, *_unpromised(promise.from_json(found.get(promise.KEY)))]
+    broken = [
+        *found.get("notes", []),
+        *guessing,
+        *_unpromised(promise.from_json(found.get(promise.KEY))),
+    ]
     if (found.get("rates") or [1.0])[-1] == 0:
         broken.append(_everything(found["rates"]))
     if early is None or last is None or last - early <= WORTH_A_WARNING:

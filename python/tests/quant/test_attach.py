@@ -264,6 +264,7 @@ def test_thresholds_classes_and_promise_are_as_the_config_asks(run, single, tmp_
         {"shift": 1},
         {"guarantee": "average", "drop": 0.1},
         {"guarantee": "probability", "drop": 0.01},
+        {"criterion": "temporal", "drop": 0.1},
     ):
         section = single.calibrate.model_copy(update=asked)
         config = single.model_copy(update={"calibrate": section})
@@ -274,6 +275,9 @@ def test_thresholds_classes_and_promise_are_as_the_config_asks(run, single, tmp_
         train(made, again, again)
         promised = calibrate(made, again).promise
         found = store.read(again)
+        assert said["attach"]["notes"] == found["calibration"]["notes"]
+        assert bool(said["attach"]["notes"]) == ("criterion" in asked)
+        assert set(said["attach"]["notes"]) <= set(warnings(said, "attach"))
         assert said["attach"]["accuracy"] == found["accuracy"]["early_exit"]
         assert said["attach"]["rates"] == [row["rate"] for row in found["exits"]]
         assert said["attach"]["guarantee"]["holds"] == promised.holds
