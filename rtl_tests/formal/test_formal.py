@@ -9,6 +9,8 @@ from formal.proof import Proof, run
 
 PROOFS = [
     Proof("fork", {"WIDTH": 2}),
+    Proof("explain_encode", {"BITS": 4, "TILES": 1}, cover=40),
+    Proof("explain_encode", {"BITS": 4, "TILES": 1, "LOG": 1}, cover=40),
     Proof("add", {"FACTOR_A": 2, "FACTOR_B": -3, "A_BITS": 3, "OUT_BITS": 7}),
     Proof("add", {"A_BITS": 2, "A_SIGNED": 1, "B_BITS": 3, "B_SIGNED": 1, "OUT_BITS": 4}),
     Proof("concat", {"A_WORDS": 1, "B_WORDS": 1, "A_BITS": 3, "B_BITS": 3}),
@@ -285,6 +287,13 @@ BROKEN = [
     Proof("merge", {"N": 2, "IN_FLIGHT": 2}, fault=("if (load && !clear)", "if (load)")),
     Proof("merge", {"N": 2, "IN_FLIGHT": 2}, fault=("1'b1 >= batch", "1'b1 == batch")),
     Proof("merge", {"N": 2, "IN_FLIGHT": 2}, fault=("if (load || skip)", "if (load)")),
+    *(
+        Proof("explain_encode", {"BITS": 4, "TILES": 1}, fault=fault, search=24)
+        for fault in (
+            ("wire free = !valid_q || m_ready;", "wire free = 1'b1;"),
+            ("!closed_q && (!full_q || move);", "!full_q || move;"),
+        )
+    ),
     Proof("raw", {"N": 2}, fault=("if (rst) valid_q", "if (rst || clear) valid_q")),
     Proof("raw", {"N": 2}, fault=("2'd3) && !clear;", "2'd3);")),
     Proof("raw", {"N": 2}, fault=("{96'd0, logit}", "{data_q[127:32], logit}")),
