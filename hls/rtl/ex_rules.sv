@@ -24,9 +24,9 @@
 // place_free and place_take are high, and is queued for its first look then; frames that have one go on
 // meanwhile. m_info = {more, look, place, slot} is told in the one cycle in which a look starts, to a
 // receiver that has room for every place; more: another look may follow. For each look with more comes
-// one verdict {again, look, place, slot}: the next look is queued behind those that wait, or the frame
-// is let go. Without more it is let go when its last beat is read. LOOKS = 0: m_info, place and verdict
-// are not used, frames are sent in order.
+// one verdict {again, look, place, slot}, after its last beat was read: the next look is queued behind
+// those that wait, or the frame is let go. Without more it is let go when its last beat is read.
+// LOOKS = 0: m_info, place and verdict are not used, frames are sent in order.
 //
 // Latency: with J the cycle in which the frame is judged (see ex_measure) and nothing before it, m
 // shows its first beat in J + 3, with tables in J + 4 (with LOOKS one more; a

@@ -21,6 +21,7 @@ from exeunt.quant.network.logits import exact
 from exeunt.quant.rules import alternatives, converter, evidence, shifted, ways
 from exeunt.quant.rules.against import OURS, compare
 from exeunt.quant.rules.stability import alike, jaccard, stability
+from exeunt.registers import NEVER
 from exeunt.report.compared import compared, lines
 from exeunt.rules import Condition, Modification, Rule, RuleSet
 from exeunt.splits import SPLITS, read_split
@@ -133,6 +134,20 @@ def test_how_often_stages_see_an_image(sets: tuple[evidence.Subject, ways.Sets])
     views = alternatives.averaged(of, images, [RIGHT[0].modification])
     assert views.seen(Outcome(np.array([0, 1]), left.right[:2], left.spent[:2])) == [2.0, 0.5]
     assert not any(w.built for w in alternatives.converted(of, images, 0))
+
+
+def test_who_leaves_at_a_look_does_not_reach_stage_1(
+    sets: tuple[evidence.Subject, ways.Sets],
+) -> None:
+    of, images = sets
+    way = ways.by_rules("rules", of, images, RuleSet((8, 8, 1), looks=(RIGHT,), thresholds=(0,)))
+    chosen = (NEVER, -(1 << 30))  # nobody leaves at once, everybody at the further look
+    found = ways.row(
+        way, ways.Judged(chosen, way.test.leave(chosen, way.macs)), 0.5, of.macs[-1]
+    )  # fmt: skip
+    assert (found["reach"], found["fewer"], found["seen"]) == (0.0, 1.0, [2.0, 0.0])
+    assert found["multiplies"] == 2 * of.macs[0]
+    assert found["lost"] == float((images.test.right & ~way.test.right[1]).mean())
 
 
 def test_a_converter_costs_its_multiplications(
