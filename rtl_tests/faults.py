@@ -5,6 +5,7 @@ from __future__ import annotations
 from edges import faults as edges
 from exclusion import faults as exclusion
 from explain import faults as explain
+from explain_choose import faults as explain_choose
 from explain_encode import faults as explain_encode
 from explain_gather import faults as explain_gather
 from explain_pool import faults as explain_pool
@@ -19,6 +20,7 @@ MUTANTS = (
     *edges.MUTANTS,
     *exclusion.MUTANTS,
     *explain.MUTANTS,
+    *explain_choose.MUTANTS,
     *explain_encode.MUTANTS,
     *explain_gather.MUTANTS,
     *explain_pool.MUTANTS,

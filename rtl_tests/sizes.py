@@ -19,6 +19,7 @@ import concat.corners
 import decide.corners
 import duplicate.corners
 import edges.corners
+import explain_choose.corners
 import explain_encode.corners
 import explain_gather.corners
 import explain_pool.corners
@@ -147,6 +148,9 @@ def chosen() -> dict[str, Corner]:
             16, 392, 4, 2
         ),
         "explain_slots: 4 slots, 3 exits, 16 in flight": explain_slots.corners.corner(4, 3, 16),
+        "explain_choose: 4 slots, 3 exits, 4 ids, 10 classes": explain_choose.corners.corner(
+            4, 3, 4, 4
+        ),
         "explain_tap: 1 lane of 32 channels, 1 bit, 7x7, 4 slots": explain_tap.corners.corner(
             32, 1, 1, 49, slots=4
         ),

@@ -89,6 +89,8 @@ PROOFS = [
     Proof("explain_pool", {"LANES": 1, "C": 2, "H": 2, "W": 3, "KH": 1, "KW": 1}),
     Proof("explain_store", {"WIDTH": 2, "WORDS": 3, "SLOTS": 3}),
     Proof("explain_store", {"WIDTH": 2, "WORDS": 6, "SLOTS": 2, "WIDE": 3}),
+    Proof("explain_choose", {"SLOTS": 2, "EXITS": 2, "ASKED": 2, "CLASS_BITS": 2}, cover=10),
+    Proof("explain_choose", {"SLOTS": 3, "EXITS": 1, "ASKED": 1, "CLASS_BITS": 2}, cover=10),
     Proof("explain_slots", {"SLOTS": 2, "EXITS": 2, "IN_FLIGHT": 2}),
     Proof("explain_slots", {"SLOTS": 3, "EXITS": 1, "IN_FLIGHT": 4}),
     Proof("explain_tap", {"LANES": 1, "C": 2, "POSITIONS": 2, "SLOTS": 2, "IN_FLIGHT": 2}),
@@ -349,6 +351,21 @@ BROKEN = [
         for fault in (
             ("32'(w_address) * SLOTS + 32'(w_slot)", "32'(w_address) * SLOTS"),
             ("if (r_valid) bank_q <=", "bank_q <="),
+        )
+    ),
+    *(
+        Proof(
+            "explain_choose",
+            {"SLOTS": 2, "EXITS": 2, "ASKED": 2, "CLASS_BITS": 2},
+            fault=fault,
+        )
+        for fault in (
+            ("for (int e = EXITS - 1; e >= 0; e--)", "for (int e = 0; e < EXITS; e++)"),
+            ("next = next + (SW + 1)'(left[e]);", "next = write_q + (SW + 1)'(left != '0);"),
+            ("wire take = m_valid && m_ready;", "wire take = m_valid;"),
+            ("ahead[31] || (enter && ahead == '0)", "ahead[31]"),
+            ("(note && stay == '1)", "1'b0"),
+            ("asked_q[kept_slot] <= asked;", "asked_q[kept_slot] <= want;"),
         )
     ),
     *(
