@@ -69,8 +69,9 @@ class Line:
         inside = sum(len(q) for q in store.inside)
         enter = bool(inside < IN_FLIGHT and rng.random() < busy)
         want = model.wants(self.every)
-        decide = [bool(q) and bool(rng.random() < 0.5) for q in store.inside]
-        take = [e == exits - 1 or bool(rng.random() < 0.5) for e in range(exits)]
+        rush = bool(rng.random() < 0.15)  # all exits decide, and all frames leave
+        decide = [bool(q) and (rush or bool(rng.random() < 0.3)) for q in store.inside]
+        take = [rush or e == exits - 1 or bool(rng.random() < 0.3) for e in range(exits)]
         silent = [bool(x) for x in rng.random(exits) < 0.1]
         scores = [self.score(b) for b in self.below]
         classes = [int(x) & self.class_mask for x in rng.integers(1 << 16, size=exits)]
