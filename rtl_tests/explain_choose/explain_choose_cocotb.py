@@ -40,6 +40,7 @@ class Line:
         """As behind a reset."""
         self.model = Choice(self.asked)
         self.store = Slots(self.slots, self.exits)
+        self.waiting = 0  # requests in the queue
         self.engine: set[int] = set()  # slots that the engine works on
         self.first = [65535, 0]  # from a reset on: no turn for a while, then one at once
         self.configure()
@@ -125,8 +126,11 @@ class Line:
                           "m_method": offer.method, "m_slot": offer.slot}  # fmt: skip
         self.explain = explain
         self._count(enter, want, explain, left, scores)
+        self.waiting += len(left)
+        self.seen["queue full"] += self.waiting == self.slots
         if taken and offer is not None:
             self.engine.add(offer.slot)
+            self.waiting -= 1
         model.step(
             every=self.every, method=self.method, enter=enter, slot=slot, left=left,
             taken=taken and offer is not None, ask=ask, forget=forget,
