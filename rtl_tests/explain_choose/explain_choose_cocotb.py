@@ -18,7 +18,7 @@ from exeunt.explain.choice import ANY, NONE, Choice
 from exeunt.explain.slots import Slots
 
 ROUNDS = 1500
-IN_FLIGHT = 16
+MORE = 2  # frames inside than slots: most have one, so that some leave together
 
 
 class Line:
@@ -68,7 +68,7 @@ class Line:
         if rng.random() < 0.02:
             self.configure()
         inside = sum(len(q) for q in store.inside)
-        enter = bool(inside < IN_FLIGHT and rng.random() < busy)
+        enter = bool(inside < self.slots + MORE and rng.random() < busy)
         want = model.wants(self.every)
         rush = bool(rng.random() < 0.15)  # all exits decide, and all frames leave
         decide = [bool(q) and (rush or bool(rng.random() < 0.3)) for q in store.inside]
