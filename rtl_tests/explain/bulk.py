@@ -1,7 +1,7 @@
 """Maps of many test images through the RTL of `ex_explain`, against its reference.
 
 `python rtl_tests/explain/bulk.py RUN_FOLDER --images 1000`: every exit and method of a compiled
-run; every word of every packet, and the cycle in which it comes.
+run; every word of every packet, and the cycle in which it comes. With `--size` its LUT (xc7).
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from explain.corners import corner_of
 from lib.bench import BUILD, rtl_sources, tools
+from lib.yosys import measure
 
 from exeunt import manifest
 from exeunt.explain import backward, context, engine, scales, walk
@@ -30,6 +32,7 @@ from exeunt.explain.design import Engine
 from exeunt.explain.lower import lower
 from exeunt.explain.program import METHODS, Program
 from exeunt.splits import read_split
+from exeunt.synth.counts import KINDS, XC7
 
 HOME = Path(__file__).resolve().parent
 CALIBRATION = 200
@@ -162,12 +165,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--method", action="append", choices=METHODS, help="all unless given")
     parser.add_argument("--prune", type=float, default=0.0, help="share of the largest gradient")
     parser.add_argument("--bits", type=int, default=8)
+    parser.add_argument("--size", action="store_true", help="count LUT with Yosys instead")
     parser.add_argument("--stall", type=int, default=0, help="of 100 cycles, no word is taken")
     found = parser.parse_args(arguments)
     methods = found.method or METHODS
     made, programs, frames = programs_of(
         found.folder, methods, found.images, found.prune, found.bits
     )
+    if found.size:
+        (counted,) = measure(BUILD / "explain_size", [corner_of(made, "engine")], XC7)
+        print(", ".join(f"{counted[kind]:,} {kind}" for kind in KINDS))
+        return 0
     program = build(made, BUILD / f"explain_bulk_{os.getpid()}")
     print(
         "| method | exit | maps | other packets | words in other cycles | cycles a map "

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from explain.engines import case
 from lib.bench import Corner, Port
 
+from exeunt.explain.design import Engine
 from exeunt.explain.program import METHODS
 from exeunt.runtime.maps import LINEAR, LOG
 
@@ -21,12 +24,9 @@ CASES = (
 )
 
 
-def corner(
-    graph: str, methods: tuple[str, ...], bits: int, pe: int, prune: float, code: str = LOG
-) -> Corner:
-    engine = case(graph, methods, bits, pe, prune, code).engine
+def corner_of(engine: Engine, name: str, data: Any = None) -> Corner:
+    """The corner of any engine."""
     numbers = engine.parameters
-    name = f"{graph.replace(',', '').replace(' ', '_')}_{len(methods)}_b{bits}_pe{pe}"
     files = {table: f"{name}_{table.lower()}.hex" for table in engine.tables}
     slot = numbers["SLOT_BITS"]
     inputs = {
@@ -44,8 +44,17 @@ def corner(
         ports=tuple(Port(k, w) for k, w in inputs.items())
         + tuple(Port(k, w, output=True) for k, w in outputs.items()),
         memories={files[table]: engine.hex(table) for table in engine.tables},
-        data=(graph, methods, bits, pe, prune, code),
+        data=data,
     )
+
+
+def corner(
+    graph: str, methods: tuple[str, ...], bits: int, pe: int, prune: float, code: str = LOG
+) -> Corner:
+    """The engine of a graph that the tests share."""
+    found = (graph, methods, bits, pe, prune, code)
+    name = f"{graph.replace(',', '').replace(' ', '_')}_{len(methods)}_b{bits}_pe{pe}"
+    return corner_of(case(*found).engine, name, found)
 
 
 CORNERS = [corner(*c) for c in CASES]
