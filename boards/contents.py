@@ -55,7 +55,8 @@ def inline(
             if found and found[0] != name:  # few comparisons for an instance: its own names alone
                 inner = [(f'{found[0]} == "{value}"', _chain(inner))]
             choices += inner
-        if found and name == found[0] and name not in given:  # no instance has such a file
+        own = found is not None and (name == found[0] or name.startswith(f"{{{found[0]},"))
+        if found and own and found[0] not in given:  # no instance has such a file
             return f"{indent}{EMPTY}"
         if not choices:
             return match[0]

@@ -33,7 +33,7 @@ module ex_explain #(
     parameter int C_BITS       = 5,
     parameter int G_BITS       = 4,
     parameter int A_BITS       = 10,   // address of a context word
-    parameter int CW           = 32,   // bits of a context word
+    parameter int CW           = 64,   // bits of a context word
     parameter int T_BITS       = 2,    // of a tap
     parameter int SLOT_BITS    = 1,
     parameter int DEPTH        = 100,  // sums of a bank
@@ -90,7 +90,9 @@ module ex_explain #(
   typedef enum logic [2:0] {IDLE, POINT, FIRST, SECOND, LOAD, CLEAR, RUN} state_t;
   state_t state_q;
   (* no_rw_check *) logic [F:0] fields[FIELDS];
-  initial if (PROGRAM_FILE != "") $readmemh(PROGRAM_FILE, fields);
+  if (PROGRAM_FILE != "") begin : g_program
+    initial $readmemh(PROGRAM_FILE, fields);
+  end
   logic [F:0]         field_q;
   logic [PA_BITS-1:0] at_q;
   logic [COUNT*F-1:0] step_q;  // the field that came last is lowest
@@ -223,11 +225,17 @@ module ex_explain #(
   logic [WA_BITS+C_BITS-1:0] row_table[ROWS];
   logic [WAY-1:0]            ways[WAYS];
   logic [FACTOR_BITS-1:0]    mantissas[MANTISSAS];
-  initial begin
-    if (WEIGHT_FILE != "") $readmemh(WEIGHT_FILE, weights);
-    if (ROW_FILE != "") $readmemh(ROW_FILE, row_table);
-    if (WAY_FILE != "") $readmemh(WAY_FILE, ways);
-    if (MANTISSA_FILE != "") $readmemh(MANTISSA_FILE, mantissas);
+  if (WEIGHT_FILE != "") begin : g_weights
+    initial $readmemh(WEIGHT_FILE, weights);
+  end
+  if (ROW_FILE != "") begin : g_rows
+    initial $readmemh(ROW_FILE, row_table);
+  end
+  if (WAY_FILE != "") begin : g_ways
+    initial $readmemh(WAY_FILE, ways);
+  end
+  if (MANTISSA_FILE != "") begin : g_mantissas
+    initial $readmemh(MANTISSA_FILE, mantissas);
   end
 
   typedef struct packed {

@@ -1,4 +1,4 @@
-// ex_explain_pool: watches a stream in front of a max pool without overlap (see ex_pool) and tells
+// ex_explain_pool: watches a stream in front of a max pool without overlap and tells
 // where the largest inputs are.
 //
 // take: a beat of the stream moves in this cycle; s_data: LANES levels, s_mask: a bit beside each.
@@ -48,7 +48,7 @@ module ex_explain_pool #(
   localparam int PART  = LANES * (IN_BITS + WAY_BITS + 1);
   localparam bit [IN_BITS-1:0] TOP = IN_BITS'(IN_SIGNED) << (IN_BITS - 1);
 
-  // Where the beat lies, as in ex_pool.
+  // Where the beat lies, as in the pool that it watches.
   logic [FW-1:0]       fold_q;
   logic [KXW-1:0]      kx_q;
   logic [WAY_BITS-1:0] row_q;  // ky * KW

@@ -17,7 +17,7 @@ SCATTER = (
 )  # fmt: skip
 SWEEP = ("across", "header", "value_base", "mask_base", "prune", "shift", "table_base")
 WALK = (
-    "every_x", "every_y", "width", "rows", "line_step", "line_first", "u_step", "u_first",
+    "every_x", "every_y", "line_width", "rows", "line_step", "line_first", "u_step", "u_first",
     "row_step", "row_first", "way_base", "tap", "last_lane", "last_g", "last_y", "last_x", "flags",
 )  # fmt: skip
 

@@ -138,7 +138,7 @@ class Tables:
         row_bits = _address(len(self.rows.words))
         fields = {
             "row_first": y_bits, "row_step": y_bits, "rows": y_bits, "kernel_row": y_bits,
-            "u_first": x_bits, "u_step": x_bits, "width": x_bits, "kernel_u": x_bits,
+            "u_first": x_bits, "u_step": x_bits, "line_width": x_bits, "kernel_u": x_bits,
             "length": x_bits, "line_first": n_bits, "line_step": n_bits, "kernel_line": n_bits,
             "table_base": max(row_bits, _address(len(self.mantissas.words))),
         }  # fmt: skip

@@ -156,3 +156,11 @@ def test_every_memory_of_our_blocks_is_read_so_that_it_can_stand_in_the_source(p
     code = "\n".join(line.split("//")[0] for line in path.read_text().splitlines())
     assert code.count("$readmemh") == len(contents.READ.findall(code))
     assert all(contents.PARAMETER.search(name) for _, name, _ in contents.READ.findall(code))
+
+
+def test_a_name_that_begins_with_a_parameter_nobody_gives_is_no_file():
+    """As the edges of a quantizer that has none."""
+    text = 'module m;\n  initial $readmemh({EDGE_FILE, "_", LANE, ".hex"}, memory);\nendmodule\n'
+    texts, left = contents.inline({"m.sv": text}, {"a.hex": "0\n"})
+    assert texts == {"m.sv": f"module m;\n  {contents.EMPTY}\nendmodule\n"}
+    assert left == ("a.hex",)

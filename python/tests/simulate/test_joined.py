@@ -93,7 +93,7 @@ def test_a_word_of_an_arm_that_goes_wrong_is_found(residual: Design, tmp_path: P
     words = node.output.words
     old = ".m_data(seg0_threshold1_data)"
     new = (
-        ".m_data(arm_right), .busy(seg0_threshold1_busy));\n"
+        ".m_data(arm_right), .busy(seg0_threshold1_busy), .m_edge());\n"
         f"  wire [{node.output.width - 1}:0] arm_right;\n  logic [31:0] words;\n"
         "  always_ff @(posedge clk) if (rst) words <= 0;\n"
         "    else if (seg0_threshold1_valid && seg0_threshold1_ready) words <= words + 1;\n"
@@ -101,7 +101,7 @@ def test_a_word_of_an_arm_that_goes_wrong_is_found(residual: Design, tmp_path: P
         f"{2 * words + 7}}}}};\n"
     )
     text = (residual.manifest.folder / "rtl" / "seg0.sv").read_text()
-    rest = ",\n      .busy(seg0_threshold1_busy)\n  );"
+    rest = ",\n      .busy(seg0_threshold1_busy),\n      .m_edge()\n  );"
     assert old + rest in text
     wrong, library = _edited(residual, old + rest, new, tmp_path)
     found = answers.answer(wrong, library, residual.images, residual.logits)
