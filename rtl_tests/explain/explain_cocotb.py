@@ -144,7 +144,7 @@ async def packets(dut: Any) -> None:
     lines = [Line(dut, i, c, cycles) for i, c in enumerate(bench_corners())]
     await cycles.reset()
     rng = np.random.default_rng(0)
-    for run, (idle, stall) in enumerate([(0.0, 1.0), (0.5, 1.0), (0.3, 0.5), (0.0, 0.04)]):
+    for run, (idle, stall) in enumerate([(0.0, 1.0), (0.5, 1.0), (0.3, 0.5), (0.0, 0.012)]):
         start = cycles.now + 4
         offers = []
         for k, line in enumerate(lines):

@@ -31,7 +31,7 @@ _FAULTS = (
         "keep_q[2] && size > prune",
         "tiled_sum_with_a_rest_2_b8_pe2",
     ),
-    (_SWEEP, "map && valid_q[3] && !m_ready", "1'b0", "three_exits_1_b8_pe1"),
+    (_SWEEP, "map && valid_q[3] && !m_ready", "1'b0", "tiled_sum_with_a_rest_2_b8_pe2"),
     (_TOP, "|step_q[17*F+:F];", "1'b0;", "tiled_sum_with_a_rest_2_b8_pe2"),
     (_TOP, "RA_BITS'(class_q) * class_step", "RA_BITS'(class_q)", "three_exits_1_b8_pe1"),
     (
