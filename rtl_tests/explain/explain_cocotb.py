@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any
 
 import cocotb
@@ -11,7 +10,7 @@ from explain.engines import FRAMES, Case, case
 from lib.bench import Corner, bench_corners
 from lib.handles import Joined, from_cycles, stream
 from lib.patterns import always, bernoulli, gaps
-from lib.streams import Cycles, StreamSink, StreamSource, compare
+from lib.streams import Cycles, StreamSink, StreamSource, compare, compare_packets
 
 from exeunt.explain import engine as reference
 from exeunt.runtime.maps import METHODS
@@ -104,10 +103,7 @@ class Line:
     def check(self, what: str) -> None:
         """Every word, where packets end, and which slots were given back."""
         packets = self.packets
-        want = [w for p in packets for (w,) in struct.iter_unpack("<I", p)]
-        compare(f"{self.name}: {what}", self.sink.words, want)
-        ends = [int(k == len(p) // 4 - 1) for p in packets for k in range(len(p) // 4)]
-        compare(f"{self.name}: {what}: last", self.sink.lasts, ends)
+        compare_packets(f"{self.name}: {what}", self.sink, packets)
         compare(f"{self.name}: {what}: slots", self.freed, [k % SLOTS for k in range(len(packets))])
 
     def times(self, offered: np.ndarray) -> reference.Moves:

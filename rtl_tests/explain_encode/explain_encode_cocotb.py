@@ -11,7 +11,7 @@ from explain_encode.corners import HEADER
 from lib.bench import Corner, bench_corners
 from lib.handles import Joined, from_cycles, stream
 from lib.patterns import always, bernoulli, gaps
-from lib.streams import Cycles, StreamSink, StreamSource, compare
+from lib.streams import Cycles, StreamSink, StreamSource, compare, compare_packets
 
 from exeunt.explain import cycles as reference
 from exeunt.explain import encode
@@ -105,11 +105,7 @@ class Line:
 
     def check(self, what: str) -> None:
         """Every word, where packets end, and that the decoder gives the maps back."""
-        packets = self.packets
-        want = [w for p in packets for (w,) in struct.iter_unpack("<I", p)]
-        compare(f"{self.name}: {what}", self.sink.words, want)
-        ends = [int(k == len(p) // 4 - 1) for p in packets for k in range(len(p) // 4)]
-        compare(f"{self.name}: {what}: last", self.sink.lasts, ends)
+        compare_packets(f"{self.name}: {what}", self.sink, self.packets)
         shapes = {(m.exit, m.method): m.values.shape for m in self.maps}
         if all(shapes[m.exit, m.method] == m.values.shape for m in self.maps):
             back = decode_all(b"".join(struct.pack("<I", w) for w in self.sink.words), shapes)

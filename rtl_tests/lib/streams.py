@@ -6,6 +6,7 @@ are both high. Signals are sampled at the rising edge that ends the cycle, and d
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -197,3 +198,12 @@ def compare(what: str, got: list[int], expected: list[int], words_per_frame: int
             raise AssertionError(f"{what}: {place}: got {g:#x}, expected {e:#x}")
     if len(got) != len(expected):
         raise AssertionError(f"{what}: got {len(got)} words, expected {len(expected)}")
+
+
+def compare_packets(what: str, sink: StreamSink, packets: Iterable[bytes]) -> None:
+    """Every word of 32 bits, and that a packet ends where it must; raises as `compare`."""
+    sizes = [(p, len(p) // 4) for p in packets]
+    words = [w for p, _ in sizes for (w,) in struct.iter_unpack("<I", p)]
+    compare(what, sink.words, words)
+    ends = [int(k == size - 1) for _, size in sizes for k in range(size)]
+    compare(f"{what}: last", sink.lasts, ends)

@@ -134,7 +134,6 @@ class Tables:
             "TILES": self.tiles, "EXITS": self._exits, "LOG": CODES.index(self._code),
         }  # fmt: skip
         numbers["CW"] = max(numbers["CW"], GROUP)
-        mask = lambda value, bits: value & ((1 << bits) - 1)  # noqa: E731
         row_bits = _address(len(self.rows.words))
         fields = {
             "row_first": y_bits, "row_step": y_bits, "rows": y_bits, "kernel_row": y_bits,
@@ -157,7 +156,7 @@ class Tables:
                     for name in order:
                         value = step.fields[name]
                         if name in fields:
-                            value = mask(value, fields[name])
+                            value = _cut(value, fields[name])
                         assert value >= 0, (name, value)
                         program.append((value, name == "flags"))
         field_bits = max(
@@ -165,10 +164,10 @@ class Tables:
             _unsigned(count + len(program)),
         )  # fmt: skip
         table = pointers + [v | end << field_bits for v, end in program]
-        rows = [mask(a, wa_bits) << c_bits | span for a, span in self.rows.words]
+        rows = [_cut(a, wa_bits) << c_bits | span for a, span in self.rows.words]
         ways = [
-            ((mask(y, y_bits) << x_bits | mask(u, x_bits)) << n_bits | mask(n, n_bits)) << p_bits
-            | mask(p, p_bits)
+            ((_cut(y, y_bits) << x_bits | _cut(u, x_bits)) << n_bits | _cut(n, n_bits)) << p_bits
+            | _cut(p, p_bits)
             for y, u, n, p in self.ways.words
         ]
         numbers |= {
@@ -194,6 +193,11 @@ def word_of(lanes: Sequence[int], bits: int) -> int:
     for lane, value in enumerate(lanes):
         word |= (int(value) & ((1 << bits) - 1)) << (lane * bits)
     return word
+
+
+def _cut(value: int, bits: int) -> int:
+    """The lowest bits, which are two's complement where it is negative."""
+    return value & ((1 << bits) - 1)
 
 
 def _signed(most: int) -> int:
