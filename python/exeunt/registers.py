@@ -158,7 +158,60 @@ RULES: tuple[Register, ...] = (
 )
 """The registers of the rule unit, in accelerators that have one."""
 
-BY_NAME: Mapping[str, Register] = {r.name: r for r in (*MAP, *RULES)}
+EXPLAIN: tuple[Register, ...] = (
+    Register(
+        "explain_every",
+        0x140,
+        "rw",
+        "which frames are explained: 0 those asked for by id, 1 all, n one in n; a soft reset "
+        "keeps it",
+        fields={"every": Field(0, 16)},
+    ),
+    Register(
+        "explain_method",
+        0x144,
+        "rw",
+        "how frames that enter from now on are explained, an index in "
+        "exeunt.explain.program.METHODS; after a reset the first method that was built",
+        fields={"method": Field(0, 4)},
+    ),
+    Register(
+        "explain_ask",
+        0x148,
+        "w",
+        "the id of a frame yet to enter, which is explained whatever the other registers say",
+    ),
+    Register("explain_forget", 0x14C, "w", "writing anything: all ids asked for are forgotten"),
+    Register(
+        "explained", 0x150, "r", "maps begun by the engine, at the last snapshot", counter=True
+    ),
+    Register(
+        "explain_missed",
+        0x154,
+        "r",
+        "frames to be explained for which no slot was free, at the last snapshot",
+        counter=True,
+    ),
+    Register(
+        "explain_unmet",
+        0x158,
+        "r",
+        "ids asked for that came too late or were forgotten, at the last snapshot",
+        counter=True,
+    ),
+    Register(
+        "explain_below",
+        0x160,
+        "rw",
+        "frames that leave at this exit are explained if their score is below this signed number; "
+        "NEVER: whatever it is, ALWAYS: none; a soft reset keeps it",
+        reset=NEVER,
+        per_exit=True,
+    ),
+)
+"""The registers of explanations, in accelerators that explain their frames."""
+
+BY_NAME: Mapping[str, Register] = {r.name: r for r in (*MAP, *RULES, *EXPLAIN)}
 
 
 def address(name: str, exit_index: int = 0) -> int:
@@ -178,6 +231,11 @@ def rule_parameters() -> dict[str, int]:
     """Verilog parameters of ex_rules, like those of `parameters`."""
     names = {"rules": "A_RULES", "rule_at": "A_AT", "rule_word": "A_WORD", "rule_fired": "A_FIRED"}
     return {names[r.name]: r.address for r in RULES}
+
+
+def explain_parameters() -> dict[str, int]:
+    """Verilog parameters of what explains, like those of `parameters`."""
+    return {f"A_{r.name.removeprefix('explain_').upper()}": r.address for r in EXPLAIN}
 
 
 def criteria_codes() -> dict[str, int]:
@@ -212,10 +270,10 @@ def threshold_word(threshold: int | None) -> int:
     return value & 0xFFFFFFFF
 
 
-def to_json(*, rules: bool = False) -> dict[str, Any]:
+def to_json(*, rules: bool = False, explain: bool = False) -> dict[str, Any]:
     """The map as plain data for the manifest: name -> address, access, reset, text, fields.
 
-    `rules`: there is a rule unit.
+    `rules`: there is a rule unit. `explain`: frames are explained.
     """
     return {
         r.name: {
@@ -227,5 +285,5 @@ def to_json(*, rules: bool = False) -> dict[str, Any]:
             "text": r.text,
             "fields": {k: [f.low, f.width] for k, f in r.fields.items()},
         }
-        for r in (*MAP, *(RULES if rules else ()))
+        for r in (*MAP, *(RULES if rules else ()), *(EXPLAIN if explain else ()))
     }

@@ -15,7 +15,7 @@ def test_registers() -> None:
 
 def test_map_does_not_overlap() -> None:
     seen: dict[int, str] = {}
-    for register in registers.MAP:
+    for register in (*registers.MAP, *registers.RULES, *registers.EXPLAIN):
         for i in range(registers.MAX_EXITS if register.per_exit else 1):
             address = registers.address(register.name, i)
             assert address % 4 == 0
@@ -39,6 +39,31 @@ def test_map_as_data() -> None:
     }
     assert data["threshold"]["address"] == registers.address("threshold")
     assert registers.address("taken", 3) == registers.address("taken") + 12
+
+
+def test_registers_of_units_are_there_with_them() -> None:
+    every, rules = set(registers.to_json()), set(registers.to_json(rules=True))
+    explain = set(registers.to_json(explain=True))
+    assert rules - every == {r.name for r in registers.RULES}
+    assert explain - every == {r.name for r in registers.EXPLAIN}
+    data = registers.to_json(rules=True, explain=True)
+    assert set(data) == rules | explain
+    assert data["explain_below"]["reset"] == 0x7FFFFFFF
+    assert data["explain_below"]["per_exit"]
+    assert {n for n in explain - every if data[n]["counter"]} == {
+        r.name for r in registers.EXPLAIN if "at the last snapshot" in r.text
+    }
+    assert registers.explain_parameters() == {
+        "A_EVERY": 0x140,
+        "A_METHOD": 0x144,
+        "A_ASK": 0x148,
+        "A_FORGET": 0x14C,
+        "A_EXPLAINED": 0x150,
+        "A_MISSED": 0x154,
+        "A_UNMET": 0x158,
+        "A_BELOW": 0x160,
+    }
+    assert registers.BY_NAME["explain_below"].address == registers.explain_parameters()["A_BELOW"]
 
 
 def test_fields() -> None:
