@@ -33,7 +33,7 @@ from exeunt.explain.design import (
 from exeunt.explain.program import IMAGE, START, Program, Route, Scatter, Sweep
 from exeunt.explain.store import GROUP
 from exeunt.explain.tables import Tables, word_of
-from exeunt.explain.taps import Tap
+from exeunt.explain.taps import Place, Tap, place_of
 from exeunt.graph import IntArray, Integer
 from exeunt.runtime.maps import CODES, LOG, TILE, tiles
 
@@ -187,7 +187,14 @@ class _Lowering:
         source = program.stream_shape(term.stream)
         if term.routes:
             (route,) = term.routes
-            kind = Tap("way", route.tensor, source, _way_bits(route), program=program)
+            kind = Tap(
+                "way",
+                route.tensor,
+                place_of(program, route.tensor),
+                source,
+                _way_bits(route),
+                program=program,
+            )
             tap = self._tables.tap(kind)
             flags |= ROUTED
             first = (first[0] - route.pad[0] * sh, first[1] - route.pad[1] * sw)
@@ -280,7 +287,16 @@ class _Lowering:
         flags, tap = SWEEPS, -1
         if sweep.mask is not None:
             flags |= CONTEXT
-            kind = Tap("mask", sweep.mask.tensor, sweep.shape, 1, sweep.routes, program, sweep)
+            kind = Tap(
+                "mask",
+                sweep.mask.tensor,
+                place_of(program, sweep.mask.tensor),
+                sweep.shape,
+                1,
+                sweep.routes,
+                program,
+                sweep,
+            )
             tap = self._tables.tap(kind)
         base = 0
         if rounding.mantissas:
@@ -317,7 +333,7 @@ class _Lowering:
         flags, tap = SWEEPS | FINAL | TILED, -1
         if sweep.pixels:
             flags |= PIXELS
-            tap = self._tables.tap(Tap("pixels", IMAGE, sweep.shape, 8))
+            tap = self._tables.tap(Tap("pixels", IMAGE, Place(""), sweep.shape, 8))
         if sweep.positive:
             flags |= POSITIVE
         assert sweep.mask is None
@@ -361,7 +377,14 @@ class _Lowering:
         (rounding,) = scales.sweeps
         height, width, channels = features.shape
         bits = self._feature_bits(program)
-        kept = Tap("features", features.tensor, features.shape, bits, program=program)
+        kept = Tap(
+            "features",
+            features.tensor,
+            place_of(program, features.tensor),
+            features.shape,
+            bits,
+            program=program,
+        )
         tap = self._tables.tap(kept)
         weights = np.asarray(features.weights, np.int64)  # (classes, C)
         rows = []

@@ -102,7 +102,7 @@ class Tables:
         feature_bits = max((t.bits for t in self.taps if t.kind == "features"), default=1)
         way_bits = max((t.bits for t in self.taps if t.kind == "way"), default=1)
         taps = tuple(
-            Tap(t.kind, t.tensor, t.shape, {"way": way_bits, "features": feature_bits}.get(
+            Tap(t.kind, t.tensor, t.place, t.shape, {"way": way_bits, "features": feature_bits}.get(
                 t.kind, t.bits), t.routes, t.program, t.sweep)
             for t in self.taps
         )  # fmt: skip

@@ -9,9 +9,31 @@ import numpy.typing as npt
 
 from exeunt.explain import context as contexts
 from exeunt.explain.context import Context
-from exeunt.explain.program import Program, Route, Shape, Sweep
+from exeunt.explain.program import IMAGE, Program, Route, Shape, Sweep
 from exeunt.explain.store import GROUP, words
 from exeunt.graph import IntArray
+
+
+@dataclass(frozen=True)
+class Place:
+    """A forward stream by who gives it: output `output` of node `node`; "" gives the images.
+
+    Programs of two exits may have one number for different streams.
+    """
+
+    node: str
+    output: int = 0
+
+
+def place_of(program: Program, tensor: int) -> Place:
+    """Where a forward stream of a program is."""
+    if tensor == IMAGE:
+        return Place("")
+    for node in program.nodes:
+        if tensor < len(node.outputs):
+            return Place(node.name, tensor)
+        tensor -= len(node.outputs)
+    raise AssertionError(f"no stream {tensor} behind the last node")
 
 
 @dataclass(frozen=True)
@@ -20,7 +42,8 @@ class Tap:
 
     Attributes:
         kind: "mask", "way", "pixels" or "features".
-        tensor: the forward stream that it belongs to.
+        tensor: the forward stream that it belongs to, as the program that needs it numbers them.
+        place: of that stream in the network, see `Place`.
         shape: (H, W, C) of what is kept.
         bits: of a lane.
         routes: of a mask, the max pools in front of which it is taken at the largest input.
@@ -29,7 +52,8 @@ class Tap:
     """
 
     kind: str
-    tensor: int
+    tensor: int = field(compare=False)
+    place: Place
     shape: Shape
     bits: int
     routes: tuple[Route, ...] = ()

@@ -17,7 +17,7 @@ from exeunt.explain.lower import lower
 from exeunt.explain.program import METHODS, Program
 from exeunt.explain.store import GROUP
 from exeunt.explain.tables import Table, word_of
-from exeunt.explain.taps import Tap
+from exeunt.explain.taps import Place, Tap, place_of
 from exeunt.graph import Accelerator, Integer, Stream
 
 Made = tuple[dict[tuple[str, int], Program], dict[tuple[str, int], Scales]]
@@ -109,8 +109,23 @@ def test_words_of_a_tap(graphs: ModuleType) -> None:
 
 
 def test_a_word_of_seventeen_channels_has_a_second_one_beside_it() -> None:
-    tap = Tap("mask", 0, (2, 2, 17), 1)
+    tap = Tap("mask", 0, Place("mvu"), (2, 2, 17), 1)
     assert (tap.lanes, tap.groups, tap.words) == (16, 2, 8)
+
+
+def test_a_number_that_two_exits_have_is_of_two_places(graphs: ModuleType) -> None:
+    accelerator, images = _graph(graphs, "three exits")
+    programs, _ = _made(accelerator, images, METHODS[:1])
+    first, second = programs["saliency", 0], programs["saliency", 1]
+    behind = len(accelerator.segments[0].streams)  # head 0 and segment 1 both go on from here
+    places = [place_of(program, behind) for program in (first, second)]
+    assert places[0].node == accelerator.heads[0].nodes[0].name
+    assert places[1].node == accelerator.segments[1].nodes[0].name
+    assert place_of(first, behind - 1) == place_of(second, behind - 1)
+    assert place_of(first, -1) == Place("")
+    taps = [Tap("mask", behind, place, (2, 2, 8), 1) for place in places]
+    assert taps[0] != taps[1]
+    assert Tap("mask", 5, places[0], (2, 2, 8), 1) == taps[0]
 
 
 def _literal(bits: np.ndarray, beats: int, channels: tuple[int, int], groups: int) -> int:
