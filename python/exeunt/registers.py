@@ -200,6 +200,13 @@ EXPLAIN: tuple[Register, ...] = (
         counter=True,
     ),
     Register(
+        "explain_slots",
+        0x15C,
+        "r",
+        "slots in use now, of frames inside and of those whose map is to come; with 0 and no frame "
+        "inside, as many maps come in all as `explained` counts",
+    ),
+    Register(
         "explain_below",
         0x160,
         "rw",

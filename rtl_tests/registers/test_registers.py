@@ -61,6 +61,7 @@ def test_registers_of_units_are_there_with_them() -> None:
         "A_EXPLAINED": 0x150,
         "A_MISSED": 0x154,
         "A_UNMET": 0x158,
+        "A_SLOTS": 0x15C,
         "A_BELOW": 0x160,
     }
     assert registers.BY_NAME["explain_below"].address == registers.explain_parameters()["A_BELOW"]
