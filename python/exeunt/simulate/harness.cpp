@@ -11,6 +11,7 @@
 // (ex_gate.sv). gates.h is written beside Verilator's C++ (exeunt.simulate.gates): EX_GATES lists
 // these clocks. With EX_DIRECT an edge is one call of Verilator's eval_nba, with the triggers of
 // the parts that are awake, and inputs settle by its ico phase; else two full evaluations are made.
+// With EX_MAPS the core has a stream of heat maps.
 
 #include <cstdint>
 #include <cstdio>
@@ -312,6 +313,9 @@ void ex_reset(Sim* sim, int64_t cycles) {
     drive(sim, top->s_valid, 0);
     drive(sim, top->s_last, 0);
     drive(sim, top->m_ready, 0);
+#if EX_MAPS
+    drive(sim, top->map_ready, 0);
+#endif
     drive(sim, top->reg_write, 0);
     drive(sim, top->reg_address, 0);
     drive(sim, top->reg_wdata, 0);
@@ -444,6 +448,13 @@ struct Device {
     int64_t rst_to;
     uint32_t idle;             // a new beat is held back in idle / 2^32 of the cycles
     uint32_t stall;            // m_ready is low in stall / 2^32 of the cycles
+    uint32_t* maps;            // words of heat maps
+    uint8_t* map_lasts;        // map_last of each
+    int64_t map_capacity;      // no word is taken beyond so many; 0: nobody takes any
+    int64_t map_count;         // words so far
+    int64_t map_packets;       // of them with map_last
+    int64_t maps_until;        // no word is taken before this cycle
+    uint32_t map_stall;        // map_ready is low in map_stall / 2^32 of the cycles
 };
 
 static void device_step(Sim* sim, Device* device) {
@@ -462,6 +473,9 @@ static void device_step(Sim* sim, Device* device) {
     }
     const bool open = device->received < device->capacity && !device->last;
     drive(sim, top->m_ready, open && sim->cycle >= device->output_until && !(device->stall && draw(sim) < device->stall));
+#if EX_MAPS
+    drive(sim, top->map_ready, device->map_count < device->map_capacity && sim->cycle >= device->maps_until && !(device->map_stall && draw(sim) < device->map_stall));
+#endif
     const bool foreign = sim->cycle == device->write_at;
     if (foreign) {
         drive(sim, top->reg_address, static_cast<uint32_t>(device->write_address));
@@ -478,6 +492,13 @@ static void device_step(Sim* sim, Device* device) {
         std::memcpy(device->results + 16 * device->received++, top->m_data.data(), 16);
         device->last = top->m_last;
     }
+#if EX_MAPS
+    if (top->map_valid && top->map_ready) {
+        device->maps[device->map_count] = top->map_data;
+        device->map_lasts[device->map_count++] = top->map_last;
+        device->map_packets += top->map_last;
+    }
+#endif
     edge(sim);
     if (foreign) drive(sim, top->reg_write, 0);
 }
@@ -486,7 +507,8 @@ static bool device_received(const Device* device) {
     return device->last || device->received >= device->capacity;
 }
 
-// Run `cycles` cycles, or until all is sent (want 1) or the results have come (want 2).
+// Run `cycles` cycles, or until all is sent (want 1), the results have come (want 2) or a whole map
+// is there (want 3).
 // 1: so it is; 0: the cycles are over; -1: stopped.
 int ex_device_run(Sim* sim, Device* device, int64_t cycles, int want) {
     current = sim;
@@ -494,6 +516,7 @@ int ex_device_run(Sim* sim, Device* device, int64_t cycles, int want) {
         if (!sim->message.empty()) return -1;
         if (want == 1 && device->sent >= device->end) return 1;
         if (want == 2 && device_received(device)) return 1;
+        if (want == 3 && device->map_packets) return 1;
         if (i >= cycles) return 0;
         device_step(sim, device);
     }
@@ -518,13 +541,17 @@ uint32_t ex_device_read(Sim* sim, Device* device, uint32_t address) {
     return sim->top->reg_rdata;
 }
 
-// Both transfers are forgotten, and the beat that was offered.
+// Both transfers and all words of maps are forgotten, and the beat that was offered.
 void ex_device_stop(Sim* sim, Device* device) {
     device->end = device->sent = 0;
     device->capacity = device->received = device->last = 0;
+    device->map_capacity = device->map_count = device->map_packets = 0;
     sim->holding = false;
     drive(sim, sim->top->s_valid, 0);
     drive(sim, sim->top->m_ready, 0);
+#if EX_MAPS
+    drive(sim, sim->top->map_ready, 0);
+#endif
 }
 
 }  // extern "C"

@@ -137,7 +137,10 @@ def run_tool(
 def _verilate(
     manifest: Manifest, options: Options, tool: Verilator, folder: Path, log: Path
 ) -> None:
-    """The model's C++ and gates.h; every part has the clock if nobody could stop its own."""
+    """The model's C++ and gates.h; every part has the clock if nobody could stop its own.
+
+    gates.h also says whether the core has a stream of heat maps.
+    """
     command: list[str | Path] = [
         tool.program, "--cc", "-O3", "--no-timing", "--x-assign", "fast", "--x-initial", "fast",
         "--top-module", TOP, "--prefix", PREFIX, "--Mdir", folder, "-Wno-fatal", "--assert",
@@ -156,6 +159,7 @@ def _verilate(
             old.unlink()
         run_tool(command, folder=folder, log=log, env=env)
         text = gates.header(folder, prefix=PREFIX, top=TOP)
+    text += f"#define EX_MAPS {int('explain' in manifest.data)}\n"
     (folder / "gates.h").write_text(text)
 
 

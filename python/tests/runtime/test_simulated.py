@@ -161,7 +161,7 @@ def test_a_reset_with_a_result_on_offer(small, simulated, device, raw):
     before = simulated.device.progress
     device.reset()
     assert device.registers["status.resetting"] == 0
-    assert simulated.device.progress == (0, 0) != before
+    assert simulated.device.progress == (0, 0, 0) != before
     got = device.classify(small.images)
     small.agree(got)
     assert got.ids.tolist() == list(range(len(small.images)))
