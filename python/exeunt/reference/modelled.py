@@ -130,6 +130,8 @@ class Modelled:
         if name is None:
             return
         entry = self._map[name[0]]
+        if name[0] == "explain_ask" or (name[0] == "explain_every" and value):
+            raise TransferFault("the model makes no heat maps; use the simulated device")
         if name[0] == "rule_word":
             raise TransferFault("the model has the rules of its manifest and takes no others")
         if name[0] == "control":
@@ -225,6 +227,11 @@ class Modelled:
         self._states = job.states
         self._clock += spent
         return answer
+
+    def map(self, timeout: float, between: Callable[[], None] = alone) -> bytes | None:
+        """None: the model makes no heat maps."""
+        del timeout, between
+        return None
 
     def stop(self) -> None:
         """Drop what was not collected."""

@@ -7,7 +7,6 @@ and the error says what is stuck and carries the answers that had come.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +23,12 @@ from exeunt.promise import Promise
 from exeunt.runtime import description, packing, selftests, streams
 from exeunt.runtime.device import Device, signed
 from exeunt.runtime.errors import OutsidePromise
+from exeunt.runtime.explanations import NONE, Choice, Explainer, Explanations
 from exeunt.runtime.golden import Golden
 from exeunt.runtime.registermap import Registers
 from exeunt.runtime.results import RESULT, Answer, Results
 from exeunt.runtime.rules import Rules
+from exeunt.runtime.settings import checked_timeout, is_whole, outside, threshold_words
 from exeunt.runtime.transport import Transport
 
 ORDERS = ("arrival", "input")
@@ -94,6 +95,10 @@ class Accelerator:
             self._rules = None
             if found.rules is not None and found.unit is not None:
                 self._rules = Rules(self._device, found.rules, found.unit)
+            self._explanations = self._explainer = None
+            if found.explains is not None and self._device.packets is not None:
+                self._explanations = Explanations(self._device, found.explains)
+                self._explainer = Explainer(self._device, found.explains, self._device.packets)
             self._promised = found.promise.covers(found.thresholds[:-1])
         except BaseException:
             transport.close()
@@ -116,35 +121,90 @@ class Accelerator:
 
     # ------------------------------------------------------------------ images
 
-    def classify(self, images: npt.NDArray[Any], *, timeout: float | None = None) -> Results:
-        """Answer N images.
+    def classify(
+        self,
+        images: npt.NDArray[Any],
+        *,
+        timeout: float | None = None,
+        explain: str | int | Sequence[int] | npt.NDArray[Any] | None = None,
+        method: str | None = None,
+        exits: int | Sequence[int] | None = None,
+        below: int | Sequence[int | None] | None = None,
+    ) -> Results:
+        """Answer N images, and explain those that are asked for.
 
         Args:
             images: uint8 (N, H, W, C), as many as wanted; copied before this waits for anything.
             timeout: longest wait for one transfer, in `unit`; estimated unless given.
+            explain: "all", "none", n for one in n, or the numbers of images, or a mask of them. All
+                but the images that are named may find no free slot and go without; `missed` of the
+                answers counts them. As `explanations.when` says unless given.
+            method: how; `explanations.method` unless given.
+            exits: only images that leave at one of these.
+            below: only images whose score is below it, one number or one for each exit.
 
         Returns:
-            The answers in the order of the images, in whatever order they came.
+            The answers in the order of the images, in whatever order they came; `maps` has the heat
+            maps by image.
 
         Raises:
-            InputError: the images do not fit the network.
+            InputError: the images do not fit the network, or it cannot explain what is asked for.
             DeviceError: something failed; `answered` and `indices` say what was answered before.
         """
-        return self._classify(images, "images", timeout)
+        return self._classify(images, "images", timeout, explain=(explain, method, exits, below))
+
+    def explain(
+        self,
+        images: npt.NDArray[Any],
+        *,
+        method: str | None = None,
+        timeout: float | None = None,
+    ) -> Results:
+        """Answer N images and explain every one of them, as many at a time as there are slots.
+
+        Args:
+            images: uint8 (N, H, W, C).
+            method: how; `explanations.method` unless given.
+            timeout: longest wait for one transfer and for one map, in `unit`; estimated unless
+                given.
+
+        Returns:
+            The answers in the order of the images; `maps` has a heat map of each.
+
+        Raises:
+            InputError: the images do not fit, or the accelerator was built without this method.
+            DeviceError: something failed; `answered` and `indices` say what was answered before.
+        """
+        self.explanations.choice(
+            ("all", method, None, None), None
+        )  # before the images are looked at
+        asked = ("all", method, None, None)
+        return self._classify(images, "images", timeout, explain=asked, whole=True)
 
     def classify_one(self, image: npt.NDArray[Any], *, timeout: float | None = None) -> Answer:
         """Answer one image, uint8 (H, W, C), in a transfer of its own; errors as of `classify`."""
         return self._classify(image, "image", timeout, form="one")[0]
 
     def _classify(
-        self, images: Any, name: str, timeout: float | None, *, form: str = "several"
+        self,
+        images: Any,
+        name: str,
+        timeout: float | None,
+        *,
+        form: str = "several",
+        explain: tuple[Any, ...] = (None, None, None, None),
+        whole: bool = False,
     ) -> Results:
         device = self._device
         device.usable()
-        limit = _timeout(timeout)
+        limit = checked_timeout(timeout)
         frames = device.packed(images, name, form)
+        choice = self._choice(explain, len(frames))
         table = np.zeros(len(frames), RESULT)
         with device.transfers(limit) as call:
+            if choice is not None and self._explainer is not None:
+                self._explainer.all(call, frames, choice, limit, most=self._batch, whole=whole)
+                frames = frames[:0]
             first = 0
             while first < len(frames):
                 count = min(self._batch, len(frames) - first)
@@ -157,7 +217,17 @@ class Accelerator:
                 pass
         for part, rows in call.ready:
             table[part.first : part.first + part.count] = rows
-        return Results.of(table)
+        return Results.of(table, call.maps, call.missed)
+
+    def _choice(self, asked: tuple[Any, ...], images: int | None) -> Choice | None:
+        """What a call explains: explain, method, exits and below as its arguments; None: nothing.
+
+        Raises:
+            InputError: it cannot be.
+        """
+        if self._explanations is None and asked in ((None,) * 4, (NONE, None, None, None)):
+            return None
+        return self.explanations.choice(asked, images)
 
     def logits(
         self, images: npt.NDArray[Any], exit: int, *, timeout: float | None = None
@@ -173,12 +243,12 @@ class Accelerator:
         """
         device = self._device
         exits, classes = device.description.exits, device.description.classes
-        if not _whole(exit) or not 0 <= exit < exits:
+        if not is_whole(exit) or not 0 <= exit < exits:
             raise InputError(
                 f"exit must be from 0 to {exits - 1}, got {exit!r}; this network has {exits} exits."
             )
         device.usable()
-        limit = _timeout(timeout)
+        limit = checked_timeout(timeout)
         frames = device.packed(images)
         beats = -(-classes // 4)
         found = np.zeros((len(frames), classes), np.int32)
@@ -217,8 +287,8 @@ class Accelerator:
             DeviceError: something failed; `answered` has what was not yielded yet.
         """
         self._device.usable()
-        limit = _timeout(timeout)
-        if not _whole(batch) or batch < 1:
+        limit = checked_timeout(timeout)
+        if not is_whole(batch) or batch < 1:
             raise InputError(
                 f"batch must be a whole number of images from 1 on, got {batch!r}; leave it out to "
                 "send up to 64 images a transfer."
@@ -279,7 +349,7 @@ class Accelerator:
 
     @batch.setter
     def batch(self, images: int) -> None:
-        if not _whole(images) or not 1 <= images <= self._most:
+        if not is_whole(images) or not 1 <= images <= self._most:
             raise InputError(
                 f"batch must be from 1 to {self._most}, what a transfer carries, got {images!r}; "
                 "larger sets of images are split by themselves."
@@ -317,7 +387,7 @@ class Accelerator:
     @thresholds.setter
     def thresholds(self, values: Sequence[int | None]) -> None:
         found = self._device.description
-        words = _threshold_words(values, found.exits)
+        words = threshold_words(values, found.exits)
         codes.criterion_of(found.criterion).check([*values][: found.exits - 1])
         self._device.usable()
         looks = self._device.thresholds()[found.exits - 1 : -1]
@@ -325,7 +395,7 @@ class Accelerator:
         before, self._promised = self._promised, self.promise.covers([signed(w) for w in words])
         if before and not self._promised:
             told = ", ".join(codes.threshold_text(signed(w)) for w in words)
-            warnings.warn(_outside(self.promise, told), OutsidePromise, stacklevel=2)
+            warnings.warn(outside(self.promise, told), OutsidePromise, stacklevel=2)
 
     @property
     def offsets(self) -> tuple[tuple[int, ...], ...]:
@@ -350,6 +420,22 @@ class Accelerator:
                 "was compiled without; do `exeunt rules` and `exeunt compile`."
             )
         return self._rules
+
+    @property
+    def explanations(self) -> Explanations:
+        """How images are explained.
+
+        Raises:
+            InputError: the accelerator was compiled without explanations.
+        """
+        self._device.usable()
+        if self._explanations is None:
+            raise InputError(
+                f"The accelerator {self._device.description.name} must be compiled with "
+                "explanations to explain images, and was compiled without; set `hardware = true` "
+                "under [explain] and run `exeunt compile` again."
+            )
+        return self._explanations
 
     @property
     def promise(self) -> Promise:
@@ -377,67 +463,3 @@ class Accelerator:
         """Answer the golden images and compare; see `exeunt.runtime.selftests.run`."""
         with self._device.alone():
             return selftests.run(self, self._device.description, golden)
-
-
-def _outside(promise: Promise, told: str) -> str:
-    """That thresholds leave the promise, and how to get back."""
-    last = ", ".join(map(codes.threshold_text, promise.certified[-1]))
-    higher = " or higher ones" if promise.upward else ""
-    return (
-        f"The thresholds must be {last}{higher} for the promise that {promise.aim}, and are "
-        f"{told}: until they are so again, nothing is promised."
-    )
-
-
-def _whole(value: object) -> bool:
-    """Whether it is a whole number."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _timeout(value: float | None) -> float | None:
-    """A timeout that can be waited for.
-
-    Raises:
-        InputError: it is no number, or below zero.
-    """
-    if value is None:
-        return None
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or math.isnan(value) or value < 0:
-        raise InputError(
-            f"timeout must be a number from 0 on, or None to have it estimated, got {value!r}; "
-            "it is in the accelerator's `unit`."
-        )
-    return value
-
-
-def _threshold_words(values: Sequence[int | None], exits: int) -> list[int]:
-    """The register words of thresholds for all exits but the last.
-
-    Raises:
-        InputError: other than one for each exit, no whole numbers, or one for the last exit.
-    """
-    try:
-        given = list(values)
-    except TypeError:
-        given = []
-    always = (None, codes.ALWAYS)
-    full = len(given) == exits
-    short = 0 < len(given) == exits - 1 and given[-1] not in always
-    if not full and not short:
-        raise InputError(
-            f"thresholds must have one entry for each of {exits} exits, a number or None for "
-            f"always, got {values!r}; end with None, which is the last exit's."
-        )
-    for value in given:
-        if value is not None and not _whole(value):
-            raise InputError(
-                f"a threshold must be a whole number of score steps or None for always, got "
-                f"{value!r}; round it."
-            )
-    if full and given[-1] not in always:
-        raise InputError(
-            f"the last exit's threshold must be None, since every image that gets there leaves "
-            f"there, got {given[-1]!r}; end with None."
-        )
-    return [codes.threshold_word(v) for v in given[: exits - 1]]

@@ -15,6 +15,8 @@ from exeunt.promise import Promise
 from exeunt.rules import KEY as RULES
 from exeunt.rules import RuleSet, from_json
 from exeunt.rules.unit import Unit
+from exeunt.runtime.packets import KEY as EXPLAIN
+from exeunt.runtime.packets import Built
 
 SCHEMA = 1
 NAME = "manifest.json"
@@ -31,6 +33,7 @@ class Description:
     `offsets`: per exit, of each class, what is taken off the score; none: nothing is.
     `rules`: those of its rule unit, and what that was built for, if it has one.
     `cycles`: cycles that one frame may take at most when it passes all parts one after another.
+    `explains`: what it was built to explain, if it explains anything.
     """
 
     folder: Path | None
@@ -48,6 +51,7 @@ class Description:
     rules: RuleSet | None = None
     unit: Unit | None = None
     offsets: tuple[tuple[int, ...], ...] = ()
+    explains: Built | None = None
 
     @property
     def look_thresholds(self) -> tuple[int, ...]:
@@ -99,6 +103,8 @@ def load(manifest: str | Path | Mapping[str, Any]) -> Description:
             "none; run `exeunt compile` again."
         )
     unit = Unit.from_json(data[RULES]["unit"]) if RULES in data else None
+    cycles = sum(int(c["interval"]) + int(c["last_word"]) for c in data["cycles"].values())
+    cycles += unit.beats * 2 + unit.judging if unit else 0
     return Description(
         folder=folder,
         name=str(data["name"]),
@@ -108,14 +114,14 @@ def load(manifest: str | Path | Mapping[str, Any]) -> Description:
         exits=len(data["exits"]),
         criterion=_criterion(data["exits"], said),
         thresholds=tuple(int(e["threshold"]) for e in data["exits"]),
-        cycles=sum(int(c["interval"]) + int(c["last_word"]) for c in data["cycles"].values())
-        + (unit.beats * 2 + unit.judging if unit else 0),
+        cycles=cycles,
         in_flight=int(data["in_flight"]),
         registers=data["registers"],
         promise=promise.from_json(data.get(promise.KEY)),
         rules=from_json(data[RULES]["set"]) if unit else None,
         unit=unit,
         offsets=tuple(tuple(e["offsets"]) for e in data["exits"] if "offsets" in e),
+        explains=Built.of(data[EXPLAIN], cycles) if EXPLAIN in data else None,
     )
 
 

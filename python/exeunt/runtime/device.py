@@ -24,6 +24,7 @@ from exeunt.errors import InputError
 from exeunt.runtime import packing
 from exeunt.runtime.description import Description
 from exeunt.runtime.errors import DeviceError, DeviceFault, DeviceTimeout
+from exeunt.runtime.packets import Packets
 from exeunt.runtime.registermap import Registers
 from exeunt.runtime.results import RESULT, Results
 from exeunt.runtime.transfers import Transfer, Transfers
@@ -63,6 +64,7 @@ class Device:
         self._collecting = False  # a thread waits for the oldest of them
         every = (*description.thresholds[:-1], *description.look_thresholds)
         self._thresholds = tuple(codes.threshold_word(t) for t in every)
+        self.packets = Packets(transport) if description.explains else None
         self._id, self._written, self._epoch = 0, 0, 0
         self._resets = 0  # times that the driver brought the device back
         self._lost = False
@@ -147,7 +149,7 @@ class Device:
             return bool(self.registers["bad"])
 
         limits = (found.exits, found.classes)
-        return Call(self, Transfers(self.transport, limits, wait, unchanged, cut, self._let_others))
+        return Call(self, Transfers(self.transport, limits, wait, unchanged, cut, self._meanwhile))
 
     def under_way(self, call: Transfers) -> bool:
         """Whether the call has transfers that were not collected; if not, `ready` has them all."""
@@ -182,7 +184,14 @@ class Device:
             try:
                 self._start(call, first, frames, records)
             except (TransferError, DeviceError) as error:
-                raise self._failed(call, error) from error
+                raise self.failed(call, error) from error
+
+    def next_id(self) -> int:
+        """The id that the next frame gets; the device is brought back first if it must be."""
+        with self.access:
+            if self._lost:
+                self.recover()
+            return self._id
 
     def _start(self, call: Transfers, first: int, frames: Bytes, records: int) -> None:
         count = len(frames)
@@ -201,7 +210,7 @@ class Device:
         Frames of a transfer that was cut short would otherwise lend their ids to the next one's.
         """
         limit = call.timeout(call.count)
-        self.transport.ready(limit, self._let_others)
+        self.transport.ready(limit, self._meanwhile)
         end = self.transport.now() + limit
         while True:
             self.registers["control.snapshot"] = 1
@@ -243,7 +252,7 @@ class Device:
                 busy.advance()
             except (TransferError, DeviceError) as error:
                 if resets == self._resets:
-                    self._failed(busy, error)
+                    self.failed(busy, error)
                 if busy is call:
                     raise (busy.broken or error) from error
             finally:
@@ -262,8 +271,18 @@ class Device:
         if call.broken is not None:
             raise call.broken
 
-    def _let_others(self) -> None:
-        """Something is waited for: other threads may use the registers meanwhile."""
+    def _meanwhile(self) -> None:
+        """Results are waited for: maps are taken, and other threads may use the registers."""
+        if self.packets is not None:
+            self.packets.take()
+        self.let_others()
+
+    def let_others(self) -> None:
+        """Something is waited for: other threads may use the registers meanwhile.
+
+        Raises:
+            TransferFault: another thread has reset the accelerator.
+        """
         resets = self._resets
         self.access.give_way()
         self.usable()
@@ -329,7 +348,7 @@ class Device:
                 except (TransferError, DeviceError) as error:
                     if resets == self._resets:
                         busy = self._active if self._active and self._active.under_way else None
-                        raise self._failed(busy, error) from error
+                        raise self.failed(busy, error) from error
                     # what was under way failed meanwhile, and the device is empty: once more
 
     def _write_mode(self, name: str, value: int) -> None:
@@ -367,7 +386,7 @@ class Device:
                     "reset the accelerator."
                 )
             elif not self._lost:
-                self._let_others()
+                self.let_others()
         if resets != self._resets:
             raise TransferFault("the accelerator was reset by another thread")
 
@@ -401,6 +420,10 @@ class Device:
                 self.transport.stop()
                 self.registers["raw"] = 0
                 self.registers["order"] = self.order
+                if self.packets is not None:
+                    self.registers["explain_every"] = 0
+                    self.registers["explain_forget"] = 1
+                    self.packets.begin()
                 self._soft_reset()
                 self.transport.start()
                 self._written, self._id = 0, 0
@@ -416,7 +439,7 @@ class Device:
                 self.access.changed()
             self._lost = False
 
-    def _failed(self, call: Transfers | None, error: BaseException) -> DeviceError:
+    def failed(self, call: Transfers | None, error: BaseException) -> DeviceError:
         """The sentence for a failure, with what was answered; the device is reset.
 
         The counters in it are those from before the reset.
@@ -424,8 +447,10 @@ class Device:
         counters, stuck = self._stuck()
         partial = error.partial if isinstance(error, TransferError) else NOTHING
         indices, rows, missing = np.zeros(0, np.int64), np.zeros(0, RESULT), ""
+        answered = Results.of(rows)
         if call is not None:
             indices, rows, missing = call.salvage(partial)
+            answered = call.results(indices, rows)
         after = "the device was reset and is ready"
         try:
             self.recover()
@@ -435,7 +460,7 @@ class Device:
         failure = kind(
             f"The accelerator {self.description.name} must answer and did not: {_clause(error)}"
             f"{missing}{stuck}; {after}, {len(rows)} answers are in the error's `answered`.",
-            answered=Results.of(rows),
+            answered=answered,
             indices=indices,
             counters=counters,
         )

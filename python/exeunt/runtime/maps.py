@@ -95,6 +95,13 @@ def stored_bits(bits: int, code: str) -> int:
     return bits if code == LINEAR else 1 + (bits - 1).bit_length()
 
 
+def most_bytes(shape: tuple[int, int, int], bits: int, code: str) -> int:
+    """Bytes of the longest packet of a map (H, W, C) of gradients of `bits` bits in a code."""
+    down, across, channels = tiles(shape)
+    payload = down * across * channels * (1 + TILE * TILE * (1 + stored_bits(bits, code)))
+    return HEADER.size + WORD * -(-payload // 32) + WORD
+
+
 def decode(data: Any, shapes: Mapping[tuple[int, str], tuple[int, int, int]]) -> HeatMap:
     """The map of one packet.
 

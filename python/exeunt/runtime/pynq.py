@@ -2,7 +2,8 @@
 
 Written against pynq 3.1 (Zynq) and 4.0 (Zynq UltraScale+), imported when a `Pynq` is made.
 The overlay has the accelerator as `exeunt_0` and its DMA as `dma_0`; a transfer is dense, starts at
-the front of its buffer and is at most 2**26 - 1 bytes. Buffers are kept and grow when needed.
+the front of its buffer and is at most 2**26 - 1 bytes. Buffers are kept and grow when needed. Heat
+maps have a DMA of their own, `maps_0`: a transfer, ended by TLAST, is one of their packets.
 
 pynq waits for ever for a transfer that does not end, in `wait()` and `stop()`; here every wait has
 a deadline, and a stuck DMA is reset through its control register.
@@ -35,6 +36,7 @@ from exeunt.runtime.transport import (
 
 CORE = "exeunt_0"
 DMA = "dma_0"
+MAPS = "maps_0"
 LENGTH_LIMIT = (1 << 26) - 1
 CAPACITY = 16 << 20
 DEPTH = 2
@@ -73,6 +75,7 @@ class Pynq:
         overlay: an overlay that is loaded already, instead.
         core: name of the accelerator in the block design.
         dma: name of its DMA.
+        maps: name of the DMA of its heat maps, if it explains images.
         capacity: most bytes a transfer; also the most that the buffers grow to.
 
     Raises:
@@ -90,6 +93,7 @@ class Pynq:
         overlay: Any = None,
         core: str = CORE,
         dma: str = DMA,
+        maps: str = MAPS,
         capacity: int = CAPACITY,
     ) -> None:
         found = description.load(manifest)
@@ -107,6 +111,16 @@ class Pynq:
                     raise InputError(
                         f"The DMA {dma} must have both channels and has no {side}; build the "
                         "overlay with `exeunt bitstream`."
+                    )
+            self._maps: Any = None
+            if found.explains is not None:
+                self._map_bytes = found.explains.packet_bytes
+                self._entry(maps)
+                self._maps = getattr(overlay, maps)
+                if getattr(self._maps, "recvchannel", None) is None:
+                    raise InputError(
+                        f"The DMA {maps} must have a receive channel for heat maps and has none; "
+                        "build the overlay with `exeunt bitstream`."
                     )
             self._registers = self._pynq.MMIO(entry["phys_addr"], entry["addr_range"])
             self.beat_bytes = -(-int(found.input["width"]) // 8)
@@ -128,6 +142,8 @@ class Pynq:
         self._sending: Any = None
         self._send_buffers: list[Any] = [None] * DEPTH
         self._receive_buffers: list[Any] = [None] * DEPTH
+        self._map_buffers: list[Any] = [None]
+        self._map_buffer: Any = None  # where the packet that comes is put; None: none is taken
         self._turn = 0
         self._open = True
 
@@ -199,29 +215,59 @@ class Pynq:
         self._arm()
         return records
 
+    def map(self, timeout: float, between: Callable[[], None] = alone) -> bytes | None:
+        """The oldest packet of a heat map."""
+        self._usable()
+        if self._map_buffer is None:
+            return None
+        channel = self._maps.recvchannel
+
+        def status() -> int:
+            return int(self._maps.mmio.read(RECEIVE + STATUS))
+
+        stopped = HALTED | sum(ERRORS)
+        if not _until(lambda: bool(channel.idle or status() & stopped), timeout, between):
+            return None
+        if status() & stopped:
+            kinds = [name for bit, name in ERRORS.items() if status() & bit]
+            raise TransferFault(
+                f"the DMA of heat maps stopped: error {', '.join(kinds) or 'none'}, status "
+                f"{status():#x}, as it does when a packet is longer than the {self._map_bytes} "
+                "bytes of the longest map"
+            )
+        channel.wait()  # ends at once, and brings the buffer up to date
+        found = np.array(self._map_buffer[: int(channel.transferred)]).tobytes()
+        self._arm_maps()
+        return found
+
     def stop(self) -> None:
-        """Reset the DMA: whatever is under way is forgotten."""
+        """Reset the DMAs: whatever is under way is forgotten."""
         self._usable()
         self._pending.clear()
         self._armed, self._sending = False, None
-        self._dma.mmio.write(SEND + CONTROL, RESET)
-        end = time.monotonic() + RESET_SECONDS
-        while self._dma.mmio.read(SEND + CONTROL) & RESET:
-            if time.monotonic() > end:
-                raise TransferFault(f"the DMA does not come out of its reset in {RESET_SECONDS} s")
+        self._map_buffer = None
+        _reset(self._dma.mmio, SEND, "the DMA")
+        if self._maps is not None:
+            _reset(self._maps.mmio, RECEIVE, "the DMA of heat maps")
 
     def drain(self) -> None:
         """Take what the accelerator has on offer."""
         self._usable()
         self._dma.recvchannel.start()
         self._transfer(self._dma.recvchannel, self._buffer(self._receive_buffers, 0, DRAIN_BYTES))
+        if self._maps is not None:
+            self._maps.recvchannel.start()
+            self._arm_maps()
 
     def start(self) -> None:
-        """Start both channels; what the DMA took meanwhile is forgotten."""
+        """Start all channels; what the DMAs took meanwhile is forgotten."""
         self._usable()
         self.stop()
         self._dma.sendchannel.start()
         self._dma.recvchannel.start()
+        if self._maps is not None:
+            self._maps.recvchannel.start()
+            self._arm_maps()
 
     def patience(self, frames: int, cycles: int) -> float:
         """A second, and the cycles at 10 MHz."""
@@ -240,7 +286,8 @@ class Pynq:
                 pass  # nothing more can be done for it
             finally:
                 self._open = False
-                self._send_buffers = self._receive_buffers = []
+                self._send_buffers = self._receive_buffers = self._map_buffers = []
+                self._map_buffer = None
                 self._lock.release()
 
     # ------------------------------------------------------------------ inside
@@ -310,6 +357,12 @@ class Pynq:
         if self._pending and not self._armed:
             self._transfer(self._dma.recvchannel, self._pending[0].buffer)
             self._armed = True
+
+    def _arm_maps(self) -> None:
+        """Start to receive a packet of a map."""
+        self._map_buffer = self._buffer(self._map_buffers, 0, self._map_bytes)
+        self._map_buffer.flush()  # or the cache may write it back over the packet
+        self._transfer(self._maps.recvchannel, self._map_buffer)
 
     def _transfer(self, channel: Any, buffer: Any) -> None:
         try:
@@ -390,6 +443,15 @@ def _package() -> Any:
             "The PYNQ transport needs the package pynq and found none; run it on a PYNQ image, or "
             "use the simulated device."
         ) from None
+
+
+def _reset(registers: Any, block: int, name: str) -> None:
+    """Reset a DMA through one of its channels."""
+    registers.write(block + CONTROL, RESET)
+    end = time.monotonic() + RESET_SECONDS
+    while registers.read(block + CONTROL) & RESET:
+        if time.monotonic() > end:
+            raise TransferFault(f"{name} does not come out of its reset in {RESET_SECONDS} s")
 
 
 def _until(done: Callable[[], bool], timeout: float, between: Callable[[], None]) -> bool:

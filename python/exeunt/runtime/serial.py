@@ -190,6 +190,10 @@ class Serial:
         self._next, self._wanted, self._records = 0, 0, []
         return found
 
+    def map(self, timeout: float, between: Callable[[], None] = alone) -> bytes | None:
+        """The oldest packet of a heat map; see `exeunt.runtime.transport.Transport`."""
+        raise TransferFault(f"heat maps must come over a DMA, and {self._name} is a serial port")
+
     def stop(self) -> None:
         """Forget everything under way; register accesses still work."""
         self._frames = self._frames[:0]

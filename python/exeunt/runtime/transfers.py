@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.runtime.errors import DeviceError
-from exeunt.runtime.results import FLAG_BAD, FLAGS, RESULT, parse
+from exeunt.runtime.maps import HeatMap
+from exeunt.runtime.results import FLAG_BAD, FLAGS, RESULT, Results, parse
 from exeunt.runtime.transport import Bytes, TransferError, TransferFault, Transport
 
 SHOWN = 4
@@ -43,6 +44,7 @@ class Transfers:
     `unchanged`: whether the device was not reset since the last reset of the driver's.
     `cut`: whether it met a short frame since, which raw logits do not say.
     `between`: called now and then while something is waited for.
+    `maps`: heat maps that have come, by image; `missed`: images that found no free slot for one.
     """
 
     transport: Transport
@@ -55,6 +57,8 @@ class Transfers:
     under_way: deque[Transfer] = field(default_factory=deque)
     ready: deque[tuple[Transfer, Rows]] = field(default_factory=deque)
     broken: DeviceError | None = None
+    maps: dict[int, HeatMap] = field(default_factory=dict)
+    missed: int = 0
     _open: deque[Transfer] = field(default_factory=deque)  # those with answers missing
     _rows: Rows = field(default_factory=lambda: np.zeros(0, RESULT))  # of all open ones
     _there: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
@@ -190,6 +194,11 @@ class Transfers:
         if not found:
             return np.zeros(0, np.int64), np.zeros(0, RESULT), missing
         return np.concatenate([i for i, _ in found]), np.concatenate([r for _, r in found]), missing
+
+    def results(self, indices: npt.NDArray[np.int64], rows: Rows) -> Results:
+        """Answers to some images, with the maps that have come."""
+        maps = {at: self.maps[i] for at, i in enumerate(indices.tolist()) if i in self.maps}
+        return Results.of(rows, maps, self.missed)
 
     def _named(self, which: npt.NDArray[np.bool_]) -> str:
         """Some of the images of the window, for a sentence."""

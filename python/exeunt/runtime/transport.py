@@ -40,7 +40,7 @@ class TransferFault(TransferError):
 
 
 class TransferTimeout(TransferError):
-    """Something did not happen in time; `stage`: "input", "results" or "register"."""
+    """Something did not happen in time; `stage`: "input", "results", "register" or "maps"."""
 
     def __init__(self, text: str, stage: str, partial: Bytes = NOTHING) -> None:
         super().__init__(text, partial)
@@ -54,6 +54,7 @@ class Transport(Protocol):
     `beat_bytes`: bytes of an input beat in what `submit` gets, at least ceil(width / 8).
     `capacity`: most bytes that one `submit` may carry, at least one frame.
     `depth`: most transfers that may be submitted and not collected.
+    `map` is called only for accelerators with explanations.
 
     Of several threads one is in a transport at a time. Where a method waits it calls `between` now
     and then: in it other threads may read and write registers, and collect the transfer that is
@@ -109,6 +110,17 @@ class Transport(Protocol):
         Raises:
             TransferTimeout: of stage "input" or "results"; `partial` has what came.
             TransferFault: the carrier failed, or the transfer ended early.
+        """
+        ...
+
+    def map(self, timeout: float, between: Callable[[], None] = alone) -> bytes | None:
+        """The oldest packet of a heat map that came since `start`, up to the end that it was given.
+
+        None: none came within `timeout`; 0 does not wait. Maps come beside the results, and none is
+        lost because nobody asks: then the accelerator keeps them, and makes no more.
+
+        Raises:
+            TransferFault: the carrier failed.
         """
         ...
 

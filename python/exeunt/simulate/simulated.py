@@ -22,7 +22,7 @@ from exeunt.errors import InputError
 from exeunt.manifest import Manifest
 from exeunt.runtime.transport import Bytes, TransferFault, TransferTimeout, alone
 from exeunt.simulate import verilator
-from exeunt.simulate.dma import RECEIVED, SENT, DmaModel
+from exeunt.simulate.dma import MAPPED, RECEIVED, SENT, DmaModel
 
 CAPACITY = (1 << 26) - 1
 DEPTH = 2
@@ -73,6 +73,7 @@ class Simulated:
             finally:
                 os.chdir(here)
         self._pending: deque[int] = deque()
+        self._maps: deque[bytes] = deque()  # packets that nobody has asked for
         self._cut: int | None = None
         self._open = True
 
@@ -133,10 +134,23 @@ class Simulated:
             self.device.receive(self._pending[0])
         return records
 
+    def map(self, timeout: float, between: Callable[[], None] = alone) -> bytes | None:
+        """The oldest packet of a heat map."""
+        self._usable()
+        end = self.device.cycle + timeout
+        while True:
+            self._maps.extend(self.device.packets())
+            left = end - self.device.cycle
+            if self._maps or left <= 0:
+                return self._maps.popleft() if self._maps else None
+            self.device.go(int(min(CHUNK, left)) or 1, until=MAPPED)
+            between()
+
     def stop(self) -> None:
-        """Reset the DMA: both transfers are forgotten."""
+        """Reset the DMAs: both transfers and all maps are forgotten."""
         self._usable()
         self.device.stop()
+        self._maps.clear()
         self._pending.clear()
         self._cut = None
         self.device.hold()
@@ -145,11 +159,13 @@ class Simulated:
         """Take what the core has on offer."""
         self._usable()
         self.device.receive(1)
+        self.device.open_maps()
 
     def start(self) -> None:
         """Forget what `drain` took."""
         self._usable()
         self.device.stop()
+        self.device.open_maps()
 
     def patience(self, frames: int, cycles: int) -> float:
         """Three times the cycles of all frames one after another, and some to spare."""
@@ -171,13 +187,15 @@ class Simulated:
         """The next transfer ends after `beats` beats, with TLAST: of the wrong length."""
         self._cut = beats
 
-    def hold(self, *, input: int = 0, output: int = 0) -> None:
-        """No beat is offered, or no result is taken, for so many cycles from now."""
-        self.device.hold(input=input, output=output)
+    def hold(self, *, input: int = 0, output: int = 0, maps: int = 0) -> None:
+        """No beat is offered, no result or word of a map taken, for so many cycles from now."""
+        self.device.hold(input=input, output=output, maps=maps)
 
-    def random(self, *, idle: float = 0.0, stall: float = 0.0, seed: int = 0) -> None:
-        """A random fraction of the cycles without a new beat, and without taking a result."""
-        self.device.random(idle=idle, stall=stall, seed=seed)
+    def random(
+        self, *, idle: float = 0.0, stall: float = 0.0, maps: float = 0.0, seed: int = 0
+    ) -> None:
+        """A random fraction of the cycles without a new beat, a result or a word of a map."""
+        self.device.random(idle=idle, stall=stall, maps=maps, seed=seed)
 
     def reset_after(self, cycles: int) -> None:
         """Somebody else resets the accelerator softly in `cycles` cycles from now."""

@@ -35,12 +35,20 @@ def _sibling(name: str):
 
 
 BOARD, NULL = _sibling("board"), _sibling("null")
+sys.modules["null"] = NULL  # which the next one builds upon
+MAPPING = _sibling("mapping")
 
 
 @pytest.fixture
 def null():
     """The module with a transport that answers without a device."""
     return NULL
+
+
+@pytest.fixture
+def mapping():
+    """The same with heat maps."""
+    return MAPPING
 
 
 @dataclass(frozen=True)
