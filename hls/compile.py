@@ -20,6 +20,7 @@ from exeunt import cost, criteria, promise, rules
 from exeunt.cost.folding import targets
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Dataflow, IntArray
+from exeunt.hls import explained
 from exeunt.hls.back import codebooks, folding, lower
 from exeunt.hls.back.folding import Folding, Overrides
 from exeunt.hls.front import finn_env, limits
@@ -390,6 +391,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         thresholds=exits.get("thresholds"),
         buffer_frames=config.compile.buffer_frames,
         in_flight=config.compile.in_flight,
+        explained=explained.of(accelerator, config, run_dir),
         extra={
             "clock_mhz": config.compile.clock_mhz,
             "folding": summary(compiled),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from exeunt.graph import ENTRY, Accelerator, Dataflow, Stream
+from exeunt.graph import ENTRY, Accelerator, Dataflow, IntArray, Node, Stream
 from exeunt.hls.back.kernels import registry
 from exeunt.kernels.registry import OURS
 
 TAP_GUARD = "EX_TAPS"
+NOTHING: Mapping[str, Watch] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,44 @@ class Tap:
     name: str
     chain: str
     stream: Stream
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A stream that is watched for explanations: that of a node, or the images.
+
+    Attributes:
+        name: of the node, or "image".
+        chain: the segment or head that it is in, "" for the images.
+        segment: index of that segment, or of the one in front of that head.
+        stream: what is watched.
+        data: whether its words are needed.
+        edges: of its quantizer, int64 (C, 2), where that has to tell them; None: it has not.
+    """
+
+    name: str
+    chain: str
+    segment: int
+    stream: Stream
+    data: bool = False
+    edges: IntArray | None = None
+
+    @property
+    def ports(self) -> tuple[tuple[str, int], ...]:
+        """Name and width of what its chain gives: whether a word moves, the word, the edges."""
+        found = [(f"see_{self.name}_take", 1)]
+        if self.data:
+            found.append((f"see_{self.name}_data", self.stream.width))
+        if self.edges is not None:
+            found.append((f"see_{self.name}_edge", self.stream.lanes))
+        return tuple(found)
+
+    def drive(self, wire: str) -> list[str]:
+        """Assignments to these ports of the stream on `wire`, but for the edges."""
+        found = [f"  assign see_{self.name}_take = {wire}_valid && {wire}_ready;"]
+        if self.data:
+            found.append(f"  assign see_{self.name}_data = {wire}_data;")
+        return found
 
 
 def taps(accelerator: Accelerator) -> tuple[Tap, ...]:
@@ -101,6 +141,23 @@ def _gate(name: str, streams: Sequence[str], busy: str = "1'b0") -> str:
     )
 
 
+def built(
+    accelerator: Accelerator, node: Node, watch: Watch | None
+) -> tuple[registry.Parameters, registry.Texts]:
+    """Parameters and memory files of a node, with edges where its watch wants them."""
+    backend, arrays = registry.of(node), accelerator.of(node)
+    if watch is None or watch.edges is None:
+        return backend.parameters(node), backend.memories(node, arrays)
+    return registry.with_edges(node, arrays, watch.edges)
+
+
+def _see(watched: Mapping[str, Watch]) -> list[str]:
+    """The ports of what is watched."""
+    found = [port for watch in watched.values() for port in watch.ports]
+    lines = [f"    output wire [{width - 1}:0] {name}" for name, width in found]
+    return [f"{line}," for line in lines[:-1]] + lines[-1:]
+
+
 def _tap_block(found: Iterable[tuple[Tap, str, str]], bits: int) -> list[str]:
     """Simulation only: report every transfer once `+ex_taps` is among the arguments.
 
@@ -123,7 +180,13 @@ def _tap_block(found: Iterable[tuple[Tap, str, str]], bits: int) -> list[str]:
     return lines
 
 
-def render(accelerator: Accelerator, chain: Dataflow, *, entry: int = 0) -> str:
+def render(
+    accelerator: Accelerator,
+    chain: Dataflow,
+    *,
+    entry: int = 0,
+    watched: Mapping[str, Watch] = NOTHING,
+) -> str:
     """The module `chain.name`: clk, rst, s_*, m_*; every transfer of a tapped stream is reported.
 
     A node and the FIFOs behind it share a clock, which stands still in the bulk simulation while
@@ -133,6 +196,7 @@ def render(accelerator: Accelerator, chain: Dataflow, *, entry: int = 0) -> str:
         accelerator: numbers the taps.
         chain: `fifos[i]` words of FIFO behind stream i; 0 leaves the FIFO out.
         entry: words of a FIFO before the first node; 0: none.
+        watched: nodes of it whose streams are told to the outside, by name.
     """
     streams = chain.streams
     assert len(chain.fifos) == len(streams), f"{chain.name}: a FIFO depth for every stream"
@@ -176,14 +240,18 @@ def render(accelerator: Accelerator, chain: Dataflow, *, entry: int = 0) -> str:
         if sleeps:
             ports += f",\n      .busy({node.name}_busy)"
             wires.append(f"  wire  {clock}, {node.name}_busy;")
+        watch = watched.get(node.name)
+        edge = f"see_{node.name}_edge" if watch and watch.edges is not None else ""
         if backend.edges is not None:
-            ports += ",\n      .m_edge()"
-        module, parameters = backend.module(node), backend.parameters(node)
+            ports += f",\n      .m_edge({edge})"
+        module, parameters = backend.module(node), built(accelerator, node, watch)[0]
         body.append(_instance(module, node.name, parameters, ports, clock=clock))
         if i == 0 and not tapped:
             tapped.append((mine[0], taken[0], clock))
         tapped.append((mine[i + 1], given[0], clock))
         body += buffers
+        if watch:
+            body.append("\n".join(watch.drive(given[0])))
         if sleeps:
             body.append(_gate(node.name, [*taken, *queued], f"{node.name}_busy"))
     if not chain.nodes:
@@ -208,7 +276,8 @@ def render(accelerator: Accelerator, chain: Dataflow, *, entry: int = 0) -> str:
         f"    input  wire [{chain.input.width - 1}:0] s_data,",
         "    output wire m_valid,",
         "    input  wire m_ready,",
-        f"    output wire [{chain.output.width - 1}:0] m_data",
+        f"    output wire [{chain.output.width - 1}:0] m_data{',' if watched else ''}",
+        *_see(watched),
         ");",
     ]
     if not chain.nodes:

@@ -18,6 +18,7 @@ from exeunt.errors import InputError
 from exeunt.graph import Accelerator
 from exeunt.hls.back import stitch_rules
 from exeunt.hls.back.stitch_chain import literal
+from exeunt.hls.back.stitch_explain import ExplainDescription
 from exeunt.hls.back.stitch_rules import RulesDescription
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class CoreDescription:
     in_flight: W, the most frames inside at once, a power of two.
     criterion: name of what the exits go by; its score block is behind every head.
     rules: the rule unit in front of segment 0; None: there is none.
+    explain: what explains frames; None: nothing does.
     """
 
     name: str
@@ -88,6 +90,7 @@ class CoreDescription:
     hash: int = 0
     criterion: str = criteria.DEFAULT
     rules: RulesDescription | None = None
+    explain: ExplainDescription | None = None
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -133,6 +136,7 @@ class CoreDescription:
     def memories(self) -> dict[str, str]:
         """Memory-init files of score blocks, offsets and rules, name -> text."""
         found: dict[str, str] = dict(self.rules.memories) if self.rules else {}
+        found |= self.explain.memories if self.explain else {}
         for i in range(len(self.exits)):
             found |= self.scoring.memories(self.logits(i), f"score{i}")
             if self.exits[i].offset_bits:
@@ -194,8 +198,9 @@ def describe(
     buffer_frames: int = 4,
     in_flight: int = 16,
     hash_word: int = 0,
+    explain: ExplainDescription | None = None,
 ) -> CoreDescription:
-    """The description of the controlled pipeline of `accelerator`.
+    """The description of the controlled pipeline of `accelerator`, explained or not.
 
     Raises:
         InputError: the accelerator or an option is outside what the controller supports.
@@ -233,6 +238,7 @@ def describe(
         hash=hash_word,
         criterion=accelerator.criterion,
         rules=stitch_rules.describe(accelerator),
+        explain=explain,
     )
 
 
@@ -275,6 +281,11 @@ def _render(template: str, description: CoreDescription) -> str:
 def render_core(description: CoreDescription) -> str:
     """The text of exeunt_core.sv: tag, segments, heads, exits, merge and registers."""
     return _render("core.sv.j2", description)
+
+
+def render_explain(description: CoreDescription) -> str:
+    """The text of exeunt_explain.sv: what keeps, chooses and explains frames."""
+    return _render("explain.sv.j2", description)
 
 
 def render_top(description: CoreDescription) -> str:

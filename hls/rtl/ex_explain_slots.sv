@@ -34,7 +34,8 @@ module ex_explain_slots #(
     output wire [EXITS-1:0]    left,
     output wire [EXITS*SW-1:0] left_slot,
     input  wire                free,
-    input  wire [SW-1:0]       free_slot
+    input  wire [SW-1:0]       free_slot,
+    output wire [SLOTS-1:0]    used        // slots that are not free
 );
   localparam int IW = IN_FLIGHT > 1 ? $clog2(IN_FLIGHT) : 1;
 
@@ -49,6 +50,7 @@ module ex_explain_slots #(
   logic [SW-1:0]    lowest;
   logic [SLOTS-1:0] given, freed;
   wire kept = want && used_q != '1;
+  assign used = used_q;
   assign ev_missed = enter && want && !kept;
 
   always_comb begin

@@ -163,9 +163,10 @@ EXPLAIN: tuple[Register, ...] = (
         "explain_every",
         0x140,
         "rw",
-        "which frames are explained: 0 those asked for by id, 1 all, n one in n; a soft reset "
-        "keeps it",
-        fields={"every": Field(0, 16)},
+        "which frames are explained: 0 those asked for by id, 1 all, n one in n; wait: a frame to "
+        "be explained is held back until there is a slot for it, else it goes unexplained and is "
+        "counted; a soft reset keeps both",
+        fields={"every": Field(0, 16), "wait": Field(31)},
     ),
     Register(
         "explain_method",

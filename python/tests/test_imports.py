@@ -54,7 +54,7 @@ ROOMS: Mapping[str, str] = {
     "reference": f"{RESULT} runtime",
     "explain": f"{RESULT} runtime reference",  # NumPy alone
     "samples": f"{RESULT} reference",
-    "simulate": f"{STEP} cost runtime reference synth",
+    "simulate": f"{STEP} cost runtime reference synth explain",
     "synth": f"{STEP} cost reference tool yowasp",
     "report": f"{GRAPH} promise splits report.store",
     # the training side: it never sees the compiler
@@ -88,8 +88,9 @@ ROOMS: Mapping[str, str] = {
     "hls": "",
     "hls.back.kernels": f"{GRAPH} hls",
     "hls.front": f"{RESULT} config qonnx hls hls.back.kernels",
-    "hls.back": f"{RESULT} config cost reference hls hls.front hls.back.kernels",
-    "hls.compile": f"{STEP} cost qonnx reference hls.front hls.back",
+    "hls.back": f"{RESULT} config cost reference explain hls hls.front hls.back.kernels",
+    "hls.explained": f"{RESULT} config explain hls",
+    "hls.compile": f"{STEP} cost qonnx reference hls.explained hls.front hls.back",
     # boards, and what is measured and shown
     "boards": f"{STEP} cost synth tool yowasp",
     "bench": f"{STEP} qonnx runtime reference simulate boards",

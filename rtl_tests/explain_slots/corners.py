@@ -7,8 +7,8 @@ def corner(slots: int, exits: int, in_flight: int) -> Corner:
     slot = max(1, (slots - 1).bit_length())
     inputs = {"enter": 1, "want": 1, "decide": exits, "take": exits, "explain": exits,
               "free": 1, "free_slot": slot}  # fmt: skip
-    outputs = {"ev_missed": 1, "pass": exits, "pass_kept": exits, "pass_slot": exits * slot,
-               "left": exits, "left_slot": exits * slot}  # fmt: skip
+    outputs = {"ev_missed": 1, "used": slots, "pass": exits, "pass_kept": exits,
+               "pass_slot": exits * slot, "left": exits, "left_slot": exits * slot}  # fmt: skip
     return Corner(
         name=f"s{slots}_e{exits}_f{in_flight}",
         module="ex_explain_slots",

@@ -54,11 +54,12 @@ class Line:
             values[name] = sum(int(b) << e for e, b in enumerate(bits))
         for name, value in values.items():
             self.port[name].value = int(value)
+        used = sum(int(taken) << i for i, taken in enumerate(model.used))
         found = model.step(
             enter=enter, want=want, explain=explain, free=free,
             take=[t if d else None for d, t in zip(decide, take, strict=True)],
         )  # fmt: skip
-        self.want = {"ev_missed": int(found.missed), "pass": 0, "left": 0}
+        self.want = {"ev_missed": int(found.missed), "used": used, "pass": 0, "left": 0}
         self.rows = (dict(found.passing), dict(found.left))
         for e in found.passing:
             self.want["pass"] |= 1 << e

@@ -91,6 +91,7 @@ PROOFS = [
     Proof("explain_store", {"WIDTH": 2, "WORDS": 6, "SLOTS": 2, "WIDE": 3}),
     Proof("explain_choose", {"SLOTS": 2, "EXITS": 2, "ASKED": 2, "CLASS_BITS": 2}, cover=10),
     Proof("explain_choose", {"SLOTS": 3, "EXITS": 1, "ASKED": 1, "CLASS_BITS": 2}, cover=10),
+    Proof("explain_port", {"WIDTH": 2}),
     Proof("explain_slots", {"SLOTS": 2, "EXITS": 2, "IN_FLIGHT": 2}),
     Proof("explain_slots", {"SLOTS": 3, "EXITS": 1, "IN_FLIGHT": 4}),
     Proof("explain_tap", {"LANES": 1, "C": 2, "POSITIONS": 2, "SLOTS": 2, "IN_FLIGHT": 2}),
@@ -366,6 +367,13 @@ BROKEN = [
             ("ahead[31] || (enter && ahead == '0)", "ahead[31]"),
             ("(note && stay == '1)", "1'b0"),
             ("asked_q[kept_slot] <= asked;", "asked_q[kept_slot] <= want;"),
+        )
+    ),
+    *(
+        Proof("explain_port", {"WIDTH": 2}, fault=fault)
+        for fault in (
+            ("if (clear && inside_q) cut_q <= 1'b1;", ""),
+            ("cut_q && free && !clear;", "cut_q && free;"),
         )
     ),
     *(

@@ -140,6 +140,8 @@ def parts(
     if "compile" in step.sections and config.compile.folding:
         path = Path(config.compile.folding)
         found[f"folding file {path.name}"] = digests.of(path) or ABSENT
+    if "compile" in step.sections and config.explain.hardware is not None:
+        found["explain.hardware"] = tree.digest(config.explain.hardware)
     if "train" in step.sections and config.train.start:
         found["train.start"] = digests.of(Path(config.train.start)) or ABSENT
     if step.data:

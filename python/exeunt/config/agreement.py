@@ -25,6 +25,8 @@ def check(config: Any) -> None:
         _compression(config)
     if config.rules is not None:
         _rules(config)
+    if config.explain.hardware is not None:
+        _hardware(config)
 
 
 def _data(config: Any) -> None:
@@ -130,6 +132,19 @@ def _rules(config: Any) -> None:
     if not config.rules.first and not config.rules.looks:
         raise ValueError(
             "rules must have something to learn, got first = false and looks = 0: leave [rules] out"
+        )
+
+
+def _hardware(config: Any) -> None:
+    if config.compile.kernels != "exeunt":
+        raise ValueError(
+            'explain.hardware must go with compile.kernels = "exeunt", whose quantizers tell where '
+            f'gradients pass, got "{config.compile.kernels}"'
+        )
+    if config.rules is not None and config.rules.looks:
+        raise ValueError(
+            "explain.hardware must go without further looks, got rules.looks = "
+            f"{config.rules.looks}"
         )
 
 

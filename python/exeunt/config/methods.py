@@ -14,3 +14,7 @@ Method = Literal[
     "grad-cam",
 ]
 METHODS: tuple[str, ...] = get_args(Method)
+
+InHardware = Literal["saliency", "gradient-x-input", "guided-backprop", "deconvnet", "grad-cam"]
+IN_HARDWARE: tuple[str, ...] = get_args(InHardware)
+"""Methods that an accelerator can have, as `exeunt.explain.program.METHODS`."""

@@ -18,6 +18,7 @@ from exeunt.config import agreement, presets
 from exeunt.config.attach import Attach
 from exeunt.config.calibrate import Calibrate
 from exeunt.config.compress import Compress
+from exeunt.config.explain import Explain
 from exeunt.config.layers import (
     Bits,
     Linear,
@@ -29,7 +30,6 @@ from exeunt.config.layers import (
     pooled,
     still_pixels,
 )
-from exeunt.config.methods import Method
 from exeunt.config.preprocess import Preprocess
 from exeunt.config.rules import Family, Rules
 from exeunt.config.section import Fraction
@@ -226,25 +226,6 @@ class Train(_Section):
     float_precision: Literal["float32", "bfloat16"] = "float32"
     average: Fraction = 0.0
     device: Literal["auto", "cpu", "cuda"] = "auto"
-
-
-class Explain(_Section):
-    """What `exeunt explain` draws and measures.
-
-    Attributes:
-        method: what is drawn, and measured first
-        reference: image that others are compared with: black, mean of the validation images,
-            blurred
-        shown: test images with heat maps
-        measured: test images for the faithfulness; 0: none
-        quantus: figures of the package quantus too, which must be there then
-    """
-
-    method: Method = "deeplift"
-    reference: Literal["zeros", "mean", "blurred"] = "mean"
-    shown: Positive = 12
-    measured: Natural = 64
-    quantus: bool = False
 
 
 def _power_of_two(value: int) -> int:
@@ -486,9 +467,19 @@ def hash_of(config: Config, *sections: str) -> str:
         whole["compile"]["folding"] = Path(config.compile.folding).name
     whole["train"]["start"] = Path(config.train.start).name
     whole["train"]["rules"] = Path(config.train.rules).name
+    if whole["explain"]["hardware"] is None:  # as the next two
+        del whole["explain"]["hardware"]
     for key in ("modify", "rules"):  # younger than checkpoints that do without
         if not whole["train"][key]:
             del whole["train"][key]
-    data = {k: whole[k] for k in names}
+    return _digest({k: whole[k] for k in names})
+
+
+def digest(section: _Section) -> str:
+    """Hex SHA-256 over a part of a config."""
+    return _digest(section.model_dump(mode="json"))
+
+
+def _digest(data: Any) -> str:
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -142,6 +142,30 @@ def timed(
     return Timed(now + SWEEP, parts.size, ones.tolist(), 5 + -(-bits_count // 32))
 
 
+class Clock:
+    """The engine's cycles, map by map; its packets are taken at once.
+
+    Attributes:
+        free: first cycle in which the next request may be taken.
+    """
+
+    def __init__(self) -> None:
+        self.free = 0
+        self._encoder = cycles.Encoder()
+
+    def map(self, one: Timed, offered: int) -> tuple[int, int, list[int]]:
+        """The next map, whose request is on offer from a cycle on.
+
+        Returns:
+            The cycles in which the request is taken, the slot is free again and words are given.
+        """
+        take = max(self.free, offered)
+        first = take + one.fixed
+        values, words = self._encoder.map(one.ones, one.words, range(first, first + one.values))
+        self.free = values[-1] + 2
+        return take, values[-1] + 1, words
+
+
 def moves(found: Sequence[Timed], offered: Sequence[int] | None = None) -> Moves:
     """Of maps one after another.
 
@@ -149,16 +173,11 @@ def moves(found: Sequence[Timed], offered: Sequence[int] | None = None) -> Moves
         found: of each.
         offered: first cycle in which each request may be taken, all 0 unless given.
     """
-    takes: list[int] = []
-    encoder = cycles.Encoder()
-    gives: list[int] = []
-    free = 0
+    clock, takes, gives = Clock(), list[int](), list[int]()
     for k, one in enumerate(found):
-        takes.append(max(free, offered[k] if offered is not None else 0))
-        first = takes[-1] + one.fixed
-        values, words = encoder.map(one.ones, one.words, range(first, first + one.values))
+        take, _, words = clock.map(one, offered[k] if offered is not None else 0)
+        takes.append(take)
         gives += words
-        free = values[-1] + 2
     return Moves(takes, gives)
 
 

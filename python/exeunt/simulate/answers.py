@@ -22,6 +22,7 @@ from exeunt.reference import controller, system
 from exeunt.reference.looks import Looks, Made
 from exeunt.simulate import bulk, localise
 from exeunt.simulate.library import Cycles, decode
+from exeunt.simulate.maps import Maps
 from exeunt.splits import SPLITS, Labelled, read_split, stratified
 
 BLOCK_FRAMES = 12
@@ -103,6 +104,7 @@ def answer(
     thresholds: Sequence[int] | None = None,
     settings: bulk.Settings = bulk.CONTINUOUS,
     looks: Looks | None = None,
+    maps: Maps | None = None,
     progress: Progress = silent,
 ) -> Answers:
     """Put images through the RTL and set its answers beside the reference's.
@@ -116,6 +118,7 @@ def answer(
         thresholds: one per exit, if not the manifest's.
         settings: idle and stalled cycles, result order.
         looks: further looks at the images, of the reference.
+        maps: heat maps that are asked for meanwhile; None: none.
         progress: told of images done.
 
     Raises:
@@ -134,7 +137,7 @@ def answer(
 
     slices = bulk.run(
         manifest, library, images, processes=processes, thresholds=limits, settings=settings,
-        progress=tell,
+        progress=tell, more=maps.writes if maps else (), linger=maps.linger if maps else 0,
     )  # fmt: skip
     seconds = time.perf_counter() - started
     expected = controller.decide(

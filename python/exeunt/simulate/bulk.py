@@ -28,12 +28,16 @@ SPARE_CYCLES = 100_000
 
 @dataclass(frozen=True)
 class Settings:
-    """How the images are offered and taken: fractions of idle and stalled cycles, their seed."""
+    """How the images are offered and taken: fractions of idle and stalled cycles, their seed.
+
+    `map_stall`: fraction of cycles in which no word of a map is taken.
+    """
 
     idle: float = 0.0
     stall: float = 0.0
     seed: int = 0
     order: int = registers.ORDER_ARRIVAL
+    map_stall: float = 0.0
 
 
 CONTINUOUS = Settings()
@@ -112,6 +116,8 @@ def run(
     waves: Path | None = None,
     wave_cycles: tuple[int, int] = (0, 1 << 62),
     limit: int | None = None,
+    more: Sequence[tuple[int, int]] = (),
+    linger: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Slice]:
     """Simulate all images.
@@ -128,6 +134,8 @@ def run(
         waves: file for waves (of a build that has them).
         wave_cycles: cycles from and to which waves are written.
         limit: cycles to give up after; chosen from the predictions unless given.
+        more: register writes behind those of thresholds and order: (byte address, value).
+        linger: see `Model.run`.
         progress: called with (images done, cycles so far).
 
     Raises:
@@ -149,7 +157,9 @@ def run(
                 "end": end * stream.words,
                 "frames": end - first,
                 "exits": len(manifest.data["exits"]),
-                "writes": writes(manifest, thresholds=thresholds, order=settings.order),
+                "writes": [*writes(manifest, thresholds=thresholds, order=settings.order), *more],
+                "linger": linger,
+                "map_stall": settings.map_stall,
                 "limit": limit or cycle_limit(manifest, end - first, settings),
                 "idle": settings.idle,
                 "stall": settings.stall,

@@ -60,6 +60,9 @@ struct Sim {
     std::vector<Tap> taps;
     bool awake = false;  // every part is evaluated in every cycle
     bool stale = true;   // an input has changed since the outputs settled
+    std::vector<uint32_t> map_words;  // of packets of maps, with EX_MAPS
+    std::vector<int64_t> map_cycles;
+    std::vector<uint8_t> map_lasts;
 #if EX_DIRECT
     bool direct = false;
     uint64_t always[EX_WORDS] = {};             // triggers of what has no gate
@@ -196,6 +199,16 @@ void learn(Sim* sim) {
 #endif
 }
 
+#if EX_MAPS
+// Outputs have settled: keep the word of a map that moves in this cycle.
+inline void take_map(Sim* sim) {
+    if (!sim->top->map_valid || !sim->top->map_ready) return;
+    sim->map_words.push_back(sim->top->map_data);
+    sim->map_cycles.push_back(sim->cycle);
+    sim->map_lasts.push_back(sim->top->map_last);
+}
+#endif
+
 void stop(const char* what, const char* file, int line, const char* scope) {
     if (current && current->message.empty()) {
         const char* base = std::strrchr(file, '/');
@@ -241,6 +254,8 @@ struct Job {
     uint32_t stall;            // m_ready is low in stall / 2^32 of the cycles
     int64_t trace_from;        // waves between these cycles
     int64_t trace_to;
+    int64_t linger;            // cycles without a word of a map that end a run, behind its last result
+    uint32_t map_stall;        // map_ready is low in map_stall / 2^32 of the cycles
 };
 
 void ex_tap(int index, const svBitVecVal* word) {
@@ -316,6 +331,9 @@ void ex_reset(Sim* sim, int64_t cycles) {
 #if EX_MAPS
     drive(sim, top->map_ready, 0);
 #endif
+    sim->map_words.clear();
+    sim->map_cycles.clear();
+    sim->map_lasts.clear();
     drive(sim, top->reg_write, 0);
     drive(sim, top->reg_address, 0);
     drive(sim, top->reg_wdata, 0);
@@ -383,8 +401,18 @@ int ex_run(Sim* sim, Job* job, int64_t cycles) {
     Vexeunt* top = sim->top;
     const int64_t end = sim->cycle + cycles;
     const int bytes = static_cast<int>(job->stride);
+    const auto done = [sim, job] {
+        if (job->result_count < job->result_capacity) return false;
+#if EX_MAPS
+        int64_t last = job->result_capacity ? job->result_cycles[job->result_capacity - 1] : 0;
+        if (!sim->map_cycles.empty() && sim->map_cycles.back() > last) last = sim->map_cycles.back();
+        return sim->cycle - last > job->linger;
+#else
+        return true;
+#endif
+    };
     while (sim->cycle < end) {
-        if (job->result_count >= job->result_capacity) return 1;
+        if (done()) return 1;
 #if VM_TRACE
         sim->tracing = sim->trace && sim->cycle >= job->trace_from && sim->cycle < job->trace_to;
 #endif
@@ -402,12 +430,18 @@ int ex_run(Sim* sim, Job* job, int64_t cycles) {
             drive(sim, top->s_valid, 0);
         }
         drive(sim, top->m_ready, !(job->stall && draw(sim) < job->stall));
+#if EX_MAPS
+        drive(sim, top->map_ready, !(job->map_stall && draw(sim) < job->map_stall));
+#endif
         low(sim);
         if (sim->holding && top->s_ready) {
             sim->holding = false;
             ++sim->next_word;
         }
-        if (top->m_valid && top->m_ready) {
+#if EX_MAPS
+        take_map(sim);
+#endif
+        if (top->m_valid && top->m_ready && job->result_count < job->result_capacity) {
             std::memcpy(job->results + 16 * job->result_count, top->m_data.data(), 16);
             job->result_cycles[job->result_count++] = sim->cycle;
         }
@@ -424,7 +458,15 @@ int ex_run(Sim* sim, Job* job, int64_t cycles) {
         edge(sim);
         if (!sim->message.empty()) return -1;
     }
-    return job->result_count >= job->result_capacity ? 1 : 0;
+    return done() ? 1 : 0;
+}
+
+int64_t ex_map_count(Sim* sim) { return static_cast<int64_t>(sim->map_words.size()); }
+
+void ex_map_read(Sim* sim, uint32_t* words, int64_t* cycles, uint8_t* lasts) {
+    std::memcpy(words, sim->map_words.data(), sim->map_words.size() * sizeof(uint32_t));
+    std::memcpy(cycles, sim->map_cycles.data(), sim->map_cycles.size() * sizeof(int64_t));
+    std::memcpy(lasts, sim->map_lasts.data(), sim->map_lasts.size());
 }
 
 // A simple-mode DMA at the core's streams: one transfer each way at a time, Python mirrors the order

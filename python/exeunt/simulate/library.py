@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,6 +25,7 @@ Bytes = npt.NDArray[np.uint8]
 Cycles = npt.NDArray[np.int64]
 
 _u8p = ctypes.POINTER(ctypes.c_uint8)
+_u32p = ctypes.POINTER(ctypes.c_uint32)
 _i64p = ctypes.POINTER(ctypes.c_int64)
 
 
@@ -51,7 +52,24 @@ class _Job(ctypes.Structure):
         ("stall", ctypes.c_uint32),
         ("trace_from", ctypes.c_int64),
         ("trace_to", ctypes.c_int64),
+        ("linger", ctypes.c_int64),
+        ("map_stall", ctypes.c_uint32),
     )
+
+
+@dataclass(frozen=True)
+class Words:
+    """The stream of maps: each word, the cycle of its transfer, whether a packet ends with it."""
+
+    data: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
+    cycles: Cycles = field(default_factory=lambda: np.zeros(0, np.int64))
+    lasts: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+
+    @property
+    def packets(self) -> list[npt.NDArray[np.uint32]]:
+        """The words of each packet; the last one may be cut short."""
+        ends = np.flatnonzero(self.lasts) + 1
+        return [part for part in np.split(self.data, ends) if len(part)]
 
 
 @dataclass(frozen=True)
@@ -62,6 +80,7 @@ class Trace:
     `accepts`: int64, cycle of each frame's first input beat.
     `decides[i]`, `takes[i]`: cycle of each decision at exit i, and whether it took the frame.
     `cycles`: cycles simulated. `complete`: every result asked for has come.
+    `maps`: words of heat maps, of a design that explains.
     """
 
     results: Bytes
@@ -71,6 +90,7 @@ class Trace:
     takes: tuple[npt.NDArray[np.bool_], ...]
     cycles: int
     complete: bool
+    maps: Words = Words()
 
 
 def _u8(array: Bytes) -> Any:
@@ -107,6 +127,7 @@ class Model:
         self._lib.ex_error.restype = ctypes.c_char_p
         self._lib.ex_cycle.restype = ctypes.c_int64
         self._lib.ex_tap_count.restype = ctypes.c_int64
+        self._lib.ex_map_count.restype = ctypes.c_int64
         self._handle = ctypes.c_void_p(
             self._lib.ex_open(taps, str(waves).encode() if waves else None, awake, plain)
         )
@@ -196,6 +217,8 @@ class Model:
         stall: float = 0.0,
         seed: int = 0,
         last_every: int = 0,
+        linger: int = 0,
+        map_stall: float = 0.0,
         waves: tuple[int, int] = (0, 1 << 62),
         progress: Callable[[int, int], None] | None = None,
     ) -> Trace:
@@ -210,6 +233,9 @@ class Model:
             stall: fraction of cycles in which the sink is not ready.
             seed: of idle and stall.
             last_every: beats in a DMA transfer; 0: one transfer.
+            linger: of a design that explains, cycles without a word of a map after which, behind
+                the last result, no other one is expected.
+            map_stall: fraction of cycles in which no word of a map is taken.
             waves: cycles from and to which waves are written.
             progress: called with (results, cycles) after every chunk.
 
@@ -227,7 +253,8 @@ class Model:
             results=_u8(results), result_cycles=_i64(result_cycles), result_capacity=frames,
             accept_cycles=_i64(accepts), accept_capacity=frames, decide_cycles=_i64(decides),
             decide_takes=_u8(takes), decide_capacity=frames, idle=_odds(idle),
-            stall=_odds(stall), trace_from=waves[0], trace_to=waves[1],
+            stall=_odds(stall), trace_from=waves[0], trace_to=waves[1], linger=linger,
+            map_stall=_odds(map_stall),
         )  # fmt: skip
         self._lib.ex_seed(self._handle, ctypes.c_uint64(seed))
         start = self.cycle
@@ -248,7 +275,16 @@ class Model:
             takes=tuple(takes[i, :n].astype(bool) for i, n in enumerate(counts)),
             cycles=self.cycle - start,
             complete=status == 1,
+            maps=self.maps(),
         )
+
+    def maps(self) -> Words:
+        """The words of maps since the last reset."""
+        count = int(self._lib.ex_map_count(self._handle))
+        data, lasts = np.zeros(count, np.uint32), np.zeros(count, np.uint8)
+        cycles = np.zeros(count, np.int64)
+        self._lib.ex_map_read(self._handle, data.ctypes.data_as(_u32p), _i64(cycles), _u8(lasts))
+        return Words(data, cycles, lasts.astype(bool))
 
     def _check(self) -> None:
         message = self._lib.ex_error(self._handle).decode()

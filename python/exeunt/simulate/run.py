@@ -21,7 +21,7 @@ from exeunt.manifest import Manifest
 from exeunt.progress import Progress, silent
 from exeunt.reference import network, system
 from exeunt.report import store
-from exeunt.simulate import verilator, waves
+from exeunt.simulate import maps, verilator, waves
 from exeunt.simulate.answers import (
     BLOCK_FRAMES,
     Answers,
@@ -43,6 +43,7 @@ BASELINE = "baseline"
 CACHE = ".sim"
 TIMELINE = 48
 BASELINE_IMAGES = 2000
+MAP_IMAGES = 200  # for the maps of each method but the first
 
 
 def simulate(
@@ -88,18 +89,23 @@ def simulate(
         progress(len(images) + done, whole, text)
 
     library, outputs, seconds = _prepare(manifest, images, cache, tell)
-    logits = outputs.logits
+    logits, accelerator = outputs.logits, manifest.accelerator()
+    asked = maps.wanted(manifest, accelerator)
     answers = answer(
-        manifest, library, images, logits, processes=processes, looks=outputs.looks, progress=tell
-    )
+        manifest, library, images, logits, processes=processes, looks=outputs.looks,
+        maps=asked[0] if asked else None, progress=tell,
+    )  # fmt: skip
     reported: dict[str, Any] = {"simulation": summary(manifest, answers, seconds)}
     if len(answers.wrong):
         store.update(run_dir, reported)
         raise CheckFailed(mismatch_sentence(manifest, images, answers, cache=cache))
-    accelerator = manifest.accelerator()
     cycles, predictions = check_cycles(manifest, accelerator, answers)
     cycles |= check_blocks(manifest, accelerator, library, test.some(BLOCK_FRAMES).images)
     reported["cycle_reference"] = cycles
+    if asked:
+        reported["simulation"]["maps"] = explain(
+            manifest, library, asked, images, outputs, answers, processes, run_dir
+        )
     found = network_part(store.read(run_dir), manifest, answers, logits, labels)
     reported["simulation"] |= found.pop("simulation")
     reported |= found
@@ -118,6 +124,41 @@ def simulate(
     cycles_each = answers.cycles / len(images)
     text = f"{len(images):,} images through the RTL, 0 mismatches, {cycles_each:,.0f} cycles"
     progress(whole, whole, f"{text} per image")
+
+
+def explain(
+    manifest: Manifest,
+    library: Path,
+    asked: Sequence[maps.Maps],
+    images: Images,
+    outputs: network.Outputs,
+    answers: Answers,
+    processes: int,
+    run_dir: Path,
+) -> list[dict[str, Any]]:
+    """The heat maps that came with the answers, then those of every other method, as a report.
+
+    Raises:
+        CheckFailed: one is not that of the reference.
+    """
+    found = []
+    for k, wanted in enumerate(asked):
+        some = answers
+        if k:
+            few = images[:MAP_IMAGES]
+            some = answer(
+                manifest, library, few, [part[:MAP_IMAGES] for part in outputs.logits],
+                processes=processes, looks=outputs.looks, maps=wanted,
+            )  # fmt: skip
+        parts = []
+        for part in some.slices:
+            here = {name: column[part.first : part.end] for name, column in some.got.items()}
+            mine = images[part.first : part.end]
+            parts.append(maps.check(wanted, mine, part.trace, here))
+            if parts[-1].wrong:
+                raise CheckFailed(maps.sentence(parts[-1].wrong, part.first))
+        found.append(maps.summary(wanted, parts))
+    return found
 
 
 def _prepare(

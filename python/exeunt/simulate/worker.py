@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from exeunt.errors import ExeuntError
-from exeunt.simulate.library import Model, Trace
+from exeunt.simulate.library import Model, Trace, Words
 
 FAILED = 3
 
@@ -31,6 +31,7 @@ def save(path: Path, trace: Trace, *, seconds: float, processor: float) -> None:
         "complete": np.bool_(trace.complete),
         "seconds": np.float64(seconds),
         "processor": np.float64(processor),
+        **{f"map_{name}": column for name, column in vars(trace.maps).items()},
     }
     for i, (cycles, takes) in enumerate(zip(trace.decides, trace.takes, strict=True)):
         columns[f"decides{i}"] = cycles
@@ -50,6 +51,7 @@ def load(path: Path) -> tuple[Trace, float, float]:
             takes=tuple(data[f"takes{i}"] for i in range(exits)),
             cycles=int(data["cycles"]),
             complete=bool(data["complete"]),
+            maps=Words(data["map_data"], data["map_cycles"], data["map_lasts"]),
         )
         return trace, float(data["seconds"]), float(data["processor"])
 
@@ -79,6 +81,8 @@ def run(job: dict[str, Any]) -> None:
             idle=job.get("idle", 0.0),
             stall=job.get("stall", 0.0),
             seed=job.get("seed", 0),
+            linger=job.get("linger", 0),
+            map_stall=job.get("map_stall", 0.0),
             waves=tuple(job.get("wave_cycles", (0, 1 << 62))),
             progress=tell,
         )

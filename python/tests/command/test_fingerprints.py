@@ -173,6 +173,23 @@ def test_folding_file(tmp_path):
     assert fingerprints.difference(before, now) == "folding file fold.json"
 
 
+def test_explanations_in_hardware_are_compiled_anew(tmp_path):
+    text = TEXT.format(source="qonnx:net.onnx")
+    found = {
+        key: tree.parse(f"{text}[explain]\nhardware = {key}\n", folder=tmp_path)
+        for key in ("false", "true", "{ bits = 6 }")
+    }
+    plain = tree.parse(text, folder=tmp_path)
+    before = parts(plain, tmp_path, "compile")
+    assert parts(found["false"], tmp_path, "compile") == before
+    assert parts(plain, tmp_path, "explain") == parts(found["false"], tmp_path, "explain")
+    told = [parts(found[key], tmp_path, "compile") for key in ("true", "{ bits = 6 }")]
+    assert fingerprints.difference(before, told[0]) == "explain.hardware"
+    assert fingerprints.difference(*told) == "explain.hardware"
+    for step in ("train", "calibrate", "export"):
+        assert parts(found["true"], tmp_path, step) == parts(plain, tmp_path, step)
+
+
 def test_weights_to_start_with(tmp_path):
     text = TEXT.format(source="python:net.py:Net") + "[train]\nstart = 'first.pt'\n"
     (tmp_path / "net.py").write_text("class Net: pass\n")

@@ -20,13 +20,13 @@ from exeunt.kernels.parts.back import Steps
 from exeunt.kernels.pool import Pool
 from exeunt.kernels.threshold import Threshold
 
-WALKS = Path(__file__).parents[1] / "explain" / "test_walk.py"
+GRAPHS = Path(__file__).parents[1] / "explain" / "explained_graphs.py"
 
 
 @pytest.fixture(scope="module")
 def graphs() -> ModuleType:
     """Networks of every kind: GRAPHS, `straight`, `frames`."""
-    spec = importlib.util.spec_from_file_location("walked", WALKS)
+    spec = importlib.util.spec_from_file_location("edged_graphs", GRAPHS)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
