@@ -15,6 +15,7 @@ from explain_tap import faults as explain_tap
 from mutant import Mutant
 from mvu import faults as mvu
 from rules import faults as rules
+from serial_blocks import faults as serial_blocks
 
 MUTANTS = (
     *edges.MUTANTS,
@@ -29,6 +30,7 @@ MUTANTS = (
     *explain_tap.MUTANTS,
     *mvu.MUTANTS,
     *rules.MUTANTS,
+    *serial_blocks.MUTANTS,
     Mutant(
         "hls/rtl/ex_fifo.sv",
         "assign s_ready = count != COUNT_BITS'(DEPTH);",
@@ -469,7 +471,7 @@ MUTANTS = (
     ),
     Mutant(
         "boards/common/rtl/ex_packet_tx.sv",
-        "r_valid && !(a_valid && result_q)",
+        "r_valid && !(result_q && (p_valid || a_valid)) && !(piece_q && a_valid)",
         "r_valid",
         "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
         corners="packet_tx784",

@@ -95,6 +95,8 @@ ILLEGAL: list[tuple[str, Mapping[str, int | str], str]] = [
     ("ex_explain_slots", {"IN_FLIGHT": 12}, "IN_FLIGHT must be a power of two from 2 on, is 12"),
     ("ex_explain_tap", {"IN_FLIGHT": 12}, "IN_FLIGHT must be a power of two, is 12"),
     ("ex_explain_tap", {"LANES": 3}, "ex_explain_gather: LANES must divide C 8, not be 3"),
+    ("ex_map_ring", {"PIECES": 100}, "PIECES must be a power of two from 2 to 128, is 100"),
+    ("ex_map_ring", {"PIECES": 256}, "PIECES must be a power of two from 2 to 128, is 256"),
     ("ex_threshold", {"PE": 0}, "ex_threshold: PE must be 1 to 999, is 0"),
     ("ex_threshold", {"LEVELS": 256}, "ex_threshold: LEVELS must be 1 to 255, is 256"),
     ("ex_threshold", {"OUT_BITS": 2}, "ex_threshold: OUT_BITS must be >= 4, is 2"),

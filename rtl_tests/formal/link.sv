@@ -1,7 +1,8 @@
 // Properties of ex_link: with `expected` as its header says, an IMAGE or WRITE has its effect exactly
 // when it bears that number, after a HELLO, with room; and then once. Each packet taken has at most
 // one answer, of its kind and number; an answer stays until taken; NAKs are held back after one. AGAIN
-// goes to the ring only after a HELLO, and is refused if unknown. flush follows a soft reset alone.
+// goes to the ring only after a HELLO, and is refused if unknown; so do TAKEN and MAPS to the other one.
+// flush follows a soft reset alone.
 // The environment: packets at most every 8th cycle.
   logic       f_past = 1'b0;
   logic [2:0] f_gap;        // cycles in which no packet may come
@@ -18,7 +19,7 @@
       && 8'(f_next - p_seq - 8'd1) < 8'd128;
   wire f_greets = f_good && p_kind == HELLO;
   wire f_reads = f_good && p_kind == READ;
-  wire f_agains = f_good && p_kind > HELLO && f_open && known;
+  wire f_agains = f_good && f_open && (p_kind == AGAIN && known || p_kind > AGAIN && map_known);
   wire f_room = f_good && p_kind == IMAGE && f_open && p_seq == f_next && !store_whole;
   wire f_nak = f_take && !f_hit && !f_old && !f_greets && !f_reads && !f_agains;
   wire f_told = f_take && !f_agains && !(f_nak && f_naked && !f_room);
@@ -51,7 +52,8 @@
         end
       end
       if ($past(f_nak && f_told && f_good)) begin
-        assert (a_body[3:0] == $past(p_kind > HELLO && f_open ? NO_RESULT
+        assert (a_body[3:0] == $past(p_kind > AGAIN && f_open ? NO_MAP
+                                     : p_kind == AGAIN && f_open ? NO_RESULT
                                      : !f_open ? NO_HELLO : f_room ? ROOM : ORDER));
       end
       if ($past(f_nak && f_told && !f_good)) assert (a_body[3:0] == $past(p_reason));
@@ -69,12 +71,14 @@
     cover (f_past && a_valid && a_kind == A_DATA);
     cover (f_past && flush && a_valid);
     cover (f_past && again && known);
+    cover (f_past && map_taken && map_known && !map_again);
+    cover (f_past && a_valid && a_kind == A_NAK && a_body[3:0] == NO_MAP);
     cover (f_past && a_valid && a_kind == A_NAK && a_body[3:0] == NO_RESULT);
   end
   always_comb begin
     if (!f_past) assume (rst);
     if (f_gap != '0) assume (!p_valid);
-    if (p_valid && p_reason == GOOD) assume (p_kind >= IMAGE && p_kind <= 3'd5);
+    if (p_valid && p_reason == GOOD) assume (p_kind >= IMAGE);
     if (p_valid) assume (p_reason != ORDER && p_reason != ROOM);
     if (f_past) begin
       assert (open_q == f_open);
@@ -83,8 +87,10 @@
       assert (held_q == f_naked);
       assert (f_due == f_given + 4'(valid_q) + 4'(read_q != '0));
       assert (hello == f_greets);
-      assert (again == (f_good && p_kind > HELLO && f_open));
-      assert (again_seq == p_seq || !again);
+      assert (again == (f_good && p_kind == AGAIN && f_open));
+      assert (map_taken == (f_good && p_kind > AGAIN && f_open));
+      assert (map_again == (map_taken && p_kind == MAPS));
+      assert (again_seq == p_seq || !(again || map_taken));
       assert ((read_q & (read_q - 3'd1)) == '0);
       if (read_q != '0) assert (!valid_q && kind_q == A_DATA);
       if (read_q[0]) assert (f_gap == 3'd7);

@@ -97,6 +97,8 @@ PROOFS = [
     Proof("explain_tap", {"LANES": 1, "C": 2, "POSITIONS": 2, "SLOTS": 2, "IN_FLIGHT": 2}),
     Proof("axil", {"ADDRESS_BITS": 4}),
     Proof("link", {"ADDRESS_BITS": 12, "FLUSH": 3}),
+    Proof("map_ring", {"PIECES": 2}, cover=20),
+    Proof("map_ring", {"PIECES": 4}, cover=30),
 ]
 
 BROKEN = [
@@ -409,7 +411,18 @@ BROKEN = [
         for fault in (
             ("ahead == '0 && p_kind == IMAGE && !store_whole", "1'b0"),
             ("end else if (ahead[7]) begin", "end else if (ahead != '0) begin"),
-            ("good && open_q && p_kind", "good && p_kind"),
+            ("again = good && open_q && p_kind == A", "again = good && p_kind == A"),
+            ("end else if (p_kind != AGAIN && !map_known) begin", "end else if (1'b0) begin"),
+            ("map_taken = good && open_q", "map_taken = good"),
+        )
+    ),
+    *(
+        Proof("map_ring", {"PIECES": 2}, search=16, fault=fault)
+        for fault in (
+            ("full = count == 8'(PIECES);", "full = 1'b0;"),
+            ("if (pass) kept_q <= seq;", "if (taken) kept_q <= seq;"),
+            ("ends[write_q[PW-1:0]] <= last;", "ends[current_q] <= last;"),
+            ("current_q <= send_q[PW-1:0];", "current_q <= write_q[PW-1:0];"),
         )
     ),
 ]

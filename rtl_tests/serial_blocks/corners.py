@@ -33,11 +33,11 @@ def crc32() -> Corner:
     return Corner("crc32", "ex_crc32", {}, _ports(inputs, {"crc": 32, "good": 1}))
 
 
-def packet_rx(image: int) -> Corner:
+def packet_rx(image: int, *, maps: int = 0) -> Corner:
     return Corner(
-        f"packet_rx{image}",
+        f"packet_rx{image}{'_maps' * maps}",
         "ex_packet_rx",
-        {"IMAGE_BYTES": image, "IDLE": IDLE},
+        {"IMAGE_BYTES": image, "IDLE": IDLE, "MAPS": maps},
         _ports(
             {"s_valid": 1, "s_data": 8, "s_error": 1},
             {
@@ -69,12 +69,12 @@ def link(bits: int, control: int, flush: int) -> Corner:
             {
                 "p_valid": 1, "p_kind": 3, "p_seq": 8, "p_address": 16, "p_wdata": 32,
                 "p_reason": 4, "store_whole": 1, "reg_rdata": 32, "known": 1, "next": 8,
-                "a_ready": 1,
+                "map_known": 1, "a_ready": 1,
             },
             {
                 "store_commit": 1, "flush": 1, "reg_write": 1, "reg_address": bits,
-                "reg_wdata": 32, "hello": 1, "again": 1, "again_seq": 8, "a_valid": 1,
-                "a_kind": 2, "a_seq": 8, "a_body": 48, "ev_nak": 1,
+                "reg_wdata": 32, "hello": 1, "again": 1, "again_seq": 8, "map_taken": 1,
+                "map_again": 1, "a_valid": 1, "a_kind": 2, "a_seq": 8, "a_body": 48, "ev_nak": 1,
             },
         ),
     )  # fmt: skip
@@ -95,6 +95,21 @@ def result_ring() -> Corner:
     )  # fmt: skip
 
 
+def map_ring(pieces: int) -> Corner:
+    return Corner(
+        f"map_ring{pieces}",
+        "ex_map_ring",
+        {"PIECES": pieces},
+        _ports(
+            {
+                "flush": 1, "s_valid": 1, "s_data": 32, "s_last": 1, "hello": 1, "taken": 1,
+                "again": 1, "seq": 8, "take": 1, "m_index": 4,
+            },
+            {"s_ready": 1, "known": 1, "m_valid": 1, "m_seq": 8, "m_end": 1, "m_data": 8},
+        ),
+    )  # fmt: skip
+
+
 def packet_tx(image: int, beat: int, store: int) -> Corner:
     return Corner(
         f"packet_tx{image}",
@@ -103,9 +118,9 @@ def packet_tx(image: int, beat: int, store: int) -> Corner:
         _ports(
             {
                 "a_valid": 1, "a_kind": 2, "a_seq": 8, "a_body": 48, "r_valid": 1, "r_seq": 8,
-                "r_data": 8, "m_ready": 1,
+                "r_data": 8, "p_valid": 1, "p_seq": 8, "p_end": 1, "p_data": 8, "m_ready": 1,
             },
-            {"a_ready": 1, "r_take": 1, "r_index": 4, "m_valid": 1, "m_data": 8},
+            {"a_ready": 1, "r_take": 1, "r_index": 4, "p_take": 1, "m_valid": 1, "m_data": 8},
         ),
     )  # fmt: skip
 
@@ -129,6 +144,7 @@ CORNERS = [
     packet_rx(64),
     packet_rx(1),
     packet_rx(784),
+    packet_rx(3, maps=1),
     frame_store(8, 64, 2),
     frame_store(1, 1, 1),
     frame_store(17, 5, 3),
@@ -137,6 +153,9 @@ CORNERS = [
     link(3, 4, 1),
     link(16, 65532, 5),
     result_ring(),
+    map_ring(128),
+    map_ring(2),
+    map_ring(8),
     packet_tx(784, 1, 2),
     packet_tx(65535, 255, 255),
     activity(7, 4),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from lib.bench import Corner, bench_corners
 from lib.handles import Joined, stream
+from lib.patterns import always, bernoulli, bursts
 from lib.streams import Cycles, StreamSink
 
 from exeunt.reference.serial_shell import SerialShell
@@ -45,9 +47,9 @@ async def begin(dut: Any, module: str) -> tuple[Cycles, list[Block]]:
 class Recorder(SerialShell):
     """What the model's parser makes of bytes: (reason, packet)."""
 
-    def __init__(self, image_bytes: int) -> None:
+    def __init__(self, image_bytes: int, *, maps: bool) -> None:
         self.found: list[tuple[int, int, int, bytes]] = []
-        super().__init__(None, image_bytes)  # type: ignore[arg-type]
+        super().__init__(None, image_bytes, maps=maps)  # type: ignore[arg-type]
 
     def _packet(self, kind: int, seq: int, payload: bytes) -> None:
         self.found.append((0, kind, seq, payload))
@@ -69,6 +71,9 @@ class Quiet:
         self.done.append((-1, 0))
 
     def results(self) -> list[bytes]:
+        return []
+
+    def maps(self) -> list[bytes]:
         return []
 
     def read(self, where: int) -> int:
@@ -103,6 +108,11 @@ class Link:
             self.told.append(("hello", 0))
         if block.get("again"):
             self.told.append(("again", block.get("again_seq")))
+        if block.get("map_taken"):
+            name = "maps" if block.get("map_again") else "taken"
+            self.told.append((name, block.get("again_seq")))
+        else:
+            assert not block.get("map_again"), "map_again without map_taken"
         if block.get("flush"):
             self.flushed.append(cycle)
         block["reg_rdata"].value = self._asked * 0x10001 & 0xFFFFFFFF
@@ -117,3 +127,10 @@ class Link:
         await self.cycles.wait(1)
         self.block["p_valid"].value = 0
         await self.cycles.wait(1)
+
+
+def mixes() -> Iterator[tuple[Any, int]]:
+    """Stall patterns."""
+    yield always(), 0
+    yield bernoulli(0.3, 1), 1
+    yield bursts(9, 2), 2

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import cocotb
 from cocotb.triggers import Timer
 from lib.handles import Joined, stream
-from lib.patterns import always, bernoulli, bursts
+from lib.patterns import always, bernoulli
 from lib.streams import PERIOD_NS, Cycles, StreamSink, StreamSource, compare
 from serial_blocks.corners import IDLE
-from serial_blocks.drivers import Block, Link, Quiet, Recorder, begin
+from serial_blocks.drivers import Block, Link, Quiet, Recorder, begin, mixes
 
 from exeunt.reference.serial_shell import SerialShell
 from exeunt.runtime import framing
-from exeunt.runtime.framing import Packet, Parser, register
+from exeunt.runtime.framing import Packet, register
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
@@ -159,8 +157,9 @@ async def packet_rx(dut: Any) -> None:
     cycles, blocks = await begin(dut, "ex_packet_rx")
     for block in blocks:
         rng = random.Random(block.name)
-        model = Recorder(block.parameter("IMAGE_BYTES"))
-        lengths = framing.to_device(block.parameter("IMAGE_BYTES"))
+        maps = bool(block.parameter("MAPS"))
+        model = Recorder(block.parameter("IMAGE_BYTES"), maps=maps)
+        lengths = framing.to_device(block.parameter("IMAGE_BYTES"), maps=True)
         got: list[tuple[int, int, int, bytes]] = []
         body = bytearray()
 
@@ -188,7 +187,7 @@ async def packet_rx(dut: Any) -> None:
             block["s_valid"].value, block["s_data"].value = 0, 0
             await cycles.wait(gap)
 
-        for n in range(45 if block.parameter("IMAGE_BYTES") < 100 else 16):
+        for n in range(60 if block.parameter("IMAGE_BYTES") < 100 else 30):
             kind = rng.choice(list(lengths))
             data = Packet(kind, rng.getrandbits(8), rng.randbytes(lengths[kind])).encode()
             damage = rng.randrange(8)
@@ -215,13 +214,6 @@ async def packet_rx(dut: Any) -> None:
             await cycles.wait(3)
             assert got == model.found, f"{block.name}, {data.hex()}: {got[-1:]}, {model.found[-1:]}"
         assert len({reason for reason, *_ in got}) > 3
-
-
-def mixes() -> Iterator[tuple[Any, int]]:
-    """Stall patterns."""
-    yield always(), 0
-    yield bernoulli(0.3, 1), 1
-    yield bursts(9, 2), 2
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
@@ -311,15 +303,17 @@ async def link(dut: Any) -> None:
         sink, bits = link.sink, block.parameter("ADDRESS_BITS")
         core = Quiet()
         whole = [True]
-        model = SerialShell(core, 4, room=lambda whole=whole: whole[0], address_bits=bits)
+        model = SerialShell(
+            core, 4, room=lambda whole=whole: whole[0], address_bits=bits, maps=True
+        )
         nexts = 0x5A
         block["next"].value = nexts
         rng = random.Random(2)
         kinds = {framing.NAK: 0, framing.ACK: 1, framing.DATA: 2, framing.HI: 3}
         places = [8, 12, 0x1008, 0xFFF, 0x8000, (1 << bits) - 1, (1 << bits) % (1 << 16), 4]
-        seq, asked = 0, [0, 0]
-        for n in range(900):
-            kind = rng.choice((1, 1, 1, 2, 2, 3, 4, 5) if n > 20 else (1, 2, 3, 5))
+        seq, asked, mapped = 0, [0, 0], [0, 0]
+        for n in range(1100):
+            kind = rng.choice((1, 1, 1, 2, 2, 3, 4, 5, 6, 7) if n > 20 else (1, 2, 3, 5, 6, 7))
             tag = (seq + rng.choice((0, 0, 0, 1, 127, 128, 255))) % 256
             if kind == framing.HELLO and rng.random() < 0.8:
                 tag = (seq - 1) % 256
@@ -331,10 +325,17 @@ async def link(dut: Any) -> None:
             model._kept, model._written = rng.randrange(256), rng.randrange(256)
             known = (model._written - tag) % 256 <= model._kept
             block["known"].value = int(known)
+            model._oldest = rng.randrange(256)
+            model._stored = model._shown = model._oldest + rng.randrange(framing.PIECES + 1)
+            model._pieces = dict.fromkeys(range(model._oldest, model._stored), (0, b""))
+            kept = model._oldest + (tag - model._oldest) % 256 <= model._stored
+            block["map_known"].value = int(kept)
             if kind == framing.HELLO and not reason:
                 told = [("hello", 0)]
             if kind == framing.AGAIN and not reason and model._open:
                 told = [("again", tag)]
+            if kind in (framing.TAKEN, framing.MAPS) and not reason and model._open:
+                told = [("taken" if kind == framing.TAKEN else "maps", tag)]
             if reason:
                 model._refuse(reason)
             else:
@@ -346,6 +347,7 @@ async def link(dut: Any) -> None:
             assert link.told == told, f"{block.name}, packet {n}: the ring was told {link.told}"
             link.told.clear()
             asked[known] += kind == framing.AGAIN and not reason
+            mapped[kept] += kind > framing.AGAIN and not reason
             want = list(model._answers)
             model._answers.clear()
             what = f"{block.name}, packet {n}: kind {kind}, seq {tag} for {before}, reason {reason}"
@@ -359,6 +361,7 @@ async def link(dut: Any) -> None:
             assert link.done == core.done, f"{what}: {link.done[-2:]} for {core.done[-2:]}"
             sink.clear()
         assert min(asked) > 5, f"{block.name}: AGAIN for results unknown and known: {asked}"
+        assert min(mapped) > 5, f"{block.name}: pieces unknown and known: {mapped}"
         counts = [sum((a < 0) == image for a, _ in core.done) for image in (True, False)]
         assert min(counts) > 5, f"{block.name}: images and writes accepted: {counts}"
         # while an answer waits, a packet is as good as lost
@@ -507,68 +510,6 @@ async def result_ring(dut: Any) -> None:
     cycles, blocks = await begin(dut, "ex_result_ring")
     for block in blocks:
         await ring(cycles, block)
-
-
-@cocotb.test(timeout_time=20, timeout_unit="ms")
-async def packet_tx(dut: Any) -> None:
-    """Answers and results as packets, in turn when both wait, under stalls."""
-    cycles, blocks = await begin(dut, "ex_packet_tx")
-    for block in blocks:
-        parts = Joined((block["a_body"], 48), (block["a_seq"], 8), (block["a_kind"], 2))
-        answers = StreamSource(stream(block["a_valid"], block["a_ready"], parts), "x", cycles)
-        sink = StreamSink(stream(block["m_valid"], block["m_ready"], block["m_data"]), "x", cycles)
-        results: list[bytes] = []
-        taken = [0]
-
-        def ring(
-            _: int, block: Block = block, results: list[bytes] = results, taken: list[int] = taken
-        ) -> None:
-            if block.get("r_take"):
-                taken[0] += 1
-            block["r_valid"].value = int(taken[0] < len(results))
-            block["r_seq"].value = taken[0] % 256
-            if taken[0]:
-                block["r_data"].value = results[taken[0] - 1][block.get("r_index")]
-
-        cycles.add(ring)
-        told = framing.Greeting(
-            1, block.parameter("STORE"), block.parameter("IMAGE_BYTES"), 0x77,
-            block.parameter("BEAT_BYTES"),
-        )  # fmt: skip
-        for stall, seed in mixes():
-            rng = random.Random(seed)
-            sink.clear()
-            sink.stall = stall
-            base, count = len(results), 25
-            results.extend(rng.randbytes(16) for _ in range(count))
-            want: list[Packet] = []
-            for _ in range(count):
-                kind, tag, value = rng.randrange(4), rng.getrandbits(8), rng.getrandbits(48)
-                payload = (
-                    bytes((value & 255,)), b"", value.to_bytes(6, "little"),
-                    told.encode()[:4] + bytes((value & 255,)) + told.encode()[5:],
-                )[kind]  # fmt: skip
-                code = (framing.NAK, framing.ACK, framing.DATA, framing.HI)[kind]
-                want.append(Packet(code, tag, payload))
-                answers.send([value | tag << 48 | kind << 56])
-            await cycles.until(
-                lambda: answers.done() and taken[0] == len(results),  # noqa: B023
-                40000,
-                f"{block.name}, stall {seed}",
-            )
-            await cycles.wait(400)
-            parser = Parser(framing.FROM_DEVICE)
-            found = parser.feed(bytes(sink.words))
-            assert (parser.skipped, parser.pending) == (0, 0)
-            mine = [p for p in found if p.kind != framing.RESULT]
-            theirs = [p for p in found if p.kind == framing.RESULT]
-            assert mine == want, f"{block.name}, stall {seed}"
-            assert theirs == [
-                Packet(framing.RESULT, k % 256, results[k]) for k in range(base, base + count)
-            ]
-            turns = [p.kind == framing.RESULT for p in found]
-            pairs = list(pairwise(turns))
-            assert sum(a == b for a, b in pairs[:40]) <= 3, f"{block.name}: {turns}"
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

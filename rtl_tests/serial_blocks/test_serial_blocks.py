@@ -7,7 +7,8 @@ from serial_blocks.corners import CORNERS
 
 @pytest.mark.sim
 def test_serial_blocks() -> None:
-    run_bench("serial_blocks", CORNERS, "serial_blocks.serial_blocks_cocotb")
+    modules = ("serial_blocks_cocotb", "map_ring_cocotb", "packet_tx_cocotb")
+    run_bench("serial_blocks", CORNERS, ",".join(f"serial_blocks.{name}" for name in modules))
 
 
 def test_every_block_has_a_corner() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import cocotb
+from cocotb.task import resume
 from cocotb.triggers import ClockCycles, FallingEdge, Timer
 from lib.streams import PERIOD_NS, start_clock
 from serial_shell.design import DIVISOR, IDLE_BITS
@@ -20,7 +21,7 @@ LIMIT = 100_000  # cycles for anything at all
 
 
 class Host:
-    """Sends and receives; `answers` and `results` are what came and was not taken yet."""
+    """Sends and receives; `answers`, `results` and `pieces` are what came and was not taken yet."""
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
@@ -29,6 +30,7 @@ class Host:
         self.received = bytearray()
         self.answers: deque[Packet] = deque()
         self.results: deque[Packet] = deque()
+        self.pieces: deque[Packet] = deque()
         self.hurt: Callable[[int], int | None] = lambda byte: byte
         dut.rx.value = 1
         dut.rst.value = 1
@@ -57,8 +59,9 @@ class Host:
                 continue
             self.received.append(kept)
             for packet in self.parser.feed(bytes((kept,))):
-                queue = self.results if packet.kind == framing.RESULT else self.answers
-                queue.append(packet)
+                kinds = {framing.RESULT: self.results}
+                kinds |= dict.fromkeys((framing.MAP, framing.MAP_END), self.pieces)
+                kinds.get(packet.kind, self.answers).append(packet)
 
     async def byte(self, value: int, *, bit_ps: int = BIT_PS, stop: int = 1) -> None:
         rx = self.dut.rx
@@ -120,3 +123,44 @@ class Host:
         """No answer comes."""
         await ClockCycles(self.dut.clk, cycles)
         assert not self.answers, f"nothing may come, got {list(self.answers)}"
+
+
+class Wire:
+    """The pins as the port that `exeunt.runtime.serial` drives, from the thread of a bridge.
+
+    It damages bytes both ways with a probability of `rate`.
+    """
+
+    def __init__(self, host: Host, rate: float) -> None:
+        self.timeout: float | None = 0.0
+        self.rng = random.Random(21)
+        self.rate = rate
+        self._host = host
+        host.hurt = self.hurt
+
+    def hurt(self, byte: int) -> int | None:
+        chance = self.rng.random() / self.rate if self.rate else 1.0
+        if chance < 0.5:
+            return None
+        return byte ^ 1 << self.rng.randrange(8) if chance < 1.0 else byte
+
+    def write(self, data: bytes) -> int:
+        hurt = [self.hurt(byte) for byte in data]
+        resume(self._host.send)(bytes(b for b in hurt if b is not None))
+        return len(data)
+
+    def read(self, size: int = 1) -> bytes:
+        return bytes(resume(self._read)())
+
+    async def _read(self) -> bytes:
+        received = self._host.received
+        for _ in range(1 + int((self.timeout or 0.0) * 1e12 / (20 * BIT_PS))):
+            if received:
+                break
+            await Timer(20 * BIT_PS, "ps")
+        data = bytes(received)
+        received.clear()
+        return data
+
+    def close(self) -> None:
+        pass

@@ -7,13 +7,13 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.task import bridge, resume
+from cocotb.task import bridge
 from cocotb.triggers import ClockCycles, Timer
 from cocotb.utils import get_sim_time
 from controller.controller_cocotb import expect
 from controller.design import EXITS, HASH, frames_for
 from serial_shell.design import IDLE_BITS, IMAGE_BYTES, STORE, ModelCore, image
-from serial_shell.pins import BIT_PS, Host
+from serial_shell.pins import BIT_PS, Host, Wire
 
 from exeunt import registers
 from exeunt.reference import controller
@@ -333,47 +333,6 @@ async def lights(dut: Any) -> None:
     assert int(dut.led.value) & 0b10000, "a refusal is not shown"
     await ClockCycles(dut.clk, 3000)
     assert int(dut.led.value) == 1, f"{int(dut.led.value):#010b}"
-
-
-class Wire:
-    """The pins as the port that `exeunt.runtime.serial` drives, from the thread of a bridge.
-
-    It damages bytes both ways with a probability of `rate`.
-    """
-
-    def __init__(self, host: Host, rate: float) -> None:
-        self.timeout: float | None = 0.0
-        self.rng = random.Random(21)
-        self.rate = rate
-        self._host = host
-        host.hurt = self.hurt
-
-    def hurt(self, byte: int) -> int | None:
-        chance = self.rng.random() / self.rate if self.rate else 1.0
-        if chance < 0.5:
-            return None
-        return byte ^ 1 << self.rng.randrange(8) if chance < 1.0 else byte
-
-    def write(self, data: bytes) -> int:
-        hurt = [self.hurt(byte) for byte in data]
-        resume(self._host.send)(bytes(b for b in hurt if b is not None))
-        return len(data)
-
-    def read(self, size: int = 1) -> bytes:
-        return bytes(resume(self._read)())
-
-    async def _read(self) -> bytes:
-        received = self._host.received
-        for _ in range(1 + int((self.timeout or 0.0) * 1e12 / (20 * BIT_PS))):
-            if received:
-                break
-            await Timer(20 * BIT_PS, "ps")
-        data = bytes(received)
-        received.clear()
-        return data
-
-    def close(self) -> None:
-        pass
 
 
 @cocotb.test(timeout_time=400, timeout_unit="ms")

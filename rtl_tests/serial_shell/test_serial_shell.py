@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from lib.bench import BUILD, SHELL, Corner, Port, build_and_test, flat_wrapper, rtl_sources
 from lib.yosys import findings, run
+from serial_shell import mapping
 from serial_shell.design import sources, stub_core
 from test_lint import lint
 
@@ -28,6 +29,26 @@ def test_serial_shell() -> None:
     build_and_test(
         "bench", sources(), block="serial_shell", test_module="serial_shell.serial_shell_cocotb"
     )
+
+
+@pytest.mark.sim
+def test_heat_maps() -> None:
+    build_and_test(
+        "bench",
+        mapping.sources(),
+        block="serial_maps",
+        test_module="serial_shell.maps_cocotb",
+        build_args=["-DEX_MAPS"],
+    )
+
+
+@pytest.mark.sim
+def test_lint_is_silent_with_heat_maps(tmp_path: Path) -> None:
+    core, wrapper = tmp_path / "exeunt_core.sv", tmp_path / "bench.sv"
+    core.write_text(mapping.core())
+    wrapper.write_text(mapping.bench().replace(mapping.PUBLIC, ""))
+    files = [*rtl_sources("ex_serial_shell"), core, wrapper]
+    assert lint(tmp_path, "bench", files, "-DEX_MAPS") == (0, "")
 
 
 @pytest.mark.sim

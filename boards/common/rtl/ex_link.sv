@@ -7,8 +7,10 @@
 // expected was accepted already: ACK seq, no effect. Any other number: NAK 4. HELLO sets expected to
 // seq + 1 and hello in that cycle, and is answered HELLO; READ is answered DATA with what the
 // register shows. AGAIN sets again, in that cycle, and has no answer if again_seq is known, the
-// number of a result that the ring has for this host; otherwise it has no effect: NAK 9. Before the
-// first HELLO, IMAGE, WRITE and AGAIN are answered NAK 8.
+// number of a result that the ring has for this host; otherwise it has no effect: NAK 9. TAKEN sets
+// map_taken, MAPS that and map_again, in that cycle; they have no answer if again_seq is known to the
+// ring of heat maps, map_known, and otherwise no effect: NAK 10. Before the first HELLO, IMAGE,
+// WRITE, AGAIN, TAKEN and MAPS are answered NAK 8.
 // A packet that was damaged (p_reason) is answered NAK p_reason. A NAK bears expected as its seq.
 // After a NAK further ones with reasons other than 5 are held back until a packet has been accepted
 // or answered otherwise, so that one loss asks once for what is missing. A packet that comes while
@@ -45,6 +47,9 @@ module ex_link #(
     output wire [7:0]              again_seq,
     input  wire                    known,
     input  wire [7:0]              next,        // number of the next result
+    output wire                    map_taken,
+    output wire                    map_again,
+    input  wire                    map_known,
     output wire                    a_valid,
     input  wire                    a_ready,
     output wire [1:0]              a_kind,
@@ -56,6 +61,8 @@ module ex_link #(
   localparam logic [2:0] WRITE = 3'd2;
   localparam logic [2:0] READ = 3'd3;
   localparam logic [2:0] HELLO = 3'd4;
+  localparam logic [2:0] AGAIN = 3'd5;
+  localparam logic [2:0] MAPS = 3'd7;
   localparam logic [1:0] A_NAK = 2'd0;
   localparam logic [1:0] A_ACK = 2'd1;
   localparam logic [1:0] A_DATA = 2'd2;
@@ -65,6 +72,7 @@ module ex_link #(
   localparam logic [3:0] ROOM = 4'd5;
   localparam logic [3:0] NO_HELLO = 4'd8;
   localparam logic [3:0] NO_RESULT = 4'd9;
+  localparam logic [3:0] NO_MAP = 4'd10;
 
   if (ADDRESS_BITS < 3 || ADDRESS_BITS > 16) begin : g_bad_address
     $error("ex_link: ADDRESS_BITS must be 3 to 16, is %0d", ADDRESS_BITS);
@@ -103,8 +111,10 @@ module ex_link #(
   assign reg_address = address_q[ADDRESS_BITS-1:0];
   assign reg_wdata = wdata_q;
   assign hello = good && p_kind == HELLO;
-  assign again = good && open_q && p_kind > HELLO;
+  assign again = good && open_q && p_kind == AGAIN;
   assign again_seq = p_seq;
+  assign map_taken = good && open_q && p_kind > AGAIN;
+  assign map_again = good && open_q && p_kind == MAPS;
   assign a_valid = valid_q;
   assign a_kind = kind_q;
   assign a_seq = seq_q;
@@ -148,8 +158,10 @@ module ex_link #(
         default: begin
           if (!open_q) begin
             reason = NO_HELLO;
-          end else if (!known) begin
+          end else if (p_kind == AGAIN && !known) begin
             reason = NO_RESULT;
+          end else if (p_kind != AGAIN && !map_known) begin
+            reason = NO_MAP;
           end else begin
             answer = 1'b0;
             kind   = A_ACK;
@@ -187,7 +199,7 @@ module ex_link #(
       commit_q   <= p_kind == IMAGE;
       write_q    <= p_kind == WRITE;
     end
-    if (again && known) held_q <= held_q;
+    if ((again && known) || (map_taken && map_known)) held_q <= held_q;
     if (read_q[2]) begin
       valid_q <= 1'b1;
       body_q  <= {ours ? reg_rdata : 32'd0, address_q};

@@ -2,7 +2,7 @@
 //
 // A packet is 0xA5, type, seq, length (2 bytes), payload, CRC-32 over type to payload (4 bytes);
 // everything little-endian. Types, with their payload's bytes: 1 IMAGE (IMAGE_BYTES), 2 WRITE (6:
-// address, data), 3 READ (2: address), 4 HELLO (0), 5 AGAIN (0).
+// address, data), 3 READ (2: address), 4 HELLO (0), 5 AGAIN (0), and with MAPS 6 TAKEN (0), 7 MAPS (0).
 //
 // Bytes outside a packet are skipped. A packet ends with one cycle of m_valid, 2 cycles after its
 // last byte: m_reason 0 says that its CRC is right, and m_kind, m_seq, m_address and m_wdata are
@@ -17,7 +17,8 @@
 
 module ex_packet_rx #(
     parameter int IMAGE_BYTES = 64,
-    parameter int IDLE = 524288       // cycles without a byte after which a packet is given up
+    parameter int IDLE = 524288,      // cycles without a byte after which a packet is given up
+    parameter bit MAPS = 1'b0         // packets about heat maps are known
 ) (
     input  wire        clk,
     input  wire        rst,
@@ -38,7 +39,7 @@ module ex_packet_rx #(
   localparam logic [2:0] IMAGE = 3'd1;
   localparam logic [2:0] WRITE = 3'd2;
   localparam logic [2:0] READ = 3'd3;
-  localparam logic [2:0] LAST_KIND = 3'd5;
+  localparam logic [2:0] LAST_KIND = MAPS ? 3'd7 : 3'd5;
   localparam logic [3:0] GOOD = 4'd0;
   localparam logic [3:0] BAD_CRC = 4'd1;
   localparam logic [3:0] BAD_LENGTH = 4'd2;

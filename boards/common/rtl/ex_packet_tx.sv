@@ -1,12 +1,13 @@
-// ex_packet_tx: answers and results as packets of bytes, in turn where both wait.
+// ex_packet_tx: answers, results and pieces of heat maps as packets of bytes, in turn where they wait.
 //
 // A packet is 0xA5, type, seq, length (2 bytes), payload, CRC-32 over type to payload (4 bytes);
 // everything little-endian. An answer of kind 1 ACK (0x81), 2 DATA (0x82, payload address and
 // data), 3 HELLO (0x83, payload VERSION, STORE, IMAGE_BYTES (2 bytes), next, BEAT_BYTES), 0 NAK
 // (0x8F, payload reason) is taken when its packet begins; so is a result (0x84), whose 16 payload
-// bytes are then read by r_index, one cycle ahead of r_data. When both wait, they take turns, so neither holds the
-// other up for longer than one packet. m_* is a stream of at most one byte in 3 cycles. Reset: the
-// packet being sent is cut off.
+// bytes are then read by r_index, one cycle ahead of r_data, and so is a piece of a map (0x85, or
+// 0x86 with p_end), whose 16 are read by r_index from p_data. Those that wait take turns, answer,
+// result, piece, so that none holds another one up for longer than two packets. m_* is a stream of at
+// most one byte in 3 cycles. Reset: the packet being sent is cut off.
 `default_nettype none
 
 module ex_packet_tx #(
@@ -27,6 +28,11 @@ module ex_packet_tx #(
     input  wire [7:0]  r_seq,
     output wire [3:0]  r_index,
     input  wire [7:0]  r_data,
+    input  wire        p_valid,
+    output wire        p_take,
+    input  wire [7:0]  p_seq,
+    input  wire        p_end,
+    input  wire [7:0]  p_data,
     output wire        m_valid,
     input  wire        m_ready,
     output wire [7:0]  m_data
@@ -47,6 +53,7 @@ module ex_packet_tx #(
 
   state_t      state_q;
   logic        result_q;   // the packet is a result; the last one was
+  logic        piece_q;    // or a piece of a map
   logic [7:0]  type_q, seq_q;
   logic [4:0]  length_q;
   logic [3:0]  index_q;
@@ -54,14 +61,17 @@ module ex_packet_tx #(
   logic        ready_q;    // m_data is the byte of this state
   logic [7:0]  data_q;
 
-  wire begin_result = state_q == IDLE && r_valid && !(a_valid && result_q);
-  wire begin_answer = state_q == IDLE && a_valid && !begin_result;
+  wire idle = state_q == IDLE;
+  wire begin_result = idle && r_valid && !(result_q && (p_valid || a_valid)) && !(piece_q && a_valid);
+  wire begin_piece = idle && p_valid && !begin_result && !(piece_q && a_valid);
+  wire begin_answer = idle && a_valid && !begin_result && !begin_piece;
   wire step = m_valid && m_ready;
   wire last_body = index_q == 4'(length_q - 5'd1);
   wire last_check = index_q[1:0] == 2'd3;
   wire [31:0] crc;
 
   assign r_take = begin_result;
+  assign p_take = begin_piece;
   assign a_ready = begin_answer;
   assign r_index = index_q;
   assign m_valid = ready_q;
@@ -82,11 +92,11 @@ module ex_packet_tx #(
   always_comb begin
     byte_d = 8'ha5;
     unique case (state_q)
-      TYPE: byte_d = type_q;
+      TYPE: byte_d = !piece_q ? type_q : p_end ? 8'h86 : 8'h85;
       SEQ: byte_d = seq_q;
       LOW: byte_d = 8'(length_q);
       HIGH: byte_d = '0;
-      BODY: byte_d = result_q ? r_data : body_q[7:0];
+      BODY: byte_d = result_q ? r_data : piece_q ? p_data : body_q[7:0];
       CHECK: byte_d = crc[8*index_q[1:0]+:8];
       default: byte_d = 8'ha5;
     endcase
@@ -121,16 +131,18 @@ module ex_packet_tx #(
         end
       endcase
     end
-    if (begin_result) begin
+    if (begin_result || begin_piece) begin
       state_q  <= SYNC;
-      result_q <= 1'b1;
+      result_q <= begin_result;
+      piece_q  <= begin_piece;
       type_q   <= 8'h84;
-      seq_q    <= r_seq;
+      seq_q    <= begin_result ? r_seq : p_seq;
       length_q <= 5'd16;
     end
     if (begin_answer) begin
       state_q  <= SYNC;
       result_q <= 1'b0;
+      piece_q  <= 1'b0;
       seq_q    <= a_seq;
       body_q   <= a_body;
       unique case (a_kind)
@@ -159,6 +171,7 @@ module ex_packet_tx #(
       wait_q   <= 1'b0;
       index_q  <= '0;
       result_q <= 1'b0;
+      piece_q  <= 1'b0;
     end
   end
 endmodule

@@ -1,7 +1,8 @@
 """The serial shell byte by byte: what ex_serial_shell does with what comes over its pins.
 
-Its answers and its results are those of the RTL, each in the same order; how the two mix on the
-line, and whether a frame finds room, depends on the RTL's timing (`room` says it here).
+Its answers, its results and its pieces of heat maps are those of the RTL, each in the same order;
+how they mix on the line, and whether a frame finds room, depends on the RTL's timing (`room` says
+it here).
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ class Core(Protocol):
 
     def results(self) -> list[bytes]:
         """What has left since the last call, 16 bytes each."""
+        ...
+
+    def maps(self) -> list[bytes]:
+        """Packets of heat maps, whole words, since the last call; not called without `maps`."""
         ...
 
     def read(self, address: int) -> int:
@@ -59,6 +64,7 @@ class SerialShell:
         store: frames stored at once, as HELLO tells it.
         room: whether a frame that comes now finds a place; always unless given.
         address_bits: of the core's registers; addresses beyond read zero and ignore writes.
+        maps: the core sends heat maps.
     """
 
     def __init__(
@@ -70,9 +76,11 @@ class SerialShell:
         store: int = 2,
         room: Callable[[], bool] | None = None,
         address_bits: int = registers.ADDRESS_BITS,
+        maps: bool = False,
     ) -> None:
         self._core = core
-        self._lengths = framing.to_device(image_bytes)
+        self._lengths = framing.to_device(image_bytes, maps=maps)
+        self._maps = maps
         self._image_bytes = image_bytes
         self._beat_bytes = beat_bytes
         self._store = store
@@ -92,6 +100,13 @@ class SerialShell:
         self._kept = 0  # results that AGAIN may ask for
         self._sent = 0
         self._answers: deque[Packet] = deque()
+        self._forget_maps()
+
+    def _forget_maps(self) -> None:
+        """No pieces, whose numbers begin at 0."""
+        self._waiting: deque[tuple[int, bytes]] = deque()  # pieces that find no place
+        self._pieces: dict[int, tuple[int, bytes]] = {}  # kept ones by number, without an end
+        self._oldest = self._shown = self._stored = 0
 
     @property
     def pending(self) -> bool:
@@ -117,19 +132,38 @@ class SerialShell:
         return self.flush()
 
     def flush(self) -> bytes:
-        """Answers and results that wait, in turn."""
+        """Answers, results and pieces of heat maps that wait, in turn."""
         for result in self._core.results():
             self._ring[self._written] = result
             self._written = (self._written + 1) % _RING
             self._kept = min(self._kept + 1, framing.KEPT)
+        for packet in self._core.maps() if self._maps else []:
+            self._cut(packet)
+        self._keep()
         sent = b""
-        while self._answers or self._sent != self._written:
+        while self._answers or self._sent != self._written or self._shown != self._stored:
             if self._answers:
                 sent += self._answers.popleft().encode()
             if self._sent != self._written:
                 sent += Packet(framing.RESULT, self._sent, self._ring[self._sent]).encode()
                 self._sent = (self._sent + 1) % _RING
+            if self._shown != self._stored:
+                kind, piece = self._pieces[self._shown]
+                sent += Packet(kind, self._shown % 256, piece).encode()
+                self._shown += 1
         return sent
+
+    def _cut(self, packet: bytes) -> None:
+        """A packet in pieces, which wait for a place."""
+        size = framing.PIECE_BYTES
+        for at in range(0, len(packet), size):
+            kind = framing.MAP if at + size < len(packet) else framing.MAP_END
+            self._waiting.append((kind, packet[at : at + size].ljust(size, b"\0")))
+
+    def _keep(self) -> None:
+        while self._waiting and self._stored - self._oldest < framing.PIECES:
+            self._pieces[self._stored] = self._waiting.popleft()
+            self._stored += 1
 
     def _byte(self, byte: int) -> None:
         state = self._state
@@ -207,6 +241,7 @@ class SerialShell:
         elif kind == framing.HELLO:
             self._open = True
             self._kept = 0
+            self._forget_maps()
             self._expected = (seq + 1) % 256
             told = Greeting(
                 framing.VERSION, self._store, self._image_bytes, self._written, self._beat_bytes
@@ -214,10 +249,22 @@ class SerialShell:
             self._answer(framing.HI, seq, told.encode())
         elif not self._open:
             self._refuse(framing.NO_HELLO)
+        elif kind in (framing.TAKEN, framing.MAPS):
+            self._confirm(seq, again=kind == framing.MAPS)
         elif (self._written - seq) % _RING > self._kept:
             self._refuse(framing.NO_RESULT)
         else:
             self._sent = seq
+
+    def _confirm(self, seq: int, *, again: bool) -> None:
+        first = self._oldest + (seq - self._oldest) % 256
+        if first > self._stored:
+            self._refuse(framing.NO_MAP)
+            return
+        for number in range(self._oldest, first):
+            del self._pieces[number]
+        self._oldest = first
+        self._shown = first if again else max(self._shown, first)
 
     def _accept(self, kind: int, payload: bytes) -> None:
         if kind == framing.IMAGE:
@@ -231,3 +278,6 @@ class SerialShell:
             self._core.results()
             self._sent = self._written
             self._kept = 0
+            if self._maps:
+                self._core.maps()
+                self._forget_maps()

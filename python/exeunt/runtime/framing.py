@@ -11,6 +11,9 @@ To the device:
 - HELLO: empty. The next IMAGE or WRITE must have this seq + 1.
 - AGAIN: empty. Send the results again from the one numbered seq on: one that was stored since the
   last HELLO and soft reset and is still kept, or the next one; otherwise it is refused.
+- TAKEN: empty. Every piece of a heat map before the one numbered seq has come; refused unless that
+  is kept, or the next one. Devices that send no heat maps do not know it, nor MAPS.
+- MAPS: TAKEN, and send the pieces again from the one numbered seq on.
 
 From the device:
 
@@ -19,6 +22,9 @@ From the device:
 - HI: version u8, frames stored u8, bytes a frame u16, number of the next result u8, bytes a beat
   u8; the answer to the HELLO of this seq.
 - RESULT: 16 bytes, a result or a beat of raw logits; seq is its number modulo 256.
+- MAP: 16 bytes, a piece of the packet of a heat map (`exeunt.runtime.maps`); seq is its number
+  modulo 256, counted from 0 since the last HELLO or soft reset.
+- MAP_END: the last piece of a packet, filled up with zeros.
 - NAK: reason u8 (`REASONS`); seq is the number that the device expects.
 
 IMAGE and WRITE take effect exactly once, in the order of their seq: the device accepts the one it
@@ -29,7 +35,10 @@ when the expected IMAGE found no room. A damaged packet has no effect, and a pac
 comes for `IDLE_BITS` bit times is dropped. A WRITE acts at once, also on frames that are accepted
 and not in the accelerator yet; one that resets the accelerator drops these, and the results not yet
 sent. Results are numbered and the device keeps the last 256, so a host that leaves at most 255
-unanswered and asks AGAIN for the first one it misses has each exactly once.
+unanswered and asks AGAIN for the first one it misses has each exactly once. Nobody knows how many
+heat maps come, so the device keeps each piece until TAKEN or MAPS confirms it, at most PIECES of
+them, and the accelerator makes no more maps meanwhile; a piece that is missing is asked for by
+MAPS.
 
 The device in SystemVerilog is boards/common/rtl/ex_serial_shell.sv, in Python
 `exeunt.reference.serial_shell`.
@@ -51,13 +60,18 @@ IDLE_BITS = 32768
 OVERHEAD = 9
 """Bytes of a packet beside its payload."""
 RESULT_BYTES = 16
+PIECE_BYTES = 16
 KEPT = 255
 """Results that may be unanswered with none of them out of reach of AGAIN."""
 
-IMAGE, WRITE, READ, HELLO, AGAIN = 1, 2, 3, 4, 5
-ACK, DATA, HI, RESULT, NAK = 0x81, 0x82, 0x83, 0x84, 0x8F
+PIECES = 128
+"""Pieces of heat maps that a device keeps."""
 
-BAD_CRC, BAD_LENGTH, BAD_KIND, ORDER, ROOM, TIMEOUT, BROKEN, NO_HELLO, NO_RESULT = range(1, 10)
+IMAGE, WRITE, READ, HELLO, AGAIN, TAKEN, MAPS = 1, 2, 3, 4, 5, 6, 7
+ACK, DATA, HI, RESULT, MAP, MAP_END, NAK = 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x8F
+
+BAD_CRC, BAD_LENGTH, BAD_KIND, ORDER, ROOM, TIMEOUT, BROKEN, NO_HELLO = range(1, 9)
+NO_RESULT, NO_MAP = 9, 10
 REASONS: Mapping[int, str] = {
     BAD_CRC: "its CRC was wrong",
     BAD_LENGTH: "its length was wrong",
@@ -68,16 +82,20 @@ REASONS: Mapping[int, str] = {
     BROKEN: "a byte had no stop bit",
     NO_HELLO: "there was no HELLO since the device began",
     NO_RESULT: "the result asked for again is not kept",
+    NO_MAP: "the piece of a heat map asked for is not kept",
 }
-FROM_DEVICE: Mapping[int, int] = {ACK: 0, DATA: 6, HI: 6, RESULT: RESULT_BYTES, NAK: 1}
+FROM_DEVICE: Mapping[int, int] = {
+    ACK: 0, DATA: 6, HI: 6, RESULT: RESULT_BYTES, MAP: PIECE_BYTES, MAP_END: PIECE_BYTES, NAK: 1,
+}  # fmt: skip
 """Payload bytes of each kind that the device sends."""
 
 _HEAD = struct.Struct("<BBH")
 
 
-def to_device(image_bytes: int) -> dict[int, int]:
-    """Payload bytes of each kind that the host sends."""
-    return {IMAGE: image_bytes, WRITE: 6, READ: 2, HELLO: 0, AGAIN: 0}
+def to_device(image_bytes: int, *, maps: bool = False) -> dict[int, int]:
+    """Payload bytes of each kind that the host sends, to a device that sends heat maps or not."""
+    found = {IMAGE: image_bytes, WRITE: 6, READ: 2, HELLO: 0, AGAIN: 0}
+    return {**found, TAKEN: 0, MAPS: 0} if maps else found
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from exeunt.errors import InputError
 from exeunt.runtime import framing
 from exeunt.runtime.framing import Greeting, Packet, Parser
+from exeunt.runtime.pieces import Pieces
 from exeunt.runtime.ports import POLL, Port, open_port
 from exeunt.runtime.transport import NOTHING, Bytes, TransferFault, TransferTimeout, alone
 
@@ -77,6 +78,7 @@ class Serial:
         self._running = False
         self._result = 0  # number of the next result
         self._asked: float | None = None  # when the next result was asked for again
+        self._pieces = Pieces(clock())
         self._tag = 0
         self._request = b""  # the READ or HELLO that waits for an answer
         self._answer: Packet | None = None
@@ -192,7 +194,17 @@ class Serial:
 
     def map(self, timeout: float, between: Callable[[], None] = alone) -> bytes | None:
         """The oldest packet of a heat map; see `exeunt.runtime.transport.Transport`."""
-        raise TransferFault(f"heat maps must come over a DMA, and {self._name} is a serial port")
+        self._alive()
+        pieces, end = self._pieces, self._clock() + timeout
+        while not pieces.packets and self._clock() < end:
+            wait = pieces.asked + self._patience() - self._clock()
+            if wait <= 0:  # the last ones may be lost
+                self._ask_pieces()
+                continue
+            wait = min(wait, end - self._clock())
+            self._pump(lambda: bool(pieces.packets), wait, between, resend=False)
+            self._alive()
+        return pieces.packets.popleft() if pieces.packets else None
 
     def stop(self) -> None:
         """Forget everything under way; register accesses still work."""
@@ -208,6 +220,7 @@ class Serial:
         """Be ready for transfers; the accelerator is empty."""
         self._result = self._hello().next_result
         self._asked = None
+        self._pieces = Pieces(self._clock())
         self._running = True
 
     def patience(self, frames: int, cycles: int) -> float:
@@ -412,6 +425,11 @@ class Serial:
             self._accepted((packet.seq + 1 - self._base) % 256)
         elif packet.kind == framing.RESULT:
             self._came(packet)
+        elif packet.kind in (framing.MAP, framing.MAP_END):
+            if self._running and self._pieces.come(packet, self._clock()):
+                self._ask_pieces()
+            if self._pieces.due:
+                self._write(self._pieces.confirmed().encode())
         else:
             self._refused(packet)
 
@@ -436,6 +454,12 @@ class Serial:
             self._gone = (
                 f"the accelerator on {self._name} must keep result {self._result} and does not, so "
                 "it was reset or somebody else uses the port"
+            )
+            return
+        if reason == framing.NO_MAP and self._running:
+            self._gone = (
+                f"the accelerator on {self._name} must keep piece {self._pieces.next} of its heat "
+                "maps and does not, so it was reset or somebody else uses the port"
             )
             return
         if reason == framing.NO_HELLO or not self._accepted((packet.seq - self._base) % 256):
@@ -475,3 +499,8 @@ class Serial:
         ):
             self._resent += 1
             self._ask_again()
+
+    def _ask_pieces(self) -> None:
+        """Have the pieces of maps sent again from the next one on; those before it have come."""
+        self._resent += 1
+        self._write(self._pieces.missing(self._clock()).encode())

@@ -21,8 +21,18 @@ def answer(number: int, data: bytes) -> bytes:
     return struct.pack("<IIII", number, zlib.crc32(data), len(data), 0)
 
 
+def map_packet(number: int, words: int) -> bytes:
+    """A packet of a heat map, as long as its header says, of random bits."""
+    head = struct.pack("<IHBBbBHI", number, 3, 1, 0x10, 0, 8, 0, max(0, 32 * words - 5))
+    body = head + random.Random(number).randbytes(4 * words)
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
 class Core:
-    """A core that answers at once, or after `delay` looks, or never once it is `stuck`."""
+    """A core that answers at once, or after `delay` looks, or never once it is `stuck`.
+
+    With `map_words` every frame has a map of so many words of payload.
+    """
 
     def __init__(self) -> None:
         self.words = {registers.address("id"): registers.ID}
@@ -30,9 +40,17 @@ class Core:
         self.inside: deque[bytes] = deque()
         self.delay = 0
         self.stuck = False
+        self.map_words: list[int] = []  # of the maps of the next frames
+        self.explained: list[bytes] = []
+
+    def maps(self) -> list[bytes]:
+        found, self.explained = self.explained, []
+        return found
 
     def frame(self, data: bytes) -> None:
         self.inside.append(answer(self.frames, data))
+        if self.map_words:
+            self.explained.append(map_packet(self.frames, self.map_words.pop(0)))
         self.frames += 1
 
     def results(self) -> list[bytes]:
@@ -57,10 +75,12 @@ class Core:
 class Line:
     """A port to a model of the device, with a clock of its own; `hurt` damages bytes on the way."""
 
-    def __init__(self, core=None, *, frame: int = FRAME, beat_bytes: int = 1) -> None:
+    def __init__(
+        self, core=None, *, frame: int = FRAME, beat_bytes: int = 1, maps: bool = False
+    ) -> None:
         self.core = Core() if core is None else core
         self.shell = SerialShell(
-            self.core, frame, beat_bytes=beat_bytes, room=lambda: not self.core.stuck
+            self.core, frame, beat_bytes=beat_bytes, room=lambda: not self.core.stuck, maps=maps
         )
         self.timeout: float | None = 0.1
         self.time = 0.0
