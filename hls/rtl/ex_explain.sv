@@ -44,9 +44,9 @@ module ex_explain #(
     parameter int WAYS         = 16,   // offsets of ways
     parameter int MANTISSAS    = 16,
     parameter int FIELDS       = 64,   // of the program
-    parameter int TILES        = 49,   // of the largest map
+    parameter int MOST         = 3969, // bits of the largest payload
     parameter int EXITS        = 1,
-    parameter bit LOG          = 1'b0, // values of maps are stored logarithmically
+    parameter int CODE         = 0,    // of maps: 0 linear, 1 logarithmic
     parameter     PROGRAM_FILE  = "",  // {last of a step, field}; first a pointer for each method and exit
     parameter     WEIGHT_FILE   = "",  // PE weights a word
     parameter     ROW_FILE      = "",  // {address of its weights, first channel} of each row
@@ -459,9 +459,9 @@ module ex_explain #(
   );
 
   ex_explain_encode #(
-      .BITS (BITS),
-      .TILES(TILES),
-      .LOG  (LOG)
+      .BITS(BITS),
+      .CODE(CODE),
+      .MOST(MOST)
   ) encoder (
       .clk       (clk),
       .rst       (rst),

@@ -131,15 +131,21 @@ module ex_explain_sums #(
   // Lanes from -u on and below width - u. Behind the end of a run weights are 0.
   wire row_inside = row_q < rows;  // unsigned: what is negative is large
   wire [X_BITS-1:0] below = width - u_q;
+  wire begins = !u_q[X_BITS-1];       // all lanes from 0 on
+  wire near = &u_q[X_BITS-1:SHIFT];   // -PE to -1
+  wire open = row_inside && !below[X_BITS-1] && (begins || near);
+  wire far = |below[X_BITS-1:SHIFT];  // PE lanes and more
   logic [PE-1:0] lanes;
   always_comb begin
     for (int l = 0; l < PE; l++) begin
-      lanes[l] = row_inside && ($signed(u_q) >= $signed(-X_BITS'(l)))
-          && ($signed(below) > $signed(X_BITS'(l)));
+      lanes[l] = open && (begins || 32'(l) >= PE - 32'(u_q[B_BITS-1:0]))
+          && (far || 32'(l) < 32'(below[B_BITS-1:0]));
     end
   end
 
   // ---------------------------------------------------------------- lanes to banks
+  logic                  clear_q, clear_2_q;  // zeros are written instead of sums
+  logic [D_BITS:0]       clear_at_q;
   logic                  valid_1_q, valid_2_q, valid_3_q;
   logic [PE-1:0]         lanes_1_q;
   logic [N_BITS-1:0]     n_1_q;
@@ -151,18 +157,28 @@ module ex_explain_sums #(
   logic [PE*W_BITS-1:0]  turned_2_q;
   logic [PE-1:0]         on_2_q, low_2_q;
   wire  [B_BITS-1:0]     turn = PE > 1 ? n_1_q[B_BITS-1:0] : '0;
-  logic [PE*W_BITS-1:0]  turned;
-  logic [PE-1:0]         on, low;
+  // Bank b takes lane b - turn: turned by the lowest two bits of turn, then by the next two, ...
+  localparam int LANE = W_BITS + 1;  // {weight, on}
+  wire [PE*LANE-1:0] turned[(SHIFT+1)/2+1];
+  for (genvar l = 0; l < PE; l++) begin : g_lane
+    assign turned[0][l*LANE+:LANE] = {weights_data[l*W_BITS+:W_BITS], lanes_1_q[l]};
+  end
+  for (genvar k = 0; k < SHIFT; k += 2) begin : g_turn
+    wire [1:0] by = 2'(turn >> k);
+    for (genvar b = 0; b < PE; b++) begin : g_bank
+      wire [LANE-1:0] none = turned[k/2][b*LANE+:LANE];
+      wire [LANE-1:0] one = turned[k/2][(b+PE-(1<<k))%PE*LANE+:LANE];
+      wire [LANE-1:0] two = turned[k/2][(b+2*PE-(2<<k))%PE*LANE+:LANE];
+      wire [LANE-1:0] three = turned[k/2][(b+3*PE-(3<<k))%PE*LANE+:LANE];
+      assign turned[k/2+1][b*LANE+:LANE] = by[1] ? (by[0] ? three : two) : (by[0] ? one : none);
+    end
+  end
+  logic [PE*W_BITS-1:0] weights;
+  logic [PE-1:0]        on;
+  wire  [PE-1:0]        low = {PE{1'b1}} << turn;  // it has not gone around
   always_comb begin
-    turned = '0;
-    on = '0;
-    low = '0;
-    for (int b = 0; b < PE; b++) begin : bank
-      logic [B_BITS-1:0] l;
-      l = PE > 1 ? B_BITS'(b) - turn : '0;
-      turned[b*W_BITS+:W_BITS] = weights_data[l*W_BITS+:W_BITS];
-      on[b] = lanes_1_q[l];
-      low[b] = l <= B_BITS'(b);  // it has not gone around
+    for (int b = 0; b < PE; b++) begin
+      {weights[b*W_BITS+:W_BITS], on[b]} = turned[(SHIFT+1)/2][b*LANE+:LANE];
     end
   end
 
@@ -174,27 +190,32 @@ module ex_explain_sums #(
       value_1_q  <= value_q;
       tag_1_q    <= tag_q;
       valid_2_q  <= valid_1_q;
-      n_2_q      <= n_1_q;
+      n_2_q      <= clear_q ? N_BITS'(clear_at_q) << SHIFT : n_1_q;
       high_2_q   <= D_BITS'(n_1_q >> SHIFT) + 1'b1;
-      turned_2_q <= turned;
+      turned_2_q <= weights;
       on_2_q     <= valid_1_q ? on : '0;
       low_2_q    <= low;
       value_2_q  <= value_1_q;
       tag_2_q    <= tag_1_q;
       valid_3_q  <= valid_2_q;
       tag_3_q    <= tag_2_q;
+      clear_2_q  <= clear_q;
+    end
+    if (clear_q) begin  // 0 is written to all banks
+      on_2_q    <= '1;
+      low_2_q   <= '1;
+      value_2_q <= '0;
     end
     if (rst) begin
       valid_1_q <= 1'b0;
       valid_2_q <= 1'b0;
       valid_3_q <= 1'b0;
+      clear_2_q <= 1'b0;
       on_2_q    <= '0;
     end
   end
 
-  // ---------------------------------------------------------------- banks
-  logic            clear_q;
-  logic [D_BITS:0] clear_at_q;
+  // ---------------------------------------------------------------- zeros
   assign cleared = clear_q && clear_at_q == clear_words - 1'b1;
   always_ff @(posedge clk) begin
     if (clear_q) clear_at_q <= clear_at_q + 1'b1;
@@ -206,6 +227,7 @@ module ex_explain_sums #(
     if (rst) clear_q <= 1'b0;
   end
 
+  // ---------------------------------------------------------------- banks
   wire [PE*SUM_BITS-1:0] read;
   wire [D_BITS-1:0] low_address = D_BITS'(n_2_q >> SHIFT);
   for (genvar b = 0; b < PE; b++) begin : g_bank
@@ -215,20 +237,19 @@ module ex_explain_sums #(
     logic                on_3_q, again_3_q;  // again: of the sum that was written the cycle before
     logic signed [PRODUCT-1:0] product_3_q;
     wire  [D_BITS-1:0]   address = low_2_q[b] ? low_address : high_2_q;
-    wire  [SUM_BITS-1:0] total = (again_3_q ? last_q : read_q) + SUM_BITS'(product_3_q);
+    wire  [SUM_BITS-1:0] total = SUM_BITS'(product_3_q) + (again_3_q ? last_q : read_q);
     wire  add = on_3_q && !sweep;
     always_ff @(posedge clk) begin
       if (enable) begin
         read_q      <= sums[address];
         address_3_q <= address;
         on_3_q      <= on_2_q[b];
-        again_3_q   <= add && address_3_q == address;
+        again_3_q   <= clear_2_q || (add && address_3_q == address);
         product_3_q <= PRODUCT'($signed(turned_2_q[b*W_BITS+:W_BITS])) * PRODUCT'($signed(value_2_q));
         last_q      <= total;
       end
-      if (add || clear_q) begin
-        sums[clear_q ? D_BITS'(clear_at_q) : address_3_q] <= clear_q ? '0 : total;
-      end
+      if (clear_2_q) last_q <= '0;
+      if (add) sums[address_3_q] <= total;
       if (rst) on_3_q <= 1'b0;
     end
     assign read[b*SUM_BITS+:SUM_BITS] = read_q;

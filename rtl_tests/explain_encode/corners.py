@@ -1,7 +1,8 @@
-"""Corners of `ex_explain_encode`: bits of a value, tiles of the largest map, both codes."""
+"""Corners of `ex_explain_encode`: bits of a value, tiles of the largest map, every code."""
 
 from lib.bench import Corner, Port
 
+from exeunt.explain.encode import most_bits
 from exeunt.runtime.maps import CODES, LINEAR, LOG
 
 HEADER = {"id": 32, "class_id": 16, "exit_index": 8, "method": 4, "exponent": 8, "clipped": 16}
@@ -13,9 +14,14 @@ def corner(bits: int, tiles: int, code: str = LINEAR) -> Corner:
     return Corner(
         name=f"b{bits}_t{tiles}" + "_log" * (code == LOG),
         module="ex_explain_encode",
-        parameters={"BITS": bits, "TILES": tiles, "LOG": CODES.index(code)},
+        parameters={
+            "BITS": bits,
+            "CODE": CODES.index(code),
+            "MOST": most_bits((4, 4, tiles), bits, code),
+        },
         ports=tuple(Port(k, w) for k, w in inputs.items())
         + tuple(Port(k, w, output=True) for k, w in outputs.items()),
+        data=tiles,
     )
 
 

@@ -13,8 +13,8 @@ from lib.handles import Joined, from_cycles, stream
 from lib.patterns import always, bernoulli, gaps
 from lib.streams import Cycles, StreamSink, StreamSource, compare, compare_packets
 
-from exeunt.explain import cycles as reference
 from exeunt.explain import encode
+from exeunt.explain import encoder as reference
 from exeunt.runtime.maps import CODES, LINEAR, METHODS, HeatMap, decode_all
 
 Shape = tuple[int, int, int]
@@ -43,8 +43,8 @@ class Line:
 
     def __init__(self, dut: Any, index: int, corner: Corner, cycles: Cycles) -> None:
         self.name = corner.name
-        self.bits, self.tiles = (int(corner.parameters[k]) for k in ("BITS", "TILES"))
-        self.code = CODES[int(corner.parameters["LOG"])]
+        self.bits, self.tiles = int(corner.parameters["BITS"]), int(corner.data)
+        self.code = CODES[int(corner.parameters["CODE"])]
 
         def port(name: str) -> Any:
             return getattr(dut, f"u{index}_{name}")
@@ -121,7 +121,8 @@ class Line:
     def times(self, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """When values are taken and words given."""
         ones = [(encode.in_tiles(m.values[None])[0] != 0).sum(1).tolist() for m in self.maps]
-        return reference.encoder(ones, [len(p) // 4 for p in self.packets], first)
+        words = [len(p) // 4 for p in self.packets]
+        return reference.encoder(ones, words, first, self.bits, self.code)
 
 
 @cocotb.test()

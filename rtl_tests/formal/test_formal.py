@@ -9,8 +9,10 @@ from formal.proof import Proof, run
 
 PROOFS = [
     Proof("fork", {"WIDTH": 2}),
-    Proof("explain_encode", {"BITS": 4, "TILES": 1}, cover=40),
-    Proof("explain_encode", {"BITS": 4, "TILES": 1, "LOG": 1}, cover=40),
+    Proof("explain_encode", {"BITS": 4, "MOST": 20}, cover=36, free="explain_tiles"),
+    Proof("explain_encode", {"BITS": 8, "MOST": 20}, free="explain_tiles"),
+    Proof("explain_tiles", {"BITS": 4}, cover=40),
+    Proof("explain_tiles", {"BITS": 4, "LOG": 1}, cover=40),
     Proof("add", {"FACTOR_A": 2, "FACTOR_B": -3, "A_BITS": 3, "OUT_BITS": 7}),
     Proof("add", {"A_BITS": 2, "A_SIGNED": 1, "B_BITS": 3, "B_SIGNED": 1, "OUT_BITS": 4}),
     Proof("concat", {"A_WORDS": 1, "B_WORDS": 1, "A_BITS": 3, "B_BITS": 3}),
@@ -293,10 +295,19 @@ BROKEN = [
     Proof("merge", {"N": 2, "IN_FLIGHT": 2}, fault=("1'b1 >= batch", "1'b1 == batch")),
     Proof("merge", {"N": 2, "IN_FLIGHT": 2}, fault=("if (load || skip)", "if (load)")),
     *(
-        Proof("explain_encode", {"BITS": 4, "TILES": 1}, fault=fault, search=24)
+        Proof(
+            "explain_encode", {"BITS": 4, "MOST": 20}, fault=fault, search=24, free="explain_tiles"
+        )
         for fault in (
             ("wire free = !valid_q || m_ready;", "wire free = 1'b1;"),
+            ("wire tail = tail_q || (past && starts);", "wire tail = tail_q || past;"),
+        )
+    ),
+    *(
+        Proof("explain_tiles", {"BITS": 4}, fault=fault, search=24)
+        for fault in (
             ("!closed_q && (!full_q || move);", "!full_q || move;"),
+            ("from_q  <= !half_q;", "from_q  <= half_q;"),
         )
     ),
     Proof("raw", {"N": 2}, fault=("if (rst) valid_q", "if (rst || clear) valid_q")),

@@ -10,7 +10,6 @@ the few cycles in which a step begins and ends.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,62 +113,3 @@ def cycles(
         sweeps.append(math.ceil(math.prod(sweep.shape) / lanes))
     tables = (np.array(found, np.int64) for found in (dense, unpooled, sweeps))
     return Cycles(np.stack(scatters), *tables)
-
-
-class Encoder:
-    """Transfer cycles of `ex_explain_encode` whose packets are taken at once; exact."""
-
-    def __init__(self) -> None:
-        never = -(1 << 40)
-        # the last value; the tile before; the map before; the output
-        self._taken, self._moved, self._done, self._closed, self._free = (never,) * 5
-
-    def map(
-        self, tiles: Sequence[int], words: int, offered: Sequence[int]
-    ) -> tuple[list[int], list[int]]:
-        """The next map.
-
-        Args:
-            tiles: of each tile the values that are not 0.
-            words: of the packet.
-            offered: first cycle in which each value can be valid, 16 a tile.
-
-        Returns:
-            The cycles in which values are taken and words given.
-        """
-        takes: list[int] = []
-        for ones in tiles:
-            for place in range(16):
-                first = self._moved if place == 0 else 0
-                self._taken = max(offered[len(takes)], self._taken + 1, first, self._closed + 1)
-                takes.append(self._taken)
-            self._moved = max(self._taken + 1, self._done)
-            self._done = max(self._moved + 1, self._free + 1) + max(1, ones) - 1
-        self._closed = self._done
-        gives = [self._done + 3 + k for k in range(words)]
-        self._free = gives[-1] - 1
-        return takes, gives
-
-
-def encoder(
-    maps: Sequence[Sequence[int]], words: Sequence[int], offered: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Transfer cycles of several maps, see `Encoder`.
-
-    Args:
-        maps: of each map for each tile the values that are not 0.
-        words: of each packet.
-        offered: int64 (values,), first cycle in which each value can be valid, 16 a tile.
-
-    Returns:
-        takes int64 (values,), and gives int64 (words of all packets,).
-    """
-    found = Encoder()
-    takes: list[int] = []
-    gives: list[int] = []
-    for tiles, size in zip(maps, words, strict=True):
-        first = offered[len(takes) : len(takes) + 16 * len(tiles)].tolist()
-        taken, given = found.map(tiles, size, first)
-        takes += taken
-        gives += given
-    return np.array(takes, np.int64), np.array(gives, np.int64)

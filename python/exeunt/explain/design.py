@@ -89,7 +89,7 @@ class Engine:
     @property
     def code(self) -> str:
         """How values of maps are stored."""
-        return CODES[self.parameters["LOG"]]
+        return CODES[self.parameters["CODE"]]
 
     def hex(self, name: str) -> str:
         """The file of a table, as $readmemh takes it."""

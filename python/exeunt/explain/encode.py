@@ -68,18 +68,7 @@ def encode(found: HeatMap) -> bytes:
             f"the code of a heat map must be one of {', '.join(CODES)}, got {found.code!r}: choose "
             "one of them"
         )
-    parts = []
-    position = np.arange(stored_bits(found.bits, found.code))
-    for tile in in_tiles(found.values[None])[0].astype(np.int64):
-        mask = tile != 0
-        if not mask.any():
-            parts.append(np.zeros(1, np.uint8))
-            continue
-        parts.append(np.ones(1, np.uint8))
-        parts.append(mask.astype(np.uint8))
-        stored = tile[mask] if found.code == LINEAR else logarithms(tile[mask], found.bits)
-        parts.append(((stored[:, None] >> position) & 1).astype(np.uint8).ravel())
-    bits = np.concatenate(parts)
+    bits = _tiles(found)
     payload = np.zeros(-(-len(bits) // 32) * 32, np.uint8)
     payload[: len(bits)] = bits
     kind = (CODES.index(found.code) + 1) << 4 | METHODS.index(found.method)
@@ -91,15 +80,31 @@ def encode(found: HeatMap) -> bytes:
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
+def _tiles(found: HeatMap) -> npt.NDArray[np.uint8]:
+    """The payload in tiles, a bit an element."""
+    tiles_of = in_tiles(found.values[None])[0].astype(np.int64)  # (tiles, 16)
+    there = tiles_of != 0
+    stored = tiles_of if found.code == LINEAR else logarithms(tiles_of, found.bits)
+    width = stored_bits(found.bits, found.code)
+    bits = np.zeros((len(there), TILE * TILE, 2 + width), np.int64)  # of the tile, of the value
+    used = np.zeros(bits.shape, bool)
+    any_ = there.any(axis=1)
+    bits[:, 0, 0], used[:, 0, 0] = any_, True
+    bits[:, :, 1], used[:, :, 1] = there, any_[:, None]
+    bits[:, :, 2:] = (stored[..., None] >> np.arange(width)) & 1
+    used[:, :, 2:] = there[..., None]
+    return bits[used].astype(np.uint8)
+
+
 def logarithms(values: Ints, bits: int) -> npt.NDArray[np.int64]:
-    """Values that are not 0 as the logarithmic code stores them: the sign, then floor(log2 |v|).
+    """Values as the logarithmic code stores them: the sign, then floor(log2 |v|).
 
     Args:
-        values: integers, none 0.
+        values: integers; of 0 it says nothing.
         bits: of a gradient.
     """
     width = stored_bits(bits, LOG)
-    exponents = np.frexp(np.abs(values).astype(np.float64))[1] - 1
+    exponents = np.maximum(np.frexp(np.abs(values).astype(np.float64))[1] - 1, 0)
     return np.asarray(exponents | (values < 0).astype(np.int64) << (width - 1), np.int64)
 
 
@@ -119,6 +124,12 @@ def payload_bits(values: Ints, bits: int, code: str = LINEAR) -> npt.NDArray[np.
     parts = in_tiles(values) != 0
     held = parts.any(axis=2).sum(axis=1)
     return np.asarray(parts.shape[1] + TILE * TILE * held + bits * parts.sum(axis=(1, 2)))
+
+
+def most_bits(shape: tuple[int, int, int], bits: int, code: str) -> int:
+    """Bits of the largest payload that a map (H, W, C) of `bits` bits can have."""
+    down, across, channels = tiles(shape)
+    return down * across * channels * (1 + TILE * TILE * (1 + stored_bits(bits, code)))
 
 
 def log_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.explain import cycles, encode
+from exeunt.explain import encode
 from exeunt.explain.backward import Maps
 from exeunt.explain.context import Context
 from exeunt.explain.design import CLASS, Engine, Step
+from exeunt.explain.encoder import Encoder, word_cycles
 from exeunt.explain.store import GROUP
 from exeunt.runtime.maps import HeatMap
 
@@ -38,12 +39,14 @@ class Timed:
         values: number of values of the map, 16 a tile.
         ones: values of each tile that are not 0.
         words: of the packet.
+        spacing: cycles from word to word.
     """
 
     fixed: int
     values: int
     ones: list[int]
     words: int
+    spacing: int
 
 
 @dataclass(frozen=True)
@@ -138,8 +141,10 @@ def timed(
     values = maps.values[frame][None]
     parts = encode.in_tiles(values)[0]
     ones = np.count_nonzero(parts, axis=1)
-    bits_count = int(encode.payload_bits(values, engine.parameters["BITS"], engine.code)[0])
-    return Timed(now + SWEEP, parts.size, ones.tolist(), 5 + -(-bits_count // 32))
+    wide = engine.parameters["BITS"]
+    words = int(encode.packet_bits(values, wide, engine.code)[0]) // 32
+    spacing = word_cycles(wide, engine.code)
+    return Timed(now + SWEEP, parts.size, ones.tolist(), words, spacing)
 
 
 class Clock:
@@ -151,7 +156,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.free = 0
-        self._encoder = cycles.Encoder()
+        self._encoder = Encoder()
 
     def map(self, one: Timed, offered: int) -> tuple[int, int, list[int]]:
         """The next map, whose request is on offer from a cycle on.
@@ -161,7 +166,9 @@ class Clock:
         """
         take = max(self.free, offered)
         first = take + one.fixed
-        values, words = self._encoder.map(one.ones, one.words, range(first, first + one.values))
+        values, words = self._encoder.map(
+            one.ones, one.words, range(first, first + one.values), one.spacing
+        )
         self.free = values[-1] + 2
         return take, values[-1] + 1, words
 

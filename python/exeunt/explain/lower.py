@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from exeunt.errors import InputError
+from exeunt.explain import encode
 from exeunt.explain.backward import Rounding, Scales, bound
 from exeunt.explain.design import (
     CLASS,
@@ -366,7 +367,8 @@ class _Lowering:
         self._tables.most(positions=(down * TILE) * width + across * TILE)
         self._tables.most(groups=channels)
         self._tables.most(channels=channels)
-        self._tables.most(tiles=down * across * channels)
+        payload = encode.most_bits(sweep.shape, self._tables.bits, self._tables.code)
+        self._tables.most(payload=payload)
         return Step(fields, (down, across, channels), 1, tap=tap, map=True)
 
     def _cam(self, key: tuple[str, int]) -> list[Step]:

@@ -45,7 +45,7 @@ class Tables:
     """
 
     def __init__(self, bits: int, pe: int, exits: int, slots: int, code: str) -> None:
-        self._code = code
+        self.code = code
         self.bits, self.pe, self._exits, self._slots = bits, pe, exits, slots
         self.taps: list[Tap] = []
         self.weights: Table[int] = Table()
@@ -56,7 +56,7 @@ class Tables:
         self.weight_bits = 2
         self.row_most = self.u_most = self.flat = self.positions = 1
         self.groups = self.channels = self.sum = self.masks = self.values = 1
-        self.left = self.tiles = 0
+        self.left = self.payload = 0
 
     def most(self, **numbers: int) -> None:
         """Numbers that occur, by the attribute that keeps the largest one."""
@@ -131,7 +131,7 @@ class Tables:
             "T_BITS": _unsigned(max(len(taps) - 1, 1)),
             "SLOT_BITS": _unsigned(max(self._slots - 1, 1)), "DEPTH": depth,
             "MASKS": self.masks, "VALUES": self.values,
-            "TILES": self.tiles, "EXITS": self._exits, "LOG": CODES.index(self._code),
+            "MOST": self.payload, "EXITS": self._exits, "CODE": CODES.index(self.code),
         }  # fmt: skip
         numbers["CW"] = max(numbers["CW"], GROUP)
         row_bits = _address(len(self.rows.words))

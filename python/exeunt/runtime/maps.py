@@ -18,8 +18,8 @@ A packet is 32-bit words, little-endian, bits from the lowest:
 
 The payload is the map (H, W, C) in tiles of 4 x 4 positions of one channel: tile row by tile row,
 in it tile column by tile column, in it channel by channel. A tile is one bit: 0, it holds nothing
-but zeros; 1, and then 16 bits, one for each position, row by row, 1 where the value is not 0; then
-those values. Positions beyond the edge of the map are 0.
+but zeros; 1, and then its positions, row by row: a bit 0 where the value is 0, or a bit 1 and the
+value. Positions beyond the edge of the map are 0.
 
 A value is stored linear, in two's complement of the bits of a gradient, or logarithmic: e =
 floor(log2 |v|), in as many bits as the largest one takes, and then the sign, 1 for minus. The
@@ -28,7 +28,7 @@ decoder gives the middle of all values with that e, floor(1.5 * 2**e).
 A packet says nothing of the map's shape: that is the design's, by exit and method.
 
 Every packet that is not exactly one that an encoder makes is an error: a wrong CRC, a bit that is
-left over, a tile of zeros with a mask, a value that is 0, a word too many or too few.
+left over, a tile of zeros with positions, a value that is 0, a word too many or too few.
 """
 
 from __future__ import annotations
@@ -198,14 +198,17 @@ def _unpacked(
         if place < length and not payload[place]:
             place += 1
             continue
-        mask = payload[place + 1 : place + 1 + size].astype(bool)
-        place += 1 + size
-        ones = int(mask.sum())
-        numbers = payload[place : place + ones * width]
-        place += ones * width
-        if place > length or not ones:
+        place += 1
+        mask = np.zeros(size, bool)
+        begins = []
+        for position in range(size):
+            mask[position] = place < length and payload[place]
+            begins.append(place + 1)
+            place += 1 + width * int(mask[position])
+        if place > length or not mask.any():
             raise CheckFailed(_wrong(f"tile {tile} of {count}", length, shape))
-        found = _values(numbers.reshape(ones, width) @ weights, width, code)
+        numbers = payload[np.array(begins)[mask][:, None] + np.arange(width)]
+        found = _values(numbers @ weights, width, code)
         if not found.all():
             raise CheckFailed(_wrong(f"a value of 0 in tile {tile} of {count}", length, shape))
         if found.min() < -(1 << (bits - 1)) * 3 // 2 or found.max() >= 1 << (bits - 1):

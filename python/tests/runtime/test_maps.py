@@ -63,8 +63,8 @@ def test_every_bit_of_a_small_packet() -> None:
     values[0, 1], values[2, 3], values[4, 0] = 3, -2, -7
     found = HeatMap(values, 9, 1, 4, "grad-cam", -3, 4, 70000)
     data = encode.encode(found)
-    first = 0b1 | (1 << 1 | 1 << 11) << 1 | 3 << 17 | (16 - 2) << 21
-    second = 0b1 | 1 << 1 | (16 - 7) << 17
+    first = 0b1 | 1 << 2 | 3 << 3 | 1 << 16 | (16 - 2) << 17
+    second = 0b1 | 1 << 1 | (16 - 7) << 2
     payload = first | second << 25
     length = 25 + 21
     words = [9, 4 | 1 << 16 | 4 << 24 | 1 << 28, 253 | 4 << 8 | 65535 << 16, length]
@@ -143,26 +143,26 @@ def packet(bits: list[int], found: HeatMap) -> bytes:
 
 def test_what_no_encoder_makes_is_an_error() -> None:
     found = heat((4, 6, 1), 0.0, 4)  # two tiles, the second half beyond the edge
-    one = [1] + [1] + [0] * 15 + [1, 0, 1, 0]
+    one = [1] + [1, 1, 0, 1, 0] + [0] * 15
     assert decode(packet([*one, 0], found), known(found)).values[0, 0, 0] == 5
     for bits, said in (
         ([], "got tile 0 of 2 that is none of it"),
         ([0], "got tile 1 of 2 that is none of it"),
         ([0, 0, 0], "got an end at bit 2 that is none of it"),
         ([*one], "got tile 1 of 2"),
-        ([1] + [0] * 16 + [0], "got tile 0 of 2"),  # a mask of nothing
-        ([1] + [1] + [0] * 15 + [0] * 4 + [0], "got a value of 0 in tile 0 of 2"),
-        ([0, 1] + [0, 0, 0, 1] + [0] * 12 + [1, 0, 0, 0], "got a value beyond the edge"),
+        ([1] + [0] * 16 + [0], "got tile 0 of 2"),  # a tile of nothing
+        ([1] + [1] + [0] * 4 + [0] * 15 + [0], "got a value of 0 in tile 0 of 2"),
+        ([0, 1] + [0, 0, 0, 1, 1, 0, 0, 0] + [0] * 12, "got a value beyond the edge"),
         ([*one[:-1]], "got tile 0 of 2"),
     ):
         with pytest.raises(CheckFailed, match=said):
             decode(packet(bits, found), known(found))
     logs = heat((4, 4, 1), 0.0, 9, code=LOG)  # 4 bits of an exponent, to 8, and a sign
-    front = [1] + [1] + [0] * 15
-    assert decode(packet([*front, 0, 0, 0, 1, 1], logs), known(logs)).values[0, 0, 0] == -384
+    front, rest = [1] + [1], [0] * 15
+    assert decode(packet([*front, 0, 0, 0, 1, 1, *rest], logs), known(logs)).values[0, 0, 0] == -384
     for value in ([0, 0, 0, 1, 0], [1, 0, 0, 1, 1], [1, 1, 1, 1, 0]):
         with pytest.raises(CheckFailed, match="got a value too large in tile 0"):
-            decode(packet([*front, *value], logs), known(logs))
+            decode(packet([*front, *value, *rest], logs), known(logs))
     stray = resealed(packet([*one, 0], found), {16 + 3: 0x80})  # a bit behind the last
     with pytest.raises(CheckFailed, match="got an end at bit 22"):
         decode(stray, known(found))
