@@ -158,7 +158,7 @@ def test_what_no_encoder_makes_is_an_error() -> None:
         with pytest.raises(CheckFailed, match=said):
             decode(packet(bits, found), known(found))
     logs = heat((4, 4, 1), 0.0, 9, code=LOG)  # 4 bits of an exponent, to 8, and a sign
-    front, rest = [1] + [1], [0] * 15
+    front, rest = [1, 1], [0] * 15
     assert decode(packet([*front, 0, 0, 0, 1, 1, *rest], logs), known(logs)).values[0, 0, 0] == -384
     for value in ([0, 0, 0, 1, 0], [1, 0, 0, 1, 1], [1, 1, 1, 1, 0]):
         with pytest.raises(CheckFailed, match="got a value too large in tile 0"):
