@@ -94,9 +94,11 @@ ROOMS: Mapping[str, str] = {
     # boards, and what is measured and shown
     "boards": f"{STEP} cost synth tool yowasp",
     "bench": f"{STEP} qonnx runtime reference simulate boards",
+    "simulate.heatmaps": f"{STEP} runtime reference explain simulate report",
     "deploy": f"{STEP} runtime reference boards bench",
-    "command": f"{STEP} cost qonnx runtime reference simulate samples quant.exits synth report "
-    "boards bench deploy quant.data quant.network quant.train quant.attribution quant.compress "
+    "command": f"{STEP} cost qonnx runtime reference simulate simulate.heatmaps samples "
+    "quant.exits synth report boards bench deploy quant.data quant.network quant.train "
+    "quant.attribution quant.compress "
     "quant.attach quant.calibrate quant.compare quant.export quant.explain quant.rules "
     "quant.rules.apply quant.rules.against hls hls.front hls.back hls.compile",
 }
@@ -106,6 +108,7 @@ PACKAGES: Mapping[str, str] = {
     "config": "pydantic",
     "runtime": "pynq serial",  # each where a transport is opened
     "report": "jinja2 matplotlib PIL",
+    "simulate.heatmaps": "PIL",
     "bench": "onnx onnxruntime pynq",
     "boards": "jinja2 pydantic",
     "command": "click rich onnx",

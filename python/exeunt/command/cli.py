@@ -282,6 +282,7 @@ def calibrate(
 @click.option(
     "--quantus", is_flag=True, help="Measure the maps by Quantus too, as explain.quantus."
 )
+@click.option("--hardware", is_flag=True, help="Draw the maps of the accelerator itself.")
 def explain(
     config: str,
     out: str | None,
@@ -291,10 +292,18 @@ def explain(
     method: str | None,
     resize: bool,
     quantus: bool,
+    hardware: bool,
 ) -> None:
     """Draw what the answers rest on, for test images or your own IMAGES."""
     if config.lower().endswith((".png", ".jpg", ".jpeg")):
         config, images = "digits", (config, *images)
+    if hardware:
+        from exeunt.command import heatmaps
+
+        given = heatmaps.given(_context(config, out, data), images, resize, method or quantus)
+        made = _one("heatmaps", config, out, data, debug, pictures=given)
+        click.echo(made / ("heatmaps" if given else "report.html"))
+        return
     from exeunt.command import run
 
     context = dataclasses.replace(

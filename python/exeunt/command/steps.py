@@ -246,6 +246,16 @@ STEPS: tuple[Step, ...] = (
         ),
     ),
     Step(
+        "heatmaps",
+        "Draw what the accelerator says its answers rest on",
+        "exeunt.simulate.heatmaps:heatmaps",
+        sections=("compile", "explain"),
+        inputs=("manifest.json", "rtl", "design.f", "splits.npz"),
+        outputs=("heatmaps.json", "heatmaps.npz"),
+        reports=("heatmaps",),
+        always=False,
+    ),
+    Step(
         "synth",
         "Count LUT, FF, DSP and BRAM with Yosys",
         "exeunt.synth:synth",

@@ -357,6 +357,11 @@ def test_explain_takes_images_and_a_method(monkeypatch, tmp_path, capsys):
     ]
     told = capsys.readouterr().out
     assert str(tmp_path / "run" / "explained" / "index.html") in told
+    assert call("explain", "digits", "--hardware", "--method", "saliency", *out) == 2
+    assert (
+        "--hardware must go without --method and --quantus, since the accelerator has the methods "
+        "of explain.hardware: leave them out"
+    ) in capsys.readouterr().err
     assert call("explain", "a.png", "b.png", "--quantus", *out) == 2
     assert (
         "--quantus must have test images to measure, got 2 of your own: leave the flag or the"

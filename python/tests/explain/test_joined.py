@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 
 from exeunt import manifest as manifests
 from exeunt import rules, samples
-from exeunt.explain import hardware
+from exeunt.config import tree
+from exeunt.errors import CheckFailed, InputError
+from exeunt.explain import backward, context, hardware, measured
 from exeunt.explain.choice import ANY, NONE
 from exeunt.explain.joined import Asked
 from exeunt.explain.program import METHODS
@@ -21,7 +24,8 @@ from exeunt.graph import Accelerator
 from exeunt.hls.back import stitch
 from exeunt.manifest import Manifest
 from exeunt.reference import network
-from exeunt.simulate import answers, bulk, maps, verilator
+from exeunt.report import document
+from exeunt.simulate import answers, bulk, heatmaps, maps, verilator
 from exeunt.simulate.maps import Checked, Maps
 
 FRAMES = 60
@@ -211,3 +215,119 @@ def test_what_a_manifest_keeps_is_the_same_engine(graphs: ModuleType) -> None:
     assert again.engine.steps == made.engine.steps
     assert (again.slots, again.every, again.exits) == (3, 0, 3)
     assert made.to_json()["maps"]["saliency"][1] == list(whole.image_shape)
+
+
+CONFIG = """
+name = "three"
+[data]
+dataset = "digits"
+[model]
+source = "qonnx:none.onnx"
+input = [8, 8, 1]
+classes = 10
+[explain]
+shown = 5
+measured = 12
+[compile]
+clock_mhz = 200.0
+"""
+
+
+@pytest.fixture
+def run_folder(three: Design, tmp_path: Path) -> Path:
+    """A run folder with the design and its images."""
+    folder = tmp_path / "run"
+    shutil.copytree(three.manifest.folder, folder)
+    labels = np.arange(FRAMES) % 10
+    parts = {"test": slice(0, 40), "validation": slice(40, 60), "train": slice(0, 0)}
+    np.savez(
+        folder / "splits.npz",
+        classes=np.array([str(i) for i in range(10)]),
+        **{f"{name}_images": three.images[where] for name, where in parts.items()},
+        **{f"{name}_labels": labels[where] for name, where in parts.items()},
+    )
+    return folder
+
+
+@pytest.mark.sim
+def test_maps_are_drawn_and_measured(three: Design, run_folder: Path) -> None:
+    told: list[str] = []
+    heatmaps.heatmaps(
+        tree.parse(CONFIG), run_folder, progress=lambda done, total, text="": told.append(text)
+    )
+    assert told[-1] == "25 maps of the RTL, 0 mismatches"
+    found = json.loads((run_folder / "heatmaps.json").read_text())
+    assert found["methods"] == [*METHODS]
+    assert len(found["images"]) == 5
+    explained = heatmaps.explained_by(three.manifest, three.accelerator)
+    with np.load(run_folder / "heatmaps.npz") as stored:
+        for row, image in zip(found["images"], stored["images"], strict=True):
+            assert set(row["cycles"]) == set(row["bits"]) == {*METHODS}
+            assert min(row["cycles"].values()) > 100
+            program = explained.programs["gradient-x-input", row["exit"]]
+            frames = context.forward(three.accelerator, program, image[None])
+            real = backward.real(program, frames, np.array([row["answer"]]))[0].sum(axis=2)
+            heat = stored["heat gradient-x-input"][found["images"].index(row)]
+            assert np.corrcoef(real.ravel(), heat.ravel())[0, 1] > 0.9
+    exits = {row["exit"] for row in found["figures"]}
+    assert sum(row["images"] for row in found["figures"] if row["method"] == "saliency") == 12
+    for row in found["figures"]:
+        assert row["maps_per_second"] == 200e6 / row["busy"]
+        assert row["spearman"] > 0.8  # noise through a random network
+        assert row["cycles"] < row["dense_cycles"] + 100 or row["method"] == "grad-cam"
+    trade = {(row["bits"], row["prune"]): row for row in found["trade"]}
+    assert set(trade) == {*measured.pairs(8)}
+    assert trade[4, 0.0]["spearman"] < trade[12, 0.0]["spearman"]
+    assert trade[8, 0.2]["size"] < trade[8, 0.0]["size"]
+    page = document.write(run_folder).read_text()
+    assert "Heat maps from the accelerator" in page
+    assert page.count("data:image/png") >= 5 * (1 + len(METHODS))
+    assert f"exit {max(exits)}" in page
+
+
+@pytest.mark.sim
+def test_images_of_a_user(three: Design, run_folder: Path) -> None:
+    pictures = [("some/one.png", three.images[3]), ("two.jpg", three.images[4])]
+    heatmaps.heatmaps(tree.parse(CONFIG), run_folder, pictures=pictures)
+    rows = json.loads((run_folder / "heatmaps" / "answers.json").read_text())
+    assert [row["image"] for row in rows] == ["some/one.png", "two.jpg"]
+    names = {p.name for p in (run_folder / "heatmaps").glob("*.png")}
+    assert names == {f"{name}-{method}.png" for name in ("one", "two") for method in METHODS}
+    assert not (run_folder / "heatmaps.json").exists()
+
+
+def test_maps_of_a_design_that_has_none(tmp_path: Path) -> None:
+    found = stitch.write(samples.accelerator(), tmp_path)
+    with pytest.raises(InputError) as caught:
+        heatmaps.heatmaps(tree.parse(CONFIG), tmp_path)
+    assert str(caught.value) == (
+        f"{found.folder} must hold a design that explains its frames, got one that does not: set "
+        "explain.hardware = true and do `exeunt compile`"
+    )
+
+
+@pytest.mark.sim
+def test_a_map_that_is_wrong_is_not_drawn(three: Design, tmp_path: Path) -> None:
+    design = _broken(
+        three, "ex_explain_sweep.sv", "assign m_data = ", "assign m_data = 1 ^ ", tmp_path / "r"
+    )
+    explained = heatmaps.explained_by(design.manifest, design.accelerator)
+    with pytest.raises(CheckFailed, match="the RTL must give the maps of the reference"):
+        heatmaps.draw(
+            design.manifest, design.accelerator, explained, design.images[:4], tmp_path / ".sim"
+        )
+
+
+def test_maps_of_shuffled_weights_are_others(graphs: ModuleType) -> None:
+    whole = graphs.straight(graphs.GRAPHS["three exits"]())
+    images = graphs.frames(whole, 16)
+    made = hardware.calibrated(whole, images, methods=("gradient-x-input",))
+    key = ("gradient-x-input", 2)
+    classes = network.run(whole, images).logits[2].argmax(1)
+    one = measured.Exit(whole, made, key, images, classes, images.mean(axis=0))
+    assert one.kept().spearman > 0.95
+    assert abs(one.randomised(images)) < 0.6
+    assert one.randomised(images, seed=1) != one.randomised(images)
+    costs = one.cost()
+    assert costs["dense_bits"] == 8 * 64
+    assert costs["busy"] < costs["cycles"] < costs["busy"] + 100
