@@ -300,9 +300,9 @@ def explain(
     if hardware:
         from exeunt.command import heatmaps
 
-        given = heatmaps.given(_context(config, out, data), images, resize, method or quantus)
-        made = _one("heatmaps", config, out, data, debug, pictures=given)
-        click.echo(made / ("heatmaps" if given else "report.html"))
+        own = heatmaps.given(_context(config, out, data), images, resize, method or quantus)
+        made = _one("heatmaps", config, out, data, debug, pictures=own)
+        click.echo(made / ("heatmaps" if own else "report.html"))
         return
     from exeunt.command import run
 

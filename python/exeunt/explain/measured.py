@@ -48,8 +48,8 @@ class Kept:
 def compared(method: str, values: npt.NDArray[Any], real: npt.NDArray[Any]) -> tuple[float, float]:
     """Spearman and shared top tenth of maps (N, H, W, C) of integers and without rounding."""
     sizes = (np.abs(values), np.abs(real)) if method == "saliency" else (values, real)
-    parts = [faithfulness.relevance(maps, method) for maps in (values, real)]
-    return faithfulness.spearman(*sizes), faithfulness.top_overlap(*parts)
+    ours, theirs = (faithfulness.relevance(maps, method) for maps in (values, real))
+    return faithfulness.spearman(*sizes), faithfulness.top_overlap(ours, theirs)
 
 
 class Exit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -249,7 +249,7 @@ def _save(folder: Path, names: Sequence[str], images: Images, drawn: Drawn) -> N
     from exeunt.report import heatmaps as colours
 
     folder.mkdir(parents=True, exist_ok=True)
-    table: list[Mapping[str, Any]] = _told(drawn, np.zeros(len(names), np.int64))
+    table = _told(drawn, np.zeros(len(names), np.int64))
     for k, name in enumerate(names):
         for method, heat in drawn.heat.items():
             picture = colours.enlarged(colours.overlay(images[k], heat[k]))
