@@ -1,8 +1,9 @@
 """Counts what `exeunt.cost` is fitted to: `python rtl_tests/cost_sizes.py`, half an hour of Yosys.
 
 `cost_sizes.jsonl` has one corner a line: a matrix-vector unit without thresholds or a lone
-threshold, its parameters, and its size on xc7 as Yosys maps it ("dsp") and with `-nodsp`
-("luts"). Lines without sizes are counted; with `--all` every line is counted again.
+threshold, its parameters, and its size on xc7 as Yosys maps it ("dsp"), with `-nodsp` ("luts") and
+with products written as their rows ("adders"). Lines without sizes are counted; with `--all` every
+line is counted again.
 `python -m exeunt.cost rtl_tests/cost_sizes.jsonl` fits the model to the table.
 """
 
@@ -22,15 +23,16 @@ from lib.bench import BUILD, Corner, kernel_corner
 from lib.yosys import measure
 
 from exeunt.graph import Integer, Stream
+from exeunt.kernels.layer import Style
 from exeunt.kernels.mvu import Mvu
-from exeunt.synth.counts import XC7, XC7_LUTS
+from exeunt.synth.counts import XC7, XC7_LUTS, Target
 
 TABLE = Path(__file__).with_suffix(".jsonl")
 BATCH = 8
-SIZES = ("dsp", "luts")
+SIZES = ("dsp", "luts", "adders")
 
 
-def corner(row: Mapping[str, Any]) -> Corner:
+def corner(row: Mapping[str, Any], multiplier: Style = "") -> Corner:
     """The block that a line of the table describes, with random weights or thresholds."""
     if row["kind"] == "threshold":
         return threshold.corners.corner(
@@ -45,6 +47,7 @@ def corner(row: Mapping[str, Any]) -> Corner:
         weight_bits=row["weight_bits"],
         signs=row.get("signs", False),
         accumulator=accumulator,
+        multiplier=multiplier,
     )
     top = 1 << (row["weight_bits"] - 1)
     weights = np.random.default_rng(0).integers(-top, top, (row["rows"], row["columns"]))
@@ -59,22 +62,38 @@ def name(row: Mapping[str, Any]) -> str:
     return "_".join((row["kind"], *values))
 
 
+def multiplies(row: Mapping[str, Any]) -> bool:
+    """Whether a line is of a unit with products."""
+    return row["kind"] == "mvu" and not row.get("signs", False)
+
+
 def counted(rows: list[dict[str, Any]], folder: str = "cost") -> list[dict[str, Any]]:
-    """The rows with their counts; a threshold has no multiplier to move."""
-    corners = [corner(row) for row in rows]
-    mvus = [c for c in corners if isinstance(c.node, Mvu)]
-    plain = measure(BUILD / f"{folder}_luts", corners, XC7_LUTS)
-    mapped = iter(measure(BUILD / f"{folder}_dsp", mvus, XC7) if mvus else [])
-    return [
-        {**row, "luts": size, "dsp": next(mapped) if row["kind"] == "mvu" else size}
-        for row, size in zip(rows, plain, strict=True)
-    ]
+    """The rows with the counts that they lack; a threshold has no multiplier to move."""
+    found = [dict(row) for row in rows]
+
+    def fill(size: str, wanted: list[dict[str, Any]], target: Target, style: Style = "") -> None:
+        left = [row for row in wanted if size not in row]
+        if left:
+            made = measure(BUILD / f"{folder}_{size}", [corner(row, style) for row in left], target)
+            for row, count in zip(left, made, strict=True):
+                row[size] = count
+
+    fill("luts", found, XC7_LUTS)
+    fill("dsp", [row for row in found if row["kind"] == "mvu"], XC7)
+    fill("adders", [row for row in found if multiplies(row)], XC7, "lut")
+    return [{"dsp": row["luts"], **row} for row in found]
 
 
 def main(*, again: bool) -> None:
     """Count batch by batch and keep the table up to date."""
     rows = [json.loads(line) for line in TABLE.read_text(encoding="ascii").splitlines()]
-    left = [i for i, row in enumerate(rows) if again or "luts" not in row]
+    if again:
+        rows = [{k: v for k, v in row.items() if k not in SIZES} for row in rows]
+    left = [
+        i
+        for i, row in enumerate(rows)
+        if "luts" not in row or (multiplies(row) and "adders" not in row)
+    ]
     for start in range(0, len(left), BATCH):
         batch = left[start : start + BATCH]
         for i, row in zip(batch, counted([rows[i] for i in batch]), strict=True):

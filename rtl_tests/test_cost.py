@@ -81,14 +81,16 @@ def test_joins_and_queues_are_predicted() -> None:
 def test_fresh_corners_are_predicted() -> None:
     table = cost_sizes.TABLE.read_text()
     for row in cost_sizes.counted(FRESH, "cost_fresh"):
-        values = {k: v for k, v in row.items() if k not in ("kind", "dsp", "luts")}
+        values = {k: v for k, v in row.items() if k not in ("kind", *cost_sizes.SIZES)}
         name = cost_sizes.name(row)
         if row["kind"] == "threshold":
             size = levels.size(**values)
             assert abs(size.lut - row["luts"]["lut"]) <= ERROR * (row["luts"]["lut"] + 40), name
             continue
         assert f'"columns": {row["columns"]}, "simd": {row["simd"]}, "pe": {row["pe"]}' not in table
-        for mapped in ("luts", "dsp"):
-            size, counted = unit(**values, dsp=mapped == "dsp"), row[mapped]
+        for mapped in cost_sizes.SIZES:
+            multiplier = "lut" if mapped == "adders" else ""
+            size = unit(**values, dsp=mapped == "dsp", multiplier=multiplier)
+            counted = row[mapped]
             assert abs(size.lut - counted["lut"]) <= ERROR * (counted["lut"] + 40), (name, mapped)
             assert (size.dsp, size.bram18) == (counted["dsp"], counted["bram18"]), (name, mapped)

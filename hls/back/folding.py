@@ -57,9 +57,13 @@ def fold(
     return search.fold(chain, target=target, lanes=lanes, choices=choices)
 
 
-def choices(chain: Sequence[Layer]) -> Choices:
-    """Every folding of each layer."""
-    return [_allowed(layer, {}) for layer in chain]
+def choices(chain: Sequence[Layer], overrides: Overrides | None = None) -> Choices:
+    """Every folding of each layer that the overrides leave, as of `fold`.
+
+    Raises:
+        InputError: an override that a layer cannot have.
+    """
+    return [_allowed(layer, overrides or {}) for layer in chain]
 
 
 def attributes(layer: Layer, item: Fold) -> dict[str, dict[str, int]]:

@@ -29,6 +29,11 @@
 // could give, from 0 up; for single bits it is the popcount of an XNOR. Thresholds count from that
 // smallest y of their row too (unsigned, ACC_BITS); without them OFFSET_FILE adds it again.
 //
+// Without SIGNS, MULTIPLIERS says what multiplies. 0: what the synthesis tool likes. 1: LUTs; a
+// product is written as its rows, which no tool takes for a multiplication and which take fewer LUTs
+// than one. 2: DSPs; Vivado is told, Yosys takes a DSP for a product of nine bits or more by itself.
+// Values and cycles are the same.
+//
 // With EDGES, m_edge says of each lane of m_data where y = W x lies, see ex_threshold; with SIGNS
 // edges count from the smallest y as well.
 `default_nettype none
@@ -48,6 +53,7 @@ module ex_mvu #(
     parameter int BIAS      = 0,     // y below the first threshold
     parameter int PARTS     = 1,     // vectors that have rows of their own
     parameter int ARMS      = 1,     // of these, how many a word holds
+    parameter int MULTIPLIERS = 0,   // 0: as the synthesis likes; 1: of LUTs; 2: in DSPs
     parameter     WEIGHT_FILE    = "",  // empty: not initialised, or in ROM_FILE
     parameter     ROM_FILE       = "",  // empty: in WEIGHT_FILE
     parameter     THRESHOLD_FILE = "",  // see ex_threshold
@@ -92,6 +98,11 @@ module ex_mvu #(
   localparam int GROUP_BITS = GROUP_WANT < ACC_BITS ? GROUP_WANT : ACC_BITS;
   localparam int SUM_WANT   = SIGNS ? $clog2(SIMD * MOST + 1) : GROUP_BITS + $clog2(GROUPS);
   localparam int SUM_BITS   = SUM_WANT < ACC_BITS ? SUM_WANT : ACC_BITS;
+`ifdef EX_BULK
+  localparam bit BULK = 1'b1;  // a product is the quickest to simulate
+`else
+  localparam bit BULK = 1'b0;
+`endif
 
   if (SIMD < 1 || MW % SIMD != 0) begin : g_bad_simd
     $error("ex_mvu: SIMD must divide MW %0d, not be %0d", MW, SIMD);
@@ -120,6 +131,9 @@ module ex_mvu #(
     $error("ex_mvu: OUT_BITS must be ACC_BITS %0d without thresholds, is %0d", ACC_BITS, OUT_BITS);
   end
 
+  if (MULTIPLIERS < 0 || MULTIPLIERS > 2 || (SIGNS && MULTIPLIERS != 0)) begin : g_bad_multipliers
+    $error("ex_mvu: MULTIPLIERS must be 0, 1 or 2, and 0 with SIGNS, is %0d", MULTIPLIERS);
+  end
   if (EDGES && LEVELS == 0) begin : g_bad_edges
     $error("ex_mvu: EDGES need thresholds, not LEVELS 0");
   end
@@ -311,6 +325,40 @@ module ex_mvu #(
                                 & {IN_BITS{W_BITS == 1 || w_group[s*W_BITS]}})
                                ^ {IN_BITS{w_group[s*W_BITS+W_BITS-1]}}});
             end
+            sum_group_q <= GROUP_BITS'(sum);
+          end
+        end
+      end else if (MULTIPLIERS == 1 && !BULK) begin : g_rows
+        always_ff @(posedge clk) begin : rows
+          int sum, x_s;
+          if (move_a) begin
+            sum = 0;
+            for (int s = 0; s < COUNT; s++) begin
+              x_s = 32'($signed({IN_SIGNED && x_group[(s+1)*IN_BITS-1],
+                                 x_group[s*IN_BITS+:IN_BITS]}));
+              for (int b = 0; b < W_BITS - 1; b++) begin
+                sum = sum + ((x_s & {32{w_group[s*W_BITS+b]}}) << b);
+              end
+              sum = sum - ((x_s & {32{w_group[(s+1)*W_BITS-1]}}) << (W_BITS - 1));
+            end
+            sum_group_q <= GROUP_BITS'(sum);
+          end
+        end
+      end else if (MULTIPLIERS == 2 && !BULK) begin : g_dsp
+        logic signed [IN_BITS+W_BITS:0] product[COUNT];
+        for (genvar s = 0; s < COUNT; s++) begin : g_product
+          (* use_dsp = "yes" *)
+          wire signed [IN_BITS+W_BITS:0] one;
+          assign one = $signed({IN_SIGNED && x_group[(s+1)*IN_BITS-1],
+                                x_group[s*IN_BITS+:IN_BITS]})
+              * $signed(w_group[s*W_BITS+:W_BITS]);
+          assign product[s] = one;
+        end
+        always_ff @(posedge clk) begin : products
+          int sum;
+          if (move_a) begin
+            sum = 0;
+            for (int s = 0; s < COUNT; s++) sum = sum + 32'(product[s]);
             sum_group_q <= GROUP_BITS'(sum);
           end
         end

@@ -48,6 +48,7 @@ ROOMS: Mapping[str, str] = {
     "manifest": GRAPH,
     "report.store": BASE,
     "cost": f"{GRAPH} config",
+    "optimise": f"{GRAPH} cost",
     "qonnx": GRAPH,  # what a file means, for training and compiler alike
     "rules": "errors",  # NumPy alone
     "runtime": "errors progress registers promise rules",  # the host driver: NumPy alone
@@ -90,9 +91,14 @@ ROOMS: Mapping[str, str] = {
     "hls.front": f"{RESULT} config qonnx hls hls.back.kernels",
     "hls.back": f"{RESULT} config cost reference explain hls hls.front hls.back.kernels",
     "hls.explained": f"{RESULT} config explain hls",
-    "hls.compile": f"{STEP} cost qonnx reference hls.explained hls.front hls.back",
+    "hls.folded": f"{GRAPH} reference hls hls.front hls.back",
+    "hls.baseline": f"{GRAPH} cost hls hls.front hls.back hls.folded",
     # boards, and what is measured and shown
     "boards": f"{STEP} cost synth tool yowasp",
+    "hls.optimised": f"{RESULT} config cost optimise reference hls hls.front hls.back hls.folded "
+    "boards",
+    "hls.compile": f"{STEP} cost qonnx reference hls.explained hls.front hls.back hls.folded "
+    "hls.baseline hls.optimised",
     "bench": f"{STEP} qonnx runtime reference simulate boards",
     "simulate.heatmaps": f"{STEP} runtime reference explain simulate report",
     "deploy": f"{STEP} runtime reference boards bench",
@@ -100,7 +106,8 @@ ROOMS: Mapping[str, str] = {
     "quant.exits synth report boards bench deploy quant.data quant.network quant.train "
     "quant.attribution quant.compress "
     "quant.attach quant.calibrate quant.compare quant.export quant.explain quant.rules "
-    "quant.rules.apply quant.rules.against hls hls.front hls.back hls.compile",
+    "quant.rules.apply quant.rules.against hls hls.front hls.back hls.folded hls.baseline "
+    "hls.optimised hls.compile",
 }
 
 PACKAGES: Mapping[str, str] = {
@@ -129,6 +136,7 @@ PACKAGES: Mapping[str, str] = {
     "quant.compare": "torch",
     "quant.export": "torch",
     "quant.explain": "torch PIL jinja2",
+    "optimise": "scipy",
     "hls.front": "finn qonnx onnx onnxruntime",
     "hls.back": "finn qonnx jinja2",
 }

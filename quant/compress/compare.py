@@ -211,7 +211,7 @@ def predicted_cycles(config: Config, subject: Subject, rates: Sequence[float]) -
     reach = [max(0.0, 1.0 - float(r)) for r in np.cumsum([0.0, *rates[:-1]])]
     plan = config.compile
     whole = cost.network(
-        config.model, target_cycles=plan.target_cycles, reach=reach, headroom=plan.headroom
+        config.model, target_cycles=plan.cycles, reach=reach, headroom=plan.headroom
     )
     small = cost.at_multipliers(
         subject.model, multipliers=whole.multipliers, reach=reach, headroom=plan.headroom
@@ -271,7 +271,7 @@ def _paired(gaps: Sequence[float], *, fewer: bool = False) -> dict[str, Any]:
 def _stamp(config: Config, section: Compress, cell: Cell, images: str) -> str:
     """What the result of a cell depends on; `images` is the fingerprint of the splits."""
     own = config.model_copy(update={"train": config.train.model_copy(update={"seed": cell.seed})})
-    parts = (fingerprint(own), images, config.calibrate, config.compile.target_cycles)
+    parts = (fingerprint(own), images, config.calibrate, config.compile.cycles)
     parts += (section.images, section.learning_rate, cell.spec)  # type: ignore[assignment]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

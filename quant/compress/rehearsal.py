@@ -70,7 +70,7 @@ def _precision(spec: Precision, config: Config) -> None:
     def price(bits: precision.Bits, leave: float) -> cost.Cost:
         reach = [leave**i for i in range(len(model.stages))]
         return cost.network(
-            precision.with_bits(model, bits), target_cycles=config.compile.target_cycles,
+            precision.with_bits(model, bits), target_cycles=config.compile.cycles,
             headroom=config.compile.headroom, reach=reach, dsp=False,
         )  # fmt: skip
 

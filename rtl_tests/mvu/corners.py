@@ -10,6 +10,7 @@ from lib.bench import Corner, kernel_corner
 from lib.pairwise import grid, pairwise
 
 from exeunt.graph import Integer, Stream
+from exeunt.kernels.layer import Style
 from exeunt.kernels.mvu import Mvu
 from exeunt.kernels.parts.weights import accumulator_range
 
@@ -24,6 +25,7 @@ def corner(
     vectors: tuple[int, int] = (2, 3),
     offset: bool = False,
     groups: tuple[int, int] = (1, 1),
+    multiplier: Style = "",
 ) -> Corner:
     """A matrix of NF * PE rows and SF * SIMD columns, `fold` = (SF, SIMD, NF, PE).
 
@@ -39,6 +41,7 @@ def corner(
     sign = "s" if dtype.signed else "u"
     name = f"sf{sf}x{simd}_nf{nf}x{pe}_{sign}{dtype.bits}_w{weight_bits}_l{levels}"
     name += "_o" * offset
+    name += f"_{multiplier}" if multiplier else ""
     if groups != (1, 1):
         name += f"_g{behind}x{beside}"
     rng = np.random.default_rng(sum(map(ord, name)))
@@ -78,6 +81,7 @@ def corner(
         offset=offset,
         groups=behind * beside,
         together=beside,
+        multiplier=multiplier,
     )
     return kernel_corner(node, arrays)
 
@@ -130,6 +134,11 @@ CORNERS: list[Corner] = [
     corner((9, 1, 1, 1), Integer(4, signed=True), weight_bits=3, groups=(2, 4)),
     corner((2, 3, 2, 2), Integer(4), offset=True, groups=(3, 1)),
     corner((2, 10, 1, 2), Integer(3), weight_bits=2, groups=(3, 1), levels=4, bias=-2),
+    corner((2, 12, 3, 2), Integer(4), levels=3, multiplier="lut"),
+    corner((2, 5, 1, 3), Integer(3, signed=True), weight_bits=2, multiplier="lut"),
+    corner((3, 1, 2, 2), Integer(8), weight_bits=8, multiplier="lut"),
+    corner((2, 12, 3, 2), Integer(4), levels=3, multiplier="dsp"),
+    corner((2, 5, 1, 3), Integer(8, signed=True), weight_bits=6, multiplier="dsp"),
     corner((4, 32, 2, 3), Integer(1), weight_bits="1s", levels=1),
     corner((2, 32, 3, 2), Integer(2), weight_bits="2s", levels=3),
     corner((9, 3, 2, 2), Integer(8, signed=True), weight_bits="1s", levels=1),

@@ -24,6 +24,7 @@ from exeunt.kernels.mvu.products import FEW
 from exeunt.kernels.parts.back import Steps
 from exeunt.kernels.parts.weights import accumulator_range, smallest
 
+MULTIPLIERS = {"": 0, "lut": 1, "dsp": 2}
 MODULES = ("ex_mvu", "ex_rom", "ex_threshold")
 
 
@@ -75,6 +76,7 @@ def parameters(node: Mvu) -> dict[str, int | str]:
         "ROM_FILE": weights if apart else "",
         "THRESHOLD_FILE": f"{node.name}_thresholds" if node.levels else "",
         "OFFSET_FILE": f"{node.name}_offsets.hex" if _begins(node) else "",
+        **({"MULTIPLIERS": MULTIPLIERS[node.multiplier]} if node.multiplier else {}),
     }
 
 

@@ -20,7 +20,7 @@ def before(steps: Collection[str], config: Config) -> None:
     """Refuse to begin these steps where one of them cannot be done.
 
     Raises:
-        InputError: a file of the network, the folding file, the board or the cache folder that is
+        InputError: a file of the network, the folding file, a board or the cache folder that is
             named cannot be used.
         ToolError: compile.kernels = "vitis" without AMD's tools.
     """
@@ -34,6 +34,8 @@ def before(steps: Collection[str], config: Config) -> None:
     if "compile" in steps:
         if config.compile.folding is not None:
             _folding(Path(config.compile.folding))
+        if config.compile.optimised:
+            importlib.import_module("exeunt.hls.optimised").limits(config.compile)
         if config.compile.kernels == "vitis":
             importlib.import_module("exeunt.hls.back.vitis").check()
     if "simulate" in steps and os.environ.get("EXEUNT_CACHE"):

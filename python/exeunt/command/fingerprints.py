@@ -142,6 +142,8 @@ def parts(
         found[f"folding file {path.name}"] = digests.of(path) or ABSENT
     if "compile" in step.sections and config.explain.hardware is not None:
         found["explain.hardware"] = tree.digest(config.explain.hardware)
+    if "compile" in step.sections and "/" in config.compile.board:
+        found["board"] = digests.of(Path(config.compile.board)) or ABSENT
     if "train" in step.sections and config.train.start:
         found["train.start"] = digests.of(Path(config.train.start)) or ABSENT
     if step.data:

@@ -236,6 +236,7 @@ STEPS: tuple[Step, ...] = (
             "exits.latency_cycles",
             "exits.latency_images",
             "hardware.equal.multipliers",
+            "hardware.equal.resources",
             "hardware.equal.lut.speedup",
             "hardware.lanes",
             "hardware.multiplies_per_image",

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def check(config: Config) -> None:
-    """Refuse a network, its exit weights or a folding that a later step would refuse.
+    """Refuse a network, its exit weights, a folding or a board that a later step would refuse.
 
     Raises:
-        InputError: the network cannot be built, exported, read or folded, or has another number of
-            exits than `train.exit_weights`.
+        InputError: the network cannot be built, exported, read or folded, does not fit, or has
+            another number of exits than `train.exit_weights`.
     """
     from exeunt.hls import compile as compiler
     from exeunt.hls.front import limits
@@ -46,8 +46,10 @@ def check(config: Config) -> None:
     )
     if config.compile.kernels == "vitis":
         limits.finn_ips(parts)
-    if folding:  # whether its names are those of FINN's nodes is for FINN to say
+    if folding or config.compile.optimised:  # FINN knows its nodes, the optimiser what fits
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / export.MODEL
             path.write_bytes(file.to_model(graph).SerializeToString())
+            rest = config.compile.untargeted()  # how many frames reach which exit is not known yet
+            config = config.model_copy(update={"compile": rest})
             compiler.build(compiler.read_network(path, config=config), config=config)

@@ -12,11 +12,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from exeunt.config import agreement, presets
 from exeunt.config.attach import Attach
 from exeunt.config.calibrate import Calibrate
+from exeunt.config.compile import Compile as Compile
+from exeunt.config.compile import hashed
 from exeunt.config.compress import Compress
 from exeunt.config.explain import Explain
 from exeunt.config.layers import (
@@ -228,39 +230,6 @@ class Train(_Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
-def _power_of_two(value: int) -> int:
-    if value & (value - 1):
-        raise ValueError(f"must be a power of two from 2 to 256, got {value}")
-    return value
-
-
-class Compile(_Section):
-    """From QONNX to RTL: kernels, clock, folding, sizes of the controller.
-
-    Attributes:
-        kernels: "exeunt": ours; "finn": FINN's RTL; "vitis": FINN's own IPs beside ours, with Vitis
-            HLS and Vivado
-        clock_mhz: clock for which figures are given
-        target_cycles: cycles of a frame that the first stage may take
-        headroom: how many more frames than measured later stages are folded for
-        folding: FINN folding file (JSON); unset: folded for target_cycles
-        buffer_frames: frames that wait for a decision, behind each exit but the last
-        in_flight: frames in the accelerator at once, a power of two
-        baseline: whether the same network without exits is compiled and simulated too
-        finn_part: device for which kernels = "vitis" makes its IPs
-    """
-
-    kernels: Literal["exeunt", "finn", "vitis"] = "exeunt"
-    clock_mhz: Annotated[float, Field(ge=0.001, le=1000.0)] = 100.0
-    target_cycles: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1024
-    headroom: Annotated[float, Field(ge=1.0, le=1000.0)] = 1.5
-    folding: str | None = None
-    buffer_frames: Annotated[int, Field(ge=1, le=64)] = 4
-    in_flight: Annotated[int, Field(ge=2, le=256), AfterValidator(_power_of_two)] = 16
-    baseline: bool = True
-    finn_part: Annotated[str, Field(min_length=1)] = "xc7z020clg400-1"
-
-
 class Simulate(_Section):
     """Bulk simulation of the RTL.
 
@@ -354,7 +323,8 @@ def load(name_or_path: str | Path) -> Config:
     """The config of that shipped name, of the trained network zoo:NAME, or in that TOML file.
 
     Relative paths to a user's files (`model.source`, `model.files`, `train.start`, `train.rules`,
-    `compile.folding`) count from the folder of the config and are made absolute.
+    `compile.folding`, a `compile.board` with a "/") count from the folder of the config and are
+    made absolute.
 
     Raises:
         InputError: no such config, not TOML, an unknown key or an impossible value.
@@ -443,6 +413,8 @@ def _anchor(raw: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         model["files"] = tuple(files)
     if isinstance(compile_, dict) and isinstance(compile_.get("folding"), str):
         compile_["folding"] = str(folder / compile_["folding"])
+    if isinstance(compile_, dict) and "/" in str(compile_.get("board")):  # a folder of the user's
+        compile_["board"] = str(folder / compile_["board"])
     for key in ("start", "rules"):
         if isinstance(train, dict) and isinstance(train.get(key), str) and train[key]:
             train[key] = str(folder / train[key])
@@ -465,6 +437,8 @@ def hash_of(config: Config, *sections: str) -> str:
         )
     if config.compile.folding is not None:
         whole["compile"]["folding"] = Path(config.compile.folding).name
+    if "/" in config.compile.board:
+        whole["compile"]["board"] = Path(config.compile.board).name
     whole["train"]["start"] = Path(config.train.start).name
     whole["train"]["rules"] = Path(config.train.rules).name
     if whole["explain"]["hardware"] is None:  # as the next two
@@ -472,6 +446,7 @@ def hash_of(config: Config, *sections: str) -> str:
     for key in ("modify", "rules"):  # younger than checkpoints that do without
         if not whole["train"][key]:
             del whole["train"][key]
+    whole["compile"] = hashed(whole["compile"])
     return _digest({k: whole[k] for k in names})
 
 

@@ -24,20 +24,25 @@ COMMAND = "python rtl_tests/cost_sizes.py; python -m exeunt.cost rtl_tests/cost_
 
 def parts_of(row: Row) -> dict[str, float]:
     """The parts of a counted corner."""
-    values = {k: v for k, v in row.items() if k not in ("kind", "dsp", "luts")}
+    values = {k: v for k, v in row.items() if k not in ("kind", "dsp", "luts", "adders")}
     parts = registry.kinds()[row["kind"]].parts
     assert parts is not None, f"{row['kind']} is counted but has no parts"
     return parts(**values)
 
 
 def groups(rows: Iterable[Row]) -> dict[str, list[tuple[dict[str, float], int]]]:
-    """(parts, LUT) of the corners by model: "<kind>" in LUTs, "<kind>_dsp" where DSPs are used."""
+    """(parts, LUT) of the corners by model.
+
+    "<kind>" in LUTs, "<kind>_dsp" where DSPs are used, "<kind>_adders" with products as their rows.
+    """
     found: dict[str, list[tuple[dict[str, float], int]]] = {}
     for row in rows:
         parts = parts_of(row)
         found.setdefault(row["kind"], []).append((parts, row["luts"]["lut"]))
         if row["dsp"]["dsp"]:
             found.setdefault(f"{row['kind']}_dsp", []).append((parts, row["dsp"]["lut"]))
+        if "adders" in row:
+            found.setdefault(f"{row['kind']}_adders", []).append((parts, row["adders"]["lut"]))
     return found
 
 

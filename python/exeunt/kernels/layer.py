@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from exeunt.graph import IntArray, Integer
 from exeunt.kernels.parts.accumulate import Function
 from exeunt.window import Window
 
 Shape = tuple[int, int, int]
+Style: TypeAlias = Literal["", "lut", "dsp"]  # what multiplies; "": as the synthesis tool likes
 BYTE = Integer(8)
 Self = TypeVar("Self", bound="Layer")
 
@@ -32,6 +33,7 @@ class Fold:
     multipliers: int = 0
     converters: int = 0  # width converters inside the layer
     area: int = 0  # of accumulators, windows and streams, to choose between equals
+    multiplier: Style = ""
 
     @property
     def lanes_in(self) -> int:

@@ -48,7 +48,9 @@ def equal(report: Mapping[str, Any]) -> Part | None:
         "The same backbone with the last head alone, folded by the same search for the fewest "
         "cycles that the budget allows. At equal LUT all multipliers of both are made of LUT, so "
         "that nothing else is spent, both are counted by Yosys, and the cycles without exits are "
-        "those of the cycle reference."
+        "those of the cycle reference. At equal predicted resources the network without exits is "
+        "folded for the fewest cycles at no more LUT, DSP and BRAM18 than are predicted of the "
+        "design; their multipliers differ."
     )
     return section("equal", "Against the network without exits", table(head, rows), text=text)
 
@@ -68,5 +70,6 @@ def _row(label: str, spent: Any, entry: Mapping[str, Any]) -> tuple[str, ...]:
 
 _KINDS = {
     "multipliers": ("multipliers", lambda side: side.get("multipliers")),
+    "resources": ("predicted resources (multipliers)", lambda side: side.get("multipliers")),
     "lut": ("LUT", lambda side: (side.get("resources") or {}).get("lut")),
 }

@@ -284,9 +284,9 @@ def compare(
         },
         "multiplies_per_image": spent,
         "multiplies_saved": 1.0 - spent / whole if whole else 0.0,
-        "speedup_equal_resources": base_per_image / per_image,  # the one at equal multipliers
+        "speedup_equal_resources": base_per_image / per_image,
         "equal": {
-            "multipliers": {
+            base.data.get("equal", "multipliers"): {
                 "speedup": base_per_image / per_image,
                 "ours": {"multipliers": lanes(manifest), "cycles_per_image": per_image},
                 "baseline": {

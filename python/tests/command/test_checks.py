@@ -65,6 +65,7 @@ def test_folding_file(nothing, tmp_path, content, got):
 
 def test_board(nothing, tmp_path):
     refused("[bitstream]\nboard = 'pynq'\n", "board must be one of ", tmp_path)
+    refused("[compile]\nboard = 'pynq'\n", "board must be one of ", tmp_path)
 
 
 def test_files_of_the_network(nothing, tmp_path):

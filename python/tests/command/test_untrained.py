@@ -136,6 +136,13 @@ def test_a_config_that_cannot(tmp_path: Path) -> None:
         check(misfolded(tmp_path))
 
 
+def test_a_board_that_cannot_hold_it() -> None:
+    """Before any training; targets wait for what calibration measures."""
+    with pytest.raises(InputError, match=r"the resources must hold the network, which takes"):
+        check(tree.parse(STAGES + "resources = { lut = 2000 }\n"))
+    check(tree.parse(STAGES + "resources = { lut = 9000 }\nfps = 1e8\n"))
+
+
 def test_a_training_checks_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def trained(*arguments: object, **more: object) -> None:
         raise AssertionError("trained a network that cannot become hardware")

@@ -76,6 +76,10 @@ def test_narrower_operands_take_fewer_luts():
     assert signs[0].lut < signs[1].lut < 0.7 * sizes[0]
     assert products.unit(**MVU).dsp == 16
     assert products.unit(**MVU, dsp=False).dsp == 0
+    assert products.unit(**MVU, multiplier="dsp") == products.unit(**MVU)
+    adders = products.unit(**MVU, multiplier="lut")  # rows of products take less than products
+    assert adders.dsp == 0
+    assert adders.lut < products.unit(**MVU, dsp=False).lut
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from exeunt import cost
 from exeunt.config import tree as configuration
 from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Node, from_json, to_json
+from exeunt.hls import baseline
 from exeunt.hls import compile as compiler
 from exeunt.hls.front import finn_env
 from exeunt.kernels import registry
@@ -229,7 +230,7 @@ def test_targets_stop_somewhere() -> None:
 def test_the_baseline_spends_the_same_multipliers(network: Any) -> None:
     for cycles in (30, 100, 1000):
         compiled = compiler.build(network, config=settings((8, 6, 1), 5, target_cycles=cycles))
-        base = compiler.baseline(network, name="base", multipliers=compiled.multipliers)
+        base = baseline.baseline(network, name="base", multipliers=compiled.multipliers)
         assert base.multipliers <= compiled.multipliers
         assert [c.name for c in base.accelerator.chains] == ["seg0", "head0"]
         period = max(f.period for f in base.foldings.values())
@@ -246,15 +247,15 @@ def test_the_baseline_spends_the_same_multipliers(network: Any) -> None:
 
 @pytest.mark.parametrize("lut", [900, 2500, 6000])
 def test_the_ladder_stands_around_the_lut(network: Any, lut: int) -> None:
-    rungs = compiler.ladder(network, name="base", lut=lut)
+    rungs = baseline.ladder(network, name="base", lut=lut)
     sizes = [cost.network(rung.accelerator, dsp=False) for rung in rungs]
     luts = [size.lut + size.control for size in sizes]
     cycles = [max(f.period for f in rung.foldings.values()) for rung in rungs]
     assert len(rungs) > 1
     assert luts == sorted(set(luts))  # a faster one has more, or the slower one were of no use
     assert cycles == sorted(set(cycles), reverse=True)
-    assert sum(x <= lut for x in luts) <= compiler.RUNGS
-    assert sum(x > lut for x in luts) <= compiler.RUNGS
+    assert sum(x <= lut for x in luts) <= baseline.RUNGS
+    assert sum(x > lut for x in luts) <= baseline.RUNGS
     # nothing that fits between two rungs is left out
     for target in range(cycles[-1], cycles[0] + 1):
         found = compiler.assemble(

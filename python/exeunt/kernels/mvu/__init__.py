@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from exeunt.graph import IntArray, Integer, Stream
 from exeunt.kernels.kind import Arrays, Effort, Fast, Kind, Product
-from exeunt.kernels.layer import Fold, Levels, Windows, divisors
+from exeunt.kernels.layer import Fold, Levels, Style, Windows, divisors
 from exeunt.kernels.layer import Matrix as MatrixLayer
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.mvu.products import parts, unit
@@ -40,6 +40,8 @@ class Mvu(Weighted):
     With `groups` a pixel has so many vectors of MW elements, and vector g has rows g * MH / groups
     and on. They follow each other, `together` of them side by side: a word of input has SIMD
     elements of each, and PE = MH / groups * together.
+
+    `multiplier` says what multiplies: "lut", "dsp", or "" for what the synthesis tool likes.
     """
 
     kind: ClassVar[str] = "mvu"
@@ -49,6 +51,7 @@ class Mvu(Weighted):
     offset: bool = False
     groups: int = 1
     together: int = 1
+    multiplier: Style = ""
 
     @property
     def simd(self) -> int:
@@ -292,6 +295,7 @@ def size(node: Mvu, dsp: bool) -> Size:
         levels=node.levels,
         groups=node.groups,
         dsp=dsp,
+        multiplier=node.multiplier,
     )
 
 
@@ -431,6 +435,7 @@ def lower(lowering: Lowering, layer: MatrixLayer, fold: Fold) -> None:
             offset="offsets" in layer.arrays,
             groups=layer.groups,
             together=together,
+            multiplier="" if layer.signs else fold.multiplier,
         ),
         {key: layer.arrays[key] for key in wanted if key in layer.arrays},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from exeunt.errors import InputError
+from exeunt.kernels.layer import Style
 from exeunt.kernels.parts.levels import size as levels_size
 from exeunt.kernels.parts.size import Size, lut, lutrams, ram, rom
 
@@ -68,6 +69,7 @@ def unit(
     groups: int = 1,
     signs: bool = False,
     dsp: bool = True,
+    multiplier: Style = "",
 ) -> Size:
     """A matrix-vector unit of `rows` x `columns`, folded to `pe` x `simd` multipliers.
 
@@ -83,6 +85,7 @@ def unit(
         groups: parts of the rows with vectors of their own.
         signs: weights are -1, 0 and 1, of a single bit -1 and 1.
         dsp: products may become DSPs.
+        multiplier: what multiplies, see `Mvu`.
 
     Raises:
         InputError: widths or lanes that the kernel does not have.
@@ -105,12 +108,13 @@ def unit(
         rows=rows, columns=columns, simd=simd, pe=pe, in_bits=in_bits, weight_bits=weight_bits,
         acc_bits=acc_bits, groups=groups, signs=signs,
     )  # fmt: skip
-    mapped = dsp and not signs and in_dsp(in_bits, weight_bits, simd)
+    mapped = dsp and not signs and multiplier != "lut" and in_dsp(in_bits, weight_bits, simd)
+    model = "mvu_dsp" if mapped else "mvu_adders" if multiplier == "lut" and not signs else "mvu"
     steps = (rows // pe) * (columns // simd)
     arms = max(1, pe * groups // rows)
     room = 2 if rows <= pe * groups else 2 * (columns // simd)
     blocks = rom(steps, pe * simd * weight_bits) + ram(room, arms * simd * in_bits)
-    size = Size(lut("mvu_dsp" if mapped else "mvu", found), pe * simd if mapped else 0, blocks)
+    size = Size(lut(model, found), pe * simd if mapped else 0, blocks)
     if levels:
         size += levels_size(channels=rows, pe=pe, in_bits=acc_bits, levels=levels)
     return size

@@ -85,18 +85,23 @@ def period(node: Swg) -> int:
 
 
 def size(node: Swg, dsp: bool) -> Size:
-    """Serial: counters and a ring of rows; parallel: rows in shift registers, the window in FF."""
+    """Serial: counters and a ring of rows; parallel: rows in shift registers, the window in FF.
+
+    Where there is padding every element that may lie in it is masked.
+    """
     _, width, channels = node.input.shape
     lanes = node.input.lanes
     kernel, stride = node.extent, node.stride
     row = width * (channels // lanes)
     words = (kernel[0] - 1 + stride[0]) * row + (kernel[1] + 1) * (channels // lanes)
+    masked = node.output.width if any(node.pad) else 0
     if node.parallel:
+        masked -= masked // (node.kernel[0] * node.kernel[1])
         bits = node.input.width
-        return Size(100 + (kernel[0] - 1) * bits * math.ceil(row / 32) + bits)
+        return Size(100 + (kernel[0] - 1) * bits * math.ceil(row / 32) + bits + masked)
     blocks = ram(words, node.input.width)
     memory = 0 if blocks else 4 * lutrams(words, node.input.width)
-    return Size(160 if blocks else round(190 + 0.6 * memory), 0, blocks)
+    return Size((160 if blocks else round(190 + 0.6 * memory)) + masked, 0, blocks)
 
 
 def back(node: Swg, arrays: Arrays) -> tuple[tuple[parts.Part, ...], ...]:

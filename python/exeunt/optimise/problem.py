@@ -1,0 +1,235 @@
+"""A network as choices: every folding of every layer with its size, and the streams between them.
+
+The size of a layer is that of the kernels that `exeunt.kernels` makes of it. What two layers cost
+together is the width converter between the lanes of the one and those of the other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from exeunt.graph import ENTRY, Integer, Node, Stream
+from exeunt.kernels import registry
+from exeunt.kernels.layer import Copies, Fold, Layer, Matrix, Style
+from exeunt.kernels.lowering import Lowering, converters, feeders
+from exeunt.kernels.parts.size import Size, entry, fifo, ram
+
+STYLES: tuple[Style, ...] = ("lut", "dsp")
+STAGES = 8  # cycles that a word spends in a kernel when it never waits, about
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to build a layer.
+
+    Attributes:
+        fold: lanes, window and multipliers.
+        size: kernels and the queues behind them, also what stands behind a segment.
+        period: cycles a frame.
+        tail: cycles from the last word in to the last word out, about.
+    """
+
+    fold: Fold
+    size: Size
+    period: int
+    tail: float
+
+
+@dataclass(frozen=True)
+class Link:
+    """The stream from one place to another, and what stands between lanes a and lanes b."""
+
+    feeder: int
+    reader: int
+    elements: int
+    dtype: Integer
+    fixed: bool = False  # the lanes must agree
+
+    def between(self, a: int, b: int) -> tuple[Size, int]:
+        """Size and cycles a frame of the converters between `a` and `b` lanes."""
+        return _converters(self.elements, self.dtype, a, b)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A layer, where it stands, and the ways to build it. The first place is the input itself."""
+
+    name: str
+    chain: str
+    stage: int
+    layer: Layer | None
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A whole network; `links` are all its streams, `stages` the number of exits."""
+
+    places: tuple[Place, ...]
+    links: tuple[Link, ...]
+    stages: int
+
+    def folds(self, chosen: Sequence[Option]) -> dict[str, tuple[Fold, ...]]:
+        """The chosen foldings by chain; `chosen` has one option a place."""
+        found: dict[str, list[Fold]] = {}
+        for place, option in zip(self.places, chosen, strict=True):
+            if place.layer is not None:
+                found.setdefault(place.chain, []).append(option.fold)
+        return {name: tuple(folds) for name, folds in found.items()}
+
+    def size(self, chosen: Sequence[Option]) -> Size:
+        """What the chosen options take with the converters between them."""
+        total = sum((option.size for option in chosen), Size())
+        for link in self.links:
+            a, b = chosen[link.feeder].fold.pe, chosen[link.reader].fold.lanes_in
+            total += link.between(a, b)[0]
+        return total
+
+
+def problem(
+    segments: Sequence[Sequence[Layer]],
+    heads: Sequence[Sequence[Layer]],
+    choices: Mapping[str, Sequence[Sequence[Fold]]],
+    *,
+    buffer_frames: int,
+    kept_frames: int = 2,
+    dsp: bool = True,
+) -> Problem:
+    """The choices of a network.
+
+    Args:
+        segments: layers of each, each layer behind those that feed it.
+        heads: the same, one for each segment.
+        choices: foldings to choose from, by "seg0", "head0", ..., layer by layer.
+        buffer_frames: frames that each frame buffer holds.
+        kept_frames: frames that wait before each later segment.
+        dsp: multipliers may be DSPs.
+    """
+    first = segments[0][0] if segments[0] else heads[0][0]
+    entries = sorted({f.lanes_in for f in choices["seg0" if segments[0] else "head0"][0]})
+    inputs = tuple(Option(Fold(lanes, lanes), Size(), 0, 0.0) for lanes in entries)
+    places = [Place("input", "", 0, None, inputs)]
+    links: list[Link] = []
+    source = 0  # the place whose stream enters the next chain
+    for stage, (segment, head) in enumerate(zip(segments, heads, strict=True)):
+        for chain, layers in ((f"seg{stage}", segment), (f"head{stage}", head)):
+            offset = len(places)
+            readers = Counter(feeder for i, y in enumerate(layers) for feeder in feeders(i, y))
+            for i, layer in enumerate(layers):
+                last = chain.startswith("seg") and i == len(layers) - 1
+                held = (buffer_frames, kept_frames) if last and stage + 1 < len(segments) else None
+                options = _options(layer, choices[chain][i], readers[i], held, dsp)
+                for feeder, (shape, dtype) in zip(feeders(i, layer), layer.inputs, strict=True):
+                    index = source if feeder == ENTRY else offset + feeder
+                    fixed = layer is first and index == 0
+                    links.append(Link(index, len(places), math.prod(shape), dtype, fixed))
+                name = _name(chain, i, layer)
+                places.append(Place(name, chain, stage, layer, options))
+            if layers and chain.startswith("seg"):
+                source = len(places) - 1
+    return Problem(tuple(places), tuple(links), len(segments))
+
+
+def _name(chain: str, index: int, layer: Layer) -> str:
+    return layer.finn[-1] if layer.finn else f"{chain} layer {index}"
+
+
+def _options(
+    layer: Layer,
+    folds: Sequence[Fold],
+    readers: int,
+    held: tuple[int, int] | None,
+    dsp: bool,
+) -> tuple[Option, ...]:
+    bare = dataclasses.replace(layer, arrays={}, finn=())
+    tables = {k: v for k, v in layer.arrays.items() if k == "offsets"}  # it is part of the node
+    if tables:
+        bare = dataclasses.replace(bare, arrays=tables)
+    found = []
+    for fold in folds:
+        beside = _behind(layer, fold.pe, readers, held)
+        for styled in _styles(layer, fold, dsp):
+            size = _size(bare, styled, dsp) + beside
+            found.append(Option(styled, size, fold.period, _tail(layer, fold)))
+    return tuple(found)
+
+
+def _styles(layer: Layer, fold: Fold, dsp: bool) -> list[Fold]:
+    """The folding with each kind of multiplier that the layer may have."""
+    if not isinstance(layer, Matrix) or layer.signs:
+        return [fold]
+    found = [dataclasses.replace(fold, multiplier="lut")]
+    bare = dataclasses.replace(layer, arrays={}, finn=())
+    if dsp and _size(bare, dataclasses.replace(fold, multiplier="dsp"), dsp).dsp:
+        found.append(dataclasses.replace(fold, multiplier="dsp"))
+    return found
+
+
+def _size(layer: Layer, fold: Fold, dsp: bool) -> Size:
+    """The kernels of one layer whose streams have its lanes, and the queues behind them."""
+    streams = [Stream(shape, dtype, fold.lanes_in) for shape, dtype in layer.inputs]
+    made = Lowering("", streams[0])
+    made.join(layer, fold, [(ENTRY, stream) for stream in streams])
+    return _taken(made.nodes, dsp)
+
+
+def _taken(nodes: Sequence[Node], dsp: bool) -> Size:
+    total = Size()
+    for node in nodes:
+        total += registry.of(node).size(node, dsp)
+        for stream in node.outputs:
+            total += fifo(stream.width)
+    return total
+
+
+def _behind(layer: Layer, lanes: int, readers: int, held: tuple[int, int] | None) -> Size:
+    """Copies for several readers; of a segment's last layer the frame buffer and its queue."""
+    stream = Stream((1, 1, math.prod(layer.output)), layer.result, lanes)
+    total = Size()
+    for _ in range(readers - 1):
+        made = Lowering("", stream)
+        registry.lower(
+            made, Copies(stream.shape, stream.dtype, stream.shape, stream.dtype), Fold(lanes, lanes)
+        )
+        total += _taken(made.nodes, dsp=False)
+    if held is not None:
+        total += waiting(stream, *held)
+    return total
+
+
+def waiting(stream: Stream, buffer_frames: int, kept_frames: int) -> Size:
+    """What holds frames of `stream` for their verdict, and those that stay: see ex_frame_buffer."""
+    blocks = ram(stream.words * buffer_frames, stream.width)
+    queue = entry(stream.width)
+    return Size(
+        queue.lut, 0, blocks + max(queue.bram18, ram(stream.words * kept_frames, stream.width))
+    )
+
+
+def _tail(layer: Layer, fold: Fold) -> float:
+    """Cycles from a frame's last word in to its last word out, about."""
+    height = layer.output[0]
+    vector = fold.period / max(1, layer.vectors)
+    rows = 0
+    if layer.window is not None and not layer.flat:
+        reach = layer.window.extent[0] - layer.window.pad[0]
+        first = math.ceil((layer.input[0] - reach) / layer.window.stride[0])
+        rows = max(0, height - 1 - max(0, first))
+    if isinstance(layer, Matrix):
+        vector *= 1 - fold.pe / layer.rows if fold.pe < layer.rows else 0
+    return rows * fold.period / height + vector + STAGES
+
+
+@lru_cache(maxsize=1 << 14)
+def _converters(elements: int, dtype: Integer, a: int, b: int) -> tuple[Size, int]:
+    steps = converters(a, b, elements)
+    if not steps:
+        return Size(), 0
+    made = Lowering("", Stream((1, 1, elements), dtype, a))
+    made.adapt((1, 1, elements), b)
+    return _taken(made.nodes, dsp=False), max(elements // s for s in steps)

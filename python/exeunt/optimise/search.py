@@ -1,0 +1,148 @@
+"""What is asked of a design, and the choice that answers it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from exeunt.cost.folding import MAX_STRETCH
+from exeunt.kernels.parts.size import Size
+from exeunt.optimise.budget import NAMES, Budget
+from exeunt.optimise.problem import Option, Problem
+from exeunt.optimise.solver import Programme, Solution
+
+SCALES: Mapping[str, int] = {"lut": 53200, "dsp": 220, "bram18": 280}  # of an xc7z020
+
+
+def shares(reach: Sequence[float] | None, stages: int, headroom: float) -> tuple[float, ...]:
+    """Cycles of a stage's own frames in a cycle of the accelerator's, as `cost.folding.targets`.
+
+    Args:
+        reach: fraction of the frames that reach each exit, the first above 1 where frames are
+            looked at again; None: all reach all.
+        stages: number of exits.
+        headroom: how many more frames than measured later stages must take.
+    """
+    if reach is None:
+        return (1.0,) * stages
+    found = [max(1.0, reach[0]), *(min(1.0, r * headroom) for r in reach[1:])]
+    return tuple(max(share, 1.0 / MAX_STRETCH) for share in found)
+
+
+def bounds(cycles: int, share: Sequence[float]) -> tuple[int, ...]:
+    """Cycles a frame that each stage may take where a frame comes every `cycles`."""
+    return tuple(int(cycles / s) for s in share)
+
+
+def weights(budget: Budget) -> dict[str, float]:
+    """How much one of each resource counts: its part of what there is."""
+    found = {}
+    for name in NAMES:
+        limit = getattr(budget, name)
+        found[name] = 1.0 / max(1, SCALES[name] if limit is None else limit)
+    return found
+
+
+@dataclass(frozen=True)
+class Fastest:
+    """The fewest cycles between frames that fit, and the choice."""
+
+    cycles: int
+    solution: Solution
+
+
+def fastest(problem: Problem, budget: Budget, share: Sequence[float]) -> Fastest | None:
+    """The choice with the fewest cycles between frames within a budget; None: nothing fits.
+
+    The cycles at which a further option becomes fast enough are tried by bisection: first with the
+    relaxation, which is quick and refuses nothing that is possible, then from there on with whole
+    choices.
+    """
+    steps = sorted(
+        {
+            math.ceil(max(1, o.period) * share[place.stage])
+            for place in problem.places
+            for o in place.options
+        }
+        | {1}
+    )
+    value = weights(budget)
+    made: dict[int, Programme] = {}
+
+    def programme(index: int) -> Programme:
+        if index not in made:
+            made[index] = Programme(problem, bounds(steps[index], share))
+        return made[index]
+
+    def possible(index: int) -> bool:
+        return programme(index).least(budget, value) is not None
+
+    last = len(steps) - 1
+    if not possible(last):
+        return None
+    first = _first(possible, 0, last)
+    found: dict[int, Solution] = {}
+
+    def whole(index: int) -> bool:
+        solution = programme(index).solve(budget, value)
+        if solution is not None:
+            found[index] = solution
+        return solution is not None
+
+    low, step = first, 1
+    while not whole(min(first + step - 1, last)):
+        low = min(first + step, last + 1)
+        if low > last:
+            return None
+        step *= 2
+    best = _first(whole, low, min(first + step - 1, last))
+    return Fastest(steps[best], found[best])
+
+
+def _first(holds: object, low: int, high: int) -> int:
+    """The first index from `low` on at which it holds, which it does at `high` and from there."""
+    assert callable(holds)
+    while low < high:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@dataclass(frozen=True)
+class Other:
+    """Another option of a place, all other places as they are: what the design would take more."""
+
+    option: Option
+    more: Size
+
+
+def others(
+    problem: Problem, chosen: Sequence[Option], limits: Sequence[int | None], count: int = 2
+) -> list[list[Other]]:
+    """For each place the cheapest other options that are fast enough.
+
+    Args:
+        problem: the network.
+        chosen: an option for each place.
+        limits: cycles a frame of each stage, None for any.
+        count: how many.
+    """
+    value = weights(Budget())
+    total = problem.size(chosen)
+    found = []
+    for index, place in enumerate(problem.places):
+        seen = []
+        for option in place.options:
+            limit = limits[place.stage]
+            if option is chosen[index] or (limit is not None and option.period > limit):
+                continue
+            size = problem.size([*chosen[:index], option, *chosen[index + 1 :]])
+            more = Size(size.lut - total.lut, size.dsp - total.dsp, size.bram18 - total.bram18)
+            seen.append(Other(option, more))
+        seen.sort(key=lambda o: sum(value[n] * getattr(o.more, n) for n in NAMES))
+        found.append(seen[:count])
+    return found

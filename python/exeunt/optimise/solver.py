@@ -1,0 +1,339 @@
+"""The cheapest choice of a `Problem` as an integer programme, solved by HiGHS (`scipy`).
+
+One variable says whether an option is taken, one for each pair of lanes says what stands on a
+stream. All constraints but those of the resources and of latency make a tree of shortest paths, so
+the relaxation is nearly tight and the search is short.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from exeunt.kernels.parts.size import Size
+from exeunt.optimise.budget import NAMES, Budget
+from exeunt.optimise.problem import Option, Place, Problem
+
+SECONDS = 120.0  # that one search may take; it ends by the limits below, so that it can be repeated
+GAP = 1e-4  # of the best possible, at which a search ends
+SPREAD_GAP, SPREAD_NODES = (
+    0.02,
+    8,
+)  # the same where latency is spread over the stages, and its nodes
+TINY = 1e-6
+STEPS = 40  # of the cycles of a stage, that help to bound latency
+
+
+@dataclass(frozen=True)
+class Delay:
+    """What a frame waits for: `weights[i]` times the cycles of stage i, summed up.
+
+    The cycles of a stage are those of its slowest layer and the tails of all its layers.
+    `limit`: at most so many; None: as few as can be, before anything else.
+    """
+
+    weights: tuple[float, ...]
+    limit: float | None = None
+
+    def of(self, problem: Problem, chosen: Sequence[Option]) -> float:
+        """The weighted cycles of a choice."""
+        slowest, tails = [0.0] * problem.stages, [0.0] * problem.stages
+        for place, option in zip(problem.places, chosen, strict=True):
+            slowest[place.stage] = max(slowest[place.stage], option.period)
+            tails[place.stage] += option.tail
+        parts = zip(self.weights, slowest, tails, strict=True)
+        return sum(weight * (cycles + tail) for weight, cycles, tail in parts)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """An option for every place.
+
+    Attributes:
+        chosen: one for each place.
+        size: what they take.
+        value: of what was minimised.
+        bound: no choice has a smaller one.
+    """
+
+    chosen: tuple[Option, ...]
+    size: Size
+    value: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """By what part of it the value could be smaller at most; 0: this is the best choice."""
+        gap = (self.value - self.bound) / max(abs(self.value), 1e-12)
+        return 0.0 if gap <= 2 * GAP else gap
+
+
+class Programme:
+    """The integer programme of a problem whose stages may take so many cycles a frame.
+
+    Args:
+        problem: the network.
+        bounds: cycles a frame of each stage, None for any.
+        delay: latency that is limited or minimised.
+        spread: how latency is spread over the stages is part of the choice; False: each stage takes
+            its bound, which makes the search much shorter.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        bounds: Sequence[int | None],
+        delay: Delay | None = None,
+        *,
+        spread: bool = True,
+    ) -> None:
+        self.problem = problem
+        self.bounds = tuple(bounds)
+        self.delay = delay
+        self.spread = spread
+        self.options = [
+            undominated(_within(place, bounds[place.stage]), period=delay is not None and spread)
+            for place in problem.places
+        ]
+        self._columns = 0
+        self._rows: list[tuple[dict[int, float], float, float]] = []
+        self._sizes: list[Size] = []
+        self._places: list[range] = []
+        self._above: list[range] = []
+        self._build()
+
+    @property
+    def empty(self) -> bool:
+        """Some layer has no option at all that is fast enough."""
+        return not all(self.options)
+
+    def least(self, budget: Budget, weights: Mapping[str, float]) -> float | None:
+        """A bound: no choice within the budget has less of the weighted resources; None: none is.
+
+        It is the relaxation, so that what it refuses is impossible.
+        """
+        found = self._solve(budget, weights, whole=False)
+        return None if found is None else float(found.fun)
+
+    def solve(self, budget: Budget, weights: Mapping[str, float]) -> Solution | None:
+        """The choice with the least weighted resources within the budget; None: none was found.
+
+        Args:
+            budget: limits.
+            weights: of LUT, DSP and BRAM18 in what is minimised.
+        """
+        found = self._solve(budget, weights, whole=True)
+        if found is None:
+            return None
+        chosen = tuple(
+            options[int(np.argmax(found.x[place.start : place.stop]))]
+            for options, place in zip(self.options, self._places, strict=True)
+        )
+        bound = getattr(found, "mip_dual_bound", None)
+        value = float(found.fun)
+        return Solution(
+            chosen, self.problem.size(chosen), value, value if bound is None else float(bound)
+        )
+
+    def _build(self) -> None:
+        for options in self.options:
+            first = self._columns
+            self._columns += len(options)
+            self._places.append(range(first, self._columns))
+            self._sizes += [option.size for option in options]
+            self._rows.append(({k: 1.0 for k in self._places[-1]}, 1.0, 1.0))
+        for link in self.problem.links:
+            self._link(link)
+        self._stages = 0
+        if self.delay is not None and self.spread:
+            self._stages = self._columns
+            self._columns += self.problem.stages
+            self._sizes += [Size()] * self.problem.stages
+            self._wait()
+
+    def _link(self, link: Any) -> None:
+        """Which lanes meet on a stream; those that would be too slow or must agree do not."""
+        ends: list[dict[int, list[int]]] = []
+        for place, lanes in ((link.feeder, "pe"), (link.reader, "lanes_in")):
+            by: dict[int, list[int]] = {}
+            for column, option in zip(self._places[place], self.options[place], strict=True):
+                by.setdefault(getattr(option.fold, lanes), []).append(column)
+            ends.append(by)
+        bound = self.bounds[self.problem.places[link.reader].stage]
+        out: dict[int, dict[int, float]] = {a: dict.fromkeys(ends[0][a], -1.0) for a in ends[0]}
+        into: dict[int, dict[int, float]] = {b: dict.fromkeys(ends[1][b], -1.0) for b in ends[1]}
+        for a in ends[0]:
+            for b in ends[1]:
+                size, period = link.between(a, b)
+                if (link.fixed and a != b) or (bound is not None and period > bound):
+                    continue
+                out[a][self._columns] = into[b][self._columns] = 1.0
+                self._sizes.append(size)
+                self._columns += 1
+        for row in (*out.values(), *into.values()):
+            self._rows.append((row, 0.0, 0.0))
+
+    def _wait(self) -> None:
+        """The cycles of a stage are no fewer than those of any of its layers.
+
+        That alone leaves the relaxation free to mix slow and quick options of a layer. So there are
+        steps of cycles for each stage: whether it takes more than a step, each layer says too.
+        """
+        for stage in range(self.problem.stages):
+            here = [
+                (columns, options)
+                for place, columns, options in zip(
+                    self.problem.places, self._places, self.options, strict=True
+                )
+                if place.stage == stage and place.layer is not None
+            ]
+            cycles = self._stages + stage
+            for columns, options in here:
+                row = {k: -float(o.period) for k, o in zip(columns, options, strict=True)}
+                self._rows.append(({**row, cycles: 1.0}, 0.0, np.inf))
+            steps = _thinned({o.period for _, options in here for o in options})
+            above = range(self._columns, self._columns + len(steps))
+            self._columns += len(steps)
+            self._sizes += [Size()] * len(steps)
+            self._above.append(above)
+            for step, column in zip(steps, above, strict=True):
+                for columns, options in here:
+                    row = {
+                        k: -1.0 for k, o in zip(columns, options, strict=True) if o.period > step
+                    }
+                    if row:
+                        self._rows.append(({**row, column: 1.0}, 0.0, np.inf))
+            parts = {
+                column: float(before - step)
+                for column, before, step in zip(above, [0, *steps], steps, strict=False)
+            }
+            self._rows.append(({**parts, cycles: 1.0}, 0.0, np.inf))
+
+    def _delays(self) -> dict[int, float]:
+        """The weighted cycles as a sum over columns."""
+        assert self.delay is not None
+        row: dict[int, float] = {}
+        for place, columns, options in zip(
+            self.problem.places, self._places, self.options, strict=True
+        ):
+            weight = self.delay.weights[place.stage]
+            row |= {k: weight * o.tail for k, o in zip(columns, options, strict=True)}
+        if self.spread:
+            row |= {self._stages + i: w for i, w in enumerate(self.delay.weights)}
+        return row
+
+    def _given(self) -> float:
+        """The weighted cycles that are given with the bounds."""
+        assert self.delay is not None
+        if self.spread:
+            return 0.0
+        pairs = zip(self.delay.weights, self.bounds, strict=True)
+        return sum(w * b for w, b in pairs if b is not None)
+
+    def _solve(self, budget: Budget, weights: Mapping[str, float], *, whole: bool) -> Any:
+        from scipy.optimize import Bounds, LinearConstraint, milp
+        from scipy.sparse import csr_array
+
+        if self.empty:
+            return None
+        values = {name: np.array([getattr(s, name) for s in self._sizes], float) for name in NAMES}
+        rows = list(self._rows)
+        for name, limit in budget.items():
+            row = {k: v for k, v in enumerate(values[name].tolist()) if v}
+            rows.append((row, -np.inf, float(limit)))
+        cost = sum((weights.get(n, 0.0) * values[n] for n in NAMES), np.zeros(self._columns))
+        if self.delay is not None:
+            delays = self._delays()
+            if self.delay.limit is not None:
+                rows.append((delays, -np.inf, self.delay.limit - self._given()))
+            else:
+                cost = cost * TINY / max(1.0, float(cost.sum()))
+                for column, cycles in delays.items():
+                    cost[column] += cycles
+        data = [v for row, _, _ in rows for v in row.values()]
+        indices = [k for row, _, _ in rows for k in row]
+        ends = np.cumsum([0, *(len(row) for row, _, _ in rows)])
+        matrix = csr_array((data, indices, ends), shape=(len(rows), self._columns))
+        integral = np.zeros(self._columns)
+        upper = np.ones(self._columns)
+        if whole:
+            for place in self._places:
+                integral[place.start : place.stop] = 1
+            for above in self._above:
+                integral[above.start : above.stop] = 1
+        if self._stages:
+            upper[self._stages : self._stages + self.problem.stages] = np.inf
+        options: dict[str, Any] = {"time_limit": SECONDS, "mip_rel_gap": GAP}
+        if self._stages:
+            options |= {"mip_rel_gap": SPREAD_GAP, "node_limit": SPREAD_NODES}
+        found = milp(
+            cost,
+            integrality=integral,
+            bounds=Bounds(0.0, upper),
+            constraints=LinearConstraint(matrix, [r[1] for r in rows], [r[2] for r in rows]),
+            options=options,
+        )
+        return found if found.x is not None else None
+
+
+def spread(
+    problem: Problem,
+    bounds: Sequence[int | None],
+    delay: Delay,
+    budget: Budget,
+    weights: Mapping[str, float],
+) -> Solution | None:
+    """The choice with the least latency, or the least resources within one; None: none was found.
+
+    Where the search for how latency is spread over the stages ends without a choice, all stages get
+    as many cycles, fewer and fewer.
+    """
+    found = Programme(problem, bounds, delay).solve(budget, weights)
+    if found is not None or delay.limit is None:
+        return found
+    each = delay.limit / sum(delay.weights)
+    for part in (0.9, 0.8, 0.65, 0.5, 0.35):
+        limits = [int(each * part) if b is None else min(int(each * part), b) for b in bounds]
+        found = Programme(problem, limits, delay, spread=False).solve(budget, weights)
+        if found is not None:
+            return dataclasses.replace(found, bound=0.0)
+    return None
+
+
+def _within(place: Place, bound: int | None) -> list[Option]:
+    return [o for o in place.options if bound is None or o.period <= bound]
+
+
+def _thinned(periods: set[int]) -> list[int]:
+    """Of these cycles at most STEPS, ascending, the ratio of neighbours about the same."""
+    known = np.array(sorted(periods))
+    wanted = np.geomspace(known[0], known[-1], STEPS) if len(known) > STEPS else known
+    return sorted({int(known[np.abs(known - w).argmin()]) for w in wanted})
+
+
+def undominated(options: Sequence[Option], *, period: bool) -> list[Option]:
+    """The options that no other one with the same lanes beats in every resource.
+
+    Args:
+        options: of one place.
+        period: it must also be as quick.
+    """
+    groups: dict[tuple[int, int], list[tuple[tuple[float, ...], Option]]] = {}
+    for option in options:
+        size = option.size
+        key: tuple[float, ...] = (size.lut, size.dsp, size.bram18)
+        if period:
+            key += (option.period, option.tail)
+        groups.setdefault((option.fold.lanes_in, option.fold.pe), []).append((key, option))
+    found = []
+    for group in groups.values():
+        kept: list[tuple[float, ...]] = []
+        for key, option in sorted(group, key=lambda item: item[0]):
+            if not any(all(a <= b for a, b in zip(k, key, strict=True)) for k in kept):
+                kept.append(key)
+                found.append(option)
+    return found

@@ -1,0 +1,228 @@
+"""`compile.board` and `compile.resources`: what is made, what is said of it, what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exeunt import cost
+from exeunt import manifest as manifests
+from exeunt.boards import targets
+from exeunt.config import tree as configuration
+from exeunt.errors import InputError
+from exeunt.hls import compile as compiler
+from exeunt.hls import optimised
+from exeunt.hls.front import finn_env
+from exeunt.optimise.budget import Budget
+from exeunt.reference import system
+
+STAGES = """
+[[model.stages]]
+blocks = [{ conv = 6, kernel = 3 }]
+[[model.stages]]
+blocks = [{ conv = 8, kernel = 3 }]
+"""
+REACH = (1.0, 0.25)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def finn() -> None:
+    finn_env.prepare()
+    with finn_env.quiet():
+        import exeunt.hls.front.network  # noqa: F401 - only for its import of FINN
+
+
+def settings(text: str) -> configuration.Config:
+    return configuration.parse(
+        f'name = "tiny"\n[data]\ndataset = "digits"\n[model]\ninput = [8, 7, 1]\nclasses = 3\n'
+        f"{STAGES}[compile]\n{text}\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def model(builder: type, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    b = builder((8, 7, 1))
+    x = b.conv("image", 6)
+    b.exit(b.linear(x, 3))
+    b.exit(b.linear(b.conv(x, 8), 3))
+    return b.save(tmp_path_factory.mktemp("tiny") / "model.onnx")
+
+
+@pytest.fixture(scope="module")
+def network(model: Path) -> Any:
+    return compiler.read_network(model, config=settings("target_cycles = 60"))
+
+
+def built(network: Any, text: str, reach: Any = REACH) -> Any:
+    return compiler.build(network, config=settings(text), reach=reach)
+
+
+def test_what_is_predicted_is_what_the_kernels_cost(network: Any) -> None:
+    made = built(network, "resources = { lut = 6000, dsp = 40, bram18 = 40 }")
+    found = made.optimised
+    size = cost.network(made.accelerator)
+    assert found["predicted"]["lut"] == size.lut + size.control <= 6000
+    assert found["predicted"]["dsp"] == size.dsp <= 40
+    assert found["predicted"]["bram18"] <= 40
+    assert made.accelerator == compiler.with_fifos(made.accelerator)  # they are sized
+    assert made.sized
+    slow = compiler.build(network, config=settings(f"target_cycles = {found['cycles']}"),
+                          reach=REACH)  # fmt: skip
+    for name, fold in slow.foldings.items():  # the same bound holds for every part
+        assert made.foldings[name].period <= fold.target
+
+
+def test_more_of_a_board_makes_it_faster(network: Any) -> None:
+    rates = [
+        built(network, f"resources = {{ lut = {lut}, dsp = 0 }}").optimised["fps"]
+        for lut in (4500, 7000, 12000)
+    ]
+    assert rates == sorted(rates)
+    assert rates[0] < rates[2]
+    board = built(network, 'board = "pynq-z2"\nuse = 0.1').optimised
+    assert board["budget"] == {"lut": 5320, "dsp": 22, "bram18": 28}
+    assert board["available"] == {"lut": 53200, "dsp": 220, "bram18": 280}
+    assert board["title"] == "10% of TUL PYNQ-Z2"
+
+
+def test_multipliers_are_built_as_chosen(network: Any) -> None:
+    made = built(network, "resources = { lut = 12000, dsp = 0 }")
+    styles = {n.multiplier for c in made.accelerator.chains for n in c.nodes if n.kind == "mvu"}
+    assert styles == {"lut"}
+    assert made.optimised["predicted"]["dsp"] == 0
+    least = built(network, 'resources = { dsp = 60 }\nobjective = "area"\ntarget_cycles = 60')
+    styles = {n.multiplier for c in least.accelerator.chains for n in c.nodes if n.kind == "mvu"}
+    assert "dsp" in styles
+
+
+def test_targets_are_kept_by_the_cycle_reference(network: Any) -> None:
+    plenty = "resources = { lut = 20000, dsp = 20, bram18 = 60 }\n"
+    first = built(network, plenty + 'objective = "latency"').optimised
+    least = first["latency"]["alone"]["p99"]
+    wish = 2.0 * least / 100
+    made = built(network, plenty + f'objective = "area"\nlatency_us = {wish}')
+    found = made.optimised
+    assert least < found["latency"]["alone"]["p99"] <= 2 * least
+    assert found["predicted"]["lut"] < first["predicted"]["lut"]
+    config = settings(plenty)
+    sizes = optimised.sizes(made.accelerator, config.compile)
+    frame = system.predict(made.accelerator, np.array([1]), sizes=sizes, gives=False)
+    assert found["latency"]["exits"][1] == frame.reported[0]
+    slow = built(network, plenty + 'objective = "area"\nfps = 400000.0').optimised
+    fast = built(network, plenty + 'objective = "area"\nfps = 1200000.0').optimised
+    assert (slow["cycles"], fast["cycles"]) == (250, 83)
+    assert slow["predicted"]["lut"] < fast["predicted"]["lut"]
+    assert slow["fps"] >= 390_000
+    half = built(network, plenty + 'objective = "latency"\npercentile = 50').optimised
+    assert half["latency"]["alone"]["p50"] <= first["latency"]["alone"]["p50"]
+
+
+def test_every_layer_is_told_with_its_runners_up(network: Any) -> None:
+    found = built(network, "resources = { lut = 6000, dsp = 40 }").optimised
+    assert [n["chain"] for n in found["nodes"]] == ["seg0", "head0", "seg1", "head1"]
+    for node in found["nodes"]:
+        assert node["cycles"] <= node["allowed"]
+        assert "MVAU" in node["name"]
+        for other in node["others"]:
+            assert other["cycles"] <= node["allowed"]
+            same = ("pe", "simd", "multiplier", "parallel_window", "cycles")
+            assert any(other[k] != node[k] for k in same) or other["lut"]
+    assert re.fullmatch(
+        r"for the given resources: [\d,]+ of 6,000 LUT, \d+ of 40 DSP, \d+ BRAM18 predicted, "
+        r"[\d,]+ frames/s, p99 of the latency [\d,]+ cycles, chosen in [\d.]+ s",
+        optimised.said(found),
+    )
+
+
+def test_a_folding_file_is_heeded(network: Any, tmp_path: Path) -> None:
+    path = tmp_path / "fold.json"
+    path.write_text(json.dumps({"Defaults": {}, "seg0_MVAU_rtl_0": {"PE": 3}}))
+    text = f'resources = {{ lut = 9000, dsp = 40 }}\nfolding = "{path}"'
+    node = built(network, text).optimised["nodes"][0]
+    assert (node["name"], node["pe"]) == ("seg0_MVAU_rtl_0", 3)
+    path.write_text(json.dumps({"seg9_MVAU_rtl_0": {"PE": 3}}))
+    with pytest.raises(InputError, match="names seg9_MVAU_rtl_0, which is no FINN node of this"):
+        built(network, text)
+
+
+def test_percentiles_go_by_rates() -> None:
+    leaves = optimised.rates((1.0, 0.2, 0.02), 3)
+    assert leaves == pytest.approx([0.8, 0.18, 0.02])
+    found = [optimised.percentile([10, 40, 90], leaves, p) for p in (50, 95, 98, 99)]
+    assert found == [10, 40, 40, 90]
+    assert optimised.rates(None, 3) == [0.0, 0.0, 1.0]
+
+
+REFUSED = [
+    (
+        'board = "pynq-z3"',
+        "board must be one of .* or a folder with a board.toml, got 'pynq-z3': did you mean "
+        "'pynq-z[12]'",
+    ),
+    (
+        'board = "ulx3s-85f"',
+        "compile.board must be a board of family xc7 or xcup, whose LUT the sizes of kernels are "
+        "of, got ulx3s-85f of family ecp5: give compile.resources in LUT6, or target_cycles$",
+    ),
+    (
+        'board = "pynq-z2"\nresources = { dsp = 300 }',
+        "compile.resources.dsp must be at most the 220 DSP of board pynq-z2, got 300: give less, "
+        "or leave out board$",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), REFUSED)
+def test_boards_that_will_not_do(text: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        optimised.limits(settings(text).compile)
+
+
+def test_what_a_board_leaves() -> None:
+    both = optimised.limits(settings('board = "pynq-z2"\nresources = { dsp = 10 }').compile)
+    assert both.budget == Budget(42560, 10, 224)
+    own = optimised.limits(settings("resources = { lut = 5000 }").compile)
+    assert own.budget == Budget(5000)
+    assert {f for f in optimised.FAMILIES} <= {targets.load(n).family for n in targets.names()}
+
+
+def test_resources_that_are_too_few(network: Any) -> None:
+    with pytest.raises(InputError) as error:
+        built(network, "resources = { lut = 2000 }")
+    assert re.fullmatch(
+        r"the resources must hold the network, which takes [\d,]+ LUT at least without its "
+        r"controller, got 194 for it: [\d,]+ LUT more are needed; most go to \w+ \([\d,]+\)",
+        str(error.value),
+    )
+
+
+def test_the_step_writes_and_says_it(model: Path, tmp_path: Path) -> None:
+    """Files, report and the line of `exeunt compile`; the twin takes no more of anything."""
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    (run_dir / "model.onnx").write_bytes(model.read_bytes())
+    (run_dir / "exits.json").write_text(json.dumps({"thresholds": [7, None], "reach": REACH}))
+    said: list[str] = []
+    compiler.compile(
+        settings('board = "pynq-z2"\nuse = 0.15'), run_dir,
+        progress=lambda done, total, text: said.append(text),
+    )  # fmt: skip
+    assert "for 15% of TUL PYNQ-Z2: " in said[-1]
+    section = json.loads((run_dir / "report.json").read_text())["compile"]
+    predicted, twin = section["optimiser"]["predicted"], section["baseline"]["predicted"]
+    assert all(twin[name] <= predicted[name] for name in predicted)
+    base = manifests.read(run_dir / "baseline")
+    assert base.data["equal"] == "resources"
+    assert len(base.accelerator().heads) == 1
+    assert not (run_dir / "baseline" / "ladder").exists()
+    folding = json.loads((run_dir / "report" / "auto_folding_config.json").read_text())
+    for node in section["optimiser"]["nodes"]:
+        assert folding[node["name"]]["PE"] == node["pe"]
+        assert folding[node["name"]]["SIMD"] == node["simd"]
+    text = "".join(p.read_text() for p in (run_dir / "rtl").glob("*.sv"))
+    assert ".MULTIPLIERS(1)" in text.replace(" ", "")
