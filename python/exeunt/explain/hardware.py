@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exeunt.errors import InputError
-from exeunt.explain import context, scales, walk
+from exeunt.explain import context, engine, scales, walk
 from exeunt.explain.backward import Rounding, Scales
 from exeunt.explain.design import Engine
 from exeunt.explain.lower import lower
@@ -68,6 +68,13 @@ class Explained:
             "code": self.engine.code,
             "maps": {
                 method: [list(self.engine.shapes[exit, method]) for exit in range(self.exits)]
+                for method in self.methods
+            },
+            "cycles": {
+                method: [
+                    engine.dense(self.engine, method, exit, pooled=False)
+                    for exit in range(self.exits)
+                ]
                 for method in self.methods
             },
             "scales": {

@@ -130,18 +130,21 @@ class Accelerator:
         method: str | None = None,
         exits: int | Sequence[int] | None = None,
         below: int | Sequence[int | None] | None = None,
+        wait: bool = False,
     ) -> Results:
         """Answer N images, and explain those that are asked for.
 
         Args:
             images: uint8 (N, H, W, C), as many as wanted; copied before this waits for anything.
             timeout: longest wait for one transfer, in `unit`; estimated unless given.
-            explain: "all", "none", n for one in n, or the numbers of images, or a mask of them. All
-                but the images that are named may find no free slot and go without; `missed` of the
-                answers counts them. As `explanations.when` says unless given.
+            explain: "all", "none", n for one in n, or the numbers of images, or a mask of them. As
+                `explanations.when` says unless given.
             method: how; `explanations.method` unless given.
             exits: only images that leave at one of these.
             below: only images whose score is below it, one number or one for each exit.
+            wait: an image that is to be explained is held back until there is a slot for it, and so
+                are those behind it. If not, it goes without where there is none, and `missed` of
+                the answers counts it; images that are named are always waited for.
 
         Returns:
             The answers in the order of the images, in whatever order they came; `maps` has the heat
@@ -151,7 +154,8 @@ class Accelerator:
             InputError: the images do not fit the network, or it cannot explain what is asked for.
             DeviceError: something failed; `answered` and `indices` say what was answered before.
         """
-        return self._classify(images, "images", timeout, explain=(explain, method, exits, below))
+        asked = (explain, method, exits, below)
+        return self._classify(images, "images", timeout, explain=asked, wait=wait)
 
     def explain(
         self,
@@ -160,7 +164,7 @@ class Accelerator:
         method: str | None = None,
         timeout: float | None = None,
     ) -> Results:
-        """Answer N images and explain every one of them, as many at a time as there are slots.
+        """Answer N images and explain every one of them.
 
         Args:
             images: uint8 (N, H, W, C).
@@ -179,7 +183,7 @@ class Accelerator:
             ("all", method, None, None), None
         )  # before the images are looked at
         asked = ("all", method, None, None)
-        return self._classify(images, "images", timeout, explain=asked, whole=True)
+        return self._classify(images, "images", timeout, explain=asked, wait=True, whole=True)
 
     def classify_one(self, image: npt.NDArray[Any], *, timeout: float | None = None) -> Answer:
         """Answer one image, uint8 (H, W, C), in a transfer of its own; errors as of `classify`."""
@@ -193,15 +197,18 @@ class Accelerator:
         *,
         form: str = "several",
         explain: tuple[Any, ...] = (None, None, None, None),
+        wait: bool = False,
         whole: bool = False,
     ) -> Results:
         device = self._device
         device.usable()
         limit = checked_timeout(timeout)
         frames = device.packed(images, name, form)
-        choice = self._choice(explain, len(frames))
+        choice = self._choice(explain, len(frames), wait=wait)
         table = np.zeros(len(frames), RESULT)
-        with device.transfers(limit) as call:
+        built = device.description.explains
+        more = built.cycles if built is not None and choice is not None and choice.wait else 0
+        with device.transfers(limit, more=more) as call:
             if choice is not None and self._explainer is not None:
                 self._explainer.all(call, frames, choice, limit, most=self._batch, whole=whole)
                 frames = frames[:0]
@@ -219,7 +226,9 @@ class Accelerator:
             table[part.first : part.first + part.count] = rows
         return Results.of(table, call.maps, call.missed)
 
-    def _choice(self, asked: tuple[Any, ...], images: int | None) -> Choice | None:
+    def _choice(
+        self, asked: tuple[Any, ...], images: int | None, *, wait: bool = False
+    ) -> Choice | None:
         """What a call explains: explain, method, exits and below as its arguments; None: nothing.
 
         Raises:
@@ -227,7 +236,7 @@ class Accelerator:
         """
         if self._explanations is None and asked in ((None,) * 4, (NONE, None, None, None)):
             return None
-        return self.explanations.choice(asked, images)
+        return self.explanations.choice(asked, images, wait=wait)
 
     def logits(
         self, images: npt.NDArray[Any], exit: int, *, timeout: float | None = None

@@ -129,15 +129,15 @@ class Device:
 
     # ------------------------------------------------------------------ transfers
 
-    def transfers(self, timeout: float | None) -> Call:
-        """A call's transfers, as a context; `timeout` of each, estimated if None."""
+    def transfers(self, timeout: float | None, *, more: int = 0) -> Call:
+        """A call's transfers; `timeout` of each, estimated if None; `more`: cycles of a map."""
         self.usable()
         found = self.description
 
         def wait(images: int) -> float:
             if timeout is not None:
                 return timeout
-            return self.transport.patience(images, images * found.cycles)
+            return self.transport.patience(images, images * (found.cycles + more))
 
         def unchanged() -> bool:
             status = self.registers["status"]

@@ -1,7 +1,8 @@
 """Heat maps of the images that a device answers: which are asked for, and how they come back.
 
 A frame that is to be explained takes a slot when it enters and gives it back when its map is made.
-Inference never waits for maps: a frame that finds no free slot goes unexplained and is counted.
+Inference does not wait for maps unless it is told to: a frame that finds no free slot goes
+unexplained and is counted, or is held back until there is one.
 A transfer with maps has the device to itself from before its first frame until its last map, so
 that every map can be put to the image that it is of.
 """
@@ -37,13 +38,15 @@ class Choice:
     """Which images of a transfer are explained, and how.
 
     `every`: one in so many, 0: those of `images`, by their numbers. `below`: for each exit, only
-    images whose score is below it, NEVER for any score, ALWAYS for none.
+    images whose score is below it, NEVER for any score, ALWAYS for none. `wait`: an image is held
+    back until there is a slot for it.
     """
 
     every: int
     method: int
     below: tuple[int, ...]
     images: tuple[int, ...] = ()
+    wait: bool = False
 
     def wants(self, image: int, exit_index: int, score: int) -> bool:
         """Whether an image may have a map."""
@@ -120,12 +123,15 @@ class Explanations:
 
     # ------------------------------------------------------------------ what a call asks for
 
-    def choice(self, asked: tuple[Any, str | None, Any, Any], images: int | None) -> Choice | None:
+    def choice(
+        self, asked: tuple[Any, str | None, Any, Any], images: int | None, *, wait: bool = False
+    ) -> Choice | None:
         """What a call asks for; None: nothing.
 
         Args:
             asked: the arguments explain, method, exits and below of `Accelerator.classify`.
             images: how many there are; None: nobody knows.
+            wait: images are held back until there is a slot; those that are named are in any case.
 
         Raises:
             InputError: one of them cannot be.
@@ -136,14 +142,14 @@ class Explanations:
         when = self._when if explain is None else explain
         if isinstance(when, str) or is_whole(when):
             every = self._every(when)
-            return Choice(every, kind, limits) if every else None
+            return Choice(every, kind, limits, wait=bool(wait)) if every else None
         if exits is not None or below is not None:
             raise InputError(
                 "images that are explained by their numbers must be explained whatever their exit "
                 'and score, got exits or below besides; use explain="all" with these.'
             )
         numbers = _numbers(when, images)
-        return Choice(0, kind, limits, numbers) if numbers else None
+        return Choice(0, kind, limits, numbers, wait=True) if numbers else None
 
     def _known(self, name: str) -> int:
         if name not in self._built.methods:
@@ -212,11 +218,9 @@ class Explainer:
         whole: bool = False,
     ) -> None:
         """All images of a call, in transfers of at most `most`; see `run`."""
-        places = min(self._built.slots, self._built.asked)
-        most = min(most, self._built.slots) if whole else most
         first = 0
         while first < len(frames):
-            count = choice.length(first, min(most, len(frames) - first), places)
+            count = choice.length(first, min(most, len(frames) - first), self._built.asked)
             part = frames[first : first + count]
             self.run(call, first, part, choice, timeout, whole=whole)
             first += count
@@ -284,7 +288,8 @@ class Explainer:
         for image in choice.images:
             if image in images:
                 registers["explain_ask"] = (image + ahead) & 0xFFFFFFFF
-        registers["explain_every"] = choice.every
+        low, _ = self._device.description.registers["explain_every"]["fields"]["wait"]
+        registers["explain_every"] = choice.every | choice.wait << low
 
     def _bring_in(self, call: Transfers, timeout: float | None) -> None:
         """Wait until every map that was begun is here, `timeout` for each; all frames have left."""

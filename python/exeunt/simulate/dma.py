@@ -105,6 +105,11 @@ class DmaModel(Model):
         """Take words of heat maps from now on."""
         self._job.map_capacity = MAP_WORDS
 
+    def close_maps(self) -> None:
+        """Take no more of them, and forget those that were not fetched."""
+        self._job.map_capacity = self._job.map_count = self._job.map_packets = 0
+        self._part = []
+
     def packets(self) -> list[bytes]:
         """The heat maps' packets that have come whole since the last call, up to map_last each."""
         count, found = int(self._job.map_count), []

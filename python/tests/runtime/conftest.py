@@ -29,14 +29,13 @@ COUNT = 120
 def _sibling(name: str):
     """Another file of this folder, which is no package."""
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 BOARD, NULL = _sibling("board"), _sibling("null")
-sys.modules["null"] = NULL  # which the next one builds upon
-MAPPING = _sibling("mapping")
+MAPPING, EXPLAINED = _sibling("mapping"), _sibling("explained")
 
 
 @pytest.fixture
@@ -101,6 +100,21 @@ def small_design(folder: Path, cache: Path) -> Small:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     return small_design(tmp_path_factory.mktemp("small"), tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def explained(tmp_path_factory: pytest.TempPathFactory):
+    """A small design that explains its images."""
+    folders = (tmp_path_factory.mktemp(name) for name in ("explained", "explained_models"))
+    return EXPLAINED.design(*folders)
+
+
+@pytest.fixture
+def explaining(explained) -> Iterator[Simulated]:
+    """Its RTL as a device."""
+    transport = Simulated(explained.folder, cache=explained.cache)
+    yield transport
+    transport.close()
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ class Mapping(null.Null):
     def submit(self, frames: np.ndarray, records: int, timeout: float) -> None:
         first = self.id
         super().submit(frames, records, timeout)
-        every = self.state["explain_every"]
+        every, wait = self.state["explain_every"] & 0xFFFF, self.state["explain_every"] >> 31
         for k, frame in enumerate(frames):
             turn = every > 0 and self.since >= every - 1
             self.since = 0 if turn else self.since + 1
@@ -117,6 +117,8 @@ class Mapping(null.Null):
             self.asked = [i for i in self.asked if i > first + k]
             if not turn and not asked:
                 continue
+            while wait and self.used >= self.most > 1 and self.requests:
+                self.work()
             if self.used >= self.most:
                 self.state["explain_missed"] += 1
                 continue
