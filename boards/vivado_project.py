@@ -29,12 +29,15 @@ RELEASES = ("2022.2", "2023.1", "2023.2", "2024.1", "2024.2")
 """Versions of Vivado that the scripts are written for."""
 END = "exeunt: end of build"
 RESULT_BYTES = 16
+MAP_BYTES = 4
 MOST_STREAM_BYTES = 128
 """Widest stream of the AXI DMA."""
 MOST_CONVERTER_BYTES = 512
 """Widest word inside the AXI4-Stream width converter."""
 RUN_MEMORY = 6
 """Gigabytes that a run of Vivado is given: no more of them at once than the memory has room for."""
+EXPLAIN = "explain"
+"""What a manifest has for accelerators that give heat maps."""
 SCRIPTS = ("build.tcl", "package.tcl", "design.tcl")
 
 _AXIL = (
@@ -45,9 +48,14 @@ _AXIL = (
     ("in", "arprot", 3), ("out", "rvalid", 1), ("in", "rready", 1), ("out", "rdata", 32),
     ("out", "rresp", 2),
 )  # fmt: skip
+_MAPS = (
+    ("out", "tvalid", 1), ("in", "tready", 1), ("out", "tdata", 8 * MAP_BYTES),
+    ("out", "tkeep", MAP_BYTES), ("out", "tlast", 1),
+)  # fmt: skip
 _VLNV = {
     "s_axis": "xilinx.com:interface:axis:1.0",
     "m_axis": "xilinx.com:interface:axis:1.0",
+    "m_axis_map": "xilinx.com:interface:axis:1.0",
     "s_axil": "xilinx.com:interface:aximm:1.0",
 }
 
@@ -121,7 +129,12 @@ def _system(board: Board) -> dict[str, Any]:
             "reset": "FCLK_RESET0_N",
             "irq": "IRQ_F2P",
             "segments": (("S_AXI_HP0/HP0_DDR_LOWOCM", "0x00000000", "512M"),),
-            "base": {"dma": "0x40400000", "exeunt": "0x43C00000", "intc": "0x41800000"},
+            "base": {
+                "dma": "0x40400000",
+                "maps": "0x40410000",
+                "exeunt": "0x43C00000",
+                "intc": "0x41800000",
+            },
             "families": "zynq",
         }
     return {
@@ -151,13 +164,21 @@ def _system(board: Board) -> dict[str, Any]:
             ("SAXIGP2/HP0_DDR_LOW", "0x00000000", "2G"),
             *((("SAXIGP2/HP0_DDR_HIGH", "0x800000000", "2G"),) if vivado.high_memory else ()),
         ),
-        "base": {"dma": "0xA0000000", "exeunt": "0xA0010000", "intc": "0xA0020000"},
+        "base": {
+            "dma": "0xA0000000",
+            "exeunt": "0xA0010000",
+            "intc": "0xA0020000",
+            "maps": "0xA0030000",
+        },
         "families": "zynquplus",
     }
 
 
-def _wiring(board: Board, word_bytes: int) -> dict[str, Any]:
-    """All of the block design that follows from the board and the accelerator's words."""
+def _wiring(board: Board, word_bytes: int, *, maps: bool = False) -> dict[str, Any]:
+    """All of the block design that follows from the board and the accelerator's streams.
+
+    `maps`: it gives heat maps, which have a DMA of their own.
+    """
     ps = _system(board)
     assert board.vivado is not None
     dma = dma_of(word_bytes, board.vivado.port_bits)
@@ -172,6 +193,7 @@ def _wiring(board: Board, word_bytes: int) -> dict[str, Any]:
         "dma_0/s_axi_lite_aclk",
         "dma_0/m_axi_mm2s_aclk",
         "dma_0/m_axi_s2mm_aclk",
+        *(["maps_0/s_axi_lite_aclk", "maps_0/m_axi_s2mm_aclk"] if maps else []),
         *(["width_0/aclk"] if converter else []),
         "control_0/aclk",
         "memory_0/aclk",
@@ -180,20 +202,30 @@ def _wiring(board: Board, word_bytes: int) -> dict[str, Any]:
     reset = [
         "exeunt_0/aresetn",
         "dma_0/axi_resetn",
+        *(["maps_0/axi_resetn"] if maps else []),
         *(["width_0/aresetn"] if converter else []),
         "control_0/aresetn",
         "memory_0/aresetn",
         "intc_0/s_axi_aresetn",
     ]
+    spaces = ["dma_0/Data_MM2S", "dma_0/Data_S2MM", *(["maps_0/Data_S2MM"] if maps else [])]
     memory = [
-        (f"dma_0/Data_{way}", f"ps_0/{segment}", offset, size)
-        for way in ("MM2S", "S2MM")
+        (space, f"ps_0/{segment}", offset, size)
+        for space in spaces
         for segment, offset, size in ps["segments"]
     ]
+    streams = [("exeunt_0/m_axis_map", "maps_0/S_AXIS_S2MM")] if maps else []
+    busses = [
+        ("control_0/M03_AXI", "maps_0/S_AXI_LITE"),
+        ("maps_0/M_AXI_S2MM", "memory_0/S02_AXI"),
+    ]
+    place = ("ps_0/Data", "maps_0/S_AXI_LITE/Reg", ps["base"]["maps"], "64K")
     return {
         "ps": ps,
         "dma": dma,
-        "streams": [*feed, ("exeunt_0/m_axis", "dma_0/S_AXIS_S2MM")],
+        "maps": maps,
+        "spaces": spaces,
+        "streams": [*feed, ("exeunt_0/m_axis", "dma_0/S_AXIS_S2MM"), *streams],
         "busses": [
             (f"ps_0/{ps['master']}", "control_0/S00_AXI"),
             ("control_0/M00_AXI", "dma_0/S_AXI_LITE"),
@@ -201,6 +233,7 @@ def _wiring(board: Board, word_bytes: int) -> dict[str, Any]:
             ("control_0/M02_AXI", "intc_0/s_axi"),
             ("dma_0/M_AXI_MM2S", "memory_0/S00_AXI"),
             ("dma_0/M_AXI_S2MM", "memory_0/S01_AXI"),
+            *(busses if maps else []),
             ("memory_0/M00_AXI", f"ps_0/{ps['slave']}"),
         ],
         "nets": [
@@ -209,6 +242,7 @@ def _wiring(board: Board, word_bytes: int) -> dict[str, Any]:
             ("reset", "rst_0/peripheral_aresetn", reset),
             ("mm2s", "dma_0/mm2s_introut", ["concat_0/In0"]),
             ("s2mm", "dma_0/s2mm_introut", ["concat_0/In1"]),
+            *([("maps", "maps_0/s2mm_introut", ["concat_0/In2"])] if maps else []),
             ("requests", "concat_0/dout", ["intc_0/intr"]),
             ("interrupt", "intc_0/irq", [f"ps_0/{ps['irq']}"]),
         ],
@@ -217,12 +251,13 @@ def _wiring(board: Board, word_bytes: int) -> dict[str, Any]:
             ("ps_0/Data", "dma_0/S_AXI_LITE/Reg", ps["base"]["dma"], "64K"),
             ("ps_0/Data", "exeunt_0/s_axil/reg0", ps["base"]["exeunt"], "4K"),
             ("ps_0/Data", "intc_0/S_AXI/Reg", ps["base"]["intc"], "64K"),
+            *([place] if maps else []),
             *memory,
         ],
     }
 
 
-def _ports(word_bytes: int) -> list[tuple[str, str, str, int]]:
+def _ports(word_bytes: int, *, maps: bool) -> list[tuple[str, str, str, int]]:
     """Interface, direction, signal and width of every port of exeunt_top but clock and reset."""
     bits = 8 * RESULT_BYTES
     return [
@@ -235,6 +270,7 @@ def _ports(word_bytes: int) -> list[tuple[str, str, str, int]]:
         ("m_axis", "out", "tdata", bits),
         ("m_axis", "out", "tkeep", RESULT_BYTES),
         ("m_axis", "out", "tlast", 1),
+        *((("m_axis_map", *port) for port in _MAPS) if maps else ()),
         *(("s_axil", way, signal, width) for way, signal, width in _AXIL),
     ]
 
@@ -284,7 +320,9 @@ def render(manifest: Manifest, board: Board, *, memories: Sequence[str] = ()) ->
         InputError: the accelerator's input is too wide.
     """
     word_bytes = word_bytes_of(manifest)
-    wiring = _wiring(board, word_bytes)
+    maps = EXPLAIN in manifest.data
+    wiring = _wiring(board, word_bytes, maps=maps)
+    ports = _ports(word_bytes, maps=maps)
     values = {
         **wiring,
         "board": board,
@@ -295,7 +333,8 @@ def render(manifest: Manifest, board: Board, *, memories: Sequence[str] = ()) ->
         "family": wiring["ps"]["families"],
         "sources": [*(path.name for path in manifest.sources), "exeunt_ip.v"],
         "memories": sorted(memories),
-        "ports": _ports(word_bytes),
+        "ports": ports,
+        "interfaces": list(dict.fromkeys(interface for interface, *_ in ports)),
         "vlnv": _VLNV,
         "releases": RELEASES,
         "clock_hz": round(board.clock_mhz * 1e6),

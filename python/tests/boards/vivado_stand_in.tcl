@@ -180,6 +180,7 @@ proc interfaces {cell} {
     axi_intc { lappend out s_axi S aximm 1 }
     exeunt_top {
       lappend out s_axis S axis:$::sim_packaged(s_axis) 1 m_axis M axis:$::sim_packaged(m_axis) 1 s_axil S aximm 1
+      if {[info exists ::sim_packaged(m_axis_map)]} { lappend out m_axis_map M axis:$::sim_packaged(m_axis_map) 1 }
     }
   }
   return $out
@@ -212,7 +213,13 @@ proc spaces {cell} {
     zynq_ultra_ps_e { return {Data M_AXI_HPM0_FPD 0xA0000000 0xAFFFFFFF} }
     axi_dma {
       set last [expr {2 ** [value $cell c_addr_width 32] - 1}]
-      return [list Data_MM2S M_AXI_MM2S 0 $last Data_S2MM M_AXI_S2MM 0 $last]
+      set out {}
+      foreach way {MM2S S2MM} {
+        if {[value $cell c_include_[string tolower $way] 1]} {
+          lappend out Data_$way M_AXI_$way 0 $last
+        }
+      }
+      return $out
     }
     default { return {} }
   }
@@ -546,7 +553,7 @@ namespace eval ipx {
   # whether the IP is whole: says it at most, or returns it
   proc check_integrity {core} {
     set wrong {}
-    foreach bus {s_axis m_axis s_axil} {
+    foreach bus [lsearch -all -inline -not -regexp [array names ::sim_bus] {^(aclk|aresetn)$}] {
       if {![info exists ::sim_associated($bus)]} { lappend wrong "interface $bus has no clock" }
     }
     if {[::property core/ name] ne "exeunt_top"} { lappend wrong "the IP is not called exeunt_top" }
@@ -721,7 +728,7 @@ proc synthesize_ip {} {
     }
     # an array that is read, and neither written nor given contents
     foreach {_ array} [regexp -all -inline {logic \[[^\]]+\]\s+(weights|memory)\[} $text] {
-      if {![regexp "$array\\\[\\d+\\\] = |readmemh\\(.*, $array\\)|$array\\\[\\w+\\\] <=" $text]} {
+      if {![regexp "$array\\\[\\d+\\\] = |readmemh\\(.*, $array\\)|$array\\\[\[^\n;=\]+\\\] <=" $text]} {
         puts $log "WARNING: \[Synth 8-3848\] Net $array in module/entity [file rootname [file tail $file]] does not have driver."
       }
     }
