@@ -5,7 +5,8 @@ is set, a length starts a transfer, Idle comes with its end, an error halts, Res
 The core's streams advance by some cycles with every register access. Memory is apart from what the
 processor sees of it: `flush` and `invalidate` carry the bytes across, as a cache does.
 `FakePynq` has the names and the behaviour of pynq 3.1's `Overlay`, `MMIO`, `allocate` and
-`lib.dma.DMA` that a driver meets, waits without end among them (they raise here).
+`lib.dma.DMA` that a driver meets, waits without end among them (they raise here). With `maps` there
+is a second DMA, of which only the receiving side exists: it takes the core's heat maps.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from exeunt.simulate.dma import OVER, DmaModel
 
-DMA_BASE, CORE_BASE = 0x4040_0000, 0x43C0_0000
+DMA_BASE, MAPS_BASE, CORE_BASE = 0x4040_0000, 0x4041_0000, 0x43C0_0000
 MEMORY_BASE = 0x1000_0000
 HALTED, IDLE, INTERNAL, DONE = 0x1, 0x2, 0x10, 0x1000
 
@@ -38,6 +39,8 @@ class Board:
         self.cut: int | None = None
         self.dirty = 0  # receives that a cache may write over
         self.transfers: list[tuple[str, int]] = []
+        self.packets: list[bytes] = []  # that the DMA of maps has taken and not given
+        self._reset_maps()
         self._reset()
 
     def _reset(self) -> None:
@@ -50,6 +53,21 @@ class Board:
         self.length = {0x00: 0, 0x30: 0}
         self.busy = {0x00: False, 0x30: False}
 
+        if self.map_busy:
+            self.device.open_maps()
+
+    def _reset_maps(self) -> None:
+        self.device.close_maps()
+        self.packets.clear()
+        self.map_control, self.map_status = 0, HALTED
+        self.map_address = self.map_length = 0
+        self.map_busy = False
+
+    def fail_maps(self, bit: int) -> None:
+        """An error ends the transfer of a map and halts its DMA."""
+        self.map_status |= bit | HALTED
+        self.map_busy = False
+
     def fail(self, block: int, bit: int) -> None:
         """An error ends the transfer of a channel and halts it."""
         self.status[block] |= bit | HALTED
@@ -57,6 +75,17 @@ class Board:
 
     def tick(self) -> None:
         self.device.go(self.step, until=OVER)
+        if self.map_busy:
+            self.packets += self.device.packets()
+        if self.map_busy and self.packets:
+            packet = np.frombuffer(self.packets.pop(0), np.uint8)
+            if packet.size > self.map_length:
+                self.fail_maps(INTERNAL)
+            else:
+                at = self.map_address - MEMORY_BASE
+                self.memory[at : at + packet.size] = packet
+                self.map_length, self.map_busy = packet.size, False
+                self.map_status |= IDLE | DONE
         if self.busy[0x00] and not self.device.left:
             self.busy[0x00] = False
             self.status[0x00] |= IDLE | DONE
@@ -76,6 +105,9 @@ class Board:
         if address >= CORE_BASE:
             return self.device.read(address - CORE_BASE)
         self.tick()
+        if address >= MAPS_BASE:
+            found = {0x30: self.map_control, 0x34: self.map_status, 0x58: self.map_length}
+            return found.get(address - MAPS_BASE, 0)
         offset = address - DMA_BASE
         block = 0x30 if offset >= 0x30 else 0x00
         return {
@@ -87,6 +119,9 @@ class Board:
     def write(self, address: int, value: int) -> None:
         if address >= CORE_BASE:
             self.device.write(address - CORE_BASE, value)
+            return
+        if address >= MAPS_BASE:
+            self._write_maps(address - MAPS_BASE, value)
             return
         offset = address - DMA_BASE
         block = 0x30 if offset >= 0x30 else 0x00
@@ -107,6 +142,26 @@ class Board:
             self.address[block] = value
         elif what == 0x28:
             self._start(block, value)
+
+    def _write_maps(self, offset: int, value: int) -> None:
+        if offset == 0x30:
+            if value & 0x4:
+                self._reset_maps()
+                return
+            self.map_control = value
+            if value & 1 and not self.map_status & 0x70:
+                self.map_status &= ~HALTED
+        elif offset == 0x34:
+            self.map_status &= ~(value & 0x7000)
+        elif offset == 0x48:
+            self.map_address = value
+        elif offset == 0x58:
+            assert not self.map_status & HALTED, "a length for a channel that is halted"
+            assert not self.map_busy, "a length for a channel that is not idle"
+            self.map_status &= ~IDLE
+            self.map_length, self.map_busy = value, True
+            self.transfers.append(("map", value))
+            self.device.open_maps()
 
     def _start(self, block: int, length: int) -> None:
         assert not self.status[block] & HALTED, "a length for a channel that is halted"
@@ -224,7 +279,7 @@ class Channel:
 class FakePynq:
     """The module `pynq` on a board."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, *, maps: bool = False) -> None:
         outer = self
         self.board = board
         self.loaded: list[str] = []
@@ -246,10 +301,11 @@ class FakePynq:
                 outer.board.write(self.base + offset, data)
 
         class DMA:
-            def __init__(self) -> None:
-                self.mmio = MMIO(DMA_BASE, 0x10000)
+            def __init__(self, base: int = DMA_BASE) -> None:
+                self.mmio = MMIO(base, 0x10000)
                 self.buffer_max_size = (1 << 26) - 1
-                self.sendchannel = Channel(self.mmio, 0x00, outer.board)
+                if base == DMA_BASE:
+                    self.sendchannel = Channel(self.mmio, 0x00, outer.board)
                 self.recvchannel = Channel(self.mmio, 0x30, outer.board)
 
         class Overlay:
@@ -263,6 +319,10 @@ class FakePynq:
                     "exeunt_0": {"phys_addr": CORE_BASE, "addr_range": 0x1000},
                 }
                 self.dma_0 = DMA()
+                if maps:
+                    place = {"phys_addr": MAPS_BASE, "addr_range": 0x10000, **outer.parameters}
+                    self.ip_dict["maps_0"] = place
+                    self.maps_0 = DMA(MAPS_BASE)
 
         self.MMIO, self.Overlay = MMIO, Overlay
 

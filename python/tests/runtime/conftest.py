@@ -133,7 +133,17 @@ def device(small: Small, simulated: Simulated) -> Iterator[Accelerator]:
 @pytest.fixture
 def board(small: Small, simulated: Simulated, monkeypatch, tmp_path):
     """PYNQ's module over a board with the small design, and its bitstream's file."""
-    found = BOARD.FakePynq(BOARD.Board(simulated.device, simulated.beat_bytes))
+    return fake_board(simulated, monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def mapping_board(explaining: Simulated, monkeypatch, tmp_path):
+    """The same with the design that explains its images."""
+    return fake_board(explaining, monkeypatch, tmp_path, maps=True)
+
+
+def fake_board(simulated: Simulated, monkeypatch, tmp_path, *, maps: bool = False):
+    found = BOARD.FakePynq(BOARD.Board(simulated.device, simulated.beat_bytes), maps=maps)
     monkeypatch.setitem(sys.modules, "pynq", found)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
