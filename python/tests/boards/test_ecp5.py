@@ -116,6 +116,8 @@ def test_script_and_options(board: Board, design: Manifest) -> None:
     flow = board.nextpnr
     assert flow is not None
     values = ecp5.parameters(design, pll.solve(25.0, 60.0), uart.fastest(60.0))
+    maps = ecp5.script(["a.sv", "b.sv"], "ex_ulx3s", values, dsp=True, maps=True).splitlines()
+    assert maps[1:3] == [f"read_verilog -defer -sv -D EX_MAPS {name}.sv" for name in "ab"]
     assert ecp5.script(["a.sv", "b.sv"], "ex_ulx3s", values, dsp=False).splitlines() == [
         "scratchpad -set abc9.verify 0",
         "read_verilog -defer -sv a.sv",

@@ -15,7 +15,7 @@ from exeunt.reference.serial_shell import SerialShell
 from exeunt.registers import ALWAYS, NEVER
 from exeunt.runtime import Accelerator, DeviceError, DeviceFault, DeviceTimeout
 from exeunt.runtime.serial import Serial
-from exeunt.simulate.dma import RECEIVED, SENT
+from exeunt.simulate.dma import OVER, RECEIVED, SENT
 
 pytestmark = pytest.mark.sim
 _SPEC = importlib.util.spec_from_file_location("line", Path(__file__).with_name("line.py"))
@@ -51,6 +51,10 @@ class RtlCore:
         found, self._out = self._out, []
         return found
 
+    def maps(self) -> list[bytes]:
+        self.device.go(LOOK, until=OVER)
+        return self.device.packets()
+
     def read(self, address: int) -> int:
         return self.device.read(address)
 
@@ -61,8 +65,10 @@ class RtlCore:
         self.device.write(address, value)
         if address == CONTROL and value & 1:
             self.device.receive(1)  # the shell takes what was on offer, and forgets it
-            self.device.go(40, until=0)
+            self.device.open_maps()
+            self.device.go(40, until=OVER)
             self._out.clear()
+            self.device.packets()
             self.device.receive(1)
 
 
@@ -143,3 +149,33 @@ def test_another_bitstream(small, line):
         Accelerator(small.folder, Serial(line, clock=line.clock))
     assert "register version is" in str(caught.value)
     assert line.closed
+
+
+@pytest.fixture
+def mapping_line(explained, explaining):
+    stream = explained.manifest.data["input"]
+    core = RtlCore(explaining.device, explaining.beat_bytes)
+    frame = stream["words"] * explaining.beat_bytes
+    return _HERE.Line(core, frame=frame, beat_bytes=explaining.beat_bytes, maps=True)
+
+
+def test_heat_maps(explained, mapping_line):
+    """Through the line and over noise, by every method; others are none of it."""
+    images = explained.images[:12]
+    port = Serial(mapping_line, clock=mapping_line.clock)
+    with Accelerator(explained.folder, port) as device:
+        for method in device.explanations.methods:
+            got = device.explain(images, method=method)
+            explained.agree(got, slice(12))
+            assert sorted(got.maps) == list(range(12))
+        assert port.resent == 0
+        mapping_line.hurt = noise(random.Random(3), 0.00005)
+        mapping_line.hurt_back = noise(random.Random(4), 0.001)
+        got = device.explain(images)
+        explained.agree(got, slice(12))
+        got = device.classify(images, explain=[2, 9])
+        explained.agree(got, slice(12))
+        assert sorted(got.maps) == [2, 9]
+        assert port.resent > 3
+        plain = device.classify(images)
+        explained.agree(plain, slice(12))
