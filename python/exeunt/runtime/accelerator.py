@@ -29,7 +29,8 @@ from exeunt.runtime.registermap import Registers
 from exeunt.runtime.results import RESULT, Answer, Results
 from exeunt.runtime.rules import Rules
 from exeunt.runtime.settings import checked_timeout, is_whole, outside, threshold_words
-from exeunt.runtime.transport import Transport
+from exeunt.runtime.transfers import Transfers
+from exeunt.runtime.transport import Bytes, Transport
 
 ORDERS = ("arrival", "input")
 
@@ -206,11 +207,11 @@ class Accelerator:
         frames = device.packed(images, name, form)
         choice = self._choice(explain, len(frames), wait=wait)
         table = np.zeros(len(frames), RESULT)
-        built = device.description.explains
-        more = built.cycles if built is not None and choice is not None and choice.wait else 0
+        explainer = self._explainer
+        more = explainer.cycles if explainer and choice and choice.wait else 0
         with device.transfers(limit, more=more) as call:
-            if choice is not None and self._explainer is not None:
-                self._explainer.all(call, frames, choice, limit, most=self._batch, whole=whole)
+            if choice is not None and explainer is not None:
+                explainer.all(call, frames, choice, limit, most=self._batch, whole=whole)
                 frames = frames[:0]
             first = 0
             while first < len(frames):
@@ -275,7 +276,16 @@ class Accelerator:
         return found
 
     def stream(
-        self, images: Iterable[npt.NDArray[Any]], *, batch: int = 64, timeout: float | None = None
+        self,
+        images: Iterable[npt.NDArray[Any]],
+        *,
+        batch: int = 64,
+        timeout: float | None = None,
+        explain: str | int | None = None,
+        method: str | None = None,
+        exits: int | Sequence[int] | None = None,
+        below: int | Sequence[int | None] | None = None,
+        wait: bool = False,
     ) -> Iterator[Answer]:
         """Answer images as they are produced, for ever if need be.
 
@@ -286,9 +296,15 @@ class Accelerator:
                 to set thresholds.
             batch: most images a transfer.
             timeout: longest wait for one transfer, in `unit`.
+            explain: "all", "none" or n for one in n; with maps, transfers do not overlap.
+            method: see `classify`, as for the next three.
+            exits: only images that leave at one of these.
+            below: only images whose score is below it.
+            wait: an image is held back until there is a slot for its map.
 
         Yields:
-            The answers in the order of the images, each as soon as its transfer is back.
+            The answers in the order of the images, each as soon as its transfer is back and the
+            maps of that are.
 
         Raises:
             InputError: at once, `batch` or `timeout` cannot be used; after the answers of those
@@ -309,7 +325,16 @@ class Accelerator:
                 f"the images of a stream must be something to go through, such as a generator, got "
                 f"{type(images).__name__}; use classify_one for a single image."
             ) from None
-        return streams.run(self._device, items, min(int(batch), self._batch), limit)
+        size, explainer = min(int(batch), self._batch), self._explainer
+        choice = self._choice((explain, method, exits, below), None, wait=wait)
+        if choice is None or explainer is None:
+            return streams.run(self._device, items, size, limit)
+
+        def run(call: Transfers, first: int, frames: Bytes) -> None:
+            explainer.run(call, first, frames, choice, limit)
+
+        more = explainer.cycles if choice.wait else 0
+        return streams.run(self._device, items, size, limit, explain=run, more=more)
 
     # ------------------------------------------------------------------ settings
 

@@ -207,6 +207,11 @@ class Explainer:
         self._built = built
         self._packets = packets
 
+    @property
+    def cycles(self) -> int:
+        """Most that one map takes."""
+        return self._built.cycles
+
     def all(
         self,
         call: Transfers,

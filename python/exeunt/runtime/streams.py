@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,12 @@ import numpy as np
 from exeunt.errors import InputError
 from exeunt.runtime.device import Device
 from exeunt.runtime.results import Answer, answers
+from exeunt.runtime.transfers import Transfers
 from exeunt.runtime.transport import Bytes
 
 WAIT_SECONDS = 0.05
+
+Explain = Callable[[Transfers, int, Bytes], None]
 
 
 class Producer:
@@ -100,10 +103,20 @@ class Producer:
 
 
 def run(
-    device: Device, images: Iterator[Any], batch: int, timeout: float | None
+    device: Device,
+    images: Iterator[Any],
+    batch: int,
+    timeout: float | None,
+    *,
+    explain: Explain | None = None,
+    more: int = 0,
 ) -> Iterator[Answer]:
-    """See `Accelerator.stream`."""
-    with device.transfers(timeout) as call:
+    """See `Accelerator.stream`.
+
+    `explain`: does a transfer as a whole, with its maps: of a call, from an image on, of frames.
+    `more`: cycles that an image may take for its map.
+    """
+    with device.transfers(timeout, more=more) as call:
         producer = Producer(device, images, 2 * batch)
         first = 0
         try:
@@ -112,7 +125,10 @@ def run(
                 if not waiting and not call.ready:
                     producer.wait()
                 count = min(producer.count, batch)
-                if count and device.fits(call, count):
+                if count and explain is not None:
+                    explain(call, first, producer.take(count))
+                    first += count
+                elif count and device.fits(call, count):
                     device.submit(call, first, producer.take(count), count)
                     first += count
                 elif waiting:
@@ -121,7 +137,9 @@ def run(
                     break
                 while call.ready:
                     part, rows = call.ready.popleft()
-                    yield from answers(rows, part.first)
+                    every = range(part.first, part.first + part.count)
+                    maps = {i: call.maps.pop(i) for i in every if i in call.maps}
+                    yield from answers(rows, part.first, maps)
             if producer.error is not None:
                 raise producer.error
         except GeneratorExit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections import Counter
 
 import numpy as np
@@ -177,3 +178,49 @@ def test_somebody_else_resets_it(explained, explaining, device):
         device.reset()
     assert [text for text in said if "reset by somebody else while it explained" in text]
     explained.agree(device.explain(images), slice(9))
+
+
+def test_threads(explained, device):
+    """One explains, one answers, one reads counters and one streams: each gets what is its own."""
+    images = explained.images[:12]
+    errors: list[BaseException] = []
+    left = threading.Event()
+
+    def guarded(work) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:  # told below
+                errors.append(error)
+
+        return threading.Thread(target=run)
+
+    def explain() -> None:
+        for method in device.explanations.methods * 2:
+            got = device.explain(images, method=method)
+            explained.agree(got, slice(12))
+            assert len(got.maps) == 12
+        left.set()
+
+    def answer() -> None:
+        while not left.is_set():
+            got = device.classify(images)
+            explained.agree(got, slice(12))
+            assert not got.maps
+
+    def count() -> None:
+        while not left.is_set():
+            assert device.counters["explain_unmet"] == 0
+
+    def stream() -> None:
+        while not left.is_set():
+            found = list(device.stream(iter(images), batch=5, explain=3, method="grad-cam"))
+            assert {a.map.method for a in found if a.map is not None} == {"grad-cam"}
+            assert all(a.map.id == a.id for a in found if a.map is not None)
+
+    threads = [guarded(work) for work in (explain, answer, count, stream)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors, errors

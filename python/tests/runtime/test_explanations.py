@@ -152,6 +152,35 @@ def test_calls_that_say_nothing(mapping, agree):
         assert device.classify(images).maps == {}
 
 
+def test_streams(device, transport, agree):
+    """Answers bring their maps; those by number there are none of."""
+    images = pictures(30)
+    got = list(device.stream(iter(images), batch=10, explain=4, method="grad-cam"))
+    assert [a.class_ for a in got] == (images.reshape(30, 16)[:, 0] % 10).tolist()
+    assert [a.image for a in got if a.map is not None] == list(range(0, 30, 4))
+    assert all(a.map.id == a.id for a in got if a.map is not None)
+    flat = images.reshape(30, 16)
+    got = list(device.stream(iter(images), explain="all", exits=2, below=90, wait=True))
+    wanted = np.flatnonzero((flat[:, 1] % 3 == 2) & (flat[:, 2] < 90)).tolist()
+    assert [a.image for a in got if a.map is not None] == wanted
+    assert all(a.map is None for a in device.stream(iter(images)))
+    agree(device.explain(images), images)
+    with pytest.raises(InputError) as caught:
+        device.stream(iter(images), explain=[3])
+    assert str(caught.value) == (
+        "images of a stream must be explained as they come and not by their numbers, got [3]; use "
+        '"all", "none" or n for one in n.'
+    )
+    transport.damage = flip(0)
+    found = device.stream(iter(images), batch=10, explain="all", wait=True)
+    error = raised(lambda: list(found))
+    assert error.indices.tolist() == list(range(10))
+    transport.damage = None
+    one = next(device.stream(iter(images), explain="all", wait=True))
+    assert one.map.id == one.id
+    agree(device.explain(images), images)
+
+
 def test_counters_are_the_drivers(device, transport):
     device.classify(pictures(10), explain="all")
     found = device.counters
