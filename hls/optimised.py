@@ -272,7 +272,8 @@ def _told(
         made.accelerator, frames, sizes=sizes(made.accelerator, section), gives=False
     )
     hertz = section.clock_mhz * 1e6
-    per_image = played.cycles / len(frames)
+    entered = played.accepts  # once it is full a frame comes in when another one makes room
+    per_image = float(entered[-1] - entered[0]) / max(1, len(entered) - 1)
     found: dict[str, Any] = {
         "title": allowed.title,
         "board": section.board and Path(section.board).name,
@@ -331,6 +332,7 @@ def _option(fold: folding.Fold, period: int, size: Size) -> dict[str, Any]:
     return {
         "pe": fold.pe,
         "simd": fold.simd,
+        "window": fold.window,
         "parallel_window": fold.parallel,
         "multiplier": fold.multiplier,
         "cycles": period,

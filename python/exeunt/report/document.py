@@ -19,6 +19,7 @@ from exeunt.report import (
     gallery,
     maps,
     network,
+    optimised,
     overview,
     rules,
 )
@@ -44,6 +45,7 @@ def sections(run_dir: Path, report: Mapping[str, Any]) -> list[Part]:
         explanation.explanation(run_dir),
         maps.maps(run_dir, report),
         overview.timeline(run_dir),
+        optimised.optimised(report),
         equal.equal(report),
         network.blocks(report, manifest),
         bitstreams.bitstreams(report),

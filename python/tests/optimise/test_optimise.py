@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from exeunt import cost
+from exeunt import cost, optimise
+from exeunt.config import tree
 from exeunt.cost.folding import targets
 from exeunt.errors import InputError
 from exeunt.graph import Integer
@@ -361,3 +362,28 @@ def test_budgets() -> None:
     assert whole.excess(Size(53300, 220, 9)) == {"lut": 100}
     assert budgets.told(Size(1200, 3, 0)) == "1,200 LUT, 3 DSP, 0 BRAM18"
     assert dict(FREE.items()) == {}
+
+
+def test_a_config_is_folded_before_it_is_compiled() -> None:
+    model = tree.load("mnist").model
+    reach = (1.0, 0.08, 0.013)
+    found = optimise.network(model, Budget(8000, 0, 60), reach=reach)
+    assert found.cycles is not None
+    assert found.size.lut <= 8000
+    assert found.size.dsp == 0
+    assert [len(f) for f in found.folds.values()] == [len(f) for f in made_of(model)]
+    more = optimise.network(model, Budget(12000, 0, 60), reach=reach)
+    assert more.cycles is not None
+    assert more.cycles < found.cycles
+    same = optimise.network(
+        model, Budget(20000, 40, 60), asked=Asked("area", found.cycles), reach=reach
+    )
+    assert same.size.lut <= found.size.lut
+    with pytest.raises(InputError, match="the resources must hold the network"):
+        optimise.network(model, Budget(3000))
+
+
+def made_of(model: tree.Model) -> list[tuple[Layer, ...]]:
+    """Layers of a config by chain."""
+    segments, heads = cost.chains(model)
+    return [part for pair in zip(segments, heads, strict=True) for part in pair]

@@ -1,0 +1,83 @@
+"""The best folding of a network that is still a config; the compiler asks the same of a file's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exeunt.cost.layers import chains
+from exeunt.cost.totals import CONTROL
+from exeunt.kernels.layer import Fold
+from exeunt.kernels.parts.size import Size
+from exeunt.kernels.registry import foldings
+from exeunt.optimise.budget import Budget
+from exeunt.optimise.choose import Asked, choose
+from exeunt.optimise.problem import problem
+from exeunt.optimise.search import shares
+
+if TYPE_CHECKING:
+    from exeunt.config.tree import Model
+
+THROUGHPUT = Asked("throughput")
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A folding that fits.
+
+    Attributes:
+        cycles: between frames, None where latency alone was asked for.
+        size: what it takes, the controller included, before FIFOs are sized.
+        folds: of every layer, by "seg0", "head0", ...
+        gap: by what part the best folding could be better at most; 0: this is the best.
+    """
+
+    cycles: int | None
+    size: Size
+    folds: Mapping[str, tuple[Fold, ...]]
+    gap: float
+
+
+def network(
+    model: Model,
+    budget: Budget,
+    *,
+    asked: Asked = THROUGHPUT,
+    reach: Sequence[float] | None = None,
+    headroom: float = 1.5,
+    buffer_frames: int = 4,
+) -> Filled:
+    """The best folding within a budget.
+
+    Args:
+        model: the [model] section of a config, with stages.
+        budget: what the design may take on xc7, its controller included.
+        asked: what is best, and what is enough.
+        reach: fraction of the frames that reach exit i, from 1.0 down; None: all reach all.
+        headroom: drift of reach that is allowed for, `compile.headroom`.
+        buffer_frames: frames that wait for a decision, `compile.buffer_frames`.
+
+    Raises:
+        InputError: a network without stages, a budget that is too small, or a target that is out of
+            reach.
+    """
+    segments, heads = chains(model)
+    choices = {
+        f"{kind}{i}": [list(foldings(layer)) for layer in layers]
+        for kind, parts in (("seg", segments), ("head", heads))
+        for i, layers in enumerate(parts)
+    }
+    space = problem(segments, heads, choices, buffer_frames=buffer_frames, dsp=budget.dsp != 0)
+    beside = Size(CONTROL[0] + CONTROL[1] * (len(heads) - 1))
+    found = choose(
+        space,
+        budget.less(beside),
+        asked,
+        share=shares(reach, len(heads), headroom),
+        reach=reach,
+    )
+    chosen = found.solution.chosen
+    return Filled(
+        found.cycles, found.solution.size + beside, space.folds(chosen), found.solution.gap
+    )
