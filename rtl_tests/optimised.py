@@ -1,4 +1,4 @@
-"""Throughput of optimised foldings, predicted and simulated: `python rtl_tests/optimised.py 50`.
+"""Throughput of optimised foldings: `python rtl_tests/optimised.py`, or with how many, first seed.
 
 Each seed is a random QONNX file of `random_files`, random thresholds, and random resources. The
 folding is optimised for the share of the frames that gets to each exit; predicted are the cycles
@@ -125,8 +125,9 @@ def main(count: int, first: int) -> int:
             found.append(outcome)
             print(
                 f"seed {outcome.seed}: {outcome.predicted:.1f} cycles predicted, "
-                f"{outcome.simulated:.1f} simulated, {outcome.error:.2%} off, {outcome.wrong} wrong, "
-                f"reference {'exact' if outcome.exact else 'off'}; {outcome.said}",
+                f"{outcome.simulated:.1f} simulated, {outcome.error:.2%} off, "
+                f"{outcome.wrong} wrong, reference {'exact' if outcome.exact else 'off'}; "
+                f"{outcome.said}",
                 flush=True,
             )
             if len(found) == count:
@@ -141,4 +142,5 @@ def main(count: int, first: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int((sys.argv + ["50"])[1]), int((sys.argv + ["50", "0"])[2])))
+    count, first = [*map(int, sys.argv[1:]), *(50, 3000)[len(sys.argv) - 1 :]]
+    sys.exit(main(count, first))
