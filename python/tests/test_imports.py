@@ -48,7 +48,7 @@ ROOMS: Mapping[str, str] = {
     "manifest": GRAPH,
     "report.store": BASE,
     "cost": f"{GRAPH} config",
-    "optimise": f"{GRAPH} cost",
+    "optimise": f"{GRAPH} cost config",
     "qonnx": GRAPH,  # what a file means, for training and compiler alike
     "rules": "errors",  # NumPy alone
     "runtime": "errors progress registers promise rules",  # the host driver: NumPy alone
