@@ -18,7 +18,7 @@ import numpy as np
 
 from exeunt import __version__
 from exeunt.bench import energy as energies
-from exeunt.bench import measure, processor
+from exeunt.bench import maps, measure, processor
 from exeunt.bench.network import Network
 from exeunt.errors import InputError
 from exeunt.progress import Progress, part, silent
@@ -125,6 +125,26 @@ def collect(
         InputError: energy was asked for where it cannot be measured.
         DeviceError: the device did not answer.
     """
+    when = device.explanations.when if device.explains else maps.NOTHING
+    if device.explains:
+        device.explanations.when = maps.NOTHING  # answers first, by themselves
+    try:
+        return _collect(network, device, now, transport, board, options, vectors, progress)
+    finally:
+        if device.explains:
+            device.explanations.when = when
+
+
+def _collect(
+    network: Network,
+    device: Accelerator,
+    now: Callable[[], float],
+    transport: str,
+    board: Mapping[str, Any],
+    options: Options,
+    vectors: golden.Golden | None,
+    progress: Progress,
+) -> dict[str, Any]:
     power, why = meter(
         options, unit=device.unit, sensors=board.get("sensors", {}), board=board["name"]
     )
@@ -149,6 +169,7 @@ def collect(
     found = measure.measure(device, subject, plan, now=now, meter=power, progress=passes)
     measure.check(found)
     data = measure.summary(found)
+    explained = _explained(network, device, found, now, progress)
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -162,9 +183,32 @@ def collect(
         "clock": "assumed" if data["unit"] == "cycles" else "of the bitstream",
         "selftest_images": tested,
         **data,
+        **({} if explained is None else {"maps": explained}),
         "energy": data["energy"] or {"source": None, "why": why},
         "cpu_baseline": _processor(network, subject, data, options, part(progress, 70, 100)),
     }
+
+
+def _explained(
+    network: Network,
+    device: Accelerator,
+    found: measure.Measured,
+    now: Callable[[], float],
+    progress: Progress,
+) -> dict[str, Any] | None:
+    """What heat maps cost, under the calibrated thresholds; None: there are none."""
+    if not device.explains:
+        return None
+    progress(70, 100, "heat maps")
+    before, clock = device.thresholds, found.subject.clock_mhz
+    device.thresholds = measure.registers_of(found.subject.thresholds)
+    try:
+        return maps.measure(
+            device, network.images, found.chosen.results, now=now,
+            scale=1.0 if found.unit == "seconds" else 1e-6 / clock,
+        )  # fmt: skip
+    finally:
+        device.thresholds = list(before)
 
 
 def _processor(
@@ -257,6 +301,7 @@ def text(data: Mapping[str, Any]) -> str:
             f"  exit {row['index']}: {100 * row['rate']:.1f}% leave; {_spread(row['latency'])}"
         )
     lines.append(f"latency at full rate ({unit}): {_spread(data['latency_loaded'])}")
+    lines += maps.text(data["maps"], unit) if "maps" in data else []
     used = data["energy"]
     if used["source"] is None:
         lines.append(f"energy: not measured, {used['why']}")

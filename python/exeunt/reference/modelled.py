@@ -55,6 +55,7 @@ class Modelled:
 
     unit = "cycles"
     depth = 1
+    carries_maps = False
 
     def __init__(self, folder: str | Path) -> None:
         found = manifests.read(Path(folder), verify=(manifests.PARAMETERS,))
@@ -130,8 +131,6 @@ class Modelled:
         if name is None:
             return
         entry = self._map[name[0]]
-        if name[0] == "explain_ask" or (name[0] == "explain_every" and value):
-            raise TransferFault("the model makes no heat maps; use the simulated device")
         if name[0] == "rule_word":
             raise TransferFault("the model has the rules of its manifest and takes no others")
         if name[0] == "control":

@@ -216,6 +216,31 @@ def _sets(data: Mapping[str, Any]) -> Part:
     return table(head, rows, title="Thresholds: accuracy against speed")
 
 
+def _maps(data: Mapping[str, Any]) -> list[Part]:
+    """Heat maps a second by method and exit, where the device explains."""
+    found = data.get("maps")
+    if not found:
+        return []
+    rows = [
+        (
+            row["method"],
+            where,
+            number(one["maps"]),
+            short(one["time_per_map"], _unit(data)),
+            number(one["maps_per_second"]),
+        )
+        for row in found["methods"]
+        for where, one in [("all", row), *((f"exit {e['index']}", e) for e in row["exits"])]
+        if one["maps"]
+    ]
+    head = ["method", "images that leave at", "maps", "time per map", "maps per second"]
+    title = (
+        f"Heat maps; with one image in {found['every']} explained "
+        f"{percent(found['throughput_kept'])} of the images per second are left"
+    )
+    return [table(head, rows, title=title)]
+
+
 def bench(run_dir: Path, manifest: Mapping[str, Any]) -> list[Part]:
     """A section for each file in bench/ that `exeunt bench` or `bench.py` wrote."""
     found = []
@@ -238,7 +263,7 @@ def bench(run_dir: Path, manifest: Mapping[str, Any]) -> list[Part]:
         parts = (_facts(data, str(manifest.get("hash", ""))), drawn[0], _exits(data), drawn[1])
         title = f"Benchmark: {data['board']}"
         name = f"bench-{path.stem}"
-        found.append(section(name, title, *parts, _sets(data), _engines(data)))
+        found.append(section(name, title, *parts, _sets(data), *_maps(data), _engines(data)))
     return found
 
 

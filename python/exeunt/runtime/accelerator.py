@@ -456,13 +456,25 @@ class Accelerator:
         return self._rules
 
     @property
+    def explains(self) -> bool:
+        """Whether images can be explained: it was built for that, and maps can be fetched."""
+        return self._explanations is not None
+
+    @property
     def explanations(self) -> Explanations:
         """How images are explained.
 
         Raises:
-            InputError: the accelerator was compiled without explanations.
+            InputError: the accelerator was compiled without explanations, or its transport brings
+                none.
         """
         self._device.usable()
+        if self._explanations is None and self._device.description.explains is not None:
+            raise InputError(
+                f"A device must bring heat maps to explain images, and "
+                f"{type(self.transport).__name__} brings none; use the board or the simulated "
+                "device."
+            )
         if self._explanations is None:
             raise InputError(
                 f"The accelerator {self._device.description.name} must be compiled with "

@@ -64,7 +64,8 @@ class Device:
         self._collecting = False  # a thread waits for the oldest of them
         every = (*description.thresholds[:-1], *description.look_thresholds)
         self._thresholds = tuple(codes.threshold_word(t) for t in every)
-        self.packets = Packets(transport) if description.explains else None
+        carried = description.explains is not None and getattr(transport, "carries_maps", True)
+        self.packets = Packets(transport) if carried else None
         self._id, self._written, self._epoch = 0, 0, 0
         self._resets = 0  # times that the driver brought the device back
         self._lost = False

@@ -54,7 +54,8 @@ class Transport(Protocol):
     `beat_bytes`: bytes of an input beat in what `submit` gets, at least ceil(width / 8).
     `capacity`: most bytes that one `submit` may carry, at least one frame.
     `depth`: most transfers that may be submitted and not collected.
-    `map` is called only for accelerators with explanations.
+    `map` is called only for accelerators with explanations, and not if there is an attribute
+    `carries_maps` that is False.
 
     Of several threads one is in a transport at a time. Where a method waits it calls `between` now
     and then: in it other threads may read and write registers, and collect the transfer that is
