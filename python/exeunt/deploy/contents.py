@@ -44,6 +44,7 @@ MODULES = (
     "promise.py",
     "registers.py",
     "splits.py",
+    "window.py",
 )
 PACKAGES = ("criteria", "kernels", "reference", "rules", "runtime", "bench")
 LEFT_OUT = ("bench/step.py", "bench/floats.py")

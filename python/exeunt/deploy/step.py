@@ -12,6 +12,7 @@ from exeunt.bench.step import facts as board_facts
 from exeunt.deploy import archive, contents
 from exeunt.progress import Progress, silent
 from exeunt.report import store
+from exeunt.runtime.packets import KEY as EXPLAIN
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Config
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 FOLDER = "deploy"
 IMAGES = 1000
 """Test images that go with it unless another number is asked for."""
+
+MAPS = """The accelerator gives heat maps itself ({methods}):
+
+```python
+with opened("network") as device, np.load("network/splits.npz") as data:
+    results = device.accelerator.explain(data["test_images"][:8])
+    for image, heat in results.maps.items():
+        print(image, heat.class_, heat.exit, heat.values.shape, abs(heat.values).max())
+```
+
+"""
+"""What the README says of an accelerator that explains."""
 
 
 def path_of(config: Config, run_dir: Path, board: str, chosen: str = "") -> Path:
@@ -74,7 +87,7 @@ def deploy(
         contents.BOARD: contents.board_file(facts, bits, without=without),
     }
     files |= {f"{contents.NETWORK}/{name}": data for name, data in inside.items()}
-    files |= _texts(config, facts, bits)
+    files |= _texts(config, facts, bits, network.manifest.data.get(EXPLAIN))
     progress(2, 3, "the archive")
     data = archive.pack(files, top=path.stem)
     archive.save(path, data)
@@ -93,8 +106,16 @@ def deploy(
     progress(3, 3, f"{path.name}, {len(data) / 1e6:.1f} MB{told}")
 
 
-def _texts(config: Config, facts: Mapping[str, Any], bits: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Notebook, bench.py, README and what pip needs, filled in for this board."""
+def _texts(
+    config: Config,
+    facts: Mapping[str, Any],
+    bits: Mapping[str, bytes],
+    explained: Mapping[str, Any] | None,
+) -> dict[str, bytes]:
+    """Notebook, bench.py, README and what pip needs, filled in for this board.
+
+    `explained`: what the manifest says of heat maps, if the accelerator gives some.
+    """
     serial = facts["flow"] == "nextpnr"
     name = next((n for n in sorted(bits) if n.endswith(".bit")), None)
     sensors = [r for r in (facts["sensors"]["total"], *facts["sensors"]["rails"]) if r]
@@ -113,6 +134,7 @@ def _texts(config: Config, facts: Mapping[str, Any], bits: Mapping[str, bytes]) 
         "PREFIX": "" if serial else "sudo -E ",
         "PORT": " --port /dev/ttyUSB0" if serial else "",
         "RUN": run,
+        "MAPS": MAPS.format(methods=", ".join(explained["methods"])) if explained else "",
         "BITSTREAM": f"The bitstream is `network/{name}`."
         if name
         else "There is no bitstream in it: `exeunt bitstream --board "

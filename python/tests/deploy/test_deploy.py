@@ -103,6 +103,21 @@ def test_what_is_in_it(folder, unpacked):
     assert "Energy is read from the rails 12V, INT, 1V8, 1V2. The clock" in readme
 
 
+def test_driver_has_all_that_it_imports():
+    """What its modules import when they are loaded went with them."""
+    driver = contents.driver()
+    names = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in driver
+    }
+    for path, data in driver.items():
+        for node in ast.parse(data).body:
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("exeunt"):
+                module = node.module.partition(".")[2]
+                wanted = [module] if module else [alias.name for alias in node.names]
+                wanted = [w for w in wanted if w != "__version__"]
+                assert names >= set(wanted), f"{path} imports {module}"
+
+
 def test_golden_vectors_are_the_reference(folder, unpacked):
     vectors = golden.read(unpacked / "network" / "golden.npz")
     graph = manifest.read(folder).accelerator()

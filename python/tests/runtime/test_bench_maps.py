@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
 
 from exeunt.bench import collect, devices, maps, processor
 from exeunt.bench.network import load
+from exeunt.config import tree
+from exeunt.deploy import step as deploy
 from exeunt.errors import InputError
 from exeunt.report import bench as report
 from exeunt.runtime import Accelerator
@@ -117,3 +120,26 @@ def test_the_model_brings_no_maps(explained, folder):
             with pytest.raises(InputError) as caught:
                 call()
             assert str(caught.value) == said
+
+
+def test_a_package_tells_of_heat_maps(folder):
+    config = tree.parse(
+        """
+name = "small"
+[data]
+dataset = "digits"
+[model]
+source = "qonnx:none.onnx"
+input = [8, 8, 1]
+classes = 10
+"""
+    )
+    deploy.deploy(config, folder, board="pynq-z2", images=5)
+    with zipfile.ZipFile(folder / "deploy" / "small-pynq-z2.zip") as found:
+        readme = found.read("small-pynq-z2/README.md").decode()
+        names = found.namelist()
+    assert "gives heat maps itself (saliency, gradient-x-input, grad-cam):\n" in readme
+    assert "results = device.accelerator.explain(data[" in readme
+    assert {"small-pynq-z2/exeunt/runtime/maps.py", "small-pynq-z2/exeunt/bench/maps.py"} <= {
+        *names
+    }

@@ -55,9 +55,44 @@ def test_cells_answer_as_the_reference(compiled, monkeypatch, capsys):
     assert f"60 images, {right:.2f}% right" in said
     assert "nobody leaves early  100.00% right" in said  # the labels are the last exit's answers
     assert "modelled has no power sensors" in said
+    assert "this device gives no heat maps" in said
     taken = space["curve"][:, 0]
     assert taken[0] == max(taken)  # nobody leaves early
     assert space["calibrated"] == list(found.thresholds)
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """What the notebook has drawn."""
+    import matplotlib.pyplot as plt
+
+    drawn: list = []
+
+    def show() -> None:
+        drawn.append([len(axes.images) for axes in plt.gcf().axes])
+        plt.close("all")
+
+    monkeypatch.setattr(plt, "show", show)
+    monkeypatch.setattr("matplotlib.get_backend", lambda: "agg")
+    plt.switch_backend("agg")
+    return drawn
+
+
+@pytest.mark.sim
+def test_heat_maps_of_the_simulated_rtl(explained, figures, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(explained.folder, folder)
+    (folder / ".sim").symlink_to(explained.cache)
+    labels = explained.logits[-1].argmax(axis=1)
+    np.savez(folder / "splits.npz", test_images=explained.images, test_labels=labels)
+    space: dict = {}
+    cells = [c for c in code("simulated", folder) if "sets = {" not in c]  # they take long
+    for cell in cells:
+        exec(compile(cell, "cell", "exec"), space)
+    explained.agree(space["explained"], slice(12))
+    assert sorted(space["explained"].maps) == list(range(12))
+    assert [1] * 24 in figures
+    assert "12 heat maps by saliency" in capsys.readouterr().out
 
 
 @pytest.mark.sim
