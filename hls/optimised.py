@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from exeunt import cost
 from exeunt.boards import targets
@@ -172,6 +173,12 @@ def rates(reach: Sequence[float] | None, exits: int) -> list[float]:
     return [a - b for a, b in zip(shares, [*shares[1:], 0.0], strict=True)]
 
 
+def pace(accepts: npt.NDArray[np.int64]) -> float:
+    """Cycles between frames by when their first beats were taken, once the accelerator is full."""
+    full = accepts[len(accepts) // 4 :]
+    return float(full[-1] - full[0]) / max(1, len(full) - 1)
+
+
 def percentile(cycles: Sequence[int], leaves: Sequence[float], part: int) -> int:
     """Latency that `part` % of the frames keep, by latency and rate of each exit."""
     reached = 0.0
@@ -272,8 +279,7 @@ def _told(
         made.accelerator, frames, sizes=sizes(made.accelerator, section), gives=False
     )
     hertz = section.clock_mhz * 1e6
-    entered = played.accepts  # once it is full a frame comes in when another one makes room
-    per_image = float(entered[-1] - entered[0]) / max(1, len(entered) - 1)
+    per_image = pace(played.accepts)
     found: dict[str, Any] = {
         "title": allowed.title,
         "board": section.board and Path(section.board).name,

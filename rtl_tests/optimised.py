@@ -101,12 +101,14 @@ def attempt(seed: int, folder: Path, frames: int = FRAMES) -> Outcome:
     )
     answered = answers.answer(manifest, library, images, logits)
     cycles, _ = answers.check_cycles(manifest, built.accelerator, answered)
-    entered = answered.slices[0].trace.accepts
-    simulated = float(entered[-1] - entered[0]) / (len(entered) - 1)
     return Outcome(
-        seed, told["cycles_per_image"], simulated, cycles["frames_exact"] == frames,
-        len(answered.wrong), f"{found.exits} exits, reach {[round(r, 2) for r in reach]}",
-    )  # fmt: skip
+        seed,
+        told["cycles_per_image"],
+        optimised.pace(answered.slices[0].trace.accepts),
+        cycles["frames_exact"] == frames,
+        len(answered.wrong),
+        f"{found.exits} exits, reach {[round(r, 2) for r in reach]}",
+    )
 
 
 def _one(seed: int) -> Outcome:

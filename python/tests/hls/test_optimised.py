@@ -150,6 +150,12 @@ def test_a_folding_file_is_heeded(network: Any, tmp_path: Path) -> None:
         built(network, text)
 
 
+def test_the_pace_is_that_of_a_full_accelerator() -> None:
+    filling = np.array([0, 1, 2, 3, 13, 23, 33, 43, 53, 63, 73, 83])
+    assert optimised.pace(filling) == 10.0
+    assert optimised.pace(np.array([5])) == 0.0
+
+
 def test_percentiles_go_by_rates() -> None:
     leaves = optimised.rates((1.0, 0.2, 0.02), 3)
     assert leaves == pytest.approx([0.8, 0.18, 0.02])

@@ -14,7 +14,7 @@ from exeunt.kernels.kind import Arrays, Effort, Fast, Kind, Product
 from exeunt.kernels.layer import Fold, Levels, Style, Windows, divisors
 from exeunt.kernels.layer import Matrix as MatrixLayer
 from exeunt.kernels.lowering import Lowering
-from exeunt.kernels.mvu.products import parts, unit
+from exeunt.kernels.mvu.products import GROUP, parts, unit
 from exeunt.kernels.parts import back as backwards
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fast import Floats, Matrix, Step, paired
@@ -25,7 +25,6 @@ from exeunt.kernels.parts.weights import Weighted
 from exeunt.kernels.registry import foldings as foldings_of
 from exeunt.kernels.registry import register
 
-GROUP = 9  # products that the hardware adds in one cycle
 PAIRED = 64  # elements of a vector from which on two frames at once take less time
 
 

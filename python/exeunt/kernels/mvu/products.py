@@ -11,6 +11,7 @@ from exeunt.kernels.parts.size import Size, lut, lutrams, ram, rom
 
 MIN_BITS, MAX_BITS = 2, 8  # of weights that are no signs
 FEW = 8  # words of weights that are logic like any other, and no memory
+GROUP = 9  # products that the hardware adds in one cycle
 DSP_RESULT = 9  # bits of a product below which Yosys leaves it to LUTs
 
 
@@ -22,6 +23,11 @@ def in_dsp(in_bits: int, weight_bits: int, simd: int) -> bool:
     return in_bits + weight_bits + (simd > 1) >= DSP_RESULT
 
 
+def groups_of(simd: int) -> int:
+    """How many groups of products are summed apart, see `ex_mvu`."""
+    return math.ceil(simd / GROUP)
+
+
 def parts(
     *,
     rows: int, columns: int, simd: int, pe: int, in_bits: int, weight_bits: int, acc_bits: int,
@@ -29,7 +35,8 @@ def parts(
 ) -> dict[str, float]:  # fmt: skip
     """The parts of a matrix-vector unit without thresholds, by name.
 
-    "product": bits of input times bits of weight over all lanes, "sum": bits that are added up;
+    "product": bits of input times bits of weight over all lanes, "sum": bits that are added up,
+    "tree": those of the sums of groups;
     for weights that are signs "sign": bits of input over all lanes, "zero": those of weights that
     may be zero;
     "accumulator": bits of it, "rom": LUTs that each hold 64 words of a bit of the weights, "few":
@@ -44,6 +51,7 @@ def parts(
     return {
         "product": 0 if signs else lanes * in_bits * weight_bits,
         "sum": 0 if signs else lanes * (in_bits + weight_bits),
+        "tree": 0 if signs else pe * (groups_of(simd) - 1) * (in_bits + weight_bits + 4),
         "sign": lanes * in_bits if signs else 0,
         "zero": lanes * in_bits if signs and weight_bits > 1 else 0,
         "lane": 0 if signs else lanes,
