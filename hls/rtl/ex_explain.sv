@@ -5,7 +5,7 @@
 // its fields): a scatter takes the gradients of a stream that are not 0, and adds each times its
 // weights to a map of sums; a sweep makes the next stream of gradients of these sums, in which
 // what is 0 takes no place: a mask of 16 bits a word, and the values that are not 0. The last
-// sweep gives the map.
+// sweep gives the map, in the code of levels twice.
 // The context port reads what a frame left in its slot: word `c_address` of tap `c_tap`, in c_data
 // one cycle after c_enable, kept until the next one. `done` with the last read of a frame.
 // Cycles: exeunt.explain.engine. While a packet leaves, the next map is worked on. On stall of m
@@ -46,7 +46,8 @@ module ex_explain #(
     parameter int FIELDS       = 64,   // of the program
     parameter int MOST         = 3969, // bits of the largest payload
     parameter int EXITS        = 1,
-    parameter int CODE         = 0,    // of maps: 0 linear, 1 logarithmic
+    parameter int CODE         = 0,    // of maps: 0 linear, 1 logarithmic, 2 levels
+    parameter int CHANNELS     = 1,    // most of a map
     parameter     PROGRAM_FILE  = "",  // {last of a step, field}; first a pointer for each method and exit
     parameter     WEIGHT_FILE   = "",  // PE weights a word
     parameter     ROW_FILE      = "",  // {address of its weights, first channel} of each row
@@ -148,6 +149,10 @@ module ex_explain #(
   wire [N_BITS-1:0] kernel_line = N_BITS'(step_q[24*F+:F]);
   wire [X_BITS-1:0] kernel_u = X_BITS'(step_q[25*F+:F]);
   wire [X_BITS-1:0] length = X_BITS'(step_q[26*F+:F]);
+  wire measure = CODE == 2 && final_step && step_q[20*F];  // the map comes once more
+  wire absolute = step_q[20*F+1];
+  wire [7:0] mean_factor = step_q[17*F+:8];
+  wire [4:0] mean_shift = step_q[21*F+:5];
   wire [C_BITS-1:0] channels = C_BITS'(step_q[27*F+:F]);  // the first one
   wire [C_BITS-1:0] channels_to = C_BITS'(step_q[28*F+:F]);  // the last one
   wire [RA_BITS-1:0] class_step = RA_BITS'(step_q[29*F+:F]);  // rows of weights from class to class
@@ -193,13 +198,13 @@ module ex_explain #(
       end
       CLEAR: if (cleared) state_q <= RUN;
       default: if (walked) begin
-        state_q <= final_step ? IDLE : LOAD;
+        state_q <= final_step && !measure ? IDLE : LOAD;
         at_q    <= at_q + 1'b1;
       end
     endcase
     if (rst) state_q <= IDLE;
   end
-  assign done = walked && final_step;
+  assign done = walked && final_step && !measure;
   assign done_slot = slot_q;
 
   logic [RA_BITS-1:0] weights_base_q;
@@ -414,7 +419,7 @@ module ex_explain #(
   wire [FACTOR_BITS-1:0] factor =
       pixels ? FACTOR_BITS'(pixel) : scaled ? mantissa_q : FACTOR_BITS'(1);
 
-  wire            map_valid, map_ready, map_last;
+  wire            map_valid, map_ready, map_end, map_last;
   wire [BITS-1:0] map_data;
   wire [15:0]     clipped;
 
@@ -434,6 +439,7 @@ module ex_explain #(
       .forget       (state_q == IDLE),
       .clipped      (clipped),
       .map          (final_step),
+      .measure      (measure),
       .positive     (positive),
       .shift        (shift),
       .prune        (prune),
@@ -455,13 +461,15 @@ module ex_explain #(
       .m_valid      (map_valid),
       .m_ready      (map_ready),
       .m_data       (map_data),
+      .m_end        (map_end),
       .m_last       (map_last)
   );
 
   ex_explain_encode #(
-      .BITS(BITS),
-      .CODE(CODE),
-      .MOST(MOST)
+      .BITS    (BITS),
+      .CODE    (CODE),
+      .CHANNELS(CHANNELS),
+      .MOST    (MOST)
   ) encoder (
       .clk       (clk),
       .rst       (rst),
@@ -471,9 +479,14 @@ module ex_explain #(
       .method    (method_q),
       .exponent  (exponent),
       .clipped   (clipped),
+      .measure   (measure),
+      .absolute  (absolute),
+      .factor    (mean_factor),
+      .shift     (mean_shift),
       .s_valid   (map_valid),
       .s_ready   (map_ready),
       .s_data    (map_data),
+      .s_end     (map_end),
       .s_last    (map_last),
       .m_valid   (m_valid),
       .m_ready   (m_ready),

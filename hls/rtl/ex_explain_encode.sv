@@ -10,14 +10,14 @@
 // One value a cycle, whatever the values are. A packet leaves a word every 32 / UNIT cycles, UNIT = 8
 // bits a cycle where a piece of the payload has no more than 8, else 16: 2 + 32 / UNIT cycles from the
 // last piece to the first word. While it leaves, no piece of the next map does: two tiles of it
-// enter. On stall m holds, then s waits. Reset: empty, what was under way
-// is gone.
+// enter, or it is measured. On stall m holds, then s waits. Reset: empty, what was under way is gone.
 `default_nettype none
 
 module ex_explain_encode #(
-    parameter int BITS = 8,    // of a value
-    parameter int CODE = 0,    // 0 linear, 1 logarithmic
-    parameter int MOST = 7105  // bits of the largest payload
+    parameter int BITS     = 8,    // of a value
+    parameter int CODE     = 0,    // 0 linear, 1 logarithmic, 2 levels
+    parameter int CHANNELS = 1,    // most of a pixel, with levels
+    parameter int MOST     = 7105  // bits of the largest payload
 ) (
     input  wire            clk,
     input  wire            rst,
@@ -27,9 +27,14 @@ module ex_explain_encode #(
     input  wire [3:0]      method,
     input  wire [7:0]      exponent,
     input  wire [15:0]     clipped,
+    input  wire            measure,
+    input  wire            absolute,
+    input  wire [7:0]      factor,
+    input  wire [4:0]      shift,
     input  wire            s_valid,
     output wire            s_ready,
     input  wire [BITS-1:0] s_data,
+    input  wire            s_end,
     input  wire            s_last,
     output wire            m_valid,
     input  wire            m_ready,
@@ -37,7 +42,7 @@ module ex_explain_encode #(
     output wire            m_last
 );
   localparam int STORED = CODE == 1 ? 1 + $clog2(BITS) : BITS;  // bits of a value in a tile
-  localparam int PIECE = STORED + 2;  // most bits in a cycle
+  localparam int PIECE = CODE == 2 ? 8 : STORED + 2;  // most bits in a cycle
   localparam int WW = $clog2(PIECE + 1);
   localparam int UNIT = PIECE <= 8 ? 8 : 16;
   localparam int LOGU = UNIT == 8 ? 3 : 4;
@@ -51,8 +56,8 @@ module ex_explain_encode #(
   if (BITS < 4 || BITS > 14) begin : g_bad_bits
     $error("ex_explain_encode: BITS must be 4 to 14, is %0d", BITS);
   end
-  if (CODE < 0 || CODE > 1) begin : g_bad_code
-    $error("ex_explain_encode: CODE must be 0 or 1, is %0d", CODE);
+  if (CODE < 0 || CODE > 2) begin : g_bad_code
+    $error("ex_explain_encode: CODE must be 0, 1 or 2, is %0d", CODE);
   end
   if (MOST < 1) begin : g_bad_most
     $error("ex_explain_encode: MOST must be at least 1, is %0d", MOST);
@@ -66,12 +71,24 @@ module ex_explain_encode #(
   wire [PIECE-1:0] bits;
   wire [WW-1:0] width;
 
-  ex_explain_tiles #(.BITS(BITS), .LOG(CODE == 1)) front (
-      .clk(clk), .rst(rst),
-      .s_valid(s_valid), .s_ready(s_ready), .s_data(s_data), .s_last(s_last),
-      .m_valid(piece_valid), .m_ready(piece_ready), .m_bits(bits), .m_width(width),
-      .m_ends(piece_ends)
-  );
+  if (CODE == 2) begin : g_levels
+    localparam int PIXELS = (MOST - 16) / 4;  // most of a map
+    ex_explain_levels #(.BITS(BITS), .CHANNELS(CHANNELS), .PIXELS(PIXELS)) front (
+        .clk(clk), .rst(rst),
+        .measure(measure), .absolute(absolute), .factor(factor), .shift(shift),
+        .s_valid(s_valid), .s_ready(s_ready), .s_data(s_data), .s_end(s_end), .s_last(s_last),
+        .m_valid(piece_valid), .m_ready(piece_ready), .m_bits(bits), .m_width(width),
+        .m_ends(piece_ends)
+    );
+  end else begin : g_tiles
+    ex_explain_tiles #(.BITS(BITS), .LOG(CODE == 1)) front (
+        .clk(clk), .rst(rst),
+        .s_valid(s_valid), .s_ready(s_ready), .s_data(s_data), .s_last(s_last),
+        .m_valid(piece_valid), .m_ready(piece_ready), .m_bits(bits), .m_width(width),
+        .m_ends(piece_ends)
+    );
+    wire unused = ^{absolute, factor, shift, s_end};
+  end
   wire emit = piece_valid && piece_ready;
   wire ends = emit && piece_ends;
 
@@ -119,7 +136,7 @@ module ex_explain_encode #(
   logic [3:0]   method_q;
   logic [83:0]  waiting_q;  // of the map that enters
   always_ff @(posedge clk) begin
-    if (s_valid && s_ready && s_last) begin
+    if (s_valid && s_ready && s_last && !measure) begin
       waiting_q <= {clipped, exponent, method, exit_index, class_id, id};
     end
     if (ends) begin

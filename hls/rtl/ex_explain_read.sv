@@ -57,7 +57,7 @@ module ex_explain_read #(
     input  wire  [N_BITS-1:0]           line_step,
     input  wire  [P_BITS-1:0]           every_y,
     input  wire  [P_BITS-1:0]           every_x,
-    input  wire  [P_BITS-1:0]           across,        // positions of four rows of the map
+    input  wire  [P_BITS-1:0]           across,        // positions from row to row
     input  wire  [RA_BITS-1:0]          weights_base,
     input  wire  [3:0]                  left,          // bits by which gradients are shifted up
     input  wire  [MA_BITS-1:0]          mask_base,
@@ -103,7 +103,7 @@ module ex_explain_read #(
   logic [Y_BITS-1:0] row_q;
   logic [X_BITS-1:0] u_q;
   logic [N_BITS-1:0] line_q;
-  logic [P_BITS-1:0] tile_x_q, tile_y_q;  // positions, where a step is a tile
+  logic [P_BITS-1:0] tile_x_q, tile_y_q;  // the position is their sum
   wire ends_x = x_q == last_x;
   wire ends_y = y_q == last_y;
   wire ends_g = g_q == last_g;
@@ -119,7 +119,7 @@ module ex_explain_read #(
       if (ends_g) begin
         x_q      <= x_q + 1'b1;
         sub_x_q  <= close_x ? '0 : sub_x_q + 1'b1;
-        tile_x_q <= tile_x_q + P_BITS'(4);
+        tile_x_q <= tile_x_q + P_BITS'(tiled ? 4 : 1);
         if (close_x) u_q <= u_q + u_step;
         if (ends_x) begin
           x_q      <= '0;

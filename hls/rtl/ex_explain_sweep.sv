@@ -2,7 +2,8 @@
 //
 // v = sign(a) * min((|a| * b + 2^(shift - 1)) >> shift, 2^(BITS - 1) - 1), b the mantissa of the
 // channel, or the pixel, or 1; 0 where nothing passes, where v is negative and `positive` is set,
-// and where |v| < prune. What is clipped is counted, up to 65535; `forget` begins at 0 again.
+// and where |v| < prune. What is clipped is counted, up to 65535, but not with `measure`; `forget`
+// begins at 0 again.
 // 4 cycles from a sum to its value. A value that is not 0 is written behind the one before it, and
 // at the end of a word its mask. With `map` every value goes to m instead; hold: the pipe stands.
 `default_nettype none
@@ -24,6 +25,7 @@ module ex_explain_sweep #(
     output wire  [15:0]        clipped,
     // the step
     input  wire                map,
+    input  wire                measure,  // all of it comes again
     input  wire                positive,
     input  wire  [S_BITS-1:0]  shift,
     input  wire  [BITS-1:0]    prune,
@@ -48,6 +50,7 @@ module ex_explain_sweep #(
     output wire                m_valid,
     input  wire                m_ready,
     output wire  [BITS-1:0]    m_data,
+    output wire                m_end,  // of a word
     output wire                m_last
 );
   localparam int P_BITS = SUM_BITS + B_BITS;
@@ -90,7 +93,7 @@ module ex_explain_sweep #(
 
   logic [15:0] clipped_q;
   always_ff @(posedge clk) begin
-    if (enable && valid_q[2] && keep_q[2] && beyond && clipped_q != 16'hffff) begin
+    if (enable && valid_q[2] && keep_q[2] && beyond && !measure && clipped_q != 16'hffff) begin
       clipped_q <= clipped_q + 16'd1;
     end
     if (forget) clipped_q <= '0;
@@ -120,6 +123,7 @@ module ex_explain_sweep #(
 
   assign m_valid = map && valid_q[3];
   assign m_data = value_q;
+  assign m_end = end_q[3];
   assign m_last = last_q[3];
   assign busy = |valid_q;
   assign clipped = clipped_q;

@@ -1,4 +1,4 @@
-"""Corners of `ex_explain`: graphs of every kind, 1 to 16 lanes, 4 to 14 bits, both codes."""
+"""Corners of `ex_explain`: graphs of every kind, 1 to 16 lanes, 4 to 14 bits, every code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lib.bench import Corner, Port
 
 from exeunt.explain.design import Engine
 from exeunt.explain.program import METHODS
-from exeunt.runtime.maps import LINEAR, LOG
+from exeunt.runtime.maps import LEVELS, LINEAR, LOG
 
 GRADIENTS = METHODS[:4]
 CASES = (
@@ -21,6 +21,9 @@ CASES = (
     ("groups, overlapping maximum", GRADIENTS, 4, 4, 0.0),
     ("tiled sum with a rest", ("saliency", "gradient-x-input"), 8, 2, 0.05, LINEAR),
     ("three exits", ("grad-cam",), 8, 1, 0.0),
+    ("three exits", METHODS, 8, 8, 0.0, LEVELS),
+    ("depthwise", METHODS, 5, 4, 0.1, LEVELS),
+    ("sums and concatenation", ("gradient-x-input",), 8, 2, 0.0, LEVELS),
 )
 
 
@@ -54,6 +57,7 @@ def corner(
     """The engine of a graph that the tests share."""
     found = (graph, methods, bits, pe, prune, code)
     name = f"{graph.replace(',', '').replace(' ', '_')}_{len(methods)}_b{bits}_pe{pe}"
+    name += "_levels" * (code == LEVELS)
     return corner_of(case(*found).engine, name, found)
 
 

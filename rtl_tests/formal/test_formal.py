@@ -11,6 +11,8 @@ PROOFS = [
     Proof("fork", {"WIDTH": 2}),
     Proof("explain_encode", {"BITS": 4, "MOST": 20}, cover=36, free="explain_tiles"),
     Proof("explain_encode", {"BITS": 8, "MOST": 20}, free="explain_tiles"),
+    Proof("explain_levels", {"BITS": 4, "CHANNELS": 1, "PIXELS": 1, "MOST": 3}),
+    Proof("explain_levels", {"BITS": 4, "CHANNELS": 2, "PIXELS": 3, "MOST": 4}),
     Proof("explain_tiles", {"BITS": 4}, cover=40),
     Proof("explain_tiles", {"BITS": 4, "LOG": 1}, cover=40),
     Proof("add", {"FACTOR_A": 2, "FACTOR_B": -3, "A_BITS": 3, "OUT_BITS": 7}),
@@ -302,6 +304,12 @@ BROKEN = [
             ("wire free = !valid_q || m_ready;", "wire free = 1'b1;"),
             ("wire tail = tail_q || (past && starts);", "wire tail = tail_q || past;"),
         )
+    ),
+    Proof(
+        "explain_levels",
+        {"BITS": 4, "CHANNELS": 1, "PIXELS": 1, "MOST": 3},
+        fault=("coding && !stuck);", "coding);"),
+        search=24,
     ),
     *(
         Proof("explain_tiles", {"BITS": 4}, fault=fault, search=24)

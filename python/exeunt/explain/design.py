@@ -40,6 +40,7 @@ class Step:
         tap: of the context, -1 without.
         channels: the first and the last one that a scatter takes.
         map: whether its values go to the encoder.
+        again: whether they come once more, in the next step.
         inputs: of each output of the max pool in front of which it takes gradients, 1 without.
     """
 
@@ -51,6 +52,7 @@ class Step:
     tap: int = -1
     channels: tuple[int, int] = (0, 1 << 30)
     map: bool = False
+    again: bool = False
     inputs: int = 1
 
     @property
@@ -74,7 +76,7 @@ class Engine:
         widths: bits of a word of each file.
         taps: by their numbers.
         steps: of each (method, exit).
-        shapes: (H, W, C) of the maps.
+        shapes: (H, W, C) of the maps as they are decoded.
         scales: of each (method, exit).
     """
 

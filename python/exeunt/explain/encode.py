@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,13 +13,22 @@ import numpy.typing as npt
 from exeunt.errors import InputError
 from exeunt.runtime.maps import (
     CODES,
+    FRACTION,
     HEADER,
+    LEVEL_BITS,
+    LEVELS,
     LINEAR,
     LOG,
+    MEAN_BITS,
     METHODS,
+    MIDDLES,
     MOST_CLIPPED,
+    SHORT,
+    SIGNED_MIDDLES,
+    THRESHOLDS,
     TILE,
     HeatMap,
+    absolute,
     stored_bits,
     tiles,
 )
@@ -37,7 +47,7 @@ def in_tiles(values: Ints) -> Ints:
 
 
 def encode(found: HeatMap) -> bytes:
-    """The packet of a map.
+    """The packet of a map; with levels of all its channels.
 
     Raises:
         InputError: a number that does not fit into its place in the packet.
@@ -68,7 +78,13 @@ def encode(found: HeatMap) -> bytes:
             f"the code of a heat map must be one of {', '.join(CODES)}, got {found.code!r}: choose "
             "one of them"
         )
-    bits = _tiles(found)
+    if found.code == LEVELS and not levels_fit(found.values.shape[2], found.bits):
+        raise InputError(
+            f"a heat map in levels must have up to {TILE * TILE} channels and sums of up to 13 "
+            f"bits, got {found.values.shape[2]} of {found.bits} bits: choose 8 bits, or the code "
+            f"{LOG}"
+        )
+    bits = _levels(found) if found.code == LEVELS else _tiles(found)
     payload = np.zeros(-(-len(bits) // 32) * 32, np.uint8)
     payload[: len(bits)] = bits
     kind = (CODES.index(found.code) + 1) << 4 | METHODS.index(found.method)
@@ -115,11 +131,98 @@ def middles(values: Ints) -> Ints:
     return np.where(values == 0, 0, np.sign(values) * middle).astype(np.int32)
 
 
+# ------------------------------------------------------------------------- levels
+
+
+def code_of(channels: int, bits: int) -> str:
+    """The code in which maps of so many channels are stored unless another one is chosen."""
+    return LEVELS if channels > 1 and levels_fit(channels, bits) else LOG
+
+
+def levels_fit(channels: int, bits: int) -> bool:
+    """Whether maps of so many channels can be stored in levels: a sum has up to 13 bits."""
+    return channels <= TILE * TILE and bits + (channels - 1).bit_length() < MEAN_BITS - 2
+
+
+def pixels(values: Ints, method: str) -> npt.NDArray[np.int64]:
+    """One number a pixel, int64 (N, H, W), of maps (N, H, W, C)."""
+    whole = np.asarray(values, np.int64)
+    return np.asarray((np.abs(whole) if absolute(method) else whole).sum(axis=3))
+
+
+def mean_scale(count: int) -> tuple[int, int]:
+    """(factor, shift): s * factor >> shift is 16 times the mean of `count` numbers of sum s."""
+    shift = 0
+    while ((TILE * TILE) << shift) // count < 128:
+        shift += 1
+    return ((TILE * TILE) << shift) // count, shift
+
+
+def means(found: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """U of pixels (N, H, W), int64 (N,)."""
+    factor, shift = mean_scale(found[0].size)
+    total = np.abs(found).sum(axis=(1, 2))
+    return np.asarray(np.maximum(total * factor >> shift, 1))
+
+
+def numbers(found: npt.NDArray[np.int64], method: str) -> npt.NDArray[np.int64]:
+    """What stands for each of the pixels (N, H, W), 0 to 10, in that shape."""
+    size = np.abs(found)[..., None] << FRACTION
+    reached = (size >= means(found)[:, None, None, None] * np.array(THRESHOLDS)).sum(axis=3)
+    if absolute(method):
+        return np.asarray(reached)
+    level = (reached + 1) // 2
+    return np.asarray(np.where(found < 0, 2 * level, np.maximum(2 * level - 1, 0)))
+
+
+def _levels(found: HeatMap) -> npt.NDArray[np.uint8]:
+    """The payload in levels, a bit an element."""
+    whole = pixels(found.values[None], found.method)
+    number = numbers(whole, found.method).ravel()
+    short = number < SHORT
+    beyond = number - SHORT
+    code = np.where(short, number, (SHORT + beyond // 2) | (beyond % 2) << LEVEL_BITS)
+    bits = (code[:, None] >> np.arange(LEVEL_BITS + 1)) & 1
+    used = np.ones(bits.shape, bool)
+    used[:, LEVEL_BITS] = ~short
+    mean = (means(whole) >> np.arange(MEAN_BITS)) & 1
+    return np.concatenate([mean, bits[used]]).astype(np.uint8)
+
+
+def stored(found: HeatMap) -> HeatMap:
+    """What the decoder gives for the packet of a map."""
+    if found.code == LINEAR:
+        return found
+    if found.code == LOG:
+        return dataclasses.replace(found, values=middles(found.values))
+    whole = pixels(found.values[None], found.method)
+    number = numbers(whole, found.method)[0]
+    if absolute(found.method):
+        middle = np.array(MIDDLES)[number]
+    else:
+        middle = np.array(SIGNED_MIDDLES)[(number + 1) // 2] * np.where(number % 2, 1, -1)
+    values = (int(means(whole)[0]) * middle).astype(np.int32)[..., None]
+    return dataclasses.replace(found, values=values, exponent=found.exponent - FRACTION)
+
+
 # ------------------------------------------------------------------------- sizes
 
 
-def payload_bits(values: Ints, bits: int, code: str = LINEAR) -> npt.NDArray[np.int64]:
-    """Bits of the payload of each map; values are integers (N, H, W, C) of `bits` bits."""
+def payload_bits(
+    values: Ints, bits: int, code: str = LINEAR, method: str = ""
+) -> npt.NDArray[np.int64]:
+    """Bits of the payload of each map.
+
+    Args:
+        values: integers (N, H, W, C) of `bits` bits.
+        bits: of a gradient.
+        code: one of CODES.
+        method: of the maps, which tells with levels what a pixel is.
+    """
+    if code == LEVELS:
+        longer = numbers(pixels(values, method), method) >= SHORT
+        size = MEAN_BITS + LEVEL_BITS * longer[0].size
+        return np.asarray(size + longer.sum(axis=(1, 2)))
     bits = stored_bits(bits, code)
     parts = in_tiles(values) != 0
     held = parts.any(axis=2).sum(axis=1)
@@ -128,6 +231,8 @@ def payload_bits(values: Ints, bits: int, code: str = LINEAR) -> npt.NDArray[np.
 
 def most_bits(shape: tuple[int, int, int], bits: int, code: str) -> int:
     """Bits of the largest payload that a map (H, W, C) of `bits` bits can have."""
+    if code == LEVELS:
+        return MEAN_BITS + (LEVEL_BITS + 1) * shape[0] * shape[1]
     down, across, channels = tiles(shape)
     return down * across * channels * (1 + TILE * TILE * (1 + stored_bits(bits, code)))
 
@@ -137,10 +242,17 @@ def log_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:
     return payload_bits(values, bits, LOG)
 
 
-def packet_bits(values: Ints, bits: int, code: str = LINEAR) -> npt.NDArray[np.int64]:
-    """Bits of the whole packet of each map."""
-    words = -(-payload_bits(values, bits, code) // 32)
+def packet_bits(
+    values: Ints, bits: int, code: str = LINEAR, method: str = ""
+) -> npt.NDArray[np.int64]:
+    """Bits of the whole packet of each map, see `payload_bits`."""
+    words = -(-payload_bits(values, bits, code, method) // 32)
     return 8 * HEADER.size + 32 * (words + 1)
+
+
+def level_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:
+    """Bits of the payload of each map in levels, of pixels that are sums."""
+    return payload_bits(values, bits, LEVELS)
 
 
 def dense_bits(values: Ints, bits: int) -> npt.NDArray[np.int64]:
@@ -230,4 +342,5 @@ FORMATS: Mapping[str, Callable[[Ints, int], npt.NDArray[np.int64]]] = {
     "two-level": payload_bits,
     "two-level, log": log_bits,
     "two-level, packet": packet_bits,
+    "levels": level_bits,
 }

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.runtime.maps import TILE, stored_bits
+from exeunt.runtime.maps import LEVELS, TILE, stored_bits
 
 
 def word_cycles(bits: int, code: str) -> int:
     """Cycles of a word of a packet: 4 where a piece of the payload has up to 8 bits, else 2."""
-    return 4 if stored_bits(bits, code) + 2 <= 8 else 2
+    return 4 if code == LEVELS or stored_bits(bits, code) + 2 <= 8 else 2
+
+
+MEAN = 68  # from the last value that is measured to the first piece of the mean, and the shift
 
 
 class Encoder:
@@ -22,6 +25,7 @@ class Encoder:
         never = -(1 << 40)
         # the last value; the tile before; the map before; the output
         self._taken, self._moved, self._done, self._closed, self._free = (never,) * 5
+        self._coding = never  # the first pixel that is coded
 
     def map(
         self, tiles: Sequence[int], words: int, offered: Sequence[int], spacing: int
@@ -46,10 +50,42 @@ class Encoder:
             self._moved = max(self._taken + 1, self._done)
             pieces = TILE * TILE if ones else 1
             self._done = max(self._moved + 1, self._free + 1) + pieces - 1
+        return takes, self._gives(words, spacing)
+
+    def measured(self, offered: Sequence[int], shift: int) -> list[int]:
+        """The values of the next map in levels, as they come first.
+
+        Args:
+            offered: first cycle in which each value can be valid.
+            shift: of the mean.
+
+        Returns:
+            The cycles in which they are taken.
+        """
+        takes = self._takes(offered, self._closed + 1)
+        self._coding = max(takes[-1] + MEAN + shift, self._free + 1) + 2
+        return takes
+
+    def coded(
+        self, words: int, offered: Sequence[int], spacing: int
+    ) -> tuple[list[int], list[int]]:
+        """The same values again; see `map`."""
+        takes = self._takes(offered, self._coding)
+        self._done = takes[-1] + 1
+        return takes, self._gives(words, spacing)
+
+    def _takes(self, offered: Sequence[int], first: int) -> list[int]:
+        takes = []
+        for cycle in offered:
+            self._taken = max(cycle, self._taken + 1, first)
+            takes.append(self._taken)
+        return takes
+
+    def _gives(self, words: int, spacing: int) -> list[int]:
         self._closed = self._done
         gives = [self._done + 2 + spacing * (k + 1) for k in range(words)]
         self._free = gives[-1] - 1
-        return takes, gives
+        return gives
 
 
 def encoder(

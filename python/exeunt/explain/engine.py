@@ -20,7 +20,7 @@ from exeunt.explain.context import Context
 from exeunt.explain.design import CLASS, Engine, Step
 from exeunt.explain.encoder import Encoder, word_cycles
 from exeunt.explain.store import GROUP
-from exeunt.runtime.maps import HeatMap
+from exeunt.runtime.maps import LEVELS, HeatMap
 
 BEGIN = 4  # from a request to the first field
 READ = 4  # from the first cycle of a walk to its first item
@@ -40,6 +40,9 @@ class Timed:
         ones: values of each tile that are not 0.
         words: of the packet.
         spacing: cycles from word to word.
+        again: with levels, cycles from the last value that is measured, when it is taken, to the
+            first one that is coded; -1 with tiles.
+        shift: of the mean.
     """
 
     fixed: int
@@ -47,6 +50,8 @@ class Timed:
     ones: list[int]
     words: int
     spacing: int
+    again: int = -1
+    shift: int = 0
 
 
 @dataclass(frozen=True)
@@ -142,8 +147,12 @@ def timed(
     parts = encode.in_tiles(values)[0]
     ones = np.count_nonzero(parts, axis=1)
     wide = engine.parameters["BITS"]
-    words = int(encode.packet_bits(values, wide, engine.code)[0]) // 32
+    words = int(encode.packet_bits(values, wide, engine.code, method)[0]) // 32
     spacing = word_cycles(wide, engine.code)
+    if engine.code == LEVELS:
+        last = engine.steps[method, exit][-1]
+        again, shift = last.count + SWEEP + 2, last.fields["value_base"]
+        return Timed(now + SWEEP, values.size, [], words, spacing, again, shift)
     return Timed(now + SWEEP, parts.size, ones.tolist(), words, spacing)
 
 
@@ -166,9 +175,13 @@ class Clock:
         """
         take = max(self.free, offered)
         first = take + one.fixed
-        values, words = self._encoder.map(
-            one.ones, one.words, range(first, first + one.values), one.spacing
-        )
+        offered = range(first, first + one.values)
+        if one.again < 0:
+            values, words = self._encoder.map(one.ones, one.words, offered, one.spacing)
+        else:
+            first = self._encoder.measured(offered, one.shift)[-1] + one.again
+            offered = range(first, first + one.values)
+            values, words = self._encoder.coded(one.words, offered, one.spacing)
         self.free = values[-1] + 2
         return take, values[-1] + 1, words
 
@@ -216,10 +229,12 @@ def dense(engine: Engine, method: str, exit: int, *, pooled: bool = True) -> int
     for step in engine.steps[method, exit]:
         now += step.count + step.clears
         height, width, groups = step.shape
-        if step.map:
+        if step.map and engine.code != LEVELS:
             return now + SWEEP + height * width * groups * GROUP
         channels = GROUP * (groups - 1) + step.fields["last_lane"] + 1
         slots = height * width * channels
+        if step.map and not step.again:
+            return now + SWEEP + slots
         if step.sweeps:
             now += SWEEP + slots + 1
         elif step.fields["flags"] & CLASS:

@@ -34,9 +34,9 @@ from exeunt.explain.design import (
 from exeunt.explain.program import IMAGE, START, Program, Route, Scatter, Sweep
 from exeunt.explain.store import GROUP
 from exeunt.explain.tables import Tables, word_of
-from exeunt.explain.taps import Place, Tap, place_of
+from exeunt.explain.taps import Tap, place_of
 from exeunt.graph import IntArray, Integer
-from exeunt.runtime.maps import CODES, LOG, TILE, tiles
+from exeunt.runtime.maps import CODES, LEVELS, LOG, TILE, absolute, tiles
 
 MOST_BITS = 14  # of a gradient, in the encoder
 MOST_LEFT = 15
@@ -49,7 +49,7 @@ def lower(
     exits: int,
     pe: int = 8,
     slots: int = 1,
-    code: str = LOG,
+    code: str | None = None,
 ) -> Engine:
     """The engine that runs these programs.
 
@@ -59,23 +59,27 @@ def lower(
         exits: of the network.
         pe: sums in a cycle, a power of two.
         slots: frames that the context holds.
-        code: how values of maps are stored, see `exeunt.runtime.maps`.
+        code: how maps are stored, see `exeunt.runtime.maps`; None: as `encode.code_of` says of the
+            one with most channels.
 
     Raises:
         InputError: a width or a number of lanes that the engine does not have, or a network that
             it cannot walk back through.
     """
-    tables = Tables(_checked(scales, pe, code), pe, exits, slots, code)
+    bits = _checked(scales, pe, code)
+    if code is None:
+        code = encode.code_of(max(p.shape[2] for p in programs.values()), bits)
+    tables = Tables(bits, pe, exits, slots, code)
     return _Lowering(programs, scales, tables).engine()
 
 
-def _checked(scales: Mapping[tuple[str, int], Scales], pe: int, code: str) -> int:
+def _checked(scales: Mapping[tuple[str, int], Scales], pe: int, code: str | None) -> int:
     """The width of gradients, if the engine has it, those lanes and that code."""
     if pe < 1 or pe & (pe - 1):
         raise InputError(
             f"the lanes of an explanation engine must be a power of two, got {pe}: choose 8"
         )
-    if code not in CODES:
+    if code is not None and code not in CODES:
         raise InputError(
             f"the code of a heat map must be one of {', '.join(CODES)}, got {code!r}: choose one "
             "of them"
@@ -131,11 +135,10 @@ class _Lowering:
                 largest = 1 if term.stream == START else self._limit
                 total += bound(term, largest) << left
             self._tables.most(sum=total)
-            steps.append(
-                self._map(sweep, rounding)
-                if last
-                else self._sweep(program, sweep, rounding, places[number + 1])
-            )
+            if last:
+                steps += self._maps(sweep, rounding, program.method)
+            else:
+                steps.append(self._sweep(program, sweep, rounding, places[number + 1]))
         return steps
 
     def _places(self, program: Program) -> dict[int, tuple[int, int]]:
@@ -323,27 +326,23 @@ class _Lowering:
         self._tables.most(channels=channels)
         return Step(fields, shape, 1, tap=tap)
 
-    def _map(self, sweep: Sweep, rounding: Rounding) -> Step:
-        """The last sweep, in tiles."""
+    def _maps(self, sweep: Sweep, rounding: Rounding, method: str) -> list[Step]:
+        """The last sweep: in tiles, or pixel by pixel, twice."""
         height, width, channels = sweep.shape
         if sweep.spread != (1, 1):
             raise InputError(
                 f"the image must not go to an average pool at once to be explained by the engine, "
                 f"got {sweep.spread} in front of {sweep.name}: begin with a convolution"
             )
-        flags, tap = SWEEPS | FINAL | TILED, -1
+        flags, tap = SWEEPS | FINAL, -1
         if sweep.pixels:
             flags |= PIXELS
-            tap = self._tables.tap(Tap("pixels", IMAGE, Place(""), sweep.shape, 8))
+            tap = self._tables.tap(Tap("pixels", IMAGE, 0, sweep.shape, 8))
         if sweep.positive:
             flags |= POSITIVE
         assert sweep.mask is None
         assert not rounding.mantissas
         line = width * channels
-        places = [
-            (i, j * channels, i * line, i * width + j) for i in range(TILE) for j in range(TILE)
-        ]
-        down, across, _ = tiles(sweep.shape)
         header = rounding.exponent & 255
         if not -128 <= rounding.exponent <= 127:
             raise InputError(
@@ -351,25 +350,49 @@ class _Lowering:
                 "network's scales are too far apart"
             )
         fields = {
-            "flags": flags, "tap": max(tap, 0),
-            "way_base": self._tables.ways.place(places),
+            "flags": flags, "tap": max(tap, 0), "way_base": 0,
             "table_base": 0, "mask_base": 0, "value_base": 0, "prune": rounding.prune,
-            "shift": rounding.shift, "header": header, "across": TILE * width,
+            "shift": rounding.shift, "header": header, "across": width,
             "every_x": 0, "every_y": 0, "line_width": line, "rows": height,
-            "row_first": 0, "row_step": TILE, "u_first": 0, "u_step": TILE * channels,
-            "line_first": 0, "line_step": TILE * line, "last_lane": GROUP - 1,
+            "row_first": 0, "row_step": 1, "u_first": 0, "u_step": channels,
+            "line_first": 0, "line_step": line, "last_lane": channels - 1,
+            "last_g": 0, "last_y": height - 1, "last_x": width - 1,
+        }  # fmt: skip
+        payload = encode.most_bits(sweep.shape, self._tables.bits, self._tables.code)
+        self._tables.most(payload=payload, channels=channels, map_channels=channels)
+        if self._tables.code == LEVELS:
+            if not encode.levels_fit(channels, self._tables.bits):
+                raise InputError(
+                    f"maps in levels must have up to {TILE * TILE} channels and sums of up to 13 "
+                    f"bits, got {channels} of {self._tables.bits} bits: choose 8 bits, or the code "
+                    f"{LOG}"
+                )
+            factor, shift = encode.mean_scale(height * width)
+            kind = 2 * absolute(method)
+            fields |= {"table_base": factor, "value_base": shift, "mask_base": kind}
+            shape = (height, width, 1)
+            self._tables.reach(sweep.shape, (0, 0), (1, 1), shape, [(0, 0)], (1, 1), 1)
+            self._tables.most(positions=height * width)
+            return [
+                Step({**fields, "mask_base": kind | 1}, shape, 1, tap=tap, map=True, again=True),
+                Step(fields, shape, 1, tap=tap, map=True),
+            ]
+        places = [
+            (i, j * channels, i * line, i * width + j) for i in range(TILE) for j in range(TILE)
+        ]
+        down, across, _ = tiles(sweep.shape)
+        fields |= {
+            "flags": flags | TILED, "way_base": self._tables.ways.place(places),
+            "across": TILE * width, "row_step": TILE, "u_step": TILE * channels,
+            "line_step": TILE * line, "last_lane": GROUP - 1,
             "last_g": channels - 1, "last_y": down - 1, "last_x": across - 1,
         }  # fmt: skip
         self._tables.reach(
             sweep.shape, (0, 0), (TILE, TILE), (down, across, channels),
             [(TILE - 1, TILE - 1)], (1, 1), 1,
         )  # fmt: skip
-        self._tables.most(positions=(down * TILE) * width + across * TILE)
-        self._tables.most(groups=channels)
-        self._tables.most(channels=channels)
-        payload = encode.most_bits(sweep.shape, self._tables.bits, self._tables.code)
-        self._tables.most(payload=payload)
-        return Step(fields, (down, across, channels), 1, tap=tap, map=True)
+        self._tables.most(positions=(down * TILE) * width + across * TILE, groups=channels)
+        return [Step(fields, (down, across, channels), 1, tap=tap, map=True)]
 
     def _cam(self, key: tuple[str, int]) -> list[Step]:
         """Grad-CAM: features are scattered with the weights of the class, and what is > 0 swept."""
@@ -414,7 +437,7 @@ class _Lowering:
         self._tables.most(sum=most)
         scatter = Step(fields, shape, 1, clear, tap=tap, channels=(0, channels - 1))
         sweep = Sweep("grad-cam", sums, sums, (), positive=True)
-        return [scatter, self._map(sweep, rounding)]
+        return [scatter, *self._maps(sweep, rounding, program.method)]
 
     @staticmethod
     def _feature_bits(program: Program) -> int:

@@ -11,7 +11,7 @@ from exeunt.explain.design import SCATTER, SWEEP, WALK, Engine, Step
 from exeunt.explain.program import METHODS, Program, Shape
 from exeunt.explain.store import GROUP
 from exeunt.explain.taps import Tap
-from exeunt.runtime.maps import CODES
+from exeunt.runtime.maps import CODES, map_shape
 
 Word = TypeVar("Word")
 Offset = tuple[int, int, int, int]  # rows, place in a row, place, position
@@ -57,6 +57,7 @@ class Tables:
         self.row_most = self.u_most = self.flat = self.positions = 1
         self.groups = self.channels = self.sum = self.masks = self.values = 1
         self.left = self.payload = 0
+        self.map_channels = 1
 
     def most(self, **numbers: int) -> None:
         """Numbers that occur, by the attribute that keeps the largest one."""
@@ -131,7 +132,8 @@ class Tables:
             "T_BITS": _unsigned(max(len(taps) - 1, 1)),
             "SLOT_BITS": _unsigned(max(self._slots - 1, 1)), "DEPTH": depth,
             "MASKS": self.masks, "VALUES": self.values,
-            "MOST": self.payload, "EXITS": self._exits, "CODE": CODES.index(self.code),
+            "MOST": self.payload, "CHANNELS": self.map_channels, "EXITS": self._exits,
+            "CODE": CODES.index(self.code),
         }  # fmt: skip
         numbers["CW"] = max(numbers["CW"], GROUP)
         row_bits = _address(len(self.rows.words))
@@ -139,7 +141,7 @@ class Tables:
             "row_first": y_bits, "row_step": y_bits, "rows": y_bits, "kernel_row": y_bits,
             "u_first": x_bits, "u_step": x_bits, "line_width": x_bits, "kernel_u": x_bits,
             "length": x_bits, "line_first": n_bits, "line_step": n_bits, "kernel_line": n_bits,
-            "table_base": max(row_bits, _address(len(self.mantissas.words))),
+            "table_base": max(row_bits, _address(len(self.mantissas.words)), 8),
         }  # fmt: skip
         program: list[tuple[int, bool]] = []
         pointers: list[int] = []
@@ -183,7 +185,7 @@ class Tables:
             "ROW_FILE": wa_bits + c_bits, "WAY_FILE": y_bits + x_bits + n_bits + p_bits,
             "MANTISSA_FILE": numbers["FACTOR_BITS"],
         }  # fmt: skip
-        shapes = {(e, m): p.shape for (m, e), p in programs.items()}
+        shapes = {(e, m): map_shape(p.shape, self.code) for (m, e), p in programs.items()}
         return Engine(numbers, tables, widths, taps, steps, shapes, scales)
 
 

@@ -8,7 +8,7 @@ A packet is 32-bit words, little-endian, bits from the lowest:
 | 1 | 0..15 | class that is explained |
 | | 16..23 | exit |
 | | 24..27 | method, its place in `METHODS` |
-| | 28..31 | code of the values: 1 linear, 2 logarithmic |
+| | 28..31 | code of the map: 1 linear, 2 logarithmic, 3 levels |
 | 2 | 0..7 | exponent, signed: a value v stands for v * 2**exponent of the integer logit |
 | | 8..15 | bits of a gradient, 4 to 16 |
 | | 16..31 | gradients that were clipped on the way, 65535 for as many or more |
@@ -16,19 +16,27 @@ A packet is 32-bit words, little-endian, bits from the lowest:
 | 4.. | | payload, then zeros to the end of the last word |
 | last | 0..31 | CRC-32 (zlib's) of all words before it |
 
-The payload is the map (H, W, C) in tiles of 4 x 4 positions of one channel: tile row by tile row,
-in it tile column by tile column, in it channel by channel. A tile is one bit: 0, it holds nothing
-but zeros; 1, and then its positions, row by row: a bit 0 where the value is 0, or a bit 1 and the
-value. Positions beyond the edge of the map are 0.
+With the linear and the logarithmic code the payload is the map (H, W, C) in tiles of 4 x 4
+positions of one channel: tile row by tile row, in it tile column by tile column, in it channel by
+channel. A tile is one bit: 0, it holds nothing but zeros; 1, and then its positions, row by row: a
+bit 0 where the value is 0, or a bit 1 and the value. Positions beyond the edge of the map are 0.
 
 A value is stored linear, in two's complement of the bits of a gradient, or logarithmic: e =
 floor(log2 |v|), in as many bits as the largest one takes, and then the sign, 1 for minus. The
 decoder gives the middle of all values with that e, floor(1.5 * 2**e).
 
+With the code of levels a map is one number a pixel, (H, W, 1): the sum of its channels, of saliency
+the sum of their sizes. The payload is u in 16 bits, 1 at least, which is 16 times the mean size of
+all pixels, and then for each pixel, row by row, how many thresholds t * u / 256 its size reaches, t
+in `THRESHOLDS`. Of saliency that number is n, 0 to 10; else a level l of every second threshold is
+n = 2 * l - 1 where the pixel is positive, 2 * l where it is negative. n is 3 bits where it is below
+5, else 5 + (n - 5) // 2 in 3 bits and then (n - 5) % 2 in one. The decoder gives the middle of all
+pixels of a level, u times `MIDDLES` or `SIGNED_MIDDLES`, and an exponent that is 8 less.
+
 A packet says nothing of the map's shape: that is the design's, by exit and method.
 
 Every packet that is not exactly one that an encoder makes is an error: a wrong CRC, a bit that is
-left over, a tile of zeros with positions, a value that is 0, a word too many or too few.
+left over, a tile of zeros with positions, a value or a mean that is 0, a word too many or too few.
 """
 
 from __future__ import annotations
@@ -45,7 +53,12 @@ import numpy.typing as npt
 from exeunt.errors import CheckFailed
 
 METHODS = ("saliency", "gradient-x-input", "guided-backprop", "deconvnet", "grad-cam")
-LINEAR, LOG = CODES = ("linear", "log")
+LINEAR, LOG, LEVELS = CODES = ("linear", "log", "levels")
+THRESHOLDS = (3, 7, 11, 18, 24, 28, 34, 40, 50, 64)  # of levels, in 16ths of the mean size
+MIDDLES = (0, 5, 9, 14, 21, 26, 31, 37, 44, 56, 80)  # of a level, in the same
+SIGNED_MIDDLES = (0, 6, 16, 28, 41, 74)
+MEAN_BITS, SHORT, LEVEL_BITS = 16, 5, 3  # numbers below SHORT have LEVEL_BITS, others one more
+FRACTION = 8  # bits behind the point of what a level gives
 TILE = 4  # rows and columns of a tile
 HEADER = struct.Struct("<IHBBbBHI")
 WORD = 4  # bytes
@@ -85,8 +98,18 @@ def tiles(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     return -(-shape[0] // TILE), -(-shape[1] // TILE), shape[2]
 
 
+def absolute(method: str) -> bool:
+    """Whether a pixel is the sum of sizes, in the code of levels."""
+    return method == METHODS[0]
+
+
+def map_shape(shape: tuple[int, int, int], code: str) -> tuple[int, int, int]:
+    """Of what the decoder gives for a map of that shape."""
+    return (*shape[:2], 1) if code == LEVELS else shape
+
+
 def stored_bits(bits: int, code: str) -> int:
-    """Bits that a value takes which is not 0.
+    """Bits that a value takes which is not 0, in a tile.
 
     Args:
         bits: of a gradient.
@@ -107,7 +130,7 @@ def decode(data: Any, shapes: Mapping[tuple[int, str], tuple[int, int, int]]) ->
 
     Args:
         data: bytes of the packet, or an array of uint8.
-        shapes: (H, W, C) of the design's maps by exit and method.
+        shapes: (H, W, C) of the design's maps by exit and method; (H, W, 1) with levels.
 
     Raises:
         CheckFailed: the packet was damaged or cut short, is of another design, or is followed by
@@ -176,7 +199,11 @@ def _packet(
     packed = np.frombuffer(data, np.uint8, words * WORD, inner)
     payload = np.unpackbits(packed, bitorder="little")
     code = CODES[version - 1]
-    values = _unpacked(payload, length, shapes[exit, method], bits, code)
+    if code == LEVELS:
+        exponent -= FRACTION
+        values = _leveled(payload, length, shapes[exit, method], absolute(method))
+    else:
+        values = _unpacked(payload, length, shapes[exit, method], bits, code)
     return HeatMap(values, frame, exit, class_, method, exponent, bits, clipped, code), end
 
 
@@ -221,6 +248,37 @@ def _unpacked(
     if whole[shape[0] :].any() or whole[:, shape[1] :].any():
         raise CheckFailed(_wrong("a value beyond the edge", length, shape))
     return np.ascontiguousarray(whole[: shape[0], : shape[1]])
+
+
+def _leveled(
+    payload: npt.NDArray[np.uint8], length: int, shape: tuple[int, int, int], sizes: bool
+) -> npt.NDArray[np.int32]:
+    """The map (H, W, 1) of a payload in levels; `sizes`: of pixels that are sums of sizes."""
+    count = shape[0] * shape[1]
+    mean = int(payload[:MEAN_BITS] @ (1 << np.arange(len(payload[:MEAN_BITS]))))
+    if shape[2] != 1 or mean == 0 or length < MEAN_BITS:
+        raise CheckFailed(_wrong(f"a mean of {mean} in 16ths", length, shape))
+    bits = payload[:length].tolist()
+    numbers = []
+    place = MEAN_BITS
+    while place + LEVEL_BITS <= length and len(numbers) < count:
+        number = bits[place] | bits[place + 1] << 1 | bits[place + 2] << 2
+        place += LEVEL_BITS
+        if number >= SHORT:
+            further = bits[place] if place < length else 0
+            number = SHORT + 2 * (number - SHORT) + further
+            place += 1
+        numbers.append(number)
+    if len(numbers) != count:
+        raise CheckFailed(_wrong(f"an end in pixel {len(numbers)} of {count}", length, shape))
+    if place != length or payload[length:].any():
+        raise CheckFailed(_wrong(f"an end at bit {place}", length, shape))
+    found = np.array(numbers)
+    if sizes:
+        middle = np.array(MIDDLES)[found]
+    else:
+        middle = np.array(SIGNED_MIDDLES)[(found + 1) // 2] * np.where(found % 2, 1, -1)
+    return np.asarray(mean * middle, np.int32).reshape(shape)
 
 
 def _values(numbers: npt.NDArray[np.int64], width: int, code: str) -> npt.NDArray[np.int64]:

@@ -192,7 +192,9 @@ def test_what_the_engine_does_not_have(
 def test_a_code_that_is_none_is_refused(graphs: ModuleType) -> None:
     accelerator, images = _graph(graphs, "three exits")
     made = _made(accelerator, images, ["saliency"])
-    with pytest.raises(InputError, match="code of a heat map must be one of linear, log, got 'b'"):
+    with pytest.raises(
+        InputError, match="code of a heat map must be one of linear, log, levels, got 'b'"
+    ):
         lower(*made, exits=3, code="b")
     assert lower(*made, exits=3).code == "log"
 

@@ -12,7 +12,17 @@ import pytest
 from exeunt.errors import CheckFailed, InputError
 from exeunt.explain import encode
 from exeunt.runtime import maps
-from exeunt.runtime.maps import CODES, LINEAR, LOG, HeatMap, decode, decode_all, stored_bits
+from exeunt.runtime.maps import (
+    CODES,
+    LEVELS,
+    LINEAR,
+    LOG,
+    HeatMap,
+    decode,
+    decode_all,
+    map_shape,
+    stored_bits,
+)
 
 SHAPES = [(1, 1, 1), (4, 4, 1), (5, 7, 3), (8, 8, 2), (28, 28, 1), (3, 9, 4), (1, 1, 10)]
 
@@ -34,7 +44,7 @@ def heat(
 
 
 def known(found: HeatMap) -> dict[tuple[int, str], tuple[int, int, int]]:
-    return {(found.exit, found.method): found.values.shape}  # type: ignore[dict-item]
+    return {(found.exit, found.method): map_shape(found.values.shape, found.code)}  # type: ignore[arg-type]
 
 
 def same(a: HeatMap, b: HeatMap) -> bool:
@@ -48,12 +58,17 @@ def same(a: HeatMap, b: HeatMap) -> bool:
 @pytest.mark.parametrize("bits", [4, 8, 13, 16])
 @pytest.mark.parametrize("code", CODES)
 def test_what_is_encoded_is_decoded(shape: tuple[int, int, int], bits: int, code: str) -> None:
+    if code == LEVELS and not encode.levels_fit(shape[2], bits):
+        with pytest.raises(InputError, match=r"in levels must have up to 16 channels and sums"):
+            encode.encode(heat(shape, 0.1, bits, code=code))
+        return
     for density in (0.0, 0.1, 0.5, 1.0):
         found = heat(shape, density, bits, code=code)
         data = encode.encode(found)
-        want = found.values if code == LINEAR else encode.middles(found.values)
-        assert same(decode(data, known(found)), dataclasses.replace(found, values=want))
-        assert 8 * len(data) == encode.packet_bits(found.values[None], bits, code)[0]
+        assert same(decode(data, known(found)), encode.stored(found))
+        whole = encode.packet_bits(found.values[None], bits, code, found.method)[0]
+        assert 8 * len(data) == whole
+        assert whole <= 8 * maps.LEAST + -(-encode.most_bits(shape, bits, code) // 32) * 32
         back = decode(np.frombuffer(data, np.uint8), known(found))
         assert back.values.dtype == np.int32
 
@@ -88,6 +103,43 @@ def test_logarithms_of_every_value() -> None:
     assert np.array_equal(encode.logarithms(middle, 8), stored)
     assert np.array_equal(encode.middles(middle), middle)
     assert encode.middles(np.zeros(3, np.int32)).tolist() == [0, 0, 0]
+
+
+def test_every_bit_of_a_small_packet_in_levels() -> None:
+    """Sums of channels 8, -4, 0, 4: a mean of 4, thresholds at 0.75, 2.75, 6, 8.5, 12.5."""
+    values = np.array([[[5, 3], [-3, -1]], [[2, -2], [4, 0]]], np.int32)
+    found = HeatMap(values, 9, 1, 4, "gradient-x-input", -3, 8, 0, LEVELS)
+    data = encode.encode(found)
+    assert encode.mean_scale(4) == (128, 5)
+    # levels 3, -2, 0, 2 are 5, 4, 0, 3
+    payload = 64 | (5 | 0 << 3) << 16 | 4 << 20 | 0 << 23 | 3 << 26
+    words = [9, 4 | 1 << 16 | 1 << 24 | 3 << 28, 253 | 8 << 8, 29, payload]
+    body = struct.pack("<5I", *words)
+    assert data == body + struct.pack("<I", zlib.crc32(body))
+    back = decode(data, known(found))
+    assert back.exponent == -3 - 8
+    assert back.values[..., 0].tolist() == [[64 * 28, -64 * 16], [0, 64 * 16]]
+    # sums of sizes 8, 4, 4, 4: a mean of 5, thresholds of 0.94, 2.19, 3.44, 5.63, 7.5, 8.75
+    sizes = dataclasses.replace(found, method="saliency")
+    assert encode.means(encode.pixels(values[None], "saliency")).tolist() == [80]
+    assert encode.numbers(encode.pixels(values[None], "saliency"), "saliency").tolist() == [
+        [[5, 3], [3, 3]]
+    ]
+    back = decode(encode.encode(sizes), known(sizes))
+    assert back.values[..., 0].tolist() == [[80 * 26, 80 * 14], [80 * 14, 80 * 14]]
+
+
+def test_the_mean_of_every_count() -> None:
+    for count in (1, 2, 3, 16, 49, 100, 784, 1024, 50_176):
+        factor, shift = encode.mean_scale(count)
+        assert 128 <= factor < 256
+        assert 0 <= 16 / count - factor / (1 << shift) < 16 / count / 128
+    # a map of zeros, and one with hardly anything: never a mean of 0
+    few = np.zeros((2, 32, 32), np.int64)
+    few[1, 3, 4] = -1
+    assert encode.means(few).tolist() == [1, 1]
+    assert encode.numbers(few, "deconvnet")[0].max() == 0
+    assert np.flatnonzero(encode.numbers(few, "deconvnet")[1]).tolist() == [100]
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -163,6 +215,22 @@ def test_what_no_encoder_makes_is_an_error() -> None:
     for value in ([0, 0, 0, 1, 0], [1, 0, 0, 1, 1], [1, 1, 1, 1, 0]):
         with pytest.raises(CheckFailed, match="got a value too large in tile 0"):
             decode(packet([*front, *value, *rest], logs), known(logs))
+    levels = heat((1, 2, 1), 0.0, 4, code=LEVELS)
+    mean = [0, 1] + [0] * 14
+    assert decode(packet([*mean, 1, 0, 0, 1, 1, 1, 1], levels), known(levels)).values.tolist() == [
+        [[12], [-148]]
+    ]
+    for bits, said in (
+        ([0] * 16 + [0] * 6, "got a mean of 0 in 16ths"),
+        (mean[:15], "got a mean of 2 in 16ths"),
+        ([*mean, 1, 0, 0], "got an end in pixel 1 of 2"),
+        ([*mean, 1, 0, 0, 1, 1, 1], "got an end at bit 23"),
+        ([*mean, 1, 0, 0, 0, 0, 0, 0], "got an end at bit 22"),
+    ):
+        with pytest.raises(CheckFailed, match=said):
+            decode(packet(bits, levels), known(levels))
+    with pytest.raises(CheckFailed, match="got a mean of 2 in 16ths"):
+        decode(packet([*mean, 1, 0, 0, 1, 1, 1, 1], levels), {(2, "deconvnet"): (1, 2, 3)})
     stray = resealed(packet([*one, 0], found), {16 + 3: 0x80})  # a bit behind the last
     with pytest.raises(CheckFailed, match="got an end at bit 22"):
         decode(stray, known(found))
@@ -172,7 +240,7 @@ def test_packets_of_another_design() -> None:
     found = heat()
     data = encode.encode(found)
     for change, said in (
-        ({7: 3 << 4 | 3}, "of a known code and method and of 4 to 16 bits, got code 3, method 3"),
+        ({7: 4 << 4 | 3}, "of a known code and method and of 4 to 16 bits, got code 4, method 3"),
         ({7: 3}, "got code 0, method 3"),
         ({7: 1 << 4 | 9}, "got code 1, method 9 and 8 bits: use the Exeunt of the design"),
         ({9: 17}, "got code 1, method 3 and 17 bits"),
@@ -192,7 +260,10 @@ def test_numbers_without_room() -> None:
         ({"exponent": -129}, "the exponent of a heat map must be -128 to 127, got -129"),
         ({"bits": 4}, "the (smallest|largest) value of a heat map must be"),
         ({"bits": 3}, "the bits of a heat map must be 4 to 16, got 3"),
-        ({"code": "huffman"}, "the code of a heat map must be one of linear, log, got 'huffman'"),
+        (
+            {"code": "huffman"},
+            "the code of a heat map must be one of linear, log, levels, got 'huffman'",
+        ),
         ({"method": "lime"}, "the method of a heat map must be one of saliency, .* got 'lime'"),
     ):
         with pytest.raises(InputError, match=said):
