@@ -175,13 +175,13 @@ class Clock:
         """
         take = max(self.free, offered)
         first = take + one.fixed
-        offered = range(first, first + one.values)
+        first_values = range(first, first + one.values)
         if one.again < 0:
-            values, words = self._encoder.map(one.ones, one.words, offered, one.spacing)
+            values, words = self._encoder.map(one.ones, one.words, first_values, one.spacing)
         else:
-            first = self._encoder.measured(offered, one.shift)[-1] + one.again
-            offered = range(first, first + one.values)
-            values, words = self._encoder.coded(one.words, offered, one.spacing)
+            first = self._encoder.measured(first_values, one.shift)[-1] + one.again
+            again = range(first, first + one.values)
+            values, words = self._encoder.coded(one.words, again, one.spacing)
         self.free = values[-1] + 2
         return take, values[-1] + 1, words
 

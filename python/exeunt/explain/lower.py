@@ -337,7 +337,7 @@ class _Lowering:
         flags, tap = SWEEPS | FINAL, -1
         if sweep.pixels:
             flags |= PIXELS
-            tap = self._tables.tap(Tap("pixels", IMAGE, 0, sweep.shape, 8))
+            tap = self._tables.tap(Tap("pixels", IMAGE, Place(""), sweep.shape, 8))
         if sweep.positive:
             flags |= POSITIVE
         assert sweep.mask is None

@@ -259,7 +259,7 @@ def _leveled(
     if shape[2] != 1 or mean == 0 or length < MEAN_BITS:
         raise CheckFailed(_wrong(f"a mean of {mean} in 16ths", length, shape))
     bits = payload[:length].tolist()
-    numbers = []
+    numbers: list[int] = []
     place = MEAN_BITS
     while place + LEVEL_BITS <= length and len(numbers) < count:
         number = bits[place] | bits[place + 1] << 1 | bits[place + 2] << 2
