@@ -34,7 +34,7 @@ from exeunt.explain.design import (
 from exeunt.explain.program import IMAGE, START, Program, Route, Scatter, Sweep
 from exeunt.explain.store import GROUP
 from exeunt.explain.tables import Tables, word_of
-from exeunt.explain.taps import Tap, place_of
+from exeunt.explain.taps import Place, Tap, place_of
 from exeunt.graph import IntArray, Integer
 from exeunt.runtime.maps import CODES, LEVELS, LOG, TILE, absolute, tiles
 
