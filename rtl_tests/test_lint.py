@@ -73,7 +73,8 @@ ILLEGAL: list[tuple[str, Mapping[str, int | str], str]] = [
     ("ex_explain_encode", {"BITS": 3}, "ex_explain_encode: BITS must be 4 to 14, is 3"),
     ("ex_explain_encode", {"BITS": 15}, "ex_explain_encode: BITS must be 4 to 14, is 15"),
     ("ex_explain_encode", {"MOST": 0}, "ex_explain_encode: MOST must be at least 1, is 0"),
-    ("ex_explain_encode", {"CODE": 2}, "ex_explain_encode: CODE must be 0 or 1, is 2"),
+    ("ex_explain_encode", {"CODE": 3}, "ex_explain_encode: CODE must be 0, 1 or 2, is 3"),
+    ("ex_explain_levels", {"CHANNELS": 17}, "CHANNELS must be 1 to 16, with BITS 8 not 17"),
     ("ex_explain_gather", {"LANES": 3}, "ex_explain_gather: LANES must divide C 8, not be 3"),
     (
         "ex_explain_gather",
