@@ -1,4 +1,4 @@
-"""Deliberate faults in what sends heat maps over a serial line, and the tests that notice."""
+"""Deliberate faults on the way of heat maps to a host, and the tests that notice."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from mutant import Mutant
 BLOCKS = "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks"
 SHELL = "rtl_tests/serial_shell/test_serial_shell.py::test_heat_maps"
 LINE = "python/tests/runtime/test_serial_maps.py"
+DRIVER = "python/tests/runtime/test_explanations.py"
 
 _RING = (
     ("wire       full = count == 8'(PIECES);", "wire       full = count == 8'(PIECES + 1);"),
@@ -21,7 +22,41 @@ _RING = (
     ("if (rst || hello || flush) begin", "if (rst || flush) begin"),
 )  # fmt: skip
 
+_DRIVER = (
+    ("explanations.py", 'or (found.exit, found.class_) != (row["exit"], row["class"])', ""),
+    ("explanations.py", "or found.method != METHODS[choice.method]", ""),
+    ("explanations.py", "if not slots and begun == came:", "if not slots:"),
+    ("explanations.py", "if not call.unchanged():", "if False:"),
+    ("explanations.py", "if image in call.maps:", "if False:"),
+    ("explanations.py", 'device.registers["explain_every"] = 0\n', "pass\n"),
+    ("explanations.py", "lost, late = lost - missed, late - unmet", "lost, late = lost, late"),
+    ("packets.py", "self._fresh and len(found) < maps.LEAST, False", "False, False"),
+    (
+        "packets.py",
+        "self._fresh and len(found) < maps.LEAST, False",
+        "len(found) < maps.LEAST, False",
+    ),
+    (
+        "streams.py",
+        "yield from answers(rows, part.first, maps)",
+        "yield from answers(rows, part.first)",
+    ),
+)
+
 MUTANTS = (
+    *(Mutant(f"python/exeunt/runtime/{file}", old, new, DRIVER) for file, old, new in _DRIVER),
+    Mutant(
+        "python/exeunt/simulate/harness.cpp",
+        "device->map_count < device->map_capacity &&",
+        "",
+        "python/tests/simulate/test_dma.py",
+    ),
+    Mutant(
+        "hls/templates/top.sv.j2",
+        "assign m_axis_map_tkeep = 4'hf;",
+        "assign m_axis_map_tkeep = 4'h7;",
+        "python/tests/boards/test_vivado_maps.py::test_every_byte_of_a_map_counts",
+    ),
     *(
         Mutant("boards/common/rtl/ex_map_ring.sv", old, new, BLOCKS, corners="map_ring2")
         for old, new in _RING

@@ -106,6 +106,14 @@ def test_segments_that_no_dma_uses_are_excluded(mapped, tmp_path):
     assert "ps_0/SAXIGP2/HP0_LPS_OCM is not mapped into maps_0/Data_S2MM" in said
 
 
+def test_every_byte_of_a_map_counts(mapped):
+    """A DMA leaves out bytes without TKEEP; all words of a map go out as they come."""
+    top = (mapped.folder / "rtl" / "exeunt_top.sv").read_text()
+    assert "assign m_axis_map_tkeep = 4'hf;" in top
+    for inner in ("valid", "ready", "data", "last"):
+        assert f".map_{inner}(m_axis_map_t{inner})" in top
+
+
 @pytest.mark.sim
 def test_wrapper_is_legal_verilog(mapped, tmp_path):
     vivado_project.write(mapped, targets.load("pynq-z2"), tmp_path / "project")
