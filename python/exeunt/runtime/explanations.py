@@ -258,6 +258,9 @@ class Explainer:
             try:
                 with device.access:
                     base = device.next_id()
+                    device.registers["explain_forget"] = 1
+                    self._bring_in(call, timeout)
+                    self._packets.fetch()  # maps that somebody else asked for
                     missed, unmet = self._count("explain_missed", "explain_unmet")
                     self._choose(choice, base - first, range(first, first + len(frames)))
                 device.submit(call, first, frames, len(frames))
@@ -297,7 +300,7 @@ class Explainer:
         registers["explain_every"] = choice.every | choice.wait << low
 
     def _bring_in(self, call: Transfers, timeout: float | None) -> None:
-        """Wait until every map that was begun is here, `timeout` for each; all frames have left."""
+        """Wait until every map that was begun is here, `timeout` for each; no frame is inside."""
         device, clock = self._device, self._device.transport
         limit = timeout
         if limit is None:

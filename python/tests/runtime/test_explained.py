@@ -106,13 +106,43 @@ def test_a_reset_in_the_middle_of_a_map(explained, explaining, device):
         assert len(got.maps) == 6
 
 
+KINDS = (
+    "none", "stalls", "reset", "pulled", "maps held", "results held", "cut", "short", "damaged",
+    "asked",
+)  # fmt: skip
+
+
+def damaging(plain, rng: random.Random):
+    """Packets of which some have a wrong bit, are cut, too long, come twice or not at all."""
+    again: list[bytes] = []
+
+    def found(timeout, between=lambda: None):
+        packet = again.pop() if again else plain(timeout, between)
+        if packet is None or rng.random() < 0.6:
+            return packet
+        way = rng.randrange(5)
+        if way == 0:
+            bit = rng.randrange(8 * len(packet))
+            number = int.from_bytes(packet, "little") ^ 1 << bit
+            return number.to_bytes(len(packet), "little")
+        if way == 1:
+            return packet[: 4 * rng.randrange(1, len(packet) // 4)] + bytes(4)
+        if way == 2:
+            return packet + packet[:4]
+        if way == 3:
+            again.append(packet)
+            return packet
+        return None
+
+    return found
+
+
 def interrupted(explained, explaining, device, count: int) -> Counter[str]:
     """Random disturbances: right answers and right maps, or an error with what had come."""
     rng = random.Random(count)
     ends: Counter[str] = Counter()
     for k in range(count):
-        kinds = ["none", "stalls", "reset", "pulled", "maps held", "results held", "cut", "short"]
-        kind = rng.choice(kinds)
+        kind = rng.choice(KINDS)
         first = rng.randrange(30)
         part = slice(first, first + rng.randrange(1, 9))
         images, after = explained.images[part], rng.randrange(1, 8000)
@@ -127,6 +157,13 @@ def interrupted(explained, explaining, device, count: int) -> Counter[str]:
         if kind in ("maps held", "results held"):
             name = kind.split()[0].replace("results", "output")
             explaining.hold(**{name: rng.choice((after, 1 << 40))})
+        if kind == "damaged":
+            explaining.map = damaging(explaining.map, rng)
+        if kind == "asked":  # ids that never come, that are over, and some of this call
+            for _ in range(rng.randrange(1, 9)):
+                near = device.counters["frames_in"] + rng.randrange(-2, 20)
+                number = rng.choice((near & 0xFFFFFFFF, rng.getrandbits(32)))
+                device.registers["explain_ask"] = number
         if kind == "cut":
             explaining.cut(rng.randrange(1, 200))
         timeout = 5000 if kind == "short" else 60_000
@@ -143,6 +180,7 @@ def interrupted(explained, explaining, device, count: int) -> Counter[str]:
             got = error.answered
         if len(got) == len(images):
             explained.agree(got, part)
+        explaining.__dict__.pop("map", None)
         if kind in ("reset", "pulled"):  # it may be due yet
             explaining.device.go(9000, until=0)
             device.reset()
@@ -152,9 +190,9 @@ def interrupted(explained, explaining, device, count: int) -> Counter[str]:
 def test_interruptions(explained, explaining, device):
     ends = interrupted(explained, explaining, device, 120)
     assert sum(ends.values()) == 120
-    for kind in ("none", "stalls"):
+    for kind in ("none", "stalls", "asked"):
         assert ends[f"{kind}: error"] == 0, ends
-    for kind in ("reset", "pulled", "maps held", "results held"):
+    for kind in ("reset", "pulled", "maps held", "results held", "damaged"):
         assert ends[f"{kind}: error"] > 1, ends
 
 
@@ -162,7 +200,7 @@ def test_interruptions(explained, explaining, device):
 def test_a_thousand_interruptions(explained, explaining, device):
     ends = interrupted(explained, explaining, device, 1000)
     assert sum(ends.values()) == 1000
-    assert ends["none: error"] == 0, ends
+    assert ends["none: error"] == ends["asked: error"] == 0, ends
 
 
 def test_somebody_else_resets_it(explained, explaining, device):

@@ -198,6 +198,20 @@ def test_others_work_between(device, agree):
         device.reset()
 
 
+def test_maps_that_others_asked_for(device, transport, agree):
+    """Through registers, before: they are taken and thrown away, and ids are forgotten."""
+    images = pictures(6)
+    device.registers["explain_every"] = 1
+    agree(device.classify(images), images)
+    device.registers["explain_every"] = 0
+    device.registers["explain_ask"] = 9
+    assert transport.used == 3
+    got = device.classify(images, explain=[0])
+    agree(got, images)
+    assert sorted(got.maps) == [0]
+    assert (got[0].id, transport.asked) == (6, [])
+
+
 # --- what goes wrong
 
 
