@@ -98,11 +98,6 @@ module ex_mvu #(
   localparam int GROUP_BITS = GROUP_WANT < ACC_BITS ? GROUP_WANT : ACC_BITS;
   localparam int SUM_WANT   = SIGNS ? $clog2(SIMD * MOST + 1) : GROUP_BITS + $clog2(GROUPS);
   localparam int SUM_BITS   = SUM_WANT < ACC_BITS ? SUM_WANT : ACC_BITS;
-`ifdef EX_BULK
-  localparam bit BULK = 1'b1;  // a product is the quickest to simulate
-`else
-  localparam bit BULK = 1'b0;
-`endif
 
   if (SIMD < 1 || MW % SIMD != 0) begin : g_bad_simd
     $error("ex_mvu: SIMD must divide MW %0d, not be %0d", MW, SIMD);
@@ -328,7 +323,7 @@ module ex_mvu #(
             sum_group_q <= GROUP_BITS'(sum);
           end
         end
-      end else if (MULTIPLIERS == 1 && !BULK) begin : g_rows
+      end else if (MULTIPLIERS == 1) begin : g_rows
         always_ff @(posedge clk) begin : rows
           int sum, x_s;
           if (move_a) begin
@@ -344,7 +339,7 @@ module ex_mvu #(
             sum_group_q <= GROUP_BITS'(sum);
           end
         end
-      end else if (MULTIPLIERS == 2 && !BULK) begin : g_dsp
+      end else if (MULTIPLIERS == 2) begin : g_dsp
         logic signed [IN_BITS+W_BITS:0] product[COUNT];
         for (genvar s = 0; s < COUNT; s++) begin : g_product
           (* use_dsp = "yes" *)

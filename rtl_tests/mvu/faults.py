@@ -73,4 +73,32 @@ MUTANTS = (
         "rtl_tests/mvu/test_mvu.py::test_mvu",
         corners="sf3x2_nf2x1_u4_w4_l7_g4x1,sf1x4_nf1x2_u4_w4_l7_g3x1",
     ),
+    Mutant(
+        "hls/rtl/ex_mvu.sv",
+        "sum = sum - ((x_s & {32{w_group",
+        "sum = sum + ((x_s & {32{w_group",
+        "rtl_tests/mvu/test_mvu.py::test_mvu",
+        corners="sf2x12_nf3x2_u4_w4_l3_lut,sf3x1_nf2x2_u8_w8_l0_lut",
+    ),
+    Mutant(
+        "hls/rtl/ex_mvu.sv",
+        "x_s = 32'($signed({IN_SIGNED && x_group[(s+1)*IN_BITS-1],",
+        "x_s = 32'($signed({1'b0,",
+        "rtl_tests/mvu/test_mvu.py::test_mvu",
+        corners="sf2x5_nf1x3_s3_w2_l0_lut",
+    ),
+    Mutant(
+        "hls/rtl/ex_mvu.sv",
+        "assign one = $signed({IN_SIGNED && x_group[(s+1)*IN_BITS-1],",
+        "assign one = $signed({1'b0,",
+        "rtl_tests/mvu/test_mvu.py::test_mvu",
+        corners="sf2x5_nf1x3_s8_w6_l0_dsp",
+    ),
+    Mutant(
+        "hls/rtl/ex_mvu.sv",
+        "for (int s = 0; s < COUNT; s++) sum = sum + 32'(product[s]);",
+        "for (int s = 1; s < COUNT; s++) sum = sum + 32'(product[s]);",
+        "rtl_tests/mvu/test_mvu.py::test_mvu",
+        corners="sf2x12_nf3x2_u4_w4_l3_dsp,sf2x5_nf1x3_s8_w6_l0_dsp",
+    ),
 )
