@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lib.bench import BUILD, SHELL, Corner, Port, build_and_test, flat_wrapper, rtl_sources
 from lib.yosys import findings, run
-from serial_shell import mapping
+from serial_shell import explained, mapping
 from serial_shell.design import sources, stub_core
 from test_lint import lint
 
@@ -38,6 +38,21 @@ def test_heat_maps() -> None:
         mapping.sources(),
         block="serial_maps",
         test_module="serial_shell.maps_cocotb",
+        build_args=["-DEX_MAPS"],
+    )
+
+
+@pytest.mark.sim
+@pytest.mark.slow
+def test_the_driver_gets_heat_maps_at_the_pins() -> None:
+    made, images = explained.design()
+    build_and_test(
+        "bench",
+        explained.sources(made),
+        block="serial_explained",
+        test_module="serial_shell.explained_cocotb",
+        memories=explained.memories(made),
+        data=((), (str(made.folder), images)),
         build_args=["-DEX_MAPS"],
     )
 
