@@ -10,6 +10,7 @@ from exeunt.runtime import golden
 from exeunt.runtime.accelerator import Accelerator, Info
 from exeunt.runtime.errors import DeviceError, DeviceFault, DeviceTimeout, OutsidePromise
 from exeunt.runtime.golden import Golden
+from exeunt.runtime.maps import HeatMap
 from exeunt.runtime.results import RESULT, Answer, Results
 from exeunt.runtime.selftests import Selftest
 from exeunt.runtime.transport import TransferError, TransferFault, TransferTimeout, Transport
@@ -22,6 +23,7 @@ __all__ = [
     "DeviceFault",
     "DeviceTimeout",
     "Golden",
+    "HeatMap",
     "Info",
     "OutsidePromise",
     "Results",
