@@ -17,18 +17,20 @@ RUNGS = 2  # foldings on either side of the LUT budget
 SPAN, STEPS = 1.8, 30  # cycles from 1 / SPAN to SPAN times those that meet the budget
 
 
-def baseline(network: Network, *, name: str, multipliers: int, kernels: str = "exeunt") -> Compiled:
+def baseline(
+    network: Network, *, name: str, multipliers: int, kernels: str = "exeunt", constants: int = 0
+) -> Compiled:
     """The same backbone without early exits: all segments in one, and the last head.
 
     It is folded for the fewest cycles a frame that `multipliers` (sum of PE * SIMD) allow.
     """
-    attempt = _plain(network, name=name, kernels=kernels)
+    attempt = _plain(network, name=name, kernels=kernels, constants=constants)
     best = _fastest(attempt, lambda found: found.multipliers <= multipliers)
     check_values(best.accelerator, network)
     return best
 
 
-def ladder(network: Network, *, name: str, lut: int) -> list[Compiled]:
+def ladder(network: Network, *, name: str, lut: int, constants: int = 0) -> list[Compiled]:
     """Foldings of the network without early exits around `lut` LUT, from slow to fast.
 
     The cost model predicts their LUT with all multipliers made of LUT, so that LUT are all that is
@@ -36,7 +38,7 @@ def ladder(network: Network, *, name: str, lut: int) -> list[Compiled]:
     nearest to `lut` from below and from above: which of them has no more LUT than another design
     is for Yosys to count.
     """
-    attempt = _plain(network, name=name, kernels="exeunt")
+    attempt = _plain(network, name=name, kernels="exeunt", constants=constants)
     middle = cycles(_fastest(attempt, lambda found: luts(found) <= lut))
     tried = (middle * SPAN ** (step / STEPS) for step in range(-STEPS, STEPS + 1))
     found = {cycles(rung): rung for rung in (attempt(max(1, round(c))) for c in tried)}
@@ -53,7 +55,9 @@ def ladder(network: Network, *, name: str, lut: int) -> list[Compiled]:
     return rungs
 
 
-def _plain(network: Network, *, name: str, kernels: str) -> Callable[[int], Compiled]:
+def _plain(
+    network: Network, *, name: str, kernels: str, constants: int
+) -> Callable[[int], Compiled]:
     """The network without early exits, folded for so many cycles a frame."""
     backbone = tuple(layer for segment in network.layers[0::2] for layer in segment)
     head, scale = network.layers[-1], network.parts[-1].scale
@@ -62,7 +66,7 @@ def _plain(network: Network, *, name: str, kernels: str) -> Callable[[int], Comp
     def folded(cycles: int) -> Compiled:
         return assemble(
             name, [backbone], [head], scales=[scale], cycles=[cycles], kernels=kernels,
-            choices=choices, image=network.shape,
+            choices=choices, image=network.shape, constants=constants,
         )  # fmt: skip
 
     return folded

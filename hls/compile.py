@@ -137,6 +137,7 @@ def build(network: Network, *, config: Config, reach: Sequence[float] | None = N
         overrides=overrides,
         kernels=_backend(config),
         image=network.shape,
+        constants=config.compile.constants,
     )
     check_values(compiled.accelerator, network)
     return compiled
@@ -246,10 +247,13 @@ def _baseline(
     equal = "multipliers" if found is None else "resources"
     if found is None:
         base = plain.baseline(
-            network, name=name, multipliers=compiled.multipliers, kernels=_backend(config)
-        )
+            network, name=name, multipliers=compiled.multipliers, kernels=_backend(config),
+            constants=config.compile.constants,
+        )  # fmt: skip
         if _backend(config) == "exeunt":
-            others = plain.ladder(network, name=name, lut=plain.luts(compiled))
+            others = plain.ladder(
+                network, name=name, lut=plain.luts(compiled), constants=config.compile.constants
+            )
     else:
         base = optimised.twin(
             network, name=name, section=config.compile, size=Size(**found["predicted"])

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Dataflow, IntArray
 from exeunt.hls.back import folding, lower
 from exeunt.hls.back.folding import Folding, Overrides
-from exeunt.kernels.layer import Layer
+from exeunt.kernels.layer import Fold, Layer, Matrix
+from exeunt.kernels.registry import foldings as foldings_of
 
 if TYPE_CHECKING:
     from exeunt.hls.front.network import Network
@@ -50,11 +52,13 @@ def assemble(
     kernels: str = "exeunt",
     choices: Mapping[str, folding.Choices] | None = None,
     image: tuple[int, int, int] | None = None,
+    constants: int = 0,
 ) -> Compiled:
     """Fold segments and heads, one target each pair, and lower them to kernels.
 
     `choices` are those of `folding.fold` by the name of the segment or head; `image` is (H, W, C)
-    of the images, None where the first layer has it.
+    of the images, None where the first layer has it. Matrices of up to `constants` weights that are
+    unfolded whole become constant logic.
     """
     source = None
     chains: list[Dataflow] = []
@@ -70,6 +74,9 @@ def assemble(
                 overrides=overrides,
                 choices=None if choices is None else choices[label],
             )
+            if constants:
+                folds = tuple(map(partial(_constant, constants), layers, found.folds))
+                found = dataclasses.replace(found, folds=folds)
             chain, values = lower.chain(label, layers, found.folds, source=source, kernels=kernels)
             chains.append(chain)
             arrays |= values
@@ -85,6 +92,18 @@ def assemble(
         image=None if image == chains[0].input.shape else image,
     )
     return Compiled(accelerator, foldings)
+
+
+def _constant(most: int, layer: Layer, fold: Fold) -> Fold:
+    """The fold as constant logic, where the layer can be that and has no more weights than that."""
+    if not isinstance(layer, Matrix) or layer.weights > most:
+        return fold
+    same = (
+        other
+        for other in foldings_of(layer, "constant")
+        if dataclasses.replace(other, multiplier=fold.multiplier) == fold
+    )
+    return next(same, fold)
 
 
 def check_values(accelerator: Accelerator, network: Network) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from lib.bench import RTL, Corner, flat_wrapper, literal, rtl_sources, tools
+from lib.bench import RTL, Corner, corner_sources, flat_wrapper, literal, rtl_sources, tools
 from lib.blocks import corners, untested
 
 from exeunt.hls.back.kernels import registry
@@ -39,7 +39,7 @@ def lint(folder: Path, top: str, sources: list[Path], *options: str) -> tuple[in
 def test_lint_is_silent(block: str, tmp_path: Path) -> None:
     wrapper = tmp_path / "bench.sv"
     wrapper.write_text(flat_wrapper(BLOCKS[block]))
-    sources = sorted({p for c in BLOCKS[block] for p in rtl_sources(c.module)})
+    sources = corner_sources(BLOCKS[block], tmp_path)
     code, text = lint(tmp_path, "bench", [*sources, wrapper])
     assert (code, text) == (0, "")
 
@@ -54,7 +54,7 @@ def test_lint_is_silent_in_the_bulk_simulation(block: str, tmp_path: Path) -> No
     some = BLOCKS[block][::4]
     wrapper = tmp_path / "bench.sv"
     wrapper.write_text(flat_wrapper(some))
-    sources = sorted({p for c in some for p in rtl_sources(c.module)})
+    sources = corner_sources(some, tmp_path)
     assert lint(tmp_path, "bench", [*sources, wrapper], "-DEX_BULK") == (0, "")
 
 

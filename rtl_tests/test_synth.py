@@ -48,6 +48,6 @@ def test_a_latch_is_found(tmp_path_factory: pytest.TempPathFactory) -> None:
         source = folder / "source" / "ex_fork.sv"
         source.parent.mkdir()
         source.write_text(text)
-        patch.setattr("lib.yosys.rtl_sources", lambda module: [source])
+        patch.setattr("lib.bench.rtl_sources", lambda module: [source])
         log, _ = synthesize(folder / "run", [corner])
     assert any("Latch inferred" in line for line in findings(log))

@@ -228,7 +228,7 @@ def write(
     made: dict[str, str] = {}
     for chain in accelerator.chains:
         for node in chain.nodes:
-            made |= backends.of(node).sources(node)
+            made |= backends.of(node).sources(node, accelerator.of(node))
             memories |= stitch_chain.built(accelerator, node, watches[chain.name].get(node.name))[1]
 
     def described(word: int) -> stitch_core.CoreDescription:
@@ -241,7 +241,7 @@ def write(
     if explain:
         texts[f"{EXPLAIN}.sv"] = stitch_core.render_explain(described(0))
     blocks = needed_blocks(
-        [*texts.values(), stitch_core.render_core(described(0)),
+        [*texts.values(), *made.values(), stitch_core.render_core(described(0)),
          stitch_core.render_top(described(0))]
     )  # fmt: skip
     texts = dict(sorted(made.items())) | texts

@@ -95,6 +95,8 @@ PROOFS = [
     Proof("explain_store", {"WIDTH": 2, "WORDS": 6, "SLOTS": 2, "WIDE": 3}),
     Proof("explain_choose", {"SLOTS": 2, "EXITS": 2, "ASKED": 2, "CLASS_BITS": 2}, cover=10),
     Proof("explain_choose", {"SLOTS": 3, "EXITS": 1, "ASKED": 1, "CLASS_BITS": 2}, cover=10),
+    Proof("logic", {"STAGES": 1}),
+    Proof("logic", {"STAGES": 3}),
     Proof("explain_port", {"WIDTH": 2}),
     Proof("explain_slots", {"SLOTS": 2, "EXITS": 2, "IN_FLIGHT": 2}),
     Proof("explain_slots", {"SLOTS": 3, "EXITS": 1, "IN_FLIGHT": 4}),
@@ -388,6 +390,13 @@ BROKEN = [
             ("ahead[31] || (enter && ahead == '0)", "ahead[31]"),
             ("(note && stay == '1)", "1'b0"),
             ("asked_q[kept_slot] <= asked;", "asked_q[kept_slot] <= want;"),
+        )
+    ),
+    *(
+        Proof("logic", {"STAGES": 3}, fault=fault)
+        for fault in (
+            ("!valid_q[i] || ahead[i+1]", "ahead[i+1]"),
+            ("!valid_q[i] || ahead[i+1]", "1'b1"),
         )
     ),
     *(

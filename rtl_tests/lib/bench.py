@@ -66,6 +66,7 @@ class Corner:
     sleeps: bool = False  # it has the port busy, see ex_gate
     resets: bool = True  # it has the port rst
     data: Any = None
+    sources: Mapping[str, str] = field(default_factory=dict)  # that are made for it, by file name
 
 
 def stream_ports(s: int | Sequence[int], m: int | Sequence[int]) -> tuple[Port, ...]:
@@ -112,6 +113,7 @@ def kernel_corner(
         arrays=arrays,
         sleeps=True,
         data=edges,
+        sources=backend.sources(node, arrays),
     )
 
 
@@ -243,6 +245,25 @@ def _write(path: Path, text: str) -> None:
     if not path.exists() or path.read_text() != text:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+
+def corner_sources(corners: Sequence[Corner], folder: Path) -> list[Path]:
+    """The files that corners are made of; what is made for them is written into `folder`."""
+    made: list[Path] = []
+    names: set[str] = set()
+    for corner in corners:
+        for name, text in corner.sources.items():
+            _write(folder / name, text)
+            made.append(folder / name)
+        names |= blocks_of(corner)
+    return [*sorted({path for name in names for path in rtl_sources(name)}), *made]
+
+
+def blocks_of(corner: Corner) -> set[str]:
+    """The modules of ours that a corner is made of, without those that they instantiate."""
+    if corner.sources and corner.node:
+        return set(registry.of(corner.node).modules)
+    return {corner.module}
 
 
 def rtl_sources(module: str) -> list[Path]:
@@ -418,7 +439,7 @@ def run_bench(
     with _locked(folder):
         _write(wrapper, stream_wrapper(corners) if streams else flat_wrapper(corners))
     if sources is None:
-        sources = sorted({p for c in corners for p in rtl_sources(c.module)})
+        sources = corner_sources(corners, folder)
     if streams and any(c.sleeps for c in corners):
         build_args = [*build_args, "-DEX_BULK"]  # busy is told
     build_and_test(

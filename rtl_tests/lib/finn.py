@@ -33,7 +33,7 @@ def finn_sources(corners: Sequence[Corner], folder: Path) -> list[Path]:
     files: dict[str, str] = {}
     for corner in corners:
         assert corner.node is not None, f"corner {corner.name} carries no node"
-        files |= registry.of(corner.node).sources(corner.node)
+        files |= registry.of(corner.node).sources(corner.node, corner.arrays)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="ascii")

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lib.bench import Corner, flat_wrapper, instance, rtl_sources
+from lib.bench import Corner, corner_sources, flat_wrapper, instance
 
 from exeunt import yowasp
 from exeunt.synth.counts import ECP5, KINDS, XC7, XC7_LUTS, Target
@@ -49,7 +49,7 @@ def synthesize(
     Raises:
         AssertionError: when Yosys fails or its log has no end.
     """
-    sources = sorted({p for c in corners for p in rtl_sources(c.module)})
+    sources = corner_sources(corners, folder / "made")
     memories = {name: text for c in corners for name, text in c.memories.items()}
     return run(folder, flat_wrapper(corners), sources, memories, target, timeout)
 
@@ -145,7 +145,7 @@ def measure(folder: Path, corners: Sequence[Corner], target: Target) -> list[dic
             del wires["rst"]
         text += f"module c{i} ({', '.join(ports)});\n{instance(corner, 'u', wires)}endmodule\n"
         outer.append(Corner(corner.name, f"c{i}", {}, corner.ports))
-    sources = sorted({p for c in corners for p in rtl_sources(c.module)})
+    sources = corner_sources(corners, folder / "made")
     memories = {name: t for c in corners for name, t in c.memories.items()}
     modules = run(folder, text + flat_wrapper(outer), sources, memories, target.name)[1]
     return [resources(cells(modules, f"c{i}"), target) for i in range(len(corners))]

@@ -25,11 +25,6 @@ def nothing(node: Any, arrays: Mapping[str, IntArray]) -> dict[str, Any]:
     return {}
 
 
-def no_sources(node: Any) -> Texts:
-    """Of a kind whose SystemVerilog is in hls/rtl."""
-    return {}
-
-
 def everything(node: Any) -> None:
     """Of a backend that implements every node of its kind."""
 
@@ -43,7 +38,7 @@ class Backend:
         module: name of the RTL module.
         parameters: of the instance.
         memories: (node, arrays) -> memory-init files.
-        sources: SystemVerilog that is made when a network is compiled.
+        sources: (node, arrays) -> SystemVerilog that is made when a network is compiled.
         facts: (node, arrays) -> more entries for the node in the manifest.
         unsupported: why it cannot implement the node, as the end of a sentence; None when it can.
         edges: (node, arrays, edges) -> more parameters and memory files, with which the module's
@@ -56,7 +51,7 @@ class Backend:
     parameters: Callable[[Any], Parameters]
     modules: tuple[str, ...] = ()
     memories: Callable[[Any, Mapping[str, IntArray]], Texts] = nothing
-    sources: Callable[[Any], Texts] = no_sources
+    sources: Callable[[Any, Mapping[str, IntArray]], Texts] = nothing
     facts: Callable[[Any, Mapping[str, IntArray]], dict[str, Any]] = nothing
     unsupported: Callable[[Any], str | None] = everything
     edges: Edges | None = None

@@ -12,7 +12,7 @@ from exeunt.config.section import Section
 
 CYCLES = 1024  # where nothing else is asked for
 YOUNG = (  # keys that are younger than the hashes of runs without them
-    *("board", "resources", "use", "objective", "fps", "latency_us", "percentile"),
+    *("board", "resources", "use", "objective", "fps", "latency_us", "percentile", "constants"),
 )
 
 
@@ -58,6 +58,8 @@ class Compile(Section):
         latency_us: latency that is enough, of `percentile`
         percentile: of frames that latency counts, each alone in the accelerator
         headroom: how many more frames than measured later stages are folded for
+        constants: most weights of a matrix that becomes additions of its own, constant logic, where
+            the folding unfolds it whole; 0: none does
         folding: FINN folding file (JSON); unset: folded for what is asked
         buffer_frames: frames that wait for a decision, behind each exit but the last
         in_flight: frames in the accelerator at once, a power of two
@@ -76,6 +78,7 @@ class Compile(Section):
     latency_us: Annotated[float, Field(gt=0.0, le=1e9)] | None = None
     percentile: Literal[50, 95, 99] = 99
     headroom: Annotated[float, Field(ge=1.0, le=1000.0)] = 1.5
+    constants: Natural = 0
     folding: str | None = None
     buffer_frames: Annotated[int, Field(ge=1, le=64)] = 4
     in_flight: Annotated[int, Field(ge=2, le=256), AfterValidator(_power_of_two)] = 16
@@ -108,6 +111,11 @@ class Compile(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Compile:
+        if self.constants and (self.optimised or self.kernels != "exeunt"):
+            raise ValueError(
+                'constants must be 0 with board or resources and with other kernels than "exeunt", '
+                f"got {self.constants}"
+            )
         if not self.optimised:
             self._check_plain()
         elif self.kernels != "exeunt":

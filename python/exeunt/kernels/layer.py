@@ -16,7 +16,8 @@ from exeunt.kernels.parts.accumulate import Function
 from exeunt.window import Window
 
 Shape = tuple[int, int, int]
-Style: TypeAlias = Literal["", "lut", "dsp"]  # what multiplies; "": as the synthesis tool likes
+Style: TypeAlias = Literal["", "lut", "dsp", "constant"]
+"""What multiplies; "": as the synthesis tool likes; "constant": additions for these weights."""
 BYTE = Integer(8)
 Self = TypeVar("Self", bound="Layer")
 

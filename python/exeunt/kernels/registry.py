@@ -11,7 +11,7 @@ from typing import Any
 from exeunt import kernels
 from exeunt.graph import IntArray, Node
 from exeunt.kernels.kind import Kind, Resume
-from exeunt.kernels.layer import Fold, Layer
+from exeunt.kernels.layer import Fold, Layer, Style
 from exeunt.kernels.parts.fifo import Cycles
 
 OURS = "exeunt"
@@ -65,23 +65,22 @@ def of(node: Node) -> Kind:
     return _kinds[node.kind]
 
 
-def _implementing(layer: Layer) -> Kind:
-    for kind in kinds().values():
-        if kind.layer is type(layer):
-            return kind
-    raise AssertionError(f"no kind implements a {type(layer).__name__}")
+def _implementing(layer: Layer, style: Style = "") -> Kind:
+    found = {kind.style: kind for kind in kinds().values() if kind.layer is type(layer)}
+    assert found, f"no kind implements a {type(layer).__name__}"
+    return found.get(style, found[""])
 
 
-def foldings(layer: Layer) -> Iterator[Fold]:
-    """Every folding that the kernels support for a layer."""
-    found = _implementing(layer).foldings
+def foldings(layer: Layer, style: Style = "") -> Iterator[Fold]:
+    """Every folding that the kernels support for a layer; with a style those of the kind of it."""
+    found = _implementing(layer, style).foldings
     assert found is not None, f"a {type(layer).__name__} is part of another layer"
     return found(layer)
 
 
 def lower(lowering: Any, layer: Layer, fold: Fold) -> None:
     """Append the nodes of a folded layer to a `lowering.Lowering`."""
-    found = _implementing(layer).lower
+    found = _implementing(layer, fold.multiplier).lower
     assert found is not None, f"a {type(layer).__name__} has no nodes"
     found(lowering, layer, fold)
 

@@ -149,7 +149,7 @@ def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     return {f"{node.name}_weights.hex": "".join(lines)}
 
 
-def sources(node: Mvu) -> dict[str, str]:
+def sources(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     """SystemVerilog of the kernel: file name -> text; the same for every node of this kind.
 
     Raises:

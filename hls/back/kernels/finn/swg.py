@@ -10,8 +10,10 @@ when that is more than the windows cover, and the kernel then loses its place be
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from exeunt.errors import ToolError
+from exeunt.graph import IntArray
 from exeunt.hls.back.kernels.finn.library import VERSION, Edit, bundle, require
 from exeunt.hls.back.kernels.registry import Backend, register
 from exeunt.kernels.finn.swg import line_buffer, padded
@@ -160,7 +162,7 @@ def parameters(node: Swg) -> dict[str, int | str]:
     }
 
 
-def sources(node: Swg) -> dict[str, str]:
+def sources(node: Swg, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     """SystemVerilog of the kernel: file name -> text; the same for every node of this kind.
 
     Raises:

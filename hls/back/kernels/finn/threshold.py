@@ -68,7 +68,7 @@ def memories(node: Threshold, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     return files
 
 
-def sources(node: Threshold) -> dict[str, str]:
+def sources(node: Threshold, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     """SystemVerilog of the kernel: file name -> text; the same for every node of this kind.
 
     Raises:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from exeunt.graph import IntArray
 from exeunt.hls.back.kernels.finn.library import Edit, bundle, require
 from exeunt.hls.back.kernels.registry import Backend, register
 from exeunt.kernels.width import Width
@@ -38,7 +41,7 @@ def parameters(node: Width) -> dict[str, int | str]:
     return {"IN_WIDTH": node.input.width, "OUT_WIDTH": node.output.width}
 
 
-def sources(node: Width) -> dict[str, str]:
+def sources(node: Width, arrays: Mapping[str, IntArray]) -> dict[str, str]:
     """SystemVerilog of the kernel: file name -> text; the same for every node of this kind.
 
     Raises:
