@@ -111,7 +111,13 @@ def read_network(
     )
 
 
-def build(network: Network, *, config: Config, reach: Sequence[float] | None = None) -> Compiled:
+def build(
+    network: Network,
+    *,
+    config: Config,
+    reach: Sequence[float] | None = None,
+    sequence: str | None = None,
+) -> Compiled:
     """Fold the network for what the config asks for and make the accelerator of it.
 
     Raises:
@@ -119,7 +125,7 @@ def build(network: Network, *, config: Config, reach: Sequence[float] | None = N
             folding meets.
     """
     if config.compile.optimised:
-        return optimised.build(network, config=config, reach=reach)
+        return optimised.build(network, config=config, reach=reach, sequence=sequence)
     overrides = read_folding(config.compile.folding)
     folding.check_names(overrides, network.nodes)
     cycles = targets(
@@ -182,7 +188,9 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     )
     if config.compile.kernels == "vitis":
         limits.finn_ips(split(network.integers))
-    compiled = build(network, config=config, reach=exits.get("reach"))
+    compiled = build(
+        network, config=config, reach=exits.get("reach"), sequence=exits.get("sequence")
+    )
     check_calibration(compiled.accelerator, run_dir)
     from exeunt.hls.back import reports
 

@@ -99,12 +99,25 @@ def asked(section: Compile) -> Asked:
     )
 
 
-def build(network: Network, *, config: Config, reach: Sequence[float] | None) -> Compiled:
+def build(
+    network: Network,
+    *,
+    config: Config,
+    reach: Sequence[float] | None,
+    sequence: str | None = None,
+) -> Compiled:
     """The network folded for what the config asks for, its FIFOs sized.
 
+    Args:
+        network: the layers.
+        config: name and the [compile] section.
+        reach: fraction of the frames that reach each exit; None: all reach all.
+        sequence: exits of frames in the order in which they come, a digit each; None: that many as
+            `reach` says, in random order.
+
     Raises:
-        InputError: a folding file that does not fit the network, a budget that is too small, or a
-            target that is out of reach.
+        InputError: a folding file that does not fit the network, a budget that is too small, a
+            target that is out of reach, or a sequence with other exits.
     """
     started = time.perf_counter()
     section = config.compile
@@ -113,6 +126,7 @@ def build(network: Network, *, config: Config, reach: Sequence[float] | None) ->
     found = _settled(
         network.layers[0::2], network.layers[1::2], limits(section), asked(section),
         name=config.name, network=network, section=section, overrides=overrides, reach=reach,
+        frames=_frames(sequence, reach, network.exits),
     )  # fmt: skip
     folded.check_values(found.accelerator, network)
     assert found.optimised is not None
@@ -131,7 +145,7 @@ def twin(network: Network, *, name: str, section: Compile, size: Size) -> Compil
     found = _settled(
         [backbone], [network.layers[-1]], Limits(budget, budget, "what the design takes"),
         Asked("throughput", clock_mhz=section.clock_mhz), name=name, network=network,
-        section=section, overrides={}, reach=None,
+        section=section, overrides={}, reach=None, frames=_frames(None, None, 1),
     )  # fmt: skip
     folded.check_values(found.accelerator, network)
     return found
@@ -179,6 +193,25 @@ def pace(accepts: npt.NDArray[np.int64]) -> float:
     return float(full[-1] - full[0]) / max(1, len(full) - 1)
 
 
+def _frames(
+    sequence: str | None, reach: Sequence[float] | None, exits: int
+) -> npt.NDArray[np.int64]:
+    """The exits that are played, int64 (at most PLAYED,)."""
+    if not sequence:
+        counts = np.round(np.array(rates(reach, exits)) * PLAYED).astype(int)
+        frames = np.repeat(np.arange(exits, dtype=np.int64), counts)
+        np.random.default_rng(0).shuffle(frames)
+        return frames
+    known = "01234567"[:exits]
+    wrong = next((c for c in str(sequence) if c not in known), None)
+    if wrong is not None:
+        raise InputError(
+            f"sequence of exits.json must be a text of exits 0 to {exits - 1}, a digit each, got "
+            f"{wrong!r} in it: calibrate again, or take it out"
+        )
+    return np.array([int(c) for c in sequence[:PLAYED]], np.int64)
+
+
 def percentile(cycles: Sequence[int], leaves: Sequence[float], part: int) -> int:
     """Latency that `part` % of the frames keep, by latency and rate of each exit."""
     reached = 0.0
@@ -200,6 +233,7 @@ def _settled(
     section: Compile,
     overrides: Overrides,
     reach: Sequence[float] | None,
+    frames: npt.NDArray[np.int64],
 ) -> Compiled:
     """The best choice of which also the cycle reference says that it fits."""
     choices = {
@@ -232,7 +266,7 @@ def _settled(
             max(getattr(beside, n), getattr(taken, n) - getattr(spent, n)) for n in NAMES
         ))  # fmt: skip
         stretch *= max(1.0, late * 1.001)
-    return _told(made, space, choice, share, allowed, wish, section, taken, waits, reach)
+    return _told(made, space, choice, share, allowed, wish, section, taken, waits, reach, frames)
 
 
 def _assembled(
@@ -269,12 +303,11 @@ def _told(
     taken: Size,
     waits: Sequence[int],
     reach: Sequence[float] | None,
+    frames: npt.NDArray[np.int64],
 ) -> Compiled:
     """The design with what report.json says of it."""
     exits = len(waits)
     leaves = rates(reach, exits)
-    frames = np.repeat(np.arange(exits), np.round(np.array(leaves) * PLAYED).astype(int))
-    np.random.default_rng(0).shuffle(frames)
     played = system.predict(
         made.accelerator, frames, sizes=sizes(made.accelerator, section), gives=False
     )

@@ -86,6 +86,12 @@ def calibrate(config: Config, run_dir: Path, *, progress: Progress = silent) -> 
         data["offsets"] = result.offsets
     if looked is not None and config.rules is not None:
         data |= with_rules.entries(looked)
+    else:
+        judged_too = scores(
+            found, validation.labels, criterion=section.criterion, scales=scales,
+            per_class=network.per_class(), offsets=result.offsets,
+        )  # fmt: skip
+        data["sequence"] = "".join(map(str, judged_too.leave(chosen.thresholds, macs).exits))
     store.write_text(run_dir / EXITS, json.dumps(data, indent=1, sort_keys=True) + "\n")
     kept = stratified(validation.labels, _SEEN)
     seen.write(run_dir / seen.NAME, validation.images[kept], [x[kept] for x in found], kept)

@@ -2,8 +2,9 @@
 
 Each seed is a random QONNX file of `random_files`, random thresholds, and random resources. The
 folding is optimised for the share of the frames that gets to each exit; predicted are the cycles
-between frames that the report says, with these exits in a random order. The RTL gets FRAMES images.
-Small networks whose input is the bottleneck are among them, as are seeds that are refused.
+between frames that the report says, with these exits in the order of the images, of which the RTL
+gets FRAMES. Small networks whose input is the bottleneck are among them, as are seeds that are
+refused.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def attempt(seed: int, folder: Path, frames: int = FRAMES) -> Outcome:
             dsp=int(random.integers(0, 100)), headroom=float(random.choice([1.0, 1.5])),
         )  # fmt: skip
         config = tree.parse(text)
-        built = optimised.build(found, config=config, reach=reach)
+        sequence = "".join(map(str, left.exits.tolist()))
+        built = optimised.build(found, config=config, reach=reach, sequence=sequence)
     except InputError as error:
         return Outcome(seed, said=str(error))
     told = built.optimised

@@ -50,7 +50,7 @@ def _text(found: Mapping[str, Any]) -> str:
     per_image = found["cycles_per_image"]
     return (
         f"Asked for: {wish} within {found['title']}. {proof} By the cycle reference the design "
-        f"takes {per_image:,.0f} cycles per image with exits as often as on the validation images, "
+        f"takes {per_image:,.0f} cycles per image with the exits of the validation images, "
         f"{found['fps']:,.0f} images a second. Runners-up are other ways to build one layer with "
         "all others as they are; behind each is what the design would take more, converters "
         "included."

@@ -150,6 +150,24 @@ def test_a_folding_file_is_heeded(network: Any, tmp_path: Path) -> None:
         built(network, text)
 
 
+def test_the_exits_of_calibration_are_played(network: Any) -> None:
+    """Frames that all leave early pass quicker than frames that all stay."""
+    config = settings("resources = { lut = 6000, dsp = 40 }\nheadroom = 1.0")
+    paces = []
+    for text in ("0" * 300, "0001" * 75, "1" * 300):
+        found = compiler.build(network, config=config, reach=REACH, sequence=text).optimised
+        assert found is not None
+        assert found["latency"]["frames"] == 300
+        paces.append(found["cycles_per_image"])
+    assert paces[0] <= paces[1] < paces[2]
+    with pytest.raises(InputError) as error:
+        compiler.build(network, config=config, reach=REACH, sequence="0021")
+    assert str(error.value) == (
+        "sequence of exits.json must be a text of exits 0 to 1, a digit each, got '2' in it: "
+        "calibrate again, or take it out"
+    )
+
+
 def test_the_pace_is_that_of_a_full_accelerator() -> None:
     filling = np.array([0, 1, 2, 3, 13, 23, 33, 43, 53, 63, 73, 83])
     assert optimised.pace(filling) == 10.0

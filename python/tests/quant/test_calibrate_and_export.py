@@ -64,6 +64,10 @@ def test_exits_json_repeats_from_the_network(exported, tiny):
     assert data["logit_scales"] == network.logit_scales()
     assert [p["macs"] for p in data["curve"]] == [p.macs for p in expected.curve]
     assert sum(data["rates"]) == pytest.approx(1)
+    left = calibration.exits(
+        calibration.scores(found, validation.labels).score, expected.chosen.thresholds
+    )
+    assert data["sequence"] == "".join(map(str, left))
 
 
 def test_a_packed_copy_runs_as_it_is(exported, tiny, tmp_path):

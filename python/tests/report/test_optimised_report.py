@@ -69,8 +69,8 @@ def test_what_was_chosen_and_what_else_would_have_cost() -> None:
     ]  # fmt: skip
     assert found["text"].startswith(
         "Asked for: most frames a second within 80% of TUL PYNQ-Z2. No other choice is better by "
-        "the cost model. By the cycle reference the design takes 1,010 cycles per image with exits "
-        "as often as on the validation images, 98,961 images a second."
+        "the cost model. By the cycle reference the design takes 1,010 cycles per image with the "
+        "exits of the validation images, 98,961 images a second."
     )
 
 
