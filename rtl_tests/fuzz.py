@@ -90,13 +90,22 @@ def _text(seed: int, random: np.random.Generator) -> str:
     target = int(np.exp(random.uniform(0, np.log(20000))))
     lines += [
         "[train]", "epochs = 1", "batch = 16", f"seed = {seed}",
-        "[compile]", f"target_cycles = {target}",
+        "[compile]", _wish(seed, target),
         f"headroom = {random.uniform(1, 4):.2f}",
         f"buffer_frames = {pick(1, 2, 4)}", f"in_flight = {pick(4, 5, 8, 16)}", "baseline = false",
         "[simulate]", "processes = 1",
         *_calibrate(stages, pick),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _wish(seed: int, target: int) -> str:
+    """What is asked of the folding: cycles, for every third seed what resources allow."""
+    if seed % 3 != 1:
+        return f"target_cycles = {target}"
+    random = np.random.default_rng([7, seed])
+    lut, dsp = int(np.exp(random.uniform(9, 11))), int(random.integers(0, 100))
+    return f"resources = {{ lut = {lut}, dsp = {dsp} }}"
 
 
 def _calibrate(stages: int, pick: object) -> list[str]:
