@@ -1,14 +1,17 @@
 // Runs requests through ex_explain as fast as it takes them, with the context in arrays.
 //
 // bulk IN OUT STALL: IN holds requests, exit, method and the words of every tap, see bulk.py; OUT
-// gets the cycle of every request, then {word, cycle, last} of every word. m_ready is low in STALL
-// of 100 cycles, at random.
+// gets the cycle of every request, then {word, cycle, last} of every word, and OUT.counts how many
+// accesses there were: words of weights, of the context, of masks read and written, gradients read
+// and written. m_ready is low in STALL of 100 cycles, at random.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
 #include <vector>
 
 #include "Vex_explain.h"
+#include "Vex_explain___024root.h"
 
 static const uint64_t HANGS = 50000000;  // cycles without a word
 
@@ -51,7 +54,8 @@ int main(int, char** argv) {
   dut.s_slot = 0;
   std::vector<uint32_t> takes, out;
   unsigned asked = 0, done = 0, frame = 0;
-  uint64_t context = 0, idle = 0;
+  uint64_t context = 0, idle = 0, counts[6] = {};
+  const auto& at = *dut.rootp;
   for (uint64_t cycle = 0; done < count && idle < HANGS; cycle++) {
     dut.clk = 0;
     dut.s_valid = asked < count;
@@ -67,6 +71,13 @@ int main(int, char** argv) {
 #endif
     dut.eval();
     const bool take = dut.s_valid && dut.s_ready, give = dut.m_valid && dut.m_ready;
+    counts[0] += at.ex_explain__DOT__weights_enable && !at.ex_explain__DOT__sweep;
+    counts[1] += dut.c_enable;
+    counts[2] += at.ex_explain__DOT__word_enable && at.ex_explain__DOT__from_masks;
+    counts[3] += at.ex_explain__DOT__mask_write;
+    counts[4] += at.ex_explain__DOT__item_enable && at.ex_explain__DOT__reader__DOT__has &&
+                 at.ex_explain__DOT__from_masks;
+    counts[5] += at.ex_explain__DOT__value_write;
     if (dut.c_enable) {
       const unsigned tap = dut.c_tap, at = dut.c_address;
       context = at < words[tap] ? taps[tap][size_t(frame) * words[tap] + at] : ~uint64_t(0);
@@ -91,6 +102,9 @@ int main(int, char** argv) {
   file = fopen(argv[2], "wb");
   fwrite(takes.data(), 4, takes.size(), file);
   fwrite(out.data(), 4, out.size(), file);
+  fclose(file);
+  file = fopen((std::string(argv[2]) + ".counts").c_str(), "wb");
+  fwrite(counts, 8, 6, file);
   fclose(file);
   return 0;
 }

@@ -24,10 +24,13 @@ def test_bulk_finds_what_differs(tmp_path: Path) -> None:
     program = bulk.build(made.engine, tmp_path)
     for key, frames in made.contexts.items():
         steps = made.programs[key]
-        assert bulk.check(program, made.engine, key, steps, frames)[:2] == (0, 0)
-        assert bulk.check(program, made.engine, key, steps, frames, stall=40)[0] == 0
+        found = bulk.check(program, made.engine, key, steps, frames)
+        assert (found.packets, found.words, found.accesses) == (0, 0, False)
+        assert bulk.check(program, made.engine, key, steps, frames, stall=40).packets == 0
     other = dict(made.engine.tables)
     other["WEIGHT_FILE"] = [word ^ 1 for word in other["WEIGHT_FILE"]]
     program = bulk.build(dataclasses.replace(made.engine, tables=other), tmp_path / "other")
     key = ("saliency", 2)
-    assert bulk.check(program, made.engine, key, made.programs[key], made.contexts[key])[0] > 0
+    wrong = bulk.check(program, made.engine, key, made.programs[key], made.contexts[key])
+    assert wrong.packets > 0
+    assert wrong.accesses

@@ -15,10 +15,10 @@ import numpy as np
 
 from exeunt import manifest
 from exeunt.errors import ExeuntError, InputError
-from exeunt.explain import backward, context, encode, faithfulness, scales, walk
+from exeunt.explain import backward, context, encode, engine, faithfulness, scales, traffic, walk
 from exeunt.explain.backward import Maps, Scales
 from exeunt.explain.context import Context
-from exeunt.explain.cycles import cycles
+from exeunt.explain.lower import checked_lanes, lower
 from exeunt.explain.program import EDGES, MASKS, METHODS, Program
 from exeunt.graph import Accelerator
 from exeunt.splits import read_split
@@ -36,14 +36,14 @@ class _Measured:
     ) -> None:
         self.program = program
         self._calibration = context.forward(accelerator, program, calibration)
-        self._frames = context.forward(accelerator, program, test)
-        self.classes = self._answers(self._frames)
-        self.real = backward.real(program, self._frames, self.classes)
+        self.frames = context.forward(accelerator, program, test)
+        self.classes = self._answers(self.frames)
+        self.real = backward.real(program, self.frames, self.classes)
         base = calibration.mean(axis=0)
         self._flips = faithfulness.Flips(
-            accelerator, program.exit, self._frames.images, self.classes, base
+            accelerator, program.exit, self.frames.images, self.classes, base
         )
-        self._size = self._frames.images.shape[1:3]
+        self._size = self.frames.images.shape[1:3]
 
     def _answers(self, found: Context) -> np.ndarray:
         return np.asarray(found.logits.argmax(axis=1))
@@ -55,13 +55,16 @@ class _Measured:
             self.program, self._calibration, self._answers(self._calibration), bits=bits,
             prune=shares,
         )  # fmt: skip
-        return chosen, backward.maps(self.program, chosen, self._frames, self.classes)
+        return chosen, backward.maps(self.program, chosen, self.frames, self.classes, streams=True)
 
     def kept(self, found: Maps) -> tuple[float, float]:
         """Rank correlation with the map without rounding, shared top tenth."""
         method = self.program.method
         first = faithfulness.relevance(found.values, method)
         second = faithfulness.relevance(self.real, method)
+        if found.values.shape != self.real.shape:  # one number a pixel
+            rho = faithfulness.spearman(first, second)
+            return rho, faithfulness.top_overlap(first, second)
         values = (np.abs(found.values), np.abs(self.real)) if method == "saliency" else (
             found.values, self.real)  # fmt: skip
         return faithfulness.spearman(*values), faithfulness.top_overlap(first, second)
@@ -98,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _tables(found: argparse.Namespace) -> None:
     if found.images < 1:
         raise InputError(f"--images must be 1 and more, got {found.images}: take 100")
+    checked_lanes(found.pe)
     accelerator = manifest.read(found.folder).accelerator()
     splits = found.folder / "splits.npz"
     calibration = read_split(splits, "validation").some(CALIBRATION).images
@@ -129,6 +133,10 @@ def _faithful(measured: _Measured, every: Sequence[int]) -> None:
                 if inner == last == 0.0:
                     logs = replace(maps, values=encode.middles(maps.values))
                     _row(measured, f"{bits}, log", "0%, 0%", logs)
+                    if encode.levels_fit(measured.program.shape[2], bits):
+                        values = encode.leveled(maps.values, measured.program.method)
+                        leveled = replace(maps, values=values)
+                        _row(measured, f"{bits}, levels", "0%, 0%", leveled)
 
 
 def _row(measured: _Measured, bits: str, pruned: str, maps: Maps) -> None:
@@ -142,25 +150,44 @@ def _row(measured: _Measured, bits: str, pruned: str, maps: Maps) -> None:
 
 def _costs(measured: _Measured, pe: int) -> None:
     program = measured.program
+    key = (program.method, program.exit)
     print(
         f"| 8 bits, pruned | density of streams | cycles, PE {pe} | dense, ratio "
-        "| dense and unpooled, ratio | cycles with lanes across |"
+        "| dense and unpooled, ratio | bits moved: weights, context, gradients, map "
+        "| naive, saved | nJ, estimated |"
     )
-    print("|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|")
     for share in PRUNES:
-        _, maps = measured.maps(8, share, share)
-        cost = cycles(program, maps.nonzeros, pe=pe)
-        across = cycles(program, maps.nonzeros, pe=pe, across=True)
+        chosen, maps = measured.maps(8, share, share)
+        try:
+            made = lower({key: program}, {key: chosen}, exits=program.exit + 1, pe=pe)
+        except InputError as error:
+            print(f"no engine explains it: {error}")
+            return
+        count = len(maps.values)
+        packets = engine.packets(made, *key, maps, [0] * count)
+        clock, moved = engine.Clock(), []
+        for k in range(count):
+            clock.map(engine.timed(made, *key, measured.frames, maps, k), clock.free)
+            moved.append(traffic.moved(made, *key, measured.frames, maps, k, 8 * len(packets[k])))
+        cycles = clock.free / count
+        parts = [
+            float(np.mean([getattr(one, name) for one in moved]))
+            for name in ("weights", "context", "gradients", "map", "energy")
+        ]
+        whole = [engine.dense(made, *key, pooled=pooled) for pooled in (True, False)]
+        ratios = [f"{x:,}, {x / cycles:.2f}" for x in whole]
+        bits, naive = sum(parts[:4]), traffic.naive(made, program)
         densities = [
-            f"{count.mean() / np.prod(program.stream_shape(k)):.0%}"
-            for k, count in enumerate(maps.nonzeros)
+            f"{found.mean() / np.prod(program.stream_shape(k)):.0%}"
+            for k, found in enumerate(maps.nonzeros)
             if program.sweeps and k
         ]
-        mean = cost.total.mean()
-        ratios = [f"{x:,}, {x / mean:.2f}" for x in (cost.total_dense, cost.total_unpooled)]
         print(
-            f"| {share:.0%} | {', '.join(densities) or '-'} | {mean:,.0f} | {ratios[0]} "
-            f"| {ratios[1]} | {across.total.mean():,.0f} |"
+            f"| {share:.0%} | {', '.join(densities) or '-'} | {cycles:,.0f} | {ratios[0]} "
+            f"| {ratios[1]} | {bits:,.0f}: {', '.join(f'{x:,.0f}' for x in parts[:4])} "
+            f"| {naive.total:,}, {1 - bits / naive.total:.1%} | {parts[4]:,.1f}, "
+            f"{naive.energy:,.1f} |"
         )
 
 

@@ -189,19 +189,24 @@ def _levels(found: HeatMap) -> npt.NDArray[np.uint8]:
     return np.concatenate([mean, bits[used]]).astype(np.uint8)
 
 
+def leveled(values: Ints, method: str) -> npt.NDArray[np.int32]:
+    """What the decoder gives for maps (N, H, W, C) in levels, (N, H, W, 1)."""
+    whole = pixels(values, method)
+    number = numbers(whole, method)
+    if absolute(method):
+        middle = np.array(MIDDLES)[number]
+    else:
+        middle = np.array(SIGNED_MIDDLES)[(number + 1) // 2] * np.where(number % 2, 1, -1)
+    return np.asarray(means(whole)[:, None, None] * middle, np.int32)[..., None]
+
+
 def stored(found: HeatMap) -> HeatMap:
     """What the decoder gives for the packet of a map."""
     if found.code == LINEAR:
         return found
     if found.code == LOG:
         return dataclasses.replace(found, values=middles(found.values))
-    whole = pixels(found.values[None], found.method)
-    number = numbers(whole, found.method)[0]
-    if absolute(found.method):
-        middle = np.array(MIDDLES)[number]
-    else:
-        middle = np.array(SIGNED_MIDDLES)[(number + 1) // 2] * np.where(number % 2, 1, -1)
-    values = (int(means(whole)[0]) * middle).astype(np.int32)[..., None]
+    values = leveled(found.values[None], found.method)[0]
     return dataclasses.replace(found, values=values, exponent=found.exponent - FRACTION)
 
 

@@ -54,7 +54,7 @@ def lower(
     """The engine that runs these programs.
 
     Args:
-        programs: by method and exit; of each method all exits.
+        programs: by method and exit; nothing else may be asked for.
         scales: of each program, all of the same width.
         exits: of the network.
         pe: sums in a cycle, a power of two.
@@ -73,12 +73,22 @@ def lower(
     return _Lowering(programs, scales, tables).engine()
 
 
-def _checked(scales: Mapping[tuple[str, int], Scales], pe: int, code: str | None) -> int:
-    """The width of gradients, if the engine has it, those lanes and that code."""
+def checked_lanes(pe: int) -> int:
+    """The sums in a cycle, if an engine can have so many.
+
+    Raises:
+        InputError: it cannot.
+    """
     if pe < 1 or pe & (pe - 1):
         raise InputError(
             f"the lanes of an explanation engine must be a power of two, got {pe}: choose 8"
         )
+    return pe
+
+
+def _checked(scales: Mapping[tuple[str, int], Scales], pe: int, code: str | None) -> int:
+    """The width of gradients, if the engine has it, those lanes and that code."""
+    checked_lanes(pe)
     if code is not None and code not in CODES:
         raise InputError(
             f"the code of a heat map must be one of {', '.join(CODES)}, got {code!r}: choose one "

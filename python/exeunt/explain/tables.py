@@ -145,11 +145,10 @@ class Tables:
         }  # fmt: skip
         program: list[tuple[int, bool]] = []
         pointers: list[int] = []
-        methods = list(dict.fromkeys(method for method, _ in programs))
         count = len(METHODS) * self._exits
         for method in METHODS:
             for exit in range(self._exits):
-                if method not in methods:
+                if (method, exit) not in steps:
                     pointers.append(0)
                     continue
                 pointers.append(count + len(program))

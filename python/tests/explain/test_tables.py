@@ -10,47 +10,55 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from exeunt.errors import InputError
 from exeunt.explain import __main__ as tables
-from exeunt.explain import backward, context, faithfulness, scales, walk
-from exeunt.explain.cycles import cycles
+from exeunt.explain import backward, context, faithfulness, scales, traffic, walk
+from exeunt.explain.lower import lower
 from exeunt.hls.back import stitch
 
 
-@pytest.mark.parametrize("across", [False, True])
-def test_cycles_are_those_of_the_gradients(graphs: ModuleType, across: bool) -> None:
+def test_what_moves_is_what_gradients_need(graphs: ModuleType) -> None:
+    """By hand for a straight network; the RTL counts its accesses in rtl_tests/explain."""
     accelerator = graphs.straight(graphs.GRAPHS["three exits"]())
-    made = walk.program(accelerator, 2, "saliency")
-    found = context.forward(accelerator, made, graphs.frames(accelerator, count=4))
+    made, numbers = {}, {}
+    images = graphs.frames(accelerator, count=4)
+    for exit in range(3):
+        key = ("saliency", exit)
+        made[key] = walk.program(accelerator, exit, "saliency")
+        found = context.forward(accelerator, made[key], images)
+        numbers[key] = scales.calibrated(made[key], found, found.logits.argmax(1))
+    engine = lower(made, numbers, exits=3, pe=4)
+    key = ("saliency", 2)
+    found = context.forward(accelerator, made[key], images)
     classes = found.logits.argmax(1)
-    maps = backward.maps(made, scales.calibrated(made, found, classes), found, classes)
-    for pe in (1, 3, 8):
-        got = cycles(made, maps.nonzeros, pe=pe, lanes=2, across=across)
-        for k, sweep in enumerate(made.sweeps):
-            (term,) = sweep.scatters
-            (kh, kw), channels = term.kernel, sweep.sums[2]
-            each = kh * kw * -(-channels // pe)
-            if across:
-                each = kh * -(-kw * channels // pe)
-            assert got.scatters[k].tolist() == (maps.nonzeros[term.stream] * each).tolist()
-            values = math.prod(made.stream_shape(term.stream))
-            assert got.dense[k] == values * each
-            assert got.unpooled[k] == values * each * (4 if term.routes else 1)
-            assert got.sweeps[k] == -(-math.prod(sweep.shape) // 2)
-        assert got.total.tolist() == (got.scatters.sum(0) + got.sweeps.sum()).tolist()
-        assert (got.total < got.total_dense).all()
-        assert got.total_dense < got.total_unpooled
-    with pytest.raises(InputError, match="an engine must have 1 lane and more, got pe 0 and lanes"):
-        cycles(made, maps.nonzeros, pe=0)
-
-
-def test_grad_cam_costs_a_multiply_a_feature(graphs: ModuleType) -> None:
-    accelerator = graphs.straight(graphs.GRAPHS["three exits"]())
-    made = walk.program(accelerator, 2, "grad-cam")
-    assert made.features is not None
-    height, width, channels = made.features.shape
-    got = cycles(made, np.ones((2, 3), np.int64), pe=3)
-    assert got.total.tolist() == [height * width * (-(-channels // 3) + 1)] * 3
+    maps = backward.maps(made[key], numbers[key], found, classes, streams=True)
+    for k in range(4):
+        got = traffic.reads(engine, *key, found, maps, k)
+        beats = [s.beats for s in engine.steps[key] if not s.sweeps]
+        inner = maps.nonzeros[1:-1, k]
+        assert got.weights == beats[0] + int((inner * beats[1:]).sum())
+        assert got.values_read == got.values_written == int(inner.sum())
+        assert got.masks_read == got.masks_written
+        moved = traffic.moved(engine, *key, found, maps, k, 960)
+        assert moved.map == 960
+        width = 4 * engine.parameters["W_BITS"]
+        assert moved.weights == got.weights * width
+        assert moved.products == 4 * got.weights
+        assert moved.gradients == 2 * (16 * got.masks_read + 8 * got.values_read)
+        assert moved.total == moved.weights + moved.context + moved.gradients + 960
+        assert moved.energy == pytest.approx((0.16 * moved.total + 0.23 * moved.products) / 1000)
+    dense = traffic.naive(engine, made[key])
+    assert dense.map == 8 * math.prod(made[key].shape)
+    shapes = [
+        math.prod(t.routes[-1].shape if t.routes else made[key].stream_shape(t.stream))
+        for s in made[key].sweeps
+        for t in s.scatters
+        if t.stream
+    ]
+    assert dense.gradients == 2 * 8 * sum(shapes)
+    assert dense.weights == width * (
+        beats[0] + sum(n * b for n, b in zip(shapes, beats[1:], strict=True))
+    )
+    assert dense.total > moved.total
 
 
 def test_rank_correlation_is_scipys() -> None:
@@ -122,6 +130,8 @@ def test_the_tables(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     best = float(rows[0][2])
     assert best > 0.97
     assert all(float(row[2]) <= best + 1e-9 for row in rows[:9])  # pruning never helps here
+    assert told.count("| 8, levels | 0%, 0% |") == 2
+    assert "no engine" not in told
     assert "| 8 bits, pruned | dense | bitmask | run length | EBPC | two-level |" in told
 
 
@@ -130,7 +140,7 @@ def test_tables_of_what_is_not_there(folder: Path, capsys: pytest.CaptureFixture
         (["--exit", "7"], "exeunt: the exit of a map must be in 0..2, got 7"),
         (["--method", "lime"], "exeunt: the method of a map must be one of"),
         (["--images", "0"], "exeunt: --images must be 1 and more, got 0: take 100"),
-        (["--pe", "0"], "exeunt: an engine must have 1 lane and more, got pe 0"),
+        (["--pe", "3"], "exeunt: the lanes of an explanation engine must be a power of two, got 3"),
         (["--bits", "3"], "exeunt: gradients must have 4 to 16 bits, got 3"),
         (["--mask", "no"], "exeunt: masks must be one of edges, levels, got 'no'"),
     ):
