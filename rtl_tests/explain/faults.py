@@ -16,7 +16,9 @@ _FAULTS = (
     (_READ, "tiled ? TA_BITS'(lane) : routed", "routed", "tiled_sum_with_a_rest_2_b8_pe2"),
     # the sum that was written the cycle before
     (_SUMS, "(again_3_q ? last_q : read_q)", "read_q", "depthwise_5_b5_pe16"),
-    (_SUMS, "$signed(below) > $signed(X_BITS'(l))", "1'b1", "tiled_sum_with_a_rest_2_b8_pe2"),
+    (_SUMS, "(far || 32'(l)", "(1'b1 || 32'(l)", "tiled_sum_with_a_rest_2_b8_pe2"),
+    (_SUMS, "clear_2_q || (add &&", "(add &&", "tiled_sum_with_a_rest_2_b8_pe2"),
+    (_TOP, "step_q[20*F];", "1'b0;", "three_exits_5_b8_pe8_levels"),
     (_SUMS, "row_inside && ", "", "depthwise_5_b5_pe16"),
     (_SWEEP, "{{P_BITS{1'b0}}, half_q[0]}", "'0", "tiled_sum_with_a_rest_2_b8_pe2"),
     (
