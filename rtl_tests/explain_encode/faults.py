@@ -22,7 +22,6 @@ _FAULTS = (
 )
 _OF_LEVELS = (
     ("if (mean_q == '0) mean_q <= M_BITS'(1);", ""),
-    ("coding && !stuck);", "coding);"),
     ("absolute && s_data[BITS-1] ? -wide : wide", "wide"),
     (
         "        sum_q   <= '0;\n        state_q <= MEASURE;\n      end\n    endcase",
