@@ -17,7 +17,7 @@ from exeunt.explain.context import Context
 from exeunt.explain.hardware import Explained, Keys
 from exeunt.explain.program import Program
 from exeunt.graph import Accelerator, IntArray
-from exeunt.runtime.maps import LOG
+from exeunt.runtime.maps import LEVELS, LOG
 
 BITS = (4, 5, 6, 8, 10, 12)
 PRUNES = (0.0, 0.03, 0.1, 0.2)
@@ -46,8 +46,16 @@ class Kept:
 
 
 def compared(method: str, values: npt.NDArray[Any], real: npt.NDArray[Any]) -> tuple[float, float]:
-    """Spearman and shared top tenth of maps (N, H, W, C) of integers and without rounding."""
+    """Spearman and shared top tenth of maps of integers and without rounding.
+
+    Args:
+        method: of both.
+        values: (N, H, W, C), or (N, H, W, 1) where a map is one number a pixel.
+        real: (N, H, W, C).
+    """
     sizes = (np.abs(values), np.abs(real)) if method == "saliency" else (values, real)
+    if values.shape != real.shape:
+        sizes = (values[..., 0], faithfulness.relevance(real, method))
     ours, theirs = (faithfulness.relevance(maps, method) for maps in (values, real))
     return faithfulness.spearman(*sizes), faithfulness.top_overlap(ours, theirs)
 
@@ -91,7 +99,10 @@ class Exit:
         return self._decoded(self._maps.values)
 
     def _decoded(self, values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        return encode.middles(values) if self._explained.engine.code == LOG else values
+        code = self._explained.engine.code
+        if code == LEVELS:
+            return encode.leveled(values, self._key[0])
+        return encode.middles(values) if code == LOG else values
 
     def kept(self) -> Kept:
         """Of the map as it is decoded."""
@@ -166,7 +177,7 @@ class Exit:
             found = self.maps(chosen).values
             code = self._explained.engine.code
             rho, top = compared(self._key[0], self._decoded(found), self._real)
-            size = float(encode.payload_bits(found, bits, code).mean())
+            size = float(encode.payload_bits(found, bits, code, self._key[0]).mean())
             rows.append({"bits": bits, "prune": prune, "spearman": rho, "top10": top, "size": size})
         return rows
 

@@ -25,6 +25,7 @@ from exeunt.hls.back import stitch
 from exeunt.manifest import Manifest
 from exeunt.reference import network
 from exeunt.report import document
+from exeunt.runtime.maps import LEVELS
 from exeunt.simulate import answers, bulk, heatmaps, maps, verilator
 from exeunt.simulate.maps import Checked, Maps
 
@@ -316,6 +317,21 @@ def test_a_map_that_is_wrong_is_not_drawn(three: Design, tmp_path: Path) -> None
         heatmaps.draw(
             design.manifest, design.accelerator, explained, design.images[:4], tmp_path / ".sim"
         )
+
+
+@pytest.mark.parametrize("method", ["saliency", "gradient-x-input"])
+def test_one_number_a_pixel_is_measured_as_such(method: str, graphs: ModuleType) -> None:
+    whole = graphs.straight(graphs.GRAPHS["sums and concatenation"]())
+    images = graphs.frames(whole, 12)
+    made = hardware.calibrated(whole, images, methods=(method,))
+    assert made.engine.code == LEVELS
+    exit = len(whole.heads) - 1
+    classes = network.run(whole, images).logits[exit].argmax(1)
+    one = measured.Exit(whole, made, (method, exit), images, classes, images.mean(axis=0))
+    assert one.values.shape == (12, *whole.image_shape[:2], 1)
+    assert one.kept().spearman > 0.8
+    wide, narrow = one.trade(images, [(12, 0.0), (4, 0.0)])
+    assert wide["spearman"] > narrow["spearman"]
 
 
 def test_maps_of_shuffled_weights_are_others(graphs: ModuleType) -> None:
