@@ -132,7 +132,7 @@ module ex_explain_sums #(
   wire row_inside = row_q < rows;  // unsigned: what is negative is large
   wire [X_BITS-1:0] below = width - u_q;
   wire begins = !u_q[X_BITS-1];       // all lanes from 0 on
-  wire near = &u_q[X_BITS-1:SHIFT];   // -PE to -1
+  wire near = PE > 1 && &u_q[X_BITS-1:SHIFT];  // -PE to -1, where a single lane is outside
   wire open = row_inside && !below[X_BITS-1] && (begins || near);
   wire far = |below[X_BITS-1:SHIFT];  // PE lanes and more
   logic [PE-1:0] lanes;

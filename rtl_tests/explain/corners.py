@@ -21,6 +21,7 @@ CASES = (
     ("groups, overlapping maximum", GRADIENTS, 4, 4, 0.0),
     ("tiled sum with a rest", ("saliency", "gradient-x-input"), 8, 2, 0.05, LINEAR),
     ("three exits", ("grad-cam",), 8, 1, 0.0),
+    ("three exits", ("saliency", "gradient-x-input"), 8, 1, 0.0),
     ("three exits", METHODS, 8, 8, 0.0, LEVELS),
     ("depthwise", METHODS, 5, 4, 0.1, LEVELS),
     ("sums and concatenation", ("gradient-x-input",), 8, 2, 0.0, LEVELS),

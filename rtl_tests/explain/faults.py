@@ -19,6 +19,7 @@ _FAULTS = (
     (_SUMS, "(far || 32'(l)", "(1'b1 || 32'(l)", "tiled_sum_with_a_rest_2_b8_pe2"),
     (_SUMS, "clear_2_q || (add &&", "(add &&", "tiled_sum_with_a_rest_2_b8_pe2"),
     (_TOP, "step_q[20*F];", "1'b0;", "three_exits_5_b8_pe8_levels"),
+    (_SUMS, "PE > 1 && &u_q", "&u_q", "three_exits_2_b8_pe1"),
     (_SUMS, "row_inside && ", "", "depthwise_5_b5_pe16"),
     (_SWEEP, "{{P_BITS{1'b0}}, half_q[0]}", "'0", "tiled_sum_with_a_rest_2_b8_pe2"),
     (
