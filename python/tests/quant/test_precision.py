@@ -242,7 +242,7 @@ def test_the_pass_stays_within_its_budgets(whole: Subject, work: Work, criterion
     assert data["bits"] == {i.where: b for i, b in sorted(precision.present(after.model).items())}
     reach = precision.reached(work.accuracy(whole)["rates"])
     found = cost.network(
-        after.model, target_cycles=work.config.compile.target_cycles, reach=reach, dsp=False
+        after.model, target_cycles=work.config.compile.cycles, reach=reach, dsp=False
     )
     assert (found.weight_bits, found.lut) == (data["chosen"]["weight_bits"], data["chosen"]["lut"])
 

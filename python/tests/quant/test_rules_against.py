@@ -82,7 +82,7 @@ def test_every_way_has_a_row_for_every_seed(
             assert row["seen"][0] == 2
         if row["name"] == "no rules":
             asked = cost.network(
-                config.model, target_cycles=config.compile.target_cycles, reach=row["seen"],
+                config.model, target_cycles=config.compile.cycles, reach=row["seen"],
                 dsp=False,
             )  # fmt: skip
             assert (row["cycles"], row["lut"]) == (asked.cycles, asked.lut + asked.control)
