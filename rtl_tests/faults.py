@@ -9,9 +9,12 @@ from explain_choose import faults as explain_choose
 from explain_encode import faults as explain_encode
 from explain_gather import faults as explain_gather
 from explain_pool import faults as explain_pool
+from explain_port import faults as explain_port
+from explain_registers import faults as explain_registers
 from explain_slots import faults as explain_slots
 from explain_store import faults as explain_store
 from explain_tap import faults as explain_tap
+from logic import faults as logic
 from mutant import Mutant
 from mvu import faults as mvu
 from rules import faults as rules
@@ -25,9 +28,12 @@ MUTANTS = (
     *explain_encode.MUTANTS,
     *explain_gather.MUTANTS,
     *explain_pool.MUTANTS,
+    *explain_port.MUTANTS,
+    *explain_registers.MUTANTS,
     *explain_slots.MUTANTS,
     *explain_store.MUTANTS,
     *explain_tap.MUTANTS,
+    *logic.MUTANTS,
     *mvu.MUTANTS,
     *rules.MUTANTS,
     *serial_blocks.MUTANTS,

@@ -5,11 +5,9 @@ from __future__ import annotations
 from mutant import Mutant
 
 _TEST = "rtl_tests/logic/test_logic.py"
-_CORNERS = "r8_c9"
-MUTANTS = (
-    Mutant("hls/rtl/ex_logic.sv", "!valid_q[i] || ahead[i+1]", "ahead[i+1]", _TEST),
-    Mutant("hls/rtl/ex_logic.sv", "if (rst) valid_q[i] <= 1'b0;", "", _TEST),
-    Mutant("hls/back/kernels/logic.py", 'sign = "-" if add.minus else "+"', 'sign = "+"', _TEST),
-    Mutant("hls/back/kernels/logic.py", ">>> {low}", ">> {low}", _TEST),
-    Mutant("python/exeunt/kernels/logic/sums.py", "sign = 2 - (weight & 3)", "sign = 1", _TEST),
+_RTL, _MADE = "hls/rtl/ex_logic.sv", "hls/back/kernels/logic.py"
+_FAULTS = (
+    (_RTL, "if (rst) valid_q[i] <= 1'b0;", ""),
+    (_MADE, 'sign = "-" if add.minus else "+"', 'sign = "+"'),
 )
+MUTANTS = tuple(Mutant(*fault, _TEST, corners="r8_c9_b8_u8_z0") for fault in _FAULTS)
