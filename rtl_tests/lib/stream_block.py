@@ -26,6 +26,7 @@ from exeunt.kernels import registry
 from exeunt.packing import pack, unpack
 
 PREROLL = 40  # cycles between reset and cycle 0, sources and sinks silent
+CLOSED = 40  # cycles in which a sink that opens late takes nothing
 PATIENCE = 4000  # cycles without any transfer before the bench gives up
 TAIL = 12  # cycles after the last word in which nothing more may be offered
 
@@ -414,10 +415,17 @@ async def idle_source(dut: Any) -> None:
 
 @cocotb.test()
 async def stalled_sink(dut: Any) -> None:
-    """Words accepted late, offered early and late: values and cycles."""
+    """Words accepted late, offered early and late: values and cycles.
+
+    In the end nothing is accepted for a while, so that words with gaps between them close up.
+    """
     bench = _open(dut)
-    for offered in (None, _gaps(bench, 13, False)):
-        await bench.run(offered=offered, ready=_gaps(bench, 12, True))
+    late, shut = _gaps(bench, 12, True), _gaps(bench, 14, True)
+    closed = [when + CLOSED for when in shut]
+    for offered, ready in (
+        (None, late), (_gaps(bench, 13, False), late), (_gaps(bench, 15, False), closed)
+    ):  # fmt: skip
+        await bench.run(offered=offered, ready=ready)
         bench.check_values("stalled sink")
         if bench.options["stalled_slack"] is not None:
             bench.check_times("stalled sink", bench.options["stalled_slack"])

@@ -7,6 +7,7 @@ from mutant import Mutant
 _TEST = "rtl_tests/logic/test_logic.py"
 _RTL, _MADE = "hls/rtl/ex_logic.sv", "hls/back/kernels/logic.py"
 _FAULTS = (
+    (_RTL, "!valid_q[i] || ahead[i+1]", "ahead[i+1]"),
     (_RTL, "if (rst) valid_q[i] <= 1'b0;", ""),
     (_MADE, 'sign = "-" if add.minus else "+"', 'sign = "+"'),
 )
