@@ -19,6 +19,7 @@ from exeunt.explain import backward, context, encode, engine, faithfulness, scal
 from exeunt.explain.backward import Maps, Scales
 from exeunt.explain.context import Context
 from exeunt.explain.lower import checked_lanes, lower
+from exeunt.explain.measured import compared
 from exeunt.explain.program import EDGES, MASKS, METHODS, Program
 from exeunt.graph import Accelerator
 from exeunt.splits import read_split
@@ -59,15 +60,7 @@ class _Measured:
 
     def kept(self, found: Maps) -> tuple[float, float]:
         """Rank correlation with the map without rounding, shared top tenth."""
-        method = self.program.method
-        first = faithfulness.relevance(found.values, method)
-        second = faithfulness.relevance(self.real, method)
-        if found.values.shape != self.real.shape:  # one number a pixel
-            rho = faithfulness.spearman(first, second)
-            return rho, faithfulness.top_overlap(first, second)
-        values = (np.abs(found.values), np.abs(self.real)) if method == "saliency" else (
-            found.values, self.real)  # fmt: skip
-        return faithfulness.spearman(*values), faithfulness.top_overlap(first, second)
+        return compared(self.program.method, found.values, self.real)
 
     def auc(self, values: np.ndarray) -> float:
         """Of pixel flipping."""

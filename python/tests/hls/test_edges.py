@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -19,20 +16,6 @@ from exeunt.kernels import registry as kinds
 from exeunt.kernels.parts.back import Steps
 from exeunt.kernels.pool import Pool
 from exeunt.kernels.threshold import Threshold
-
-GRAPHS = Path(__file__).parents[1] / "explain" / "explained_graphs.py"
-
-
-@pytest.fixture(scope="module")
-def graphs() -> ModuleType:
-    """Networks of every kind: GRAPHS, `straight`, `frames`."""
-    spec = importlib.util.spec_from_file_location("edged_graphs", GRAPHS)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def words_of(node: Node, parameters: dict, files: dict[str, str]) -> np.ndarray:

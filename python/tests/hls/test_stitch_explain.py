@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -20,20 +18,6 @@ from exeunt.graph import Accelerator, Integer, Stream
 from exeunt.hls import explained
 from exeunt.hls.back import stitch, stitch_explain
 from exeunt.kernels.layer import Matrix
-
-GRAPHS = Path(__file__).parents[1] / "explain" / "explained_graphs.py"
-
-
-@pytest.fixture(scope="module")
-def graphs() -> ModuleType:
-    """Networks of every kind: GRAPHS, `straight`, `frames`."""
-    spec = importlib.util.spec_from_file_location("stitched_graphs", GRAPHS)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def made(graphs: ModuleType, name: str, *methods: str) -> tuple[Accelerator, Explained]:
