@@ -233,7 +233,7 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_registers.sv",
-        "address & ~12'(28);",
+        "{address[11:5], 3'd0, address[1:0]};",
         "{address[11:5], 5'd0};",
         "rtl_tests/registers/test_registers.py::test_registers",
     ),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from lib.bench import RTL, Corner, corner_sources, flat_wrapper, literal, rtl_sources, tools
+from lib.bench import RTL, SHELL, Corner, corner_sources, flat_wrapper, literal, rtl_sources, tools
 from lib.blocks import corners, untested
 
 from exeunt.hls.back.kernels import registry
@@ -64,6 +65,27 @@ def test_lint_is_silent_at_the_defaults(module: str, tmp_path: Path) -> None:
     """Blocks that are tested inside the controller only."""
     for options in ([], ["-DEX_BULK"]):
         assert lint(tmp_path, module, rtl_sources(module), *options) == (0, "")
+
+
+# Yosys 0.70 reads ~8'(x) as (~8)'(x), a cast to another size, without a word; -int'(x) well
+SIGNED_SIZE = re.compile(r"(?:^|[^\w)\]}\s])\s*[~!+-]\s*(?:(?!int\b)\w+|\([^()]*\))'\(")
+
+
+def misread(text: str) -> list[str]:
+    """Lines of SystemVerilog with an operator of one operand right before a cast to a size."""
+    return [line for line in text.splitlines() if SIGNED_SIZE.search(line.split("//")[0])]
+
+
+def test_no_operator_stands_before_a_cast() -> None:
+    assert misread("a & ~12'(28)")
+    assert misread("x = -N'(y);")
+    assert misread("f(!(W + 1)'(y))")
+    assert not misread("a - N'(y)")
+    assert not misread("b[0] - 3'(y) + (N + 1)'(z)")
+    assert not misread("a & ~(12'(28))")
+    for folder in (RTL, RTL.parent / "templates", SHELL):
+        for path in sorted(folder.glob("*.sv*")):
+            assert misread(path.read_text()) == [], path.name
 
 
 ILLEGAL: list[tuple[str, Mapping[str, int | str], str]] = [

@@ -57,7 +57,7 @@ module ex_explain_registers #(
   logic [EXITS-1:0][31:0] below_q;
   logic [31:0]            explained_q, missed_q, unmet_q;  // at the last snapshot
 
-  wire [11:0] group = address & ~12'(28);
+  wire [11:0] group = {address[11:5], 3'd0, address[1:0]};
   wire [2:0]  index = address[4:2];
 
   assign every  = every_q;

@@ -90,7 +90,8 @@ module ex_registers #(
   logic [31:0] in_s_q, out_s_q, bad_s_q, stall_s_q, cycles_s_q;
   logic [EXITS-1:0][31:0] taken_s_q;
 
-  wire [11:0] group = address & ~12'(28);  // of a register per exit: its address but for the index
+  // of a register per exit: its address but for the index
+  wire [11:0] group = {address[11:5], 3'd0, address[1:0]};
   wire [2:0]  index = address[4:2];
   wire control = write && address == A_CONTROL;
   wire empty0 = flight0 == '0;

@@ -40,7 +40,7 @@ class Design:
 
 DESIGNS = {
     "early": Design(
-        "early", (3, 9, 2), (1, 5, 2), (1, 2, 3), (2, 4, 1), (True, True, False), (40, 17), 1
+        "early", (3, 9, 2), (1, 5, 2), (1, 2, 3), (2, 4, 1), (True, True, False), (36, 16), 1
     ),
     "tight": Design(
         "tight", (1, 1, 30), (40, 3, 25), (1, 1, 1), (1, 2, 4), (False, True, True), (12, 8), 1
