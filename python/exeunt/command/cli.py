@@ -47,10 +47,10 @@ class _Group(click.Group):
 def cli() -> None:
     """Early-exit CNNs from PyTorch to RTL that answers like its reference.
 
-    CONFIG is a shipped config (digits, mnist, cifar10, cifar10-vgg,
-    cifar10-resnet8), a trained network (zoo:digits, zoo:mnist,
-    zoo:cifar10-vgg) or a TOML file. Exit codes: 0 good, 1 a check failed,
-    2 the input is wrong, 3 a tool is missing or failed.
+    CONFIG is a shipped config (digits, mnist, b-lenet, cifar10,
+    cifar10-vgg, cifar10-resnet8), a trained network (zoo:digits,
+    zoo:mnist, zoo:cifar10-vgg) or a TOML file. Exit codes: 0 good,
+    1 a check failed, 2 the input is wrong, 3 a tool is missing or failed.
     """
 
 

@@ -137,7 +137,10 @@ Block = Annotated[
     Discriminator(_layer_kind),
 ]
 HeadLayer = Annotated[
-    Annotated[Pool, Tag("pool")] | Annotated[Linear, Tag("linear")], Discriminator(_layer_kind)
+    Annotated[Conv, Tag("conv")]
+    | Annotated[Pool, Tag("pool")]
+    | Annotated[Linear, Tag("linear")],
+    Discriminator(_layer_kind),
 ]
 
 
@@ -146,7 +149,7 @@ class Stage(_Section):
 
     Attributes:
         blocks: convolutions, pools and residual blocks, in order
-        head: pools, then linear layers; the last one, to the classes, is implied
+        head: convolutions and pools, then linear layers; the last one, to the classes, is implied
     """
 
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)]

@@ -23,13 +23,13 @@ from exeunt.config.compress import Compress
 from exeunt.config.explain import Explain
 from exeunt.config.layers import (
     Bits,
+    Conv,
     Linear,
     Natural,
     Pool,
     Positive,
     Stage,
     behind,
-    pooled,
     still_pixels,
 )
 from exeunt.config.preprocess import Preprocess
@@ -109,7 +109,7 @@ class Model(_Section):
             return Path(":".join(parts[1:-1]))
         return Path(":".join(parts[1:])) if self.kind == "qonnx" else None
 
-    def head(self, index: int) -> tuple[Pool | Linear, ...]:
+    def head(self, index: int) -> tuple[Conv | Pool | Linear, ...]:
         """Head `index` with its last linear layer, which has `classes` outputs.
 
         It may be left out of the config: it is put behind a head that does not end in one.
@@ -170,13 +170,18 @@ class Model(_Section):
                 where, before = f"stages[{i}].blocks[{j}]", shape
                 shape = behind(block, shape, where)
                 pixels = pixels and still_pixels(block, before, shape, where)
-            h, w = shape[:2]
+            inner = shape
             for j, layer in enumerate(stage.head):
                 where = f"stages[{i}].head[{j}]"
-                if isinstance(layer, Pool):
-                    if any(isinstance(before, Linear) for before in stage.head[:j]):
-                        raise ValueError(f"{where} must not be a pool behind a linear layer")
-                    h, w = (1, 1) if layer.size == "global" else pooled(layer, h, w, where)
+                if isinstance(layer, Linear):
+                    continue
+                if any(isinstance(before, Linear) for before in stage.head[:j]):
+                    kind = "pool" if isinstance(layer, Pool) else "convolution"
+                    raise ValueError(f"{where} must not be a {kind} behind a linear layer")
+                if isinstance(layer, Pool) and layer.size == "global":
+                    inner = (1, 1, inner[2])
+                else:
+                    inner = behind(layer, inner, where)
 
 
 class Train(_Section):

@@ -60,10 +60,12 @@ NETWORKS = {
     "one stage": """
 [[model.stages]]
 blocks = [{ conv = 4, kernel = 3, stride = 2, padding = 1 }]
+head = [{ pool = "max" }, { conv = 5, kernel = 1, activation_bits = 2 }]
 """,
     "sides of one": """
 [[model.stages]]
 blocks = [{ conv = 4, kernel = 4 }]
+head = [{ conv = 3, kernel = 2 }, { linear = 6 }]
 [[model.stages]]
 blocks = [{ conv = 4, kernel = 2, stride = 2 }, { conv = 6, kernel = 3, padding = 1 }]
 """,

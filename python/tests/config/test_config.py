@@ -155,6 +155,16 @@ REFUSED = [
         "model.stages[0].head[1] must not be a pool behind a linear layer: change it",
     ),
     (
+        '{ pool = "average", size = "global" }, { linear = 16 }',
+        "{ linear = 16 }, { conv = 4, kernel = 1 }",
+        "model.stages[0].head[1] must not be a convolution behind a linear layer: change it",
+    ),
+    (
+        '{ pool = "average", size = "global" }, { linear = 16 }',
+        "{ conv = 4, kernel = 9 }, { linear = 16 }",
+        "model.stages[0].head[0] must have a window within its 3 x 3 input, got 9: change it",
+    ),
+    (
         "[model]",
         '[model]\nsource = "torch"',
         'model.source must be "config", "python:file.py:Class" or "qonnx:model.onnx", '
@@ -363,7 +373,7 @@ def test_text_that_is_not_toml():
 
 def test_unknown_config_names_the_shipped_ones(tmp_path):
     sentence = (
-        r"^config 'digit' must be a shipped name \(cifar10.*, digits, mnist.*\) or a TOML file, "
+        r"^config 'digit' must be a shipped name \(b-lenet, cifar10.*, digits, mnist.*\) or a TOML file, "
         r"got no such file: check the path, or did you mean 'digits'\?$"
     )
     with pytest.raises(InputError, match=sentence):

@@ -16,6 +16,7 @@ from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.quant.compress import clips, effect, precision
 from exeunt.quant.compress.precision import Item, Limits
+from exeunt.quant.compress.structure import narrowed, sliced, structure_of
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
 from exeunt.quant.data.datasets import load
@@ -26,6 +27,7 @@ from exeunt.quant.network.brevitas import (
     ScalingImplType,
     Uint8ActPerTensorFloat,
 )
+from exeunt.quant.network.source import build
 from exeunt.quant.train import load_checkpoint
 
 SPEC = {"kind": "precision", "criterion": "taylor", "epochs": 0, "weight_widths": (2, 3, 4, 6)}
@@ -67,6 +69,45 @@ def test_items_name_the_modules(tiny: tree.Config, whole: Subject):
         quantizer = "weight_quant" if item.what == "weight_bits" else "act_quant"
         assert int(getattr(modules[name], quantizer).bit_width()) == now[item]
     assert precision.present(precision.with_bits(tiny.model, now)) == now
+
+
+HEADS = """
+name = "x"
+[data]
+dataset = "digits"
+[model]
+input = [8, 8, 1]
+classes = 10
+[[model.stages]]
+blocks = [{ conv = 8, kernel = 3, padding = 1 }]
+head = [
+  { conv = 6, kernel = 3, padding = [0, 1, 1, 0], weight_bits = 3 },
+  { pool = "max", size = 2 },
+  { conv = 12, kernel = 1, activation_bits = 2 },
+  { linear = 16 },
+]
+[[model.stages]]
+blocks = [{ conv = 8, kernel = 3, stride = 2 }]
+head = [{ pool = "average", size = 2 }, { conv = 5, kernel = 1 }]
+"""
+
+
+def test_convolutions_of_heads_have_widths_and_filters():
+    model = tree.parse(HEADS).model
+    network = build(model)
+    modules = dict(network.named_modules())
+    now = precision.present(model)
+    for item, name in precision.items(model):
+        quantizer = "weight_quant" if item.what == "weight_bits" else "act_quant"
+        assert int(getattr(modules[name], quantizer).bit_width()) == now[item]
+    structure = structure_of(network, model)
+    keep = {g: torch.arange(structure.groups[g].size - 1) for g in structure.free()}
+    narrow = narrowed(model, structure, keep)
+    assert [getattr(y, "conv", 0) for y in narrow.stages[0].head] == [5, 0, 11, 0, 0]
+    widths = [len(keep.get(i, range(g.size))) for i, g in enumerate(structure.groups)]
+    smaller = build(narrow)
+    smaller.load_state_dict(sliced(network.state_dict(), structure, keep))
+    assert structure.macs(widths) == sum(c.segment + c.head for c in smaller.costs)
 
 
 def test_an_assignment_is_built(whole: Subject, work: Work):
