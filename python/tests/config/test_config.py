@@ -373,8 +373,8 @@ def test_text_that_is_not_toml():
 
 def test_unknown_config_names_the_shipped_ones(tmp_path):
     sentence = (
-        r"^config 'digit' must be a shipped name \(b-lenet, cifar10.*, digits, mnist.*\) or a TOML file, "
-        r"got no such file: check the path, or did you mean 'digits'\?$"
+        r"^config 'digit' must be a shipped name \(b-lenet, cifar10.*, digits, mnist.*\) or a TOML "
+        r"file, got no such file: check the path, or did you mean 'digits'\?$"
     )
     with pytest.raises(InputError, match=sentence):
         tree.load("digit")
