@@ -137,9 +137,7 @@ Block = Annotated[
     Discriminator(_layer_kind),
 ]
 HeadLayer = Annotated[
-    Annotated[Conv, Tag("conv")]
-    | Annotated[Pool, Tag("pool")]
-    | Annotated[Linear, Tag("linear")],
+    Annotated[Conv, Tag("conv")] | Annotated[Pool, Tag("pool")] | Annotated[Linear, Tag("linear")],
     Discriminator(_layer_kind),
 ]
 
