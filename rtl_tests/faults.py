@@ -15,6 +15,7 @@ from explain_slots import faults as explain_slots
 from explain_store import faults as explain_store
 from explain_tap import faults as explain_tap
 from logic import faults as logic
+from merge import faults as merge
 from mutant import Mutant
 from mvu import faults as mvu
 from rules import faults as rules
@@ -34,6 +35,7 @@ MUTANTS = (
     *explain_store.MUTANTS,
     *explain_tap.MUTANTS,
     *logic.MUTANTS,
+    *merge.MUTANTS,
     *mvu.MUTANTS,
     *rules.MUTANTS,
     *serial_blocks.MUTANTS,
@@ -386,12 +388,6 @@ MUTANTS = (
         "rtl_tests/registers/test_registers.py::test_registers",
     ),
     Mutant(
-        "hls/rtl/ex_merge.sv",
-        "if (rst) valid_q <= 1'b0;",
-        "if (rst || clear) valid_q <= 1'b0;",
-        "rtl_tests/merge/test_merge.py::test_merge",
-    ),
-    Mutant(
         "hls/rtl/ex_raw.sv",
         "if (rst) valid_q <= 1'b0;",
         "if (rst || clear) valid_q <= 1'b0;",
@@ -416,18 +412,6 @@ MUTANTS = (
         "assign s_ready = 1'b1;",
         "rtl_tests/width/test_width.py",
         corners="from1_to2_u1_words1,from2_to1_u4_words1",
-    ),
-    Mutant(
-        "hls/rtl/ex_merge.sv",
-        "if (load && order) full_q[turn_q] <= 1'b0;",
-        "",
-        "rtl_tests/merge/test_merge.py::test_merge",
-    ),
-    Mutant(
-        "hls/rtl/ex_merge.sv",
-        ">= batch",
-        "== batch",
-        "rtl_tests/merge/test_merge.py::test_merge",
     ),
     Mutant(
         "hls/rtl/ex_tag.sv",

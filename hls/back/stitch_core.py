@@ -38,7 +38,6 @@ _MODULES = (
     "ex_axil",
 )
 MAX_OFFSET = (1 << 30) - 1  # a score less an offset fits in 32 bits
-META_BITS = 66  # {bad, bank, stamp[31:0], id[31:0]}
 
 
 @dataclass(frozen=True)
@@ -113,6 +112,17 @@ class CoreDescription:
     def place_bits(self) -> int:
         """Bits of such a place's number."""
         return max(1, (self.places - 1).bit_length())
+
+    @property
+    def class_bits(self) -> int:
+        """Bits of a class in a result."""
+        return max(1, (self.classes - 1).bit_length())
+
+    @property
+    def score_bits(self) -> int:
+        """Bits of a score in a result, the same for all exits."""
+        found = [self.scoring.score_bits(self.logits(i)) for i in range(len(self.exits))]
+        return 32 if any(e.offset_bits for e in self.exits) else max(found)
 
     @property
     def scoring(self) -> Criterion:
@@ -269,7 +279,6 @@ def _render(template: str, description: CoreDescription) -> str:
             d=description,
             exits=description.exits,
             n=len(description.exits),
-            meta=META_BITS,
             addresses=registers.parameters(),
             address_bits=registers.ADDRESS_BITS,
             registers_id=registers.ID,

@@ -8,8 +8,8 @@
 // With OFFSET_BITS, the score is one less the offset of its class, 0 <= offset < 2**OFFSET_BITS, in
 // what is compared and in the token: each class then has the threshold plus its offset. It must fit
 // in 32 bits.
-// One token {take, silent, class, score, meta} per frame joins its score with one meta_data {bad,
-// bank, stamp, id}; it leaves when both are there, logits pass without waiting for the metadata.
+// One token {take, silent, class, score, meta} per frame joins its score with one meta_data {.., bank};
+// it leaves when both are there, logits pass without waiting for the metadata.
 // In the cycle in which a score is taken, score_keep = !take and score_limit = that threshold, for
 // score blocks whose frames carry something on.
 // Throughput: one beat a cycle; latency: logits 0 cycles, token 1 cycle after its score.
@@ -27,6 +27,8 @@ module ex_decide #(
     parameter int SCORE_BITS = 17,  // bits of a score
     parameter int OFFSET_BITS = 0,  // bits of an offset of a class; 0: there are none
     parameter     OFFSET_FILE = "", // offsets, one a line, class 0 first; empty: not initialised
+    parameter int META = 5,         // bits of the metadata, the bank lowest
+    parameter bit LIMIT = 1'b1,     // score_limit is wanted, else it is 0
     parameter bit LAST = 1'b0,      // the last exit takes every frame
     localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1
 ) (
@@ -49,14 +51,14 @@ module ex_decide #(
     output wire [31:0]                      score_limit,
     input  wire                             meta_valid,
     output wire                             meta_ready,
-    input  wire [65:0]                      meta_data,
+    input  wire [META-1:0]                      meta_data,
     output wire                             m_valid,
     input  wire                             m_ready,
     output wire                             m_take,
     output wire                             m_silent,
     output wire [15:0]                      m_class,
     output wire [31:0]                      m_score,
-    output wire [65:0]                      m_meta,
+    output wire [META-1:0]                      m_meta,
     output wire                             raw_valid,
     input  wire                             raw_ready,
     output wire [31:0]                      raw_data,
@@ -83,6 +85,9 @@ module ex_decide #(
     $error("ex_decide: SCORE_BITS must be 1 to 32, is %0d", SCORE_BITS);
   end
 
+  if (META < 1) begin : g_bad_meta
+    $error("ex_decide: META must be at least 1, is %0d", META);
+  end
   if (OFFSET_BITS < 0 || OFFSET_BITS > 30) begin : g_bad_offset
     $error("ex_decide: OFFSET_BITS must be 0 to 30, is %0d", OFFSET_BITS);
   end
@@ -94,7 +99,7 @@ module ex_decide #(
   logic                  t_valid_q, t_take_q, t_silent_q;
   logic [CLASS_BITS-1:0] t_class_q;
   logic [KEPT-1:0]       t_score_q;
-  logic [65:0]           t_meta_q;
+  logic [META-1:0]           t_meta_q;
 
   wire final_beat = beat_q == FINAL;
   wire final_lane = lane_q == LANE_BITS'(PE - 1);
@@ -110,7 +115,7 @@ module ex_decide #(
       && (!final_logit || (meta_valid && !silent_q && !t_valid_q));
   assign raw_data = {{(32 - BITS){lane_data[BITS-1]}}, lane_data};
   assign raw_last = final_logit;
-  assign raw_bank = final_logit && meta_data[64];
+  assign raw_bank = final_logit && meta_data[0];
 
   wire pass = !raw_here || told;
   assign logits_valid = s_valid && pass;
@@ -129,14 +134,16 @@ module ex_decide #(
   end else begin : g_plain
     assign score_in = given;
   end
-  wire [31:0] threshold = meta_data[64] ? threshold1 : threshold0;
-  wire reaches = threshold != NEVER && 32'($signed(score_in)) >= $signed(threshold);
+  wire [31:0] threshold = meta_data[0] ? threshold1 : threshold0;
+  // a score of fewer than 32 bits never reaches 7fffffff
+  wire reaches = (SCORE_BITS < 32 || threshold != NEVER)
+      && 32'($signed(score_in)) >= $signed(threshold);
   wire takes = LAST || silent_q || (!raw_later && reaches);
   wire t_free = !t_valid_q || m_ready;
 
   assign score_ready = t_free && meta_valid;
   assign score_keep = !takes;
-  assign score_limit = threshold;
+  assign score_limit = LIMIT ? threshold : '0;
   assign meta_ready = t_free && score_valid;
   assign m_valid = t_valid_q;
   assign m_take = t_take_q;

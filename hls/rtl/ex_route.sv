@@ -1,36 +1,33 @@
 // ex_route: sends a verdict to everybody who waits for it.
 //
 // Every token gives one verdict (keep = !take) to the frame buffer; a token that takes gives a
-// result {stamp, flags, exit, class, score, id} unless it is silent; one that keeps hands its
-// metadata on to the next exit. Each receiver takes independently of the others; the token is
-// released when all have it. Latency 0, one token a cycle. On stall the outputs hold.
+// result unless it is silent; one that keeps hands its metadata on to the next exit. Each receiver
+// takes independently of the others; the token is released when all have it. Latency 0, one token
+// a cycle. On stall the outputs hold.
 // Reset: no receiver has anything.
 `default_nettype none
 
 module ex_route #(
-    parameter int EXIT = 0  // index of the exit in the result
+    parameter int META = 5  // bits of the metadata
 ) (
-    input  wire         clk,
-    input  wire         rst,
-    input  wire         s_valid,
-    output wire         s_ready,
-    input  wire         s_take,
-    input  wire         s_silent,
-    input  wire [15:0]  s_class,
-    input  wire [31:0]  s_score,
-    input  wire [65:0]  s_meta,
-    output wire         result_valid,
-    input  wire         result_ready,
-    output wire [127:0] result_data,
-    output wire         verdict_valid,
-    input  wire         verdict_ready,
-    output wire         verdict_keep,
-    output wire         keep_valid,
-    input  wire         keep_ready,
-    output wire [65:0]  keep_data
+    input  wire            clk,
+    input  wire            rst,
+    input  wire            s_valid,
+    output wire            s_ready,
+    input  wire            s_take,
+    input  wire            s_silent,
+    input  wire [META-1:0] s_meta,
+    output wire            result_valid,
+    input  wire            result_ready,
+    output wire            verdict_valid,
+    input  wire            verdict_ready,
+    output wire            verdict_keep,
+    output wire            keep_valid,
+    input  wire            keep_ready,
+    output wire [META-1:0] keep_data
 );
-  if (EXIT < 0 || EXIT > 255) begin : g_bad_exit
-    $error("ex_route: EXIT must be 0 to 255, is %0d", EXIT);
+  if (META < 1) begin : g_bad_meta
+    $error("ex_route: META must be at least 1, is %0d", META);
   end
 
   logic result_done_q, verdict_done_q, keep_done_q;
@@ -44,8 +41,6 @@ module ex_route #(
   assign keep_valid = s_valid && keep_need;
   assign verdict_keep = !s_take;
   assign keep_data = s_meta;
-  assign result_data = {6'd0, s_meta[64], s_meta[65], 8'(EXIT), s_class, s_meta[63:32], s_score,
-                        s_meta[31:0]};
   assign s_ready = (!result_need || result_ready) && (!verdict_need || verdict_ready)
       && (!keep_need || keep_ready);
 

@@ -16,7 +16,7 @@ INPUTS = {
     "score_valid": 1,
     "score_data": 0,
     "meta_valid": 1,
-    "meta_data": 66,
+    "meta_data": 7,
     "m_ready": 1,
     "raw_ready": 1,
 }
@@ -33,7 +33,7 @@ OUTPUTS = {
     "m_silent": 1,
     "m_class": 16,
     "m_score": 32,
-    "m_meta": 66,
+    "m_meta": 7,
     "raw_valid": 1,
     "raw_data": 32,
     "raw_last": 1,
@@ -64,7 +64,7 @@ def corner(
         module="ex_decide",
         parameters={
             "PE": pe, "CLASSES": classes, "BITS": bits, "SCORE_BITS": score_bits, "LAST": last,
-            "OFFSET_BITS": offset_bits, "OFFSET_FILE": file,
+            "OFFSET_BITS": offset_bits, "OFFSET_FILE": file, "META": 7,
         },
         memories={file: offset_file(offsets_of(classes, offset_bits))} if offset_bits else {},
         ports=tuple(Port(k, w) for k, w in inputs.items())

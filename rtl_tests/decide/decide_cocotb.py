@@ -18,7 +18,7 @@ from exeunt.reference.pipeline import in_order
 from exeunt.registers import ALWAYS, NEVER
 
 FRAMES = 20
-BANK = 64  # bit of the metadata
+BANK = 0  # bit of the metadata
 
 
 class Line:
@@ -42,7 +42,7 @@ class Line:
         self.score = StreamSource(dut, f"u{index}_score", cycles)
         self.meta = StreamSource(dut, f"u{index}_meta", cycles)
         token = Joined(
-            (port("m_meta"), 66), (port("m_score"), 32), (port("m_class"), 16),
+            (port("m_meta"), 7), (port("m_score"), 32), (port("m_class"), 16),
             (port("m_take"), 1), (port("m_silent"), 1),
         )  # fmt: skip
         self.sink = StreamSink(stream(port("m_valid"), port("m_ready"), token), "x", cycles)
@@ -107,13 +107,13 @@ class Line:
             t = thresholds[meta >> BANK & 1]
             take = bool(self.last or here or (not later and t != NEVER and score >= t))
             told = int(score) & 0xFFFFFFFF
-            found.append(meta | told << 66 | int(klass) << 98 | take << 114 | here << 115)
+            found.append(meta | told << 7 | int(klass) << 39 | take << 55 | here << 56)
         return found
 
     def verdicts(self, tokens: list[int], thresholds: tuple[int, int]) -> list[tuple[int, int]]:
         """What the score block is told of the frames with these tokens."""
         return [
-            (1 - (token >> 114 & 1), thresholds[token >> BANK & 1] & 0xFFFFFFFF) for token in tokens
+            (1 - (token >> 55 & 1), thresholds[token >> BANK & 1] & 0xFFFFFFFF) for token in tokens
         ]
 
     def block(self, odds: float, seed: int) -> Iterator[bool]:
@@ -126,7 +126,7 @@ class Line:
 def metadata(rng: np.random.Generator) -> list[int]:
     flags = rng.integers(0, 4, FRAMES)
     flags[5] |= 1  # bank 1 may say never, and frame 5 has the largest score there is
-    return [int(rng.integers(0, 1 << 62)) | int(b) << BANK for b in flags]
+    return [int(rng.integers(0, 1 << 5)) << 2 | int(b) << BANK for b in flags]
 
 
 def pauses(probability: float, count: int, rng: np.random.Generator) -> np.ndarray:

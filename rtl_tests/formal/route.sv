@@ -12,10 +12,10 @@
     f_metas    <= rst ? '0 : f_metas + 4'(keep_valid && keep_ready);
     if (f_past && $past(s_valid && !s_ready && !rst)) begin
       assume (s_valid && $stable(s_take) && $stable(s_silent));
-      assume ($stable(s_class) && $stable(s_score) && $stable(s_meta));
+      assume ($stable(s_meta));
     end
     if (f_past && !rst && $past(result_valid && !result_ready && !rst)) begin
-      assert (result_valid && $stable(result_data));
+      assert (result_valid);
     end
     if (f_past && !rst && $past(verdict_valid && !verdict_ready && !rst)) begin
       assert (verdict_valid && $stable(verdict_keep));

@@ -19,7 +19,7 @@ PROOFS = [
     Proof("add", {"A_BITS": 2, "A_SIGNED": 1, "B_BITS": 3, "B_SIGNED": 1, "OUT_BITS": 4}),
     Proof("concat", {"A_WORDS": 1, "B_WORDS": 1, "A_BITS": 3, "B_BITS": 3}),
     Proof("concat", {"A_WORDS": 2, "B_WORDS": 3, "FACTOR_B": -3, "B_BITS": 2, "OUT_BITS": 5}),
-    Proof("route", {"EXIT": 1}),
+    Proof("route", {"META": 2}),
     Proof("best", {"PE": 2, "CLASSES": 4, "BITS": 3}),
     Proof("best", {"PE": 2, "CLASSES": 2, "BITS": 2}),
     Proof("best", {"PE": 4, "CLASSES": 8, "BITS": 2, "LEVELS_A_STAGE": 1}),
@@ -66,8 +66,10 @@ PROOFS = [
     Proof("frame_store", {"WIDTH": 3, "FRAME": 2, "STORE": 2}),
     Proof("frame_store", {"WIDTH": 9, "FRAME": 3, "STORE": 1}),
     Proof("frame_store", {"WIDTH": 2, "FRAME": 1, "STORE": 3}),
-    Proof("merge", {"N": 2, "IN_FLIGHT": 2}),
-    Proof("merge", {"N": 3, "IN_FLIGHT": 4}),
+    Proof("merge", {"N": 2, "IN_FLIGHT": 2, "CLASS_BITS": 1, "SCORE_BITS": 6}, free="records"),
+    Proof("merge", {"N": 3, "IN_FLIGHT": 4, "CLASS_BITS": 2, "SCORE_BITS": 6}, free="records"),
+    Proof("records", {"IN_FLIGHT": 2}),
+    Proof("records", {"IN_FLIGHT": 4}, cover=20),
     Proof("raw", {"N": 2}),
     Proof("tag", {"WIDTH": 2, "FRAME": 3, "IN_FLIGHT": 2}),
     Proof("tag", {"WIDTH": 2, "FRAME": 1, "IN_FLIGHT": 3}),
@@ -248,7 +250,7 @@ BROKEN = [
             ("assign s_ready = info_valid;", "assign s_ready = info_valid && place_free;"),
         )
     ),
-    Proof("route", {"EXIT": 1}, fault=("s_take && !s_silent && !result_done_q", "s_take")),
+    Proof("route", {"META": 2}, fault=("s_take && !s_silent && !result_done_q", "s_take")),
     Proof(
         "fifo",
         {"WIDTH": 5, "DEPTH": 2},
@@ -280,24 +282,32 @@ BROKEN = [
         search=24,
         fault=("open_q  <= count_q != COUNT_BITS'(STORE)", "open_q  <= 1'b1"),
     ),
-    Proof(
-        "merge",
-        {"N": 2, "IN_FLIGHT": 2},
-        fault=("if (load && order) full_q[turn_q] <= 1'b0;", ""),
+    *(
+        Proof(
+            "merge",
+            {"N": 2, "IN_FLIGHT": 2, "CLASS_BITS": 1, "SCORE_BITS": 6},
+            fault=fault,
+            free="records",
+        )
+        for fault in (
+            ("!= turn_q[SLOT_BITS];", "!= 1'b0;"),
+            ("order && !skip ?", "order ?"),
+            ("wire out_free = !valid_q || m_ready", "wire out_free = 1'b1"),
+            ("if (rst) valid_q <= 1'b0;", "if (rst || clear) valid_q <= 1'b0;"),
+            ("if (load && !clear)", "if (load)"),
+            ("next_q >= batch", "next_q == batch"),
+            ("if (load || skip)", "if (load)"),
+        )
     ),
-    Proof(
-        "merge",
-        {"N": 2, "IN_FLIGHT": 2},
-        fault=("wire out_free = !valid_q || m_ready", "wire out_free = 1'b1"),
+    *(
+        Proof("records", {"IN_FLIGHT": 2}, fault=fault)
+        for fault in (
+            ("plain || fresh_q != '0 ?", "fresh_q != '0 ?"),
+            ("if (get || skip) left_q", "if (get) left_q"),
+            ("if (plain) fresh_q <= ALL;", "if (plain) fresh_q <= '0;"),
+            ("if (get) freed[left_q] <= get_slot;", "if (get) freed[left_q] <= left_q;"),
+        )
     ),
-    Proof(
-        "merge",
-        {"N": 2, "IN_FLIGHT": 2},
-        fault=("if (rst) valid_q <= 1'b0;", "if (rst || clear) valid_q <= 1'b0;"),
-    ),
-    Proof("merge", {"N": 2, "IN_FLIGHT": 2}, fault=("if (load && !clear)", "if (load)")),
-    Proof("merge", {"N": 2, "IN_FLIGHT": 2}, fault=("1'b1 >= batch", "1'b1 == batch")),
-    Proof("merge", {"N": 2, "IN_FLIGHT": 2}, fault=("if (load || skip)", "if (load)")),
     *(
         Proof(
             "explain_encode", {"BITS": 4, "MOST": 20}, fault=fault, search=24, free="explain_tiles"

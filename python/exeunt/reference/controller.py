@@ -280,37 +280,23 @@ def merge_times(
     """
     total = sum(len(c) for c in offered)
     heads = [0] * len(offered)
-    free = given = cycle = -(1 << 40)
-    arrivals: list[tuple[int, int]] = []
-    stored: dict[int, tuple[int, tuple[int, int]]] = {}
-    loads, gives = np.empty(total, np.int64), np.empty(total, np.int64)
-
-    def load(n: int, earliest: int) -> int:
-        loads[n] = max(earliest, given)
-        gives[n] = max(int(loads[n]) + 1, int(loads[n]) if ready is None else int(ready[n]))
-        return int(gives[n])
-
-    for n in range(total):
+    given = cycle = -(1 << 40)
+    entered: list[tuple[int, tuple[int, int]]] = []
+    for _ in range(total):
         waiting = [
             (int(c[k]), e)
             for e, (c, k) in enumerate(zip(offered, heads, strict=True))
             if k < len(c)
         ]
-        free = max(cycle + 1, min(waiting)[0])
-        if ids is None:  # a result moves only when the output register is free
-            free = max(free, given)
-        exit_ = max(e for at, e in waiting if at <= free)
-        cycle = free
-        source = (exit_, heads[exit_])
+        cycle = max(cycle + 1, min(waiting)[0])
+        exit_ = max(e for at, e in waiting if at <= cycle)
+        entered.append((cycle, (exit_, heads[exit_])))
         heads[exit_] += 1
-        if ids is None:
-            arrivals.append(source)
-            given = load(n, cycle)
-        else:
-            stored[int(ids[exit_][source[1]])] = (cycle, source)
     if ids is not None:
-        for n in range(total):
-            cycle, source = stored[n]
-            arrivals.append(source)
-            given = load(n, max(cycle + 1, int(loads[n - 1]) + 1 if n else cycle + 1))
-    return arrivals, loads, gives
+        entered.sort(key=lambda found: int(ids[found[1][0]][found[1][1]]))
+    loads, gives = np.empty(total, np.int64), np.empty(total, np.int64)
+    before = -(1 << 40)
+    for n, (cycle, _) in enumerate(entered):
+        before = loads[n] = max(cycle + 1, before + 1, given)
+        given = gives[n] = max(before + 1, before if ready is None else int(ready[n]))
+    return [source for _, source in entered], loads, gives

@@ -6,6 +6,7 @@ ex_decide.sv, ex_route.sv, ex_frame_buffer.sv or ex_merge.sv states.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,70 +16,47 @@ from exeunt.reference import pipeline
 from exeunt.reference.controller import Places
 from exeunt.reference.pipeline import Cycles
 
-RESULT_DEPTH = 2  # results that wait for the merge, at each exit
 AGO = -(1 << 40)
 
 
 class Merge:
-    """When results leave on m_*: each cycle the highest exit whose FIFO shows one.
+    """When results leave on m_*: each cycle the result of the highest exit that shows one enters.
 
-    `entered[e]`: when results entered the FIFO of exit e. Those that wait are looked at anew each
-    time, since the result of a later frame may overtake them.
+    That is also the one whose frame was sent first, so that what enters later never comes first.
+    `entered[e]`: when results of exit e entered, in order.
     """
 
     def __init__(self, exits: int) -> None:
         self.entered: list[list[int]] = [[] for _ in range(exits)]
-        self._read: list[list[int]] = [[] for _ in range(exits)]  # left their FIFO for certain
-        self._total = 0
-        self._cycle = -1  # of the last one that did
-
-    def _waiting(self) -> list[tuple[int, int]]:
-        """(cycle in which it leaves its FIFO, exit) of every result that waits, in order."""
-        waits = [c[len(r) :] for c, r in zip(self.entered, self._read, strict=True)]
-        heads = [0] * len(waits)
-        cycle, found = self._cycle, []
-        for _ in range(sum(map(len, waits))):
-            shown = [(c[heads[e]] + 1, e) for e, c in enumerate(waits) if heads[e] < len(c)]
-            cycle = max(cycle + 1, min(shown)[0])
-            exit_ = max(e for at, e in shown if at <= cycle)
-            heads[exit_] += 1
-            found.append((cycle, exit_))
-        return found
+        self._taken: set[int] = set()  # cycles in which one entered
+        self._order: list[int] = []  # the same in order
 
     def left(self, count: int) -> int:
         """When the `count`-th result leaves on m_*; later frames' results come after that."""
-        for cycle, exit_ in self._waiting()[: count - self._total]:
-            self._read[exit_].append(cycle)
-            self._cycle = cycle
-            self._total += 1
-        return self._cycle + 1
+        return self._order[count - 1] + 2
 
     def peek(self, count: int) -> int | None:
         """When the `count`-th of the results so far leaves, if there are as many; 0: at once.
 
         The cycle after it is told, in which the next frame may come.
         """
-        if count <= self._total:
-            return self._cycle + 2 if count > 0 and count == self._total else 0
-        found = self._waiting()[count - self._total - 1 : count - self._total]
-        return found[0][0] + 2 if found else None
+        if count <= 0:
+            return 0
+        return self._order[count - 1] + 3 if count <= len(self._order) else None
 
     def enter(self, exit_: int, shown: int) -> int:
-        """A token shows a result from cycle `shown` on: when the FIFO of its exit takes it."""
-        before = len(self.entered[exit_]) - RESULT_DEPTH  # the one whose room it takes
+        """A token shows a result from cycle `shown` on: when it is taken."""
         entered = shown
-        if before >= 0:
-            read = self._read[exit_]
-            if before >= len(read):
-                read = read + [cycle for cycle, e in self._waiting() if e == exit_]
-            entered = max(shown, read[before] + 1)
+        while entered in self._taken:
+            entered += 1
+        self._taken.add(entered)
+        bisect.insort(self._order, entered)
         self.entered[exit_].append(entered)
         return entered
 
     def results(self) -> list[Cycles]:
         """When each result leaves on m_*, by exit."""
-        self.left(sum(map(len, self.entered)))
-        return [np.array(r, np.int64) + 1 for r in self._read]
+        return [np.array(entered, np.int64) + 2 for entered in self.entered]
 
 
 @dataclass

@@ -348,8 +348,6 @@ class _Core:
             else:
                 assert new is not None, "a frame waits for nothing"
                 entered, frame, number = new, len(accepts), 0
-                if frame >= self._sizes.in_flight:
-                    self.merge.left(frame + 1 - self._sizes.in_flight)
                 self._last, rules.ends, self._frames = last, new + 1, frame
                 accepts.append(accepted)
                 heapq.heappop(self._free)

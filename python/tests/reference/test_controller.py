@@ -70,5 +70,5 @@ def test_times_without_stalls() -> None:
     assert gives.tolist() == [6, 7, 8]
     order, loads, gives = controller.merge_times([np.array([5, 6]), np.array([6])])
     assert order == [(0, 0), (1, 0), (0, 1)]
-    assert loads.tolist() == [5, 6, 7]
-    assert gives.tolist() == [6, 7, 8]
+    assert loads.tolist() == [6, 7, 8]
+    assert gives.tolist() == [7, 8, 9]
