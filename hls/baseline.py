@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from exeunt import cost
 from exeunt.hls.back import folding
+from exeunt.hls.compressed import Kernels
 from exeunt.hls.folded import Compiled, assemble, check_values
 
 if TYPE_CHECKING:
@@ -18,19 +19,24 @@ SPAN, STEPS = 1.8, 30  # cycles from 1 / SPAN to SPAN times those that meet the 
 
 
 def baseline(
-    network: Network, *, name: str, multipliers: int, kernels: str = "exeunt", constants: int = 0
-) -> Compiled:
+    network: Network, *, name: str, multipliers: int, kernels: str = "exeunt", constants: int = 0,
+    compressed: bool = False,
+) -> Compiled:  # fmt: skip
     """The same backbone without early exits: all segments in one, and the last head.
 
     It is folded for the fewest cycles a frame that `multipliers` (sum of PE * SIMD) allow.
     """
-    attempt = _plain(network, name=name, kernels=kernels, constants=constants)
+    attempt = _plain(
+        network, name=name, kernels=kernels, constants=constants, compressed=compressed
+    )
     best = _fastest(attempt, lambda found: found.multipliers <= multipliers)
     check_values(best.accelerator, network)
     return best
 
 
-def ladder(network: Network, *, name: str, lut: int, constants: int = 0) -> list[Compiled]:
+def ladder(
+    network: Network, *, name: str, lut: int, constants: int = 0, compressed: bool = False
+) -> list[Compiled]:
     """Foldings of the network without early exits around `lut` LUT, from slow to fast.
 
     The cost model predicts their LUT with all multipliers made of LUT, so that LUT are all that is
@@ -38,7 +44,9 @@ def ladder(network: Network, *, name: str, lut: int, constants: int = 0) -> list
     nearest to `lut` from below and from above: which of them has no more LUT than another design
     is for Yosys to count.
     """
-    attempt = _plain(network, name=name, kernels="exeunt", constants=constants)
+    attempt = _plain(
+        network, name=name, kernels="exeunt", constants=constants, compressed=compressed
+    )
     middle = cycles(_fastest(attempt, lambda found: luts(found) <= lut))
     tried = (middle * SPAN ** (step / STEPS) for step in range(-STEPS, STEPS + 1))
     found = {cycles(rung): rung for rung in (attempt(max(1, round(c))) for c in tried)}
@@ -56,17 +64,22 @@ def ladder(network: Network, *, name: str, lut: int, constants: int = 0) -> list
 
 
 def _plain(
-    network: Network, *, name: str, kernels: str, constants: int
+    network: Network, *, name: str, kernels: str, constants: int, compressed: bool
 ) -> Callable[[int], Compiled]:
     """The network without early exits, folded for so many cycles a frame."""
     backbone = tuple(layer for segment in network.layers[0::2] for layer in segment)
     head, scale = network.layers[-1], network.parts[-1].scale
     choices = {"seg0": folding.choices(backbone), "head0": folding.choices(head)}
+    ways = {
+        label: Kernels(layers, choices[label])
+        for label, layers in (("seg0", backbone), ("head0", head))
+        if compressed
+    }
 
     def folded(cycles: int) -> Compiled:
         return assemble(
             name, [backbone], [head], scales=[scale], cycles=[cycles], kernels=kernels,
-            choices=choices, image=network.shape, constants=constants,
+            choices=choices, image=network.shape, constants=constants, compressed=ways,
         )  # fmt: skip
 
     return folded

@@ -20,7 +20,7 @@ from exeunt.cost.folding import targets
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
 from exeunt.hls import baseline as plain
-from exeunt.hls import explained, optimised
+from exeunt.hls import compressed, explained, optimised
 from exeunt.hls.back import codebooks, folding
 from exeunt.hls.folded import Compiled as Compiled
 from exeunt.hls.folded import assemble as assemble
@@ -144,6 +144,7 @@ def build(
         kernels=_backend(config),
         image=network.shape,
         constants=config.compile.constants,
+        compressed=_compressed(config),
     )
     check_values(compiled.accelerator, network)
     return compiled
@@ -227,6 +228,8 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         section["codebooks"] = shared
     if compiled.optimised is not None:
         section["optimiser"] = compiled.optimised
+    if compiled.kernels is not None:
+        section["kernels"] = compiled.kernels
     if config.compile.baseline:
         section["baseline"] = _baseline(network, compiled, run_dir, config)
     if config.compile.kernels == "vitis":
@@ -236,6 +239,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     text = f"{kernels} kernels, {compiled.multipliers:,} multipliers"
     if compiled.optimised is not None:
         text += f" {optimised.said(compiled.optimised)}"
+    text += compressed.said(compiled.kernels or {})
     if "baseline" in section:
         text += f"; without exits {section['baseline']['multipliers']:,} multipliers"
     seconds = time.perf_counter() - started
@@ -256,12 +260,13 @@ def _baseline(
     if found is None:
         base = plain.baseline(
             network, name=name, multipliers=compiled.multipliers, kernels=_backend(config),
-            constants=config.compile.constants,
+            constants=config.compile.constants, compressed=_compressed(config),
         )  # fmt: skip
         if _backend(config) == "exeunt":
             others = plain.ladder(
-                network, name=name, lut=plain.luts(compiled), constants=config.compile.constants
-            )
+                network, name=name, lut=plain.luts(compiled), constants=config.compile.constants,
+                compressed=_compressed(config),
+            )  # fmt: skip
     else:
         base = optimised.twin(
             network, name=name, section=config.compile, size=Size(**found["predicted"])
@@ -297,6 +302,14 @@ def stitch_of(
 def _backend(config: Config) -> str:
     """The kernels our RTL is made of; beside FINN's own IPs it is of ours."""
     return "exeunt" if config.compile.kernels == "vitis" else config.compile.kernels
+
+
+def _compressed(config: Config) -> bool:
+    """Whether layers may skip zeros and share weights; unless it is said, after a compression."""
+    asked = config.compile.compressed
+    if asked is None:
+        asked = config.compress is not None
+    return asked and not config.compile.optimised and config.compile.kernels == "exeunt"
 
 
 def _finn_ips(

@@ -16,6 +16,7 @@ from exeunt.errors import CheckFailed, InputError
 from exeunt.graph import Accelerator, Dataflow, IntArray
 from exeunt.hls.back import folding, lower
 from exeunt.hls.back.folding import Folding, Overrides
+from exeunt.hls.compressed import Kernels
 from exeunt.kernels.layer import Fold, Layer, Matrix
 from exeunt.kernels.registry import foldings as foldings_of
 
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 class Compiled:
     """An accelerator and how it was folded, chain by chain.
 
-    `optimised` is what report.json says of an optimised folding; `sized`: the FIFOs are.
+    `optimised` is what report.json says of an optimised folding, `kernels` what it says of layers
+    that could skip zeros or share weights, by chain; `sized`: the FIFOs are.
     """
 
     accelerator: Accelerator
     foldings: Mapping[str, Folding]
     optimised: dict[str, Any] | None = None
+    kernels: Mapping[str, list[dict[str, Any]]] | None = None
     sized: bool = False
 
     @property
@@ -53,27 +56,35 @@ def assemble(
     choices: Mapping[str, folding.Choices] | None = None,
     image: tuple[int, int, int] | None = None,
     constants: int = 0,
+    compressed: bool | Mapping[str, Kernels] = False,
 ) -> Compiled:
     """Fold segments and heads, one target each pair, and lower them to kernels.
 
     `choices` are those of `folding.fold` by the name of the segment or head; `image` is (H, W, C)
     of the images, None where the first layer has it. Matrices of up to `constants` weights that are
-    unfolded whole become constant logic.
+    unfolded whole become constant logic. With `compressed` layers skip zeros or share weights where
+    that is cheaper; a mapping has their ways to be built, by name, with `choices`.
     """
     source = None
     chains: list[Dataflow] = []
     arrays: dict[str, IntArray] = {}
     foldings: dict[str, Folding] = {}
+    kernels_of: dict[str, list[dict[str, Any]]] = {}
     for i, (segment, head) in enumerate(zip(segments, heads, strict=True)):
         for label, layers in ((f"seg{i}", segment), (f"head{i}", head)):
             lanes = None if source is None else source.lanes
+            given = None if choices is None else choices[label]
+            ways: Kernels | None = None
+            if compressed:
+                given = folding.choices(layers, overrides) if given is None else given
+                made = compressed if isinstance(compressed, Mapping) else {}
+                ways = made.get(label) or Kernels(layers, given, overrides)
+                given = ways.choices(cycles[i])
             found = folding.fold(
-                layers,
-                target=cycles[i],
-                lanes=lanes,
-                overrides=overrides,
-                choices=None if choices is None else choices[label],
+                layers, target=cycles[i], lanes=lanes, overrides=overrides, choices=given
             )
+            if ways is not None:
+                kernels_of[label] = ways.why(found.folds, max(cycles[i], found.period))
             if constants:
                 folds = tuple(map(partial(_constant, constants), layers, found.folds))
                 found = dataclasses.replace(found, folds=folds)
@@ -91,7 +102,7 @@ def assemble(
         arrays=arrays,
         image=None if image == chains[0].input.shape else image,
     )
-    return Compiled(accelerator, foldings)
+    return Compiled(accelerator, foldings, kernels=kernels_of if compressed else None)
 
 
 def _constant(most: int, layer: Layer, fold: Fold) -> Fold:

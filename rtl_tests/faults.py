@@ -20,6 +20,7 @@ from mutant import Mutant
 from mvu import faults as mvu
 from rules import faults as rules
 from serial_blocks import faults as serial_blocks
+from sparse import faults as sparse
 
 MUTANTS = (
     *edges.MUTANTS,
@@ -39,6 +40,7 @@ MUTANTS = (
     *mvu.MUTANTS,
     *rules.MUTANTS,
     *serial_blocks.MUTANTS,
+    *sparse.MUTANTS,
     Mutant(
         "hls/rtl/ex_fifo.sv",
         "assign s_ready = count != COUNT_BITS'(DEPTH);",

@@ -91,14 +91,15 @@ ROOMS: Mapping[str, str] = {
     "hls.front": f"{RESULT} config qonnx hls hls.back.kernels",
     "hls.back": f"{RESULT} config cost reference explain hls hls.front hls.back.kernels",
     "hls.explained": f"{RESULT} config explain hls",
-    "hls.folded": f"{GRAPH} reference hls hls.front hls.back",
-    "hls.baseline": f"{GRAPH} cost hls hls.front hls.back hls.folded",
+    "hls.compressed": f"{GRAPH} hls hls.front hls.back",
+    "hls.folded": f"{GRAPH} reference hls hls.front hls.back hls.compressed",
+    "hls.baseline": f"{GRAPH} cost hls hls.front hls.back hls.folded hls.compressed",
     # boards, and what is measured and shown
     "boards": f"{STEP} cost synth tool yowasp",
     "hls.optimised": f"{RESULT} config cost optimise reference hls hls.front hls.back hls.folded "
     "boards",
     "hls.compile": f"{STEP} cost qonnx reference hls.explained hls.front hls.back hls.folded "
-    "hls.baseline hls.optimised",
+    "hls.baseline hls.optimised hls.compressed",
     "bench": f"{STEP} qonnx runtime reference simulate boards",
     "simulate.heatmaps": f"{STEP} runtime reference explain simulate report",
     "deploy": f"{STEP} runtime reference boards bench",

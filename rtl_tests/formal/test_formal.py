@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 from formal.proof import Proof, run
 
+SPARSE = {
+    **{"MW": 4, "MH": 2, "LANES": 2, "SIMD": 1, "PE": 1, "STEPS": 3, "SCHEDULED": 1},
+    **{"IN_BITS": 2, "W_BITS": 2, "ACC_BITS": 4, "OUT_BITS": 4},
+}
 PROOFS = [
     Proof("fork", {"WIDTH": 2}),
     Proof("explain_encode", {"BITS": 4, "MOST": 20}, cover=36, free="explain_tiles"),
@@ -99,6 +103,9 @@ PROOFS = [
     Proof("explain_choose", {"SLOTS": 3, "EXITS": 1, "ASKED": 1, "CLASS_BITS": 2}, cover=10),
     Proof("logic", {"STAGES": 1}),
     Proof("logic", {"STAGES": 3}),
+    Proof("sparse", SPARSE),
+    Proof("sparse", {**SPARSE, "MW": 2, "STEPS": 2, "KEY_BITS": 3, "TABLE_BITS": 3, "NEGATES": 1}),
+    Proof("sparse", {**SPARSE, "MW": 20, "LANES": 10, "SIMD": 10, "STEPS": 4, "SCHEDULED": 0}),
     Proof("explain_port", {"WIDTH": 2}),
     Proof("explain_slots", {"SLOTS": 2, "EXITS": 2, "IN_FLIGHT": 2}),
     Proof("explain_slots", {"SLOTS": 3, "EXITS": 1, "IN_FLIGHT": 4}),
@@ -400,6 +407,15 @@ BROKEN = [
             ("ahead[31] || (enter && ahead == '0)", "ahead[31]"),
             ("(note && stay == '1)", "1'b0"),
             ("asked_q[kept_slot] <= asked;", "asked_q[kept_slot] <= want;"),
+        )
+    ),
+    *(
+        Proof("sparse", SPARSE, fault=fault)
+        for fault in (
+            ("if (move_m && end_m) full_q[half_m]", "if (step && last_step) full_q[work_q]"),
+            ("full_q[fill_q] <= 1'b1;", "full_q[!fill_q] <= 1'b1;"),
+            ("assign enable_a = !valid_a_q || enable[0];", "assign enable_a = 1'b1;"),
+            ("assign enable_c = !result_q || result_ready;", "assign enable_c = 1'b1;"),
         )
     ),
     *(

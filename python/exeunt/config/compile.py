@@ -10,9 +10,10 @@ from pydantic import AfterValidator, Field, model_validator
 from exeunt.config.layers import Natural
 from exeunt.config.section import Section
 
+UNSET = {"constants": 0, "compressed": None}  # younger as well, where they are not set
 CYCLES = 1024  # where nothing else is asked for
 YOUNG = (  # keys that are younger than the hashes of runs without them
-    *("board", "resources", "use", "objective", "fps", "latency_us", "percentile", "constants"),
+    *("board", "resources", "use", "objective", "fps", "latency_us", "percentile"),
 )
 
 
@@ -60,6 +61,8 @@ class Compile(Section):
         headroom: how many more frames than measured later stages are folded for
         constants: most weights of a matrix that becomes additions of its own, constant logic, where
             the folding unfolds it whole; 0: none does
+        compressed: whether layers skip zeros or share weights where that is predicted to take fewer
+            LUT for the same cycles; unset: if the config has [compress]
         folding: FINN folding file (JSON); unset: folded for what is asked
         buffer_frames: frames that wait for a decision, behind each exit but the last
         in_flight: frames in the accelerator at once, a power of two
@@ -79,6 +82,7 @@ class Compile(Section):
     percentile: Literal[50, 95, 99] = 99
     headroom: Annotated[float, Field(ge=1.0, le=1000.0)] = 1.5
     constants: Natural = 0
+    compressed: bool | None = None
     folding: str | None = None
     buffer_frames: Annotated[int, Field(ge=1, le=64)] = 4
     in_flight: Annotated[int, Field(ge=2, le=256), AfterValidator(_power_of_two)] = 16
@@ -115,6 +119,11 @@ class Compile(Section):
             raise ValueError(
                 'constants must be 0 with board or resources and with other kernels than "exeunt", '
                 f"got {self.constants}"
+            )
+        if self.compressed and (self.optimised or self.kernels != "exeunt"):
+            raise ValueError(
+                "compressed must be false with board or resources and with other kernels than "
+                '"exeunt", got true: leave it out'
             )
         if not self.optimised:
             self._check_plain()
@@ -162,6 +171,7 @@ class Compile(Section):
 
 def hashed(values: dict[str, Any]) -> dict[str, Any]:
     """A dumped section as hashes take it: as ever where no board and no resources are named."""
+    values = {k: v for k, v in values.items() if k not in UNSET or v != UNSET[k]}
     if values["board"] or values["resources"] is not None:
         return values
     known = {key: value for key, value in values.items() if key not in YOUNG}

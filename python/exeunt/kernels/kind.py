@@ -97,7 +97,7 @@ class Kind:
         parts: (**parameters of a corner in rtl_tests/cost_sizes.jsonl) -> number of each part,
             which the LUT model is fitted to; None: its size is not fitted.
         layer: class of the layers that become nodes of the kind; None: no layer does.
-        style: of the folds that do, where another kind has those of the same layers without one.
+        styles: of the folds that do; kinds that implement the same layers have different ones.
         foldings: (layer) -> every folding that the kind supports, in order of preference; None:
             the kind is only ever part of another layer.
         lower: (lowering, folded layer, fold) appends its nodes, see `lowering.Lowering`.
@@ -113,7 +113,7 @@ class Kind:
     effort: Callable[[Any], Effort] = passing
     parts: Callable[..., dict[str, float]] | None = None
     layer: type[Layer] | None = None
-    style: Style = ""
+    styles: tuple[Style, ...] = ("",)
     foldings: Callable[[Any], Iterator[Fold]] | None = None
     lower: Callable[[Any, Any, Fold], None] | None = None
     fast: Fast = Fast()

@@ -16,8 +16,9 @@ from exeunt.kernels.parts.accumulate import Function
 from exeunt.window import Window
 
 Shape = tuple[int, int, int]
-Style: TypeAlias = Literal["", "lut", "dsp", "constant"]
-"""What multiplies; "": as the synthesis tool likes; "constant": additions for these weights."""
+Style: TypeAlias = Literal["", "lut", "dsp", "constant", "scheduled", "codebook"]
+"""What multiplies; "": as the synthesis tool likes; "constant": additions for these weights;
+"scheduled": those by weights that are not zero; "codebook": tables of shared weights."""
 BYTE = Integer(8)
 Self = TypeVar("Self", bound="Layer")
 
@@ -35,6 +36,8 @@ class Fold:
     converters: int = 0  # width converters inside the layer
     area: int = 0  # of accumulators, windows and streams, to choose between equals
     multiplier: Style = ""
+    block: int = 0  # of a schedule: weights side by side that are left out together
+    banks: int = 0  # of a schedule: blocks in a step; 0: no block is left out
 
     @property
     def lanes_in(self) -> int:

@@ -66,16 +66,16 @@ def of(node: Node) -> Kind:
 
 
 def _implementing(layer: Layer, style: Style = "") -> Kind:
-    found = {kind.style: kind for kind in kinds().values() if kind.layer is type(layer)}
+    found = {s: kind for kind in kinds().values() if kind.layer is type(layer) for s in kind.styles}
     assert found, f"no kind implements a {type(layer).__name__}"
     return found.get(style, found[""])
 
 
 def foldings(layer: Layer, style: Style = "") -> Iterator[Fold]:
-    """Every folding that the kernels support for a layer; with a style those of the kind of it."""
+    """Every folding that the kernels support for a layer; with a style those that have it."""
     found = _implementing(layer, style).foldings
     assert found is not None, f"a {type(layer).__name__} is part of another layer"
-    return found(layer)
+    return (fold for fold in found(layer) if fold.multiplier == style)
 
 
 def lower(lowering: Any, layer: Layer, fold: Fold) -> None:

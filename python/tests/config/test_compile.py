@@ -144,3 +144,17 @@ def test_what_does_not_go_together(text: str, sentence: str) -> None:
     with pytest.raises(InputError) as error:
         parsed(text)
     assert str(error.value) == f"config config: {sentence}"
+
+
+def test_kernels_of_compressed_networks_are_asked_for_or_follow_the_compression() -> None:
+    assert parsed("").compressed is None
+    assert parsed("compressed = true").compressed
+    plain = tree.parse(BASE)
+    asked = {tree.hash_of(tree.parse(BASE + text), "compile") for text in (
+        "", "compressed = true", "compressed = false", "constants = 9")}  # fmt: skip
+    assert len(asked) == 4
+    assert tree.hash_of(plain, "compile") in asked
+    for other in ('board = "pynq-z2"', "resources = { lut = 9 }", 'kernels = "finn"'):
+        with pytest.raises(InputError, match="compressed must be false with board or resources"):
+            parsed(f"{other}\ncompressed = true")
+        assert not parsed(f"{other}\ncompressed = false").compressed

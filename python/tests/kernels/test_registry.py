@@ -23,7 +23,8 @@ def test_every_kind_is_found_without_being_named():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [
-        "add", "concat", "duplicate", "logic", "mvu", "pool", "reduce", "swg", "threshold", "width",
+        "add", "concat", "duplicate", "logic", "mvu", "pool", "reduce", "sparse", "swg",
+        "threshold", "width",
     ]  # fmt: skip
 
 
@@ -49,8 +50,8 @@ def test_a_kind_that_is_not_installed_is_one_sentence():
         from_json(data, {}, registry.nodes())
     assert str(error.value) == (
         "the kernel kind of head1_reduce0 must be one of add, concat, duplicate, logic, mvu, pool, "
-        "reduce, swg, threshold, width, got median: use the Exeunt that compiled it, or compile "
-        "again"
+        "reduce, sparse, swg, threshold, width, got median: use the Exeunt that compiled it, or "
+        "compile again"
     )
 
 

@@ -29,8 +29,8 @@ HOMONYMS = {
     # a layer of a config
     "pool": {
         "python/exeunt/config/layers.py", "python/exeunt/config/presets.py",
-        "python/exeunt/config/sentences.py", "python/exeunt/cost/layers.py",
-        "quant/compress/precision.py",
+        "python/exeunt/config/sentences.py", "python/exeunt/config/tree.py",
+        "python/exeunt/cost/layers.py", "quant/compress/precision.py",
     },
     # an operator of two functions of one integer
     "add": {
@@ -48,9 +48,13 @@ HOMONYMS = {
 }  # fmt: skip
 INSIDE = {
     # one kind's hardware is made of another's, or the same part is in both
+    "mvu": {
+        "hls/back/kernels/sparse.py", "python/exeunt/kernels/sparse/__init__.py",
+        "python/exeunt/kernels/sparse/size.py",
+    },
     "threshold": {
-        "hls/back/kernels/levels.py", "hls/back/kernels/mvu.py", "hls/rtl/ex_mvu.sv",
-        "python/exeunt/kernels/parts/levels.py",
+        "hls/back/kernels/levels.py", "hls/back/kernels/mvu.py", "hls/back/kernels/sparse.py",
+        "hls/rtl/ex_mvu.sv", "hls/rtl/ex_sparse.sv", "python/exeunt/kernels/parts/levels.py",
     },
     "pool": {"hls/rtl/ex_accumulate.sv"},
     "reduce": {"hls/back/kernels/pool.py", "hls/rtl/ex_accumulate.sv"},

@@ -173,7 +173,7 @@ registry.register(
         size=size,
         effort=effort,
         layer=Matrix,
-        style="constant",
+        styles=("constant",),
         foldings=foldings,
         lower=lower,
         fast=Fast(steps=steps, bound=bound),
