@@ -5,11 +5,15 @@
 // a vector costs NF * SF steps, one a cycle without a gap between vectors. Step nf * SF + sf adds
 // the products of input word sf to the PE rows of output word nf. The input has room for two
 // vectors, so the next one comes in while this one is replayed (two words where NF = 1).
-// Latency: an output word is offered 5 cycles after its last input word at the earliest (6 for
-// SIMD > 9), with thresholds clog2(LEVELS + 1) + 1 more. On stall the pipeline closes up and
-// stops, input is taken until the room is full; s_ready does not depend on m_ready. On reset
-// everything inside is forgotten, the next input word begins a vector. busy: something moves inside
-// or leaves (see ex_gate).
+// Latency: an output word is offered STAGES + 2 cycles after its last input word at the earliest,
+// with thresholds clog2(LEVELS + 1) + 1 more, and PE / SEARCH + 1 more if SEARCH < PE. STAGES is 3
+// and one more for each factor of 9 in SIMD, begun or whole; with SIGNS one less, at least 3. On
+// stall the pipeline closes up and stops, input is taken until the room is full; s_ready does not
+// depend on m_ready. On reset everything inside is forgotten, the next input word begins a vector.
+// busy: something moves inside or leaves (see ex_gate).
+//
+// Only SEARCH lanes search thresholds: since an output word takes SF steps, PE / SEARCH of them, SF
+// at most, can go through one after the other.
 //
 // With PARTS > 1 so many vectors that follow each other have rows of their own: MH counts the rows
 // of all, NF = MH / PARTS / PE, and vector g is multiplied by rows g * MH / PARTS and on. With
@@ -51,6 +55,7 @@ module ex_mvu #(
     parameter int OUT_BITS  = 16,    // bits of an element of y; ACC_BITS where LEVELS = 0
     parameter int LEVELS    = 0,     // thresholds of a row; 0: y is the accumulator
     parameter int BIAS      = 0,     // y below the first threshold
+    parameter int SEARCH    = 0,     // lanes that search thresholds; 0: PE
     parameter int PARTS     = 1,     // vectors that have rows of their own
     parameter int ARMS      = 1,     // of these, how many a word holds
     parameter int MULTIPLIERS = 0,   // 0: as the synthesis likes; 1: of LUTs; 2: in DSPs
@@ -88,16 +93,21 @@ module ex_mvu #(
   localparam int ROOM_BITS = $clog2(ROOM);
   localparam int STEP_BITS = STEPS > 1 ? $clog2(STEPS) : 1;
 
-  // Products are summed in groups; the sums of the groups are added one cycle later. Sums are
-  // written as 32-bit integers, which simulate fastest; synthesis drops the bits nobody needs.
-  localparam int GROUP      = 9;  // a 3 x 3 window of one channel
-  localparam int GROUPS     = (SIMD + GROUP - 1) / GROUP;
-  localparam int FULL       = SIMD < GROUP ? SIMD : GROUP;
-  localparam int MOST       = (1 << IN_BITS) - 1;  // what an element adds at most, with SIGNS
-  localparam int GROUP_WANT = SIGNS ? $clog2(FULL * MOST + 1) : IN_BITS + W_BITS + $clog2(FULL);
-  localparam int GROUP_BITS = GROUP_WANT < ACC_BITS ? GROUP_WANT : ACC_BITS;
-  localparam int SUM_WANT   = SIGNS ? $clog2(SIMD * MOST + 1) : GROUP_BITS + $clog2(GROUPS);
-  localparam int SUM_BITS   = SUM_WANT < ACC_BITS ? SUM_WANT : ACC_BITS;
+  // Products have a register each; then they are added up, GROUP of them or of their sums a stage.
+  // Sums are written as 32-bit integers, which simulate fastest; synthesis drops the bits nobody
+  // needs.
+  localparam int GROUP  = 9;  // a 3 x 3 window of one channel
+  localparam int ADDED  = SIMD == 1 ? 0 : SIMD <= GROUP ? 1 : SIMD <= GROUP * GROUP ? 2
+      : SIMD <= GROUP * GROUP * GROUP ? 3 : 4;  // stages of sums
+  localparam int SUMS   = SIGNS && ADDED == 0 ? 1 : ADDED;
+  localparam int STAGES = 2 + 32'(!SIGNS) + SUMS;  // m, a, products, sums
+  localparam int MOST   = (1 << IN_BITS) - 1;  // what an element adds at most, with SIGNS
+  // Beside others a product has a bit more than it needs: Yosys takes a DSP from nine bits on.
+  localparam int PRODUCT_BITS = IN_BITS + W_BITS + 32'(SIMD > 1);
+  localparam int SUM_WANT = SIGNS ? $clog2(SIMD * MOST + 1) : PRODUCT_BITS + $clog2(SIMD);
+  localparam int SUM_BITS = SUM_WANT < ACC_BITS ? SUM_WANT : ACC_BITS;
+  localparam int SEARCHED = SEARCH == 0 ? PE : SEARCH;
+  localparam int TURNS    = PE / SEARCHED;
 
   if (SIMD < 1 || MW % SIMD != 0) begin : g_bad_simd
     $error("ex_mvu: SIMD must divide MW %0d, not be %0d", MW, SIMD);
@@ -121,6 +131,12 @@ module ex_mvu #(
   end
   if (LEVELS != 0 && OFFSET_FILE != "") begin : g_bad_offsets
     $error("ex_mvu: constants of rows are for LEVELS 0, not %0d", LEVELS);
+  end
+  if (SIMD > GROUP * GROUP * GROUP * GROUP) begin : g_bad_sums
+    $error("ex_mvu: SIMD must be at most %0d, is %0d", GROUP * GROUP * GROUP * GROUP, SIMD);
+  end
+  if (SEARCH < 0 || PE % SEARCHED != 0 || TURNS > SF) begin : g_bad_search
+    $error("ex_mvu: SEARCH must divide PE %0d at most %0d times, not be %0d", PE, SF, SEARCH);
   end
   if (LEVELS == 0 && OUT_BITS != ACC_BITS) begin : g_bad_out_bits
     $error("ex_mvu: OUT_BITS must be ACC_BITS %0d without thresholds, is %0d", ACC_BITS, OUT_BITS);
@@ -146,10 +162,11 @@ module ex_mvu #(
   wire first_sf   = sf_q == '0;
   wire last_sf    = sf_q == SF_BITS'(SF - 1);
 
-  wire take, enable_m, step;
+  wire take, step;
+  wire [STAGES:0] enable;  // stage j can take a word; the last one: accumulators can
   assign s_ready = stored_q != (ROOM_BITS + 1)'(ROOM);
   assign take    = s_valid && s_ready;
-  assign step    = enable_m && (!first_pass || unread_q != '0);
+  assign step    = enable[0] && (!first_pass || unread_q != '0);
 
   wire [ROOM_BITS-1:0] read_next = read_q == ROOM_BITS'(ROOM - 1) ? '0 : read_q + 1'b1;
   wire free = step && last_pass;
@@ -181,17 +198,27 @@ module ex_mvu #(
     end
   end
 
-  // Stage m: operands as the memories give them, late in the cycle where these are blocks. Stage a:
-  // the same, one cycle later, next to the multipliers.
+  // Stage 0: operands as the memories give them, late in the cycle where these are blocks. Stage 1:
+  // the same, one cycle later, next to the multipliers. Then products and sums.
   (* no_rw_check *) logic [WORD-1:0] room[ROOM];
   logic [WORD-1:0]    x_m_q, x_q;
   wire  [WEIGHTS-1:0] w_m_q;
   logic [WEIGHTS-1:0] w_q;
-  logic valid_m_q, first_m_q, last_m_q;
-  logic valid_a_q, first_a_q, last_a_q;
-  wire  enable_a;
-  wire  move_m = valid_m_q && enable_a;  // operands leave stage m
-  assign enable_m = !valid_m_q || enable_a;
+  logic [STAGES-1:0]  valid_q, first_q, last_q;
+  wire  [STAGES-1:0]  move = valid_q & enable[STAGES:1];  // words that leave their stage
+  wire                load_c = move[STAGES-1];
+  for (genvar j = 0; j < STAGES; j++) begin : g_enable
+    assign enable[j] = !valid_q[j] || enable[j+1];
+  end
+
+  always_ff @(posedge clk) begin
+    if (rst) valid_q <= '0;
+    else valid_q <= STAGES'({valid_q, step}) & enable[STAGES-1:0] | valid_q & ~enable[STAGES-1:0];
+    if (step) {first_q[0], last_q[0]} <= {first_sf, last_sf};
+    for (int j = 1; j < STAGES; j++) begin
+      if (move[j-1]) {first_q[j], last_q[j]} <= {first_q[j-1], last_q[j-1]};
+    end
+  end
 
   if (ROM_FILE != "") begin : g_weights
     ex_rom #(
@@ -216,66 +243,21 @@ module ex_mvu #(
 
   always_ff @(posedge clk) begin
     if (take) room[write_q] <= s_data;
-    if (step) begin
-      x_m_q     <= room[read_q];
-      first_m_q <= first_sf;
-      last_m_q  <= last_sf;
-    end
-    if (move_m) begin
-      x_q       <= x_m_q;
-      w_q       <= w_m_q;
-      first_a_q <= first_m_q;
-      last_a_q  <= last_m_q;
-    end
-  end
-
-  // Stage b: sums over the word, behind a stage g of its own where there are several groups.
-  logic valid_b_q, first_b_q, last_b_q;
-  wire  enable_b, enable_c;
-  wire  load_c = valid_b_q && enable_c;
-  wire  move_a, move_g;  // operands leave stage a; sums of groups leave stage g
-  assign enable_b = !valid_b_q || enable_c;
-
-  if (GROUPS > 1) begin : g_flags
-    logic valid_g_q, first_g_q, last_g_q;
-    wire  enable_g = !valid_g_q || enable_b;
-    assign enable_a = !valid_a_q || enable_g;
-    assign move_a   = valid_a_q && enable_g;
-    assign move_g   = valid_g_q && enable_b;
-    always_ff @(posedge clk) begin
-      if (rst) valid_g_q <= 1'b0;
-      else if (enable_g) valid_g_q <= valid_a_q;
-      if (move_a) {first_g_q, last_g_q} <= {first_a_q, last_a_q};
-      if (move_g) {first_b_q, last_b_q} <= {first_g_q, last_g_q};
-      if (rst) valid_b_q <= 1'b0;
-      else if (enable_b) valid_b_q <= valid_g_q;
-    end
-  end else begin : g_flags
-    assign enable_a = !valid_a_q || enable_b;
-    assign move_a   = valid_a_q && enable_b;
-    assign move_g   = move_a;
-    always_ff @(posedge clk) begin
-      if (move_a) {first_b_q, last_b_q} <= {first_a_q, last_a_q};
-      if (rst) valid_b_q <= 1'b0;
-      else if (enable_b) valid_b_q <= valid_a_q;
+    if (step) x_m_q <= room[read_q];
+    if (move[0]) begin
+      x_q <= x_m_q;
+      w_q <= w_m_q;
     end
   end
 
   // Stage c: accumulators; a result stays until it is taken.
   logic result_q;
   wire  result_ready;
-  assign enable_c = !result_q || result_ready;
+  assign enable[STAGES] = !result_q || result_ready;
 
   always_ff @(posedge clk) begin
-    if (rst) begin
-      valid_m_q <= 1'b0;
-      valid_a_q <= 1'b0;
-      result_q  <= 1'b0;
-    end else begin
-      if (enable_m) valid_m_q <= step;
-      if (enable_a) valid_a_q <= valid_m_q;
-      if (enable_c) result_q <= valid_b_q && last_b_q;
-    end
+    if (rst) result_q <= 1'b0;
+    else if (enable[STAGES]) result_q <= valid_q[STAGES-1] && last_q[STAGES-1];
   end
 
   wire [PE*ACC_BITS-1:0] result, begins;
@@ -286,7 +268,9 @@ module ex_mvu #(
     initial $readmemh(OFFSET_FILE, offsets);
     always_ff @(posedge clk) begin
       if (rst) row_q <= '0;
-      else if (load_c && last_b_q) row_q <= row_q == ROW_BITS'(MH / PE - 1) ? '0 : row_q + 1'b1;
+      else if (load_c && last_q[STAGES-1]) begin
+        row_q <= row_q == ROW_BITS'(MH / PE - 1) ? '0 : row_q + 1'b1;
+      end
     end
     assign begins = offsets[row_q];
   end else begin : g_offsets
@@ -296,106 +280,115 @@ module ex_mvu #(
   for (genvar p = 0; p < PE; p++) begin : g_lane
     logic [ACC_BITS-1:0] acc_q;
     wire [SIMD*IN_BITS-1:0] x = x_q[p/ARM*SIMD*IN_BITS+:SIMD*IN_BITS];
+    wire [SIMD*W_BITS-1:0]  w = w_q[p*SIMD*W_BITS+:SIMD*W_BITS];
 
-    for (genvar g = 0; g < GROUPS; g++) begin : g_group
-      localparam int LOW   = g * GROUP;
-      localparam int COUNT = LOW + GROUP < SIMD ? GROUP : SIMD - LOW;
-      logic [GROUP_BITS-1:0] sum_group_q;
-      wire  [COUNT*IN_BITS-1:0] x_group = x[LOW*IN_BITS+:COUNT*IN_BITS];
-      wire  [COUNT*W_BITS-1:0]  w_group = w_q[(p*SIMD+LOW)*W_BITS+:COUNT*W_BITS];
-      if (SIGNS && IN_BITS == 1 && W_BITS == 1) begin : g_count
-        always_ff @(posedge clk) begin
-          if (move_a) begin
-            sum_group_q <= GROUP_BITS'($countones(x_group ^ w_group ^ {COUNT{IN_SIGNED}}));
-          end
-        end
-      end else if (SIGNS) begin : g_signs
-        localparam bit [IN_BITS-1:0] TOP = IN_BITS'(IN_SIGNED) << (IN_BITS - 1);
-        always_ff @(posedge clk) begin : signs
-          int sum;
-          if (move_a) begin
-            sum = 0;
-            for (int s = 0; s < COUNT; s++) begin
-              sum = sum + 32'({((x_group[s*IN_BITS+:IN_BITS] ^ TOP)
-                                & {IN_BITS{W_BITS == 1 || w_group[s*W_BITS]}})
-                               ^ {IN_BITS{w_group[s*W_BITS+W_BITS-1]}}});
-            end
-            sum_group_q <= GROUP_BITS'(sum);
-          end
-        end
-      end else if (MULTIPLIERS == 1) begin : g_rows
+    if (!SIGNS) begin : g_products
+      (* mem2reg *) logic signed [PRODUCT_BITS-1:0] product_q[SIMD];
+      if (MULTIPLIERS == 1) begin : g_rows
         always_ff @(posedge clk) begin : rows
           int sum, x_s;
-          if (move_a) begin
-            sum = 0;
-            for (int s = 0; s < COUNT; s++) begin
-              x_s = 32'($signed({IN_SIGNED && x_group[(s+1)*IN_BITS-1],
-                                 x_group[s*IN_BITS+:IN_BITS]}));
+          if (move[1]) begin
+            for (int s = 0; s < SIMD; s++) begin
+              x_s = 32'($signed({IN_SIGNED && x[(s+1)*IN_BITS-1], x[s*IN_BITS+:IN_BITS]}));
+              sum = 0;
               for (int b = 0; b < W_BITS - 1; b++) begin
-                sum = sum + ((x_s & {32{w_group[s*W_BITS+b]}}) << b);
+                sum = sum + ((x_s & {32{w[s*W_BITS+b]}}) << b);
               end
-              sum = sum - ((x_s & {32{w_group[(s+1)*W_BITS-1]}}) << (W_BITS - 1));
+              sum = sum - ((x_s & {32{w[(s+1)*W_BITS-1]}}) << (W_BITS - 1));
+              product_q[s] <= PRODUCT_BITS'(sum);
             end
-            sum_group_q <= GROUP_BITS'(sum);
           end
         end
       end else if (MULTIPLIERS == 2) begin : g_dsp
-        logic signed [IN_BITS+W_BITS:0] product[COUNT];
-        for (genvar s = 0; s < COUNT; s++) begin : g_product
+        for (genvar s = 0; s < SIMD; s++) begin : g_product
           (* use_dsp = "yes" *)
-          wire signed [IN_BITS+W_BITS:0] one;
-          assign one = $signed({IN_SIGNED && x_group[(s+1)*IN_BITS-1],
-                                x_group[s*IN_BITS+:IN_BITS]})
-              * $signed(w_group[s*W_BITS+:W_BITS]);
-          assign product[s] = one;
+          wire signed [PRODUCT_BITS-1:0] one;
+          assign one = $signed({IN_SIGNED && x[(s+1)*IN_BITS-1], x[s*IN_BITS+:IN_BITS]})
+              * $signed(w[s*W_BITS+:W_BITS]);
+          always_ff @(posedge clk) if (move[1]) product_q[s] <= one;
         end
-        always_ff @(posedge clk) begin : products
-          int sum;
-          if (move_a) begin
-            sum = 0;
-            for (int s = 0; s < COUNT; s++) sum = sum + 32'(product[s]);
-            sum_group_q <= GROUP_BITS'(sum);
-          end
-        end
-      end else begin : g_products
-        always_ff @(posedge clk) begin : products
-          int sum;
-          if (move_a) begin
-            sum = 0;
-            for (int s = 0; s < COUNT; s++) begin
-              sum = sum + 32'($signed({IN_SIGNED && x_group[(s+1)*IN_BITS-1],
-                                       x_group[s*IN_BITS+:IN_BITS]}))
-                  * 32'($signed(w_group[s*W_BITS+:W_BITS]));
+      end else begin : g_any
+        always_ff @(posedge clk) begin
+          if (move[1]) begin
+            for (int s = 0; s < SIMD; s++) begin
+              product_q[s] <= PRODUCT_BITS'(
+                  32'($signed({IN_SIGNED && x[(s+1)*IN_BITS-1], x[s*IN_BITS+:IN_BITS]}))
+                  * 32'($signed(w[s*W_BITS+:W_BITS])));
             end
-            sum_group_q <= GROUP_BITS'(sum);
           end
         end
       end
     end
 
-    wire [GROUPS*GROUP_BITS-1:0] sums;
-    for (genvar g = 0; g < GROUPS; g++) begin : g_sums
-      assign sums[g*GROUP_BITS+:GROUP_BITS] = g_group[g].sum_group_q;
-    end
-    wire [SUM_BITS-1:0] sum_q;
-    if (GROUPS > 1) begin : g_tree
-      logic [SUM_BITS-1:0] total, total_q;
-      always_comb begin
-        total = '0;
-        for (int g = 0; g < GROUPS; g++) begin
-          total = total + SUM_BITS'($signed({!SIGNS && sums[(g+1)*GROUP_BITS-1],
-                                             sums[g*GROUP_BITS+:GROUP_BITS]}));
+    for (genvar l = 0; l < SUMS; l++) begin : g_sums
+      localparam int SPAN  = GROUP ** (l + 1);  // elements in a sum
+      localparam int COUNT = (SIMD + SPAN - 1) / SPAN;
+      localparam int FULL  = SIMD < SPAN ? SIMD : SPAN;
+      localparam int WANT  = SIGNS ? $clog2(FULL * MOST + 1) : PRODUCT_BITS + $clog2(FULL);
+      localparam int BITS  = WANT < ACC_BITS ? WANT : ACC_BITS;
+      localparam int TERMS = (SIMD + SPAN / GROUP - 1) / (SPAN / GROUP);  // of all sums
+      (* mem2reg *) logic [BITS-1:0] sum_q[COUNT];
+
+      for (genvar n = 0; n < COUNT; n++) begin : g_sum
+        localparam int LOW = n * GROUP;
+        localparam int TOP = LOW + GROUP < TERMS ? LOW + GROUP : TERMS;
+        if (l > 0) begin : g_further
+          always_ff @(posedge clk) begin : further
+            int sum;
+            if (move[STAGES-1-SUMS+l]) begin
+              sum = 0;
+              for (int s = LOW; s < TOP; s++) begin
+                sum = sum + (SIGNS ? 32'(g_sums[l-1].sum_q[s])
+                                   : 32'($signed(g_sums[l-1].sum_q[s])));
+              end
+              sum_q[n] <= BITS'(sum);
+            end
+          end
+        end else if (!SIGNS) begin : g_terms
+          always_ff @(posedge clk) begin : terms
+            int sum;
+            if (move[STAGES-1-SUMS]) begin
+              sum = 0;
+              for (int s = LOW; s < TOP; s++) sum = sum + 32'(g_products.product_q[s]);
+              sum_q[n] <= BITS'(sum);
+            end
+          end
+        end else if (IN_BITS == 1 && W_BITS == 1) begin : g_count
+          always_ff @(posedge clk) begin
+            if (move[1]) begin
+              sum_q[n] <= BITS'($countones(
+                  x[TOP-1:LOW] ^ w[TOP-1:LOW] ^ {(TOP - LOW) {IN_SIGNED}}));
+            end
+          end
+        end else begin : g_signs
+          localparam bit [IN_BITS-1:0] SIGN = IN_BITS'(IN_SIGNED) << (IN_BITS - 1);
+          always_ff @(posedge clk) begin : signs
+            int sum;
+            if (move[1]) begin
+              sum = 0;
+              for (int s = LOW; s < TOP; s++) begin
+                sum = sum + 32'({((x[s*IN_BITS+:IN_BITS] ^ SIGN)
+                                  & {IN_BITS{W_BITS == 1 || w[s*W_BITS]}})
+                                 ^ {IN_BITS{w[s*W_BITS+W_BITS-1]}}});
+              end
+              sum_q[n] <= BITS'(sum);
+            end
+          end
         end
       end
-      always_ff @(posedge clk) if (move_g) total_q <= total;
-      assign sum_q = total_q;
-    end else begin : g_tree
-      assign sum_q = sums;
+    end
+
+    wire [SUM_BITS-1:0] sum;
+    if (SUMS > 0) begin : g_sum
+      assign sum = g_sums[SUMS-1].sum_q[0];
+    end else begin : g_sum
+      assign sum = SUM_BITS'(g_products.product_q[0]);
     end
 
     always_ff @(posedge clk) begin
       if (load_c) begin
-        acc_q <= ACC_BITS'($signed({!SIGNS && sum_q[SUM_BITS-1], sum_q})) + (first_b_q ? begins[p*ACC_BITS+:ACC_BITS] : acc_q);
+        acc_q <= ACC_BITS'($signed({!SIGNS && sum[SUM_BITS-1], sum}))
+            + (first_q[STAGES-1] ? begins[p*ACC_BITS+:ACC_BITS] : acc_q);
       end
     end
     assign result[p*ACC_BITS+:ACC_BITS] = acc_q;
@@ -409,12 +402,18 @@ module ex_mvu #(
     assign m_data       = result;
     assign m_edge       = '0;
   end else begin : g_threshold
+    localparam int LANE = OUT_BITS + 32'(EDGES);  // bits of a lane that has been searched
+    wire x_valid, x_ready, y_valid, y_ready, search_busy;
+    wire [SEARCHED*ACC_BITS-1:0] x;
+    wire [SEARCHED*OUT_BITS-1:0] y;
+    wire [SEARCHED-1:0] y_edge;
+
     ex_threshold #(
-        .PE            (PE),
+        .PE            (SEARCHED),
         .IN_BITS       (ACC_BITS),
         .IN_SIGNED     (!SIGNS),
         .OUT_BITS      (OUT_BITS),
-        .FOLDS         (MH / PE),
+        .FOLDS         (MH / SEARCHED),
         .LEVELS        (LEVELS),
         .BIAS          (BIAS),
         .THRESHOLD_FILE(THRESHOLD_FILE),
@@ -423,23 +422,81 @@ module ex_mvu #(
     ) threshold (
         .clk    (clk),
         .rst    (rst),
-        .s_valid(result_q),
-        .s_ready(result_ready),
-        .s_data (result),
-        .m_valid(m_valid),
-        .m_ready(m_ready),
-        .m_data (m_data),
-        .m_edge (m_edge),
-        .busy   (threshold_busy)
+        .s_valid(x_valid),
+        .s_ready(x_ready),
+        .s_data (x),
+        .m_valid(y_valid),
+        .m_ready(y_ready),
+        .m_data (y),
+        .m_edge (y_edge),
+        .busy   (search_busy)
     );
+
+    if (TURNS == 1) begin : g_at_once
+      assign x_valid        = result_q;
+      assign result_ready   = x_ready;
+      assign x              = result;
+      assign m_valid        = y_valid;
+      assign y_ready        = m_ready;
+      assign m_data         = y;
+      assign m_edge         = y_edge;
+      assign threshold_busy = search_busy;
+    end else begin : g_in_turn
+      wire x_busy, y_busy;
+      wire [SEARCHED*LANE-1:0] found;
+      wire [PE*LANE-1:0] all;
+
+      ex_width #(
+          .IN_WIDTH (PE * ACC_BITS),
+          .OUT_WIDTH(SEARCHED * ACC_BITS)
+      ) in_turn (
+          .clk    (clk),
+          .rst    (rst),
+          .s_valid(result_q),
+          .s_ready(result_ready),
+          .s_data (result),
+          .m_valid(x_valid),
+          .m_ready(x_ready),
+          .m_data (x),
+          .busy   (x_busy)
+      );
+      ex_width #(
+          .IN_WIDTH (SEARCHED * LANE),
+          .OUT_WIDTH(PE * LANE)
+      ) together (
+          .clk    (clk),
+          .rst    (rst),
+          .s_valid(y_valid),
+          .s_ready(y_ready),
+          .s_data (found),
+          .m_valid(m_valid),
+          .m_ready(m_ready),
+          .m_data (all),
+          .busy   (y_busy)
+      );
+      for (genvar p = 0; p < SEARCHED; p++) begin : g_found
+        if (EDGES) begin : g_edge
+          assign found[p*LANE+:LANE] = {y_edge[p], y[p*OUT_BITS+:OUT_BITS]};
+        end else begin : g_no_edge
+          assign found[p*LANE+:LANE] = y[p*OUT_BITS+:OUT_BITS];
+        end
+      end
+      for (genvar p = 0; p < PE; p++) begin : g_all
+        assign m_data[p*OUT_BITS+:OUT_BITS] = all[p*LANE+:OUT_BITS];
+        assign m_edge[p] = EDGES && all[p*LANE+LANE-1];
+      end
+      if (!EDGES) begin : g_unused
+        wire unused = &{1'b0, y_edge};
+      end
+      assign threshold_busy = search_busy || x_busy || y_busy;
+    end
   end
 
 `ifdef EX_BULK
-  assign busy = step || move_m || move_a || move_g || load_c || (result_q && result_ready)
-      || threshold_busy;
+  assign busy = step || |move || (result_q && result_ready) || threshold_busy;
 `else
   assign busy = 1'b1;
-  wire unused = threshold_busy || move_g;
+  wire unused = threshold_busy;
 `endif
 endmodule
 

@@ -60,21 +60,16 @@ module ex_width #(
     localparam int unsigned RATIO = IN_WIDTH / OUT_WIDTH;
     localparam int unsigned CW = $clog2(RATIO);  // bits of the counter, at least 1
     logic [CW-1:0] count_q;  // output words sent of the current input word
-    logic [IN_WIDTH-1:0] data_q;
-    logic last;
+    logic [IN_WIDTH-1:0] data_q;  // stays where it is: selecting takes less than shifting
+    logic last, load;
     assign last = count_q == CW'(RATIO - 1);
     assign s_ready = !valid_q || (last && m_ready);
-    assign m_data = data_q[OUT_WIDTH-1:0];
+    assign load = s_valid && s_ready;
+    assign m_data = OUT_WIDTH'(data_q >> (32'(count_q) * OUT_WIDTH));
     always_ff @(posedge clk) begin
-      if (valid_q && m_ready) begin
-        count_q <= last ? '0 : count_q + CW'(1);
-        data_q  <= data_q >> OUT_WIDTH;
-        if (last) valid_q <= 1'b0;
-      end
-      if (s_valid && s_ready) begin
-        data_q  <= s_data;
-        valid_q <= 1'b1;
-      end
+      if (load) data_q <= s_data;
+      if (load || m_ready) valid_q <= load || (valid_q && !last);
+      if (valid_q && m_ready) count_q <= last ? '0 : count_q + CW'(1);
       if (rst) begin
         valid_q <= 1'b0;
         count_q <= '0;

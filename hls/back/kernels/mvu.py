@@ -25,7 +25,7 @@ from exeunt.kernels.parts.back import Steps
 from exeunt.kernels.parts.weights import accumulator_range, smallest
 
 MULTIPLIERS = {"": 0, "lut": 1, "dsp": 2}
-MODULES = ("ex_mvu", "ex_rom", "ex_threshold")
+MODULES = ("ex_mvu", "ex_rom", "ex_threshold", "ex_width")
 
 
 def module(node: Mvu) -> str:
@@ -70,6 +70,7 @@ def parameters(node: Mvu) -> dict[str, int | str]:
         "OUT_BITS": node.output.dtype.bits,
         "LEVELS": node.levels,
         "BIAS": node.bias,
+        "SEARCH": node.search,
         "PARTS": node.groups,
         "ARMS": node.together,
         "WEIGHT_FILE": "" if apart else weights,
@@ -110,7 +111,7 @@ def memories(node: Mvu, arrays: Mapping[str, IntArray]) -> dict[str, str]:
             f"{node.name}_thresholds",
             arrays["thresholds"] - start[:, None],
             dtype=counted,
-            lanes=lanes,
+            lanes=node.search,
         )
     return result
 
@@ -131,7 +132,7 @@ def edges(
         words = words - smallest(arrays["weights"].astype(np.int64), node.input.dtype)[:, None]
         counted = Integer(node.accumulator.bits)
     prefix = f"{node.name}_edges"
-    files = levels.edge_files(prefix, words, dtype=counted, lanes=node.output.lanes)
+    files = levels.edge_files(prefix, words, dtype=counted, lanes=node.search)
     return {"EDGES": 1, "EDGE_FILE": prefix}, files
 
 

@@ -14,7 +14,7 @@ from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.parts import accumulate
 from exeunt.kernels.parts.back import Part, Same
 from exeunt.kernels.parts.fifo import Cycles, spaced
-from exeunt.kernels.parts.size import Size
+from exeunt.kernels.parts.size import Size, converter
 from exeunt.kernels.registry import register
 
 
@@ -76,9 +76,8 @@ def resume(
 
 
 def size(node: Width, dsp: bool) -> Size:
-    """A shift register; see `Kind.size`."""
-    narrow, wide = sorted((node.input.width, node.output.width))
-    return Size(wide - 1 if node.input.width == wide else 4 + narrow // 4)
+    """A register, of which a word is selected or which is shifted into; see `Kind.size`."""
+    return converter(node.input.width, node.output.width)
 
 
 def back(node: Width, arrays: Arrays) -> tuple[tuple[Part, ...], ...]:

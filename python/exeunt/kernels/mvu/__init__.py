@@ -14,7 +14,7 @@ from exeunt.kernels.kind import Arrays, Effort, Fast, Kind, Product
 from exeunt.kernels.layer import Fold, Levels, Style, Windows, divisors
 from exeunt.kernels.layer import Matrix as MatrixLayer
 from exeunt.kernels.lowering import Lowering
-from exeunt.kernels.mvu.products import GROUP, parts, unit
+from exeunt.kernels.mvu.products import operands, parts, searched, unit
 from exeunt.kernels.parts import back as backwards
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fast import Floats, Matrix, Step, paired
@@ -56,6 +56,13 @@ class Mvu(Weighted):
     def simd(self) -> int:
         """Elements of a vector in a word."""
         return self.input.lanes // self.together
+
+    @property
+    def search(self) -> int:
+        """Lanes that search thresholds, 0 without thresholds."""
+        if not self.levels:
+            return 0
+        return searched(pe=self.output.lanes, steps=folds(self)[1], levels=self.levels)
 
 
 def parted(node: Mvu, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -121,8 +128,11 @@ def resume(
     Step nf * SF + sf of a vector is started in a cycle of its own: in the first pass (nf = 0) one
     cycle after input word sf was taken or later, then without a gap. An input word is taken when
     its room, that of the word 2 * SF before (2 where NF = 1), was read for the last time at least
-    one cycle ago. Output word nf is offered 4 cycles after its last step (5 for SIMD > 9), with
-    thresholds ceil(log2(levels + 1)) + 1 more. Every register closes up behind a result that waits.
+    one cycle ago. With R = `operands` registers in front of the accumulator, output word nf is
+    offered R + 1 cycles after its last step, with thresholds ceil(log2(levels + 1)) + 1 more. Where
+    lanes take turns at the thresholds, the word goes through a converter to fewer lanes and one
+    back, which takes T + 1 cycles more for T turns. Every register closes up behind a result that
+    waits.
 
     Args:
         node: the kernel.
@@ -134,69 +144,90 @@ def resume(
         takes int64 (n,), gives int64 (n / SF * NF,), and the past for the frames that follow.
     """
     nf, sf = folds(node)
-    operands = 3 + (node.simd > GROUP)  # registers before the accumulator
+    before = operands(node.simd, signs=node.signs)  # registers in front of the accumulator
     search = levels.stages(node.levels) + 1 if node.levels else 0  # registers behind it
+    turns = node.output.lanes // node.search if search else 1
     room = 2 if nf == 1 else 2 * sf
     offered = np.asarray(offered, np.int64)
     if past is None:
-        past = np.full(3 + room + operands + max(search, 1), LONG_AGO, np.int64)
+        behind = search + 2 if turns > 1 else max(search, 1)
+        past = np.full(3 + room + before + behind, LONG_AGO, np.int64)
     # last word taken, last step started, last result accumulated; then the cycles in which each
     # input word was read for the last time, at whose end each step goes into the accumulator, and
-    # in which each result leaves
-    ends, read, enter, left = np.split(past, (3, 3 + room, 3 + room + operands))
+    # in which each result leaves; with turns: in which it leaves the search, the last turn begins,
+    # and the last word leaves
+    ends, read, enter, left = np.split(past, (3, 3 + room, 3 + room + before))
     if ready is None and (past < offered[:1]).all():
-        takes, steps, gives = _free(offered.reshape(-1, sf), nf, operands + 1 + search)
+        after_sum = search + (turns + 1 if turns > 1 else 0)
+        takes, steps, gives = _free(offered.reshape(-1, sf), nf, before + 1 + after_sum)
         last = steps[-1, -1]
+        leaves = gives
+        if turns > 1:
+            leaves = (gives[-search:, None] - np.arange(turns, 0, -1)).reshape(-1)[-search:]
+            leaves = np.concatenate([leaves, [gives[-1] - search - 1, gives[-1]]])
         after = [
-            [takes[-1], last, last + operands + 1],
+            [takes[-1], last, last + before + 1],
             np.concatenate([read, steps.reshape(-1)])[-room:],
-            last + operands - np.arange(operands)[::-1],
-            np.concatenate([left, gives])[-len(left) :],
+            last + before - np.arange(before)[::-1],
+            np.concatenate([left, leaves])[-len(left) :],
         ]
         return takes, gives, np.concatenate(after)
     taken, last, leave = ends.tolist()
-    free, entered, gives = read.tolist(), enter.tolist(), left.tolist()
-    old = len(gives)
+    free, entered, exits = read.tolist(), enter.tolist(), left.tolist()
+    turned, given = exits[-2:] if turns > 1 else (0, 0)
+    if turns > 1:
+        del exits[-2:]
     offers = offered.tolist()
     accepts = (
         [int(LONG_AGO)] * (len(offers) // sf * nf) if ready is None else np.asarray(ready).tolist()
     )
     entries: list[int] = []
+    gives: list[int] = []
     for vector in range(len(offers) // sf):
         for fold in range(nf):
-            shortcut = fold > 0 and sf > operands
-            for word in range(operands if shortcut else sf):
+            shortcut = fold > 0 and sf > before
+            for word in range(before if shortcut else sf):
                 started = last + 1
                 if fold == 0:
                     k = vector * sf + word
                     taken = max(offers[k], taken + 1, free[k] + 1)
                     entries.append(taken)
                     started = max(started, taken + 1)
-                last = max(started, entered[-operands])
-                enters = max(last + operands, entered[-1] + 1)
+                last = max(started, entered[-before])
+                enters = max(last + before, entered[-1] + 1)
                 if word == 0:
                     enters = max(enters, leave)
                 entered.append(enters)
                 if fold == nf - 1:
                     free.append(last)
             if shortcut:  # the steps that are left follow without a gap
-                count = sf - operands
+                count = sf - before
                 enters = entered[-1]
-                entered.extend(range(enters + max(1, count - operands + 1), enters + count + 1))
-                last = enters + count - operands
+                entered.extend(range(enters + max(1, count - before + 1), enters + count + 1))
+                last = enters + count - before
                 if fold == nf - 1:
                     free.extend(range(last - count + 1, last + 1))
             leave = max(entered[-1] + 1, leave + 1)
-            m = len(gives) - old
-            if search:
-                leave = max(leave, gives[-search])
-                give = max(leave + search, gives[-1] + 1, accepts[m])
+            accept = accepts[len(gives)]
+            if turns > 1:
+                leave = turn = max(leave, turned)
+                for k in range(turns):
+                    turn = max(turn + 1, exits[-search])
+                    found = max(turn + search, exits[-1] + 1, given if k == turns - 1 else 0)
+                    exits.append(found)
+                turned, given = turn, max(found + 1, accept)
+            elif search:
+                leave = max(leave, exits[-search])
+                given = max(leave + search, exits[-1] + 1, accept)
+                exits.append(given)
             else:
-                leave = give = max(leave, accepts[m])
-            gives.append(give)
-            del entered[:-operands]
-    after = [taken, last, leave, *free[-room:], *entered, *gives[-old:]]
-    return np.array(entries, np.int64), np.array(gives[old:], np.int64), np.array(after, np.int64)
+                leave = given = max(leave, accept)
+                exits.append(given)
+            gives.append(given)
+            del entered[:-before]
+    behind = [*exits[-search:], turned, given] if turns > 1 else exits[-len(left) :]
+    after = [taken, last, leave, *free[-room:], *entered, *behind]
+    return np.array(entries, np.int64), np.array(gives, np.int64), np.array(after, np.int64)
 
 
 def _free(offered: Cycles, nf: int, latency: int) -> tuple[Cycles, Cycles, Cycles]:

@@ -7,11 +7,13 @@ import math
 from exeunt.errors import InputError
 from exeunt.kernels.layer import Style
 from exeunt.kernels.parts.levels import size as levels_size
-from exeunt.kernels.parts.size import Size, lut, lutrams, ram, rom
+from exeunt.kernels.parts.levels import stages
+from exeunt.kernels.parts.size import Size, converter, lut, lutrams, ram, rom
 
 MIN_BITS, MAX_BITS = 2, 8  # of weights that are no signs
 FEW = 8  # words of weights that are logic like any other, and no memory
-GROUP = 9  # products that the hardware adds in one cycle
+GROUP = 9  # products, or sums of them, that the hardware adds in one cycle
+TURNED = 2  # comparisons of a search from which on lanes take turns
 DSP_RESULT = 9  # bits of a product below which Yosys leaves it to LUTs
 
 
@@ -26,6 +28,27 @@ def in_dsp(in_bits: int, weight_bits: int, simd: int) -> bool:
 def groups_of(simd: int) -> int:
     """How many groups of products are summed apart, see `ex_mvu`."""
     return math.ceil(simd / GROUP)
+
+
+def operands(simd: int, *, signs: bool) -> int:
+    """Registers in front of the accumulator, STAGES of `ex_mvu`."""
+    added, reach = 0, 1
+    while reach < simd:
+        added, reach = added + 1, reach * GROUP
+    return 2 + max(added, 1) if signs else 3 + added
+
+
+def searched(*, pe: int, steps: int, levels: int) -> int:
+    """Lanes that search thresholds: the fewest through which `pe` lanes get in `steps` cycles.
+
+    Args:
+        pe: lanes out.
+        steps: input words of a vector, so the cycles of an output word.
+        levels: thresholds of a row, at least 1.
+    """
+    if stages(levels) < TURNED:
+        return pe
+    return next(lanes for lanes in range(1, pe + 1) if pe % lanes == 0 and pe // lanes <= steps)
 
 
 def parts(
@@ -124,5 +147,9 @@ def unit(
     blocks = rom(steps, pe * simd * weight_bits) + ram(room, arms * simd * in_bits)
     size = Size(lut(model, found), pe * simd if mapped else 0, blocks)
     if levels:
-        size += levels_size(channels=rows, pe=pe, in_bits=acc_bits, levels=levels)
+        lanes = searched(pe=pe, steps=columns // simd, levels=levels)
+        size += levels_size(channels=rows, pe=lanes, in_bits=acc_bits, levels=levels)
+        if lanes < pe:
+            size += converter(pe * acc_bits, lanes * acc_bits)
+            size += converter(lanes * stages(levels), pe * stages(levels))
     return size

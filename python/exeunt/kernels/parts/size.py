@@ -76,6 +76,18 @@ def lutrams(words: int, bits: int) -> int:
     )
 
 
+def selection(words: int, bits: int) -> int:
+    """LUT that select one of `words` words."""
+    return round(bits * max(1.0, 0.42 * (words - 1)))
+
+
+def converter(in_width: int, out_width: int) -> Size:
+    """A width converter, `ex_width`."""
+    if out_width < in_width:
+        return Size(4 + selection(in_width // out_width, out_width))
+    return Size(4 + in_width // 4)
+
+
 def _blocks(words: int, bits: int) -> tuple[int, int]:
     """(Yosys' cost, 18 kbit blocks) of the cheapest arrangement of blocks."""
     found = []
