@@ -20,7 +20,7 @@ from exeunt.kernels.threshold import Threshold
 
 def words_of(node: Node, parameters: dict, files: dict[str, str]) -> np.ndarray:
     """The words in the memories of all lanes, (C, 2)."""
-    lanes = node.output.lanes
+    lanes = getattr(node, "search", node.output.lanes)  # those that search thresholds
     words = np.zeros((node.output.shape[2], 2), np.int64)
     for lane in range(lanes):
         text = files[f"{parameters['EDGE_FILE']}_{lane:03d}.hex"].split()

@@ -57,6 +57,7 @@ INSIDE = {
         "hls/rtl/ex_mvu.sv", "hls/rtl/ex_sparse.sv", "python/exeunt/kernels/parts/levels.py",
     },
     "pool": {"hls/rtl/ex_accumulate.sv"},
+    "width": {"hls/back/kernels/mvu.py", "hls/rtl/ex_mvu.sv"},
     "reduce": {"hls/back/kernels/pool.py", "hls/rtl/ex_accumulate.sv"},
 }  # fmt: skip
 

@@ -82,7 +82,7 @@ def selection(words: int, bits: int) -> int:
 
 
 def converter(in_width: int, out_width: int) -> Size:
-    """A width converter, `ex_width`."""
+    """A converter from words of `in_width` bits to words of `out_width`."""
     if out_width < in_width:
         return Size(4 + selection(in_width // out_width, out_width))
     return Size(4 + in_width // 4)
