@@ -150,8 +150,8 @@ def resume(
     room = 2 if nf == 1 else 2 * sf
     offered = np.asarray(offered, np.int64)
     if past is None:
-        behind = search + 2 if turns > 1 else max(search, 1)
-        past = np.full(3 + room + before + behind, LONG_AGO, np.int64)
+        length = search + 2 if turns > 1 else max(search, 1)
+        past = np.full(3 + room + before + length, LONG_AGO, np.int64)
     # last word taken, last step started, last result accumulated; then the cycles in which each
     # input word was read for the last time, at whose end each step goes into the accumulator, and
     # in which each result leaves; with turns: in which it leaves the search, the last turn begins,
@@ -161,15 +161,16 @@ def resume(
         after_sum = search + (turns + 1 if turns > 1 else 0)
         takes, steps, gives = _free(offered.reshape(-1, sf), nf, before + 1 + after_sum)
         last = steps[-1, -1]
-        leaves = gives
+        leaving = np.concatenate([left, gives])[-len(left) :]
         if turns > 1:
-            leaves = (gives[-search:, None] - np.arange(turns, 0, -1)).reshape(-1)[-search:]
-            leaves = np.concatenate([leaves, [gives[-1] - search - 1, gives[-1]]])
+            found = (gives[-search:, None] - np.arange(turns, 0, -1)).reshape(-1)
+            found = np.concatenate([left[:-2], found])[-search:]
+            leaving = np.append(found, [gives[-1] - search - 1, gives[-1]])
         after = [
             [takes[-1], last, last + before + 1],
             np.concatenate([read, steps.reshape(-1)])[-room:],
             last + before - np.arange(before)[::-1],
-            np.concatenate([left, leaves])[-len(left) :],
+            leaving,
         ]
         return takes, gives, np.concatenate(after)
     taken, last, leave = ends.tolist()
@@ -182,7 +183,7 @@ def resume(
         [int(LONG_AGO)] * (len(offers) // sf * nf) if ready is None else np.asarray(ready).tolist()
     )
     entries: list[int] = []
-    gives: list[int] = []
+    leaves: list[int] = []
     for vector in range(len(offers) // sf):
         for fold in range(nf):
             shortcut = fold > 0 and sf > before
@@ -208,14 +209,13 @@ def resume(
                 if fold == nf - 1:
                     free.extend(range(last - count + 1, last + 1))
             leave = max(entered[-1] + 1, leave + 1)
-            accept = accepts[len(gives)]
+            accept = accepts[len(leaves)]
             if turns > 1:
                 leave = turn = max(leave, turned)
                 for k in range(turns):
                     turn = max(turn + 1, exits[-search])
-                    found = max(turn + search, exits[-1] + 1, given if k == turns - 1 else 0)
-                    exits.append(found)
-                turned, given = turn, max(found + 1, accept)
+                    exits.append(max(turn + search, exits[-1] + 1, given if k == turns - 1 else 0))
+                turned, given = turn, max(exits[-1] + 1, accept)
             elif search:
                 leave = max(leave, exits[-search])
                 given = max(leave + search, exits[-1] + 1, accept)
@@ -223,11 +223,11 @@ def resume(
             else:
                 leave = given = max(leave, accept)
                 exits.append(given)
-            gives.append(given)
+            leaves.append(given)
             del entered[:-before]
     behind = [*exits[-search:], turned, given] if turns > 1 else exits[-len(left) :]
     after = [taken, last, leave, *free[-room:], *entered, *behind]
-    return np.array(entries, np.int64), np.array(gives, np.int64), np.array(after, np.int64)
+    return np.array(entries, np.int64), np.array(leaves, np.int64), np.array(after, np.int64)
 
 
 def _free(offered: Cycles, nf: int, latency: int) -> tuple[Cycles, Cycles, Cycles]:
