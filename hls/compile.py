@@ -20,8 +20,9 @@ from exeunt.cost.folding import targets
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
 from exeunt.hls import baseline as plain
-from exeunt.hls import compressed, explained, optimised
+from exeunt.hls import bursts, chosen, compressed, explained, optimised
 from exeunt.hls.back import codebooks, folding
+from exeunt.hls.bursts import Case, Fit, Given
 from exeunt.hls.folded import Compiled as Compiled
 from exeunt.hls.folded import assemble as assemble
 from exeunt.hls.folded import check_values as check_values
@@ -128,26 +129,43 @@ def build(
         return optimised.build(network, config=config, reach=reach, sequence=sequence)
     overrides = read_folding(config.compile.folding)
     folding.check_names(overrides, network.nodes)
-    cycles = targets(
-        network.exits,
-        target=config.compile.cycles,
-        headroom=config.compile.headroom,
-        reach=reach,
-    )
-    compiled = assemble(
-        config.name,
-        network.layers[0::2],
-        network.layers[1::2],
-        scales=[part.scale for part in network.parts[1::2]],
-        cycles=cycles,
-        overrides=overrides,
-        kernels=_backend(config),
-        image=network.shape,
-        constants=config.compile.constants,
-        compressed=_compressed(config),
-    )
+    case = Case.of(config.compile, sequence, reach, network.exits)
+    compiled, fit = _folded(network, config, case, overrides, (case.start,) * network.exits)
+    goal = float(config.compile.cycles)
+    spare = case.headroom(fit, max(goal, fit.parts[0].interval))
+    if spare is not None:  # frames wait for later stages
+        other = _folded(network, config, case, overrides, spare)
+        if other[1].played.pace < fit.played.pace:
+            compiled, fit = other
     check_values(compiled.accelerator, network)
-    return compiled
+    return dataclasses.replace(compiled, room=fit.room, bursts=bursts.told(fit, case))
+
+
+def _folded(
+    network: Network,
+    config: Config,
+    case: Case,
+    overrides: folding.Overrides,
+    spare: Sequence[float],
+) -> tuple[Compiled, Fit]:
+    """The network folded for `target_cycles` with so much head room, and the room it needs."""
+    made = sized(
+        assemble(
+            config.name,
+            network.layers[0::2],
+            network.layers[1::2],
+            scales=[part.scale for part in network.parts[1::2]],
+            cycles=targets(
+                network.exits, target=config.compile.cycles, headroom=spare, reach=case.reach
+            ),
+            overrides=overrides,
+            kernels=_backend(config),
+            image=network.shape,
+            constants=config.compile.constants,
+            compressed=_compressed(config),
+        )
+    )
+    return made, case.fit(made.accelerator, wanted=float(config.compile.cycles))
 
 
 def check_calibration(accelerator: Accelerator, run_dir: Path) -> None:
@@ -210,8 +228,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         accelerator,
         run_dir,
         thresholds=exits.get("thresholds"),
-        buffer_frames=config.compile.buffer_frames,
-        in_flight=config.compile.in_flight,
+        **held(compiled, config),
         explained=explained.of(accelerator, config, run_dir),
         extra={
             "clock_mhz": config.compile.clock_mhz,
@@ -230,6 +247,8 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         section["optimiser"] = compiled.optimised
     if compiled.kernels is not None:
         section["kernels"] = compiled.kernels
+    if compiled.bursts is not None:
+        section["bursts"] = compiled.bursts
     if config.compile.baseline:
         section["baseline"] = _baseline(network, compiled, run_dir, config)
     if config.compile.kernels == "vitis":
@@ -238,7 +257,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     kernels = sum(len(chain.nodes) for chain in accelerator.chains)
     text = f"{kernels} kernels, {compiled.multipliers:,} multipliers"
     if compiled.optimised is not None:
-        text += f" {optimised.said(compiled.optimised)}"
+        text += f" {chosen.said(compiled.optimised)}"
     text += compressed.said(compiled.kernels or {})
     if "baseline" in section:
         text += f"; without exits {section['baseline']['multipliers']:,} multipliers"
@@ -275,28 +294,31 @@ def _baseline(
         (base, run_dir / "baseline"),
         *((rung, run_dir / plain.LADDER / str(plain.cycles(rung))) for rung in others),
     ]:
-        stitch_of(
-            sized(made).accelerator, folder, config, {"folding": summary(made), "equal": equal}
-        )
+        stitch_of(sized(made), folder, config, {"folding": summary(made), "equal": equal})
     entry: dict[str, Any] = {"multipliers": base.multipliers, "parts": summary(base)}
     if base.optimised is not None:
         entry["predicted"] = base.optimised["predicted"]
     return entry
 
 
-def stitch_of(
-    accelerator: Accelerator, folder: Path, config: Config, extra: Mapping[str, Any]
-) -> None:
+def stitch_of(compiled: Compiled, folder: Path, config: Config, extra: Mapping[str, Any]) -> None:
     """Write a design without thresholds."""
     from exeunt.hls.back import stitch
 
     stitch.write(
-        accelerator,
-        folder,
-        buffer_frames=config.compile.buffer_frames,
-        in_flight=config.compile.in_flight,
+        compiled.accelerator, folder, **held(compiled, config),
         extra={"clock_mhz": config.compile.clock_mhz, **extra},
-    )
+    )  # fmt: skip
+
+
+def held(compiled: Compiled, config: Config) -> dict[str, Any]:
+    """What frames wait in, as the stitcher takes it."""
+    room = compiled.room or Given.of(config.compile).usual(len(compiled.accelerator.heads))
+    return {
+        "buffer_frames": room.buffers,
+        "kept_frames": room.queues,
+        "in_flight": room.in_flight,
+    }
 
 
 def _backend(config: Config) -> str:

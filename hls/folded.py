@@ -19,6 +19,7 @@ from exeunt.hls.back.folding import Folding, Overrides
 from exeunt.hls.compressed import Kernels
 from exeunt.kernels.layer import Fold, Layer, Matrix
 from exeunt.kernels.registry import foldings as foldings_of
+from exeunt.reference.frames import Room
 
 if TYPE_CHECKING:
     from exeunt.hls.front.network import Network
@@ -29,7 +30,8 @@ class Compiled:
     """An accelerator and how it was folded, chain by chain.
 
     `optimised` is what report.json says of an optimised folding, `kernels` what it says of layers
-    that could skip zeros or share weights, by chain; `sized`: the FIFOs are.
+    that could skip zeros or share weights, by chain; `sized`: the FIFOs are; `room`: what frames
+    wait in, None: as usual; `bursts`: what report.json says of that.
     """
 
     accelerator: Accelerator
@@ -37,6 +39,8 @@ class Compiled:
     optimised: dict[str, Any] | None = None
     kernels: Mapping[str, list[dict[str, Any]]] | None = None
     sized: bool = False
+    room: Room | None = None
+    bursts: dict[str, Any] | None = None
 
     @property
     def multipliers(self) -> int:

@@ -9,42 +9,39 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from exeunt import cost
 from exeunt.boards import targets
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
-from exeunt.hls import folded
+from exeunt.hls import bursts, chosen, folded
 from exeunt.hls.back import folding
 from exeunt.hls.back.folding import Overrides
+from exeunt.hls.bursts import Case, Fit
 from exeunt.hls.folded import Compiled
 from exeunt.kernels.layer import Layer
-from exeunt.kernels.parts.size import Size, entry
+from exeunt.kernels.parts.size import Size
 from exeunt.optimise import budget as budgets
 from exeunt.optimise import search
 from exeunt.optimise.budget import NAMES, Budget
 from exeunt.optimise.choose import Asked, Choice, choose
-from exeunt.optimise.problem import Problem, problem, waiting
+from exeunt.optimise.problem import Problem, problem
 from exeunt.reference import system
+from exeunt.reference.frames import Room
 
 if TYPE_CHECKING:
     from exeunt.config.compile import Compile
     from exeunt.config.tree import Config
     from exeunt.hls.front.network import Network
 
-KEPT_FRAMES = 2  # that wait before a later segment
-VERDICTS = 4  # that wait before a frame buffer
 ROUNDS = 5
 FAMILIES = ("xc7", "xcup")  # whose LUT and blocks the sizes of kernels are of
-PLAYED = 2000  # frames, at most
-PERCENTILES = (50, 95, 99)
+CLEAR = 0.998  # of the cycles between frames, from which on a design is the faster one
 
 
 @dataclass(frozen=True)
@@ -125,8 +122,8 @@ def build(
     folding.check_names(overrides, network.nodes)
     found = _settled(
         network.layers[0::2], network.layers[1::2], limits(section), asked(section),
-        name=config.name, network=network, section=section, overrides=overrides, reach=reach,
-        frames=_frames(sequence, reach, network.exits),
+        name=config.name, network=network, section=section, overrides=overrides,
+        case=Case.of(section, sequence, reach, network.exits),
     )  # fmt: skip
     folded.check_values(found.accelerator, network)
     assert found.optimised is not None
@@ -145,81 +142,149 @@ def twin(network: Network, *, name: str, section: Compile, size: Size) -> Compil
     found = _settled(
         [backbone], [network.layers[-1]], Limits(budget, budget, "what the design takes"),
         Asked("throughput", clock_mhz=section.clock_mhz), name=name, network=network,
-        section=section, overrides={}, reach=None, frames=_frames(None, None, 1),
+        section=section, overrides={}, case=Case.of(section, None, None, 1),
     )  # fmt: skip
     folded.check_values(found.accelerator, network)
     return found
 
 
-def total(accelerator: Accelerator, buffer_frames: int) -> Size:
-    """What a design with sized FIFOs takes, its controller and frame buffers included."""
+def total(accelerator: Accelerator, room: Room) -> Size:
+    """What a design with sized FIFOs takes, its controller and what frames wait in included."""
     found = cost.network(accelerator)
-    size = Size(found.lut + found.control, found.dsp, found.bram18)
-    for segment in accelerator.segments[1:]:
-        held = waiting(segment.input, buffer_frames, KEPT_FRAMES)
-        size += Size(0, 0, held.bram18 - entry(segment.input.width).bram18)
-    return size
+    return Size(found.lut + found.control, found.dsp, found.bram18) + bursts.size(accelerator, room)
 
 
-def sizes(accelerator: Accelerator, section: Compile) -> system.Sizes:
-    """The sizes that the stitcher will give the controller."""
-    words = [segment.output.words for segment in accelerator.segments]
-    return system.Sizes(
-        buffers=tuple(section.buffer_frames * w for w in words[:-1]),
-        verdicts=VERDICTS,
-        in_flight=section.in_flight,
-        entries=(0, *(KEPT_FRAMES * s.input.words for s in accelerator.segments[1:])),
-    )
-
-
-def latencies(accelerator: Accelerator, section: Compile) -> list[int]:
+def latencies(accelerator: Accelerator, room: Room) -> list[int]:
     """Cycles from the first beat to the result of a frame that is alone, for each exit."""
-    known = sizes(accelerator, section)
+    known = room.sizes(accelerator)
     return [
         int(system.predict(accelerator, np.array([i]), sizes=known, gives=False).reported[0])
         for i in range(len(accelerator.heads))
     ]
 
 
-def rates(reach: Sequence[float] | None, exits: int) -> list[float]:
-    """Fraction of the frames that leaves at each exit; None: all leave at the last one."""
-    shares = [1.0] * exits if reach is None else [min(1.0, r) for r in reach]
-    return [a - b for a, b in zip(shares, [*shares[1:], 0.0], strict=True)]
+@dataclass(frozen=True)
+class Design:
+    """A choice as it was made, and what the cycle reference says of it.
+
+    Attributes:
+        compiled: the accelerator with sized FIFOs.
+        choice: what was chosen.
+        share: of the cycles between frames that each stage has for its own.
+        fit: what frames wait in, and how they do.
+        taken: all resources.
+        waits: latency of a frame alone, by exit.
+    """
+
+    compiled: Compiled
+    choice: Choice
+    share: tuple[float, ...]
+    fit: Fit
+    taken: Size
+    waits: tuple[int, ...]
+
+    @property
+    def pace(self) -> float:
+        """Cycles between frames."""
+        return self.fit.played.pace
+
+    def late(self, wish: Asked, case: Case) -> float:
+        """Latency of the percentile that is asked for.
+
+        Of frames that come as often as is asked, one behind the other, in the order of `case`;
+        where nothing is asked of that, of frames alone.
+        """
+        if wish.cycles is None:
+            return bursts.percentile(
+                self.waits, bursts.rates(case.reach, case.stages), wish.percentile
+            )
+        return bursts.spaced(self.fit, case, wish.cycles)[f"p{wish.percentile}"]
 
 
-def pace(accepts: npt.NDArray[np.int64]) -> float:
-    """Cycles between frames by when their first beats were taken, once the accelerator is full."""
-    full = accepts[len(accepts) // 4 :]
-    return float(full[-1] - full[0]) / max(1, len(full) - 1)
+@dataclass(frozen=True)
+class Designer:
+    """What a network may become, and what is asked of it."""
 
+    segments: Sequence[Sequence[Layer]]
+    heads: Sequence[Sequence[Layer]]
+    name: str
+    network: Network
+    allowed: Limits
+    case: Case
+    space: Problem
 
-def _frames(
-    sequence: str | None, reach: Sequence[float] | None, exits: int
-) -> npt.NDArray[np.int64]:
-    """The exits that are played, int64 (at most PLAYED,)."""
-    if not sequence:
-        counts = np.round(np.array(rates(reach, exits)) * PLAYED).astype(int)
-        frames = np.repeat(np.arange(exits, dtype=np.int64), counts)
-        np.random.default_rng(0).shuffle(frames)
-        return frames
-    known = "01234567"[:exits]
-    wrong = next((c for c in str(sequence) if c not in known), None)
-    if wrong is not None:
-        raise InputError(
-            f"sequence of exits.json must be a text of exits 0 to {exits - 1}, a digit each, got "
-            f"{wrong!r} in it: calibrate again, or take it out"
+    def settled(self, wish: Asked) -> Design:
+        """The best design of which also the cycle reference says that it fits.
+
+        Later stages are first as fast as their measured share of the frames needs. Where frames
+        still wait for them then, head room is tried against that, and the faster design is taken.
+        """
+        best = self.fitted((self.case.start,) * self.case.stages, wish)
+        assert best is not None, "all cycles are allowed"
+        spare = self.case.headroom(best.fit, best.choice.cycles)
+        if spare is not None:
+            best = self._faster(best, spare, wish)
+        asked = wish.cycles
+        if spare is not None and asked is not None and best.pace > asked * bursts.CLOSE:
+            closer = max(1, int(asked * asked / best.pace))  # bursts take what was asked too much
+            best = self._faster(best, spare, dataclasses.replace(wish, cycles=closer))
+        return best
+
+    def _faster(self, best: Design, spare: Sequence[float], wish: Asked) -> Design:
+        """That design or the one with so much head room."""
+        between = None
+        if wish.objective == "throughput" and wish.cycles is None:
+            assert best.choice.cycles is not None, "throughput decides"
+            between = (best.choice.cycles, int(best.pace * CLEAR))
+        try:
+            other = self.fitted(spare, wish, between)
+        except InputError:  # it does not fit
+            return best
+        return best if other is None or other.pace > best.pace * CLEAR else other
+
+    def fitted(
+        self, spare: Sequence[float], wish: Asked, between: tuple[int, int] | None = None
+    ) -> Design | None:
+        """The choice with that head room, of those cycles between frames; None: there is none."""
+        case, allowed = self.case, self.allowed
+        share = search.shares(case.reach, case.stages, spare)
+        first, more = cost.totals.CONTROL
+        beside = Size(first + more * (case.stages - 1))
+        stretch = 1.0
+        for _ in range(ROUNDS):
+            budget = allowed.budget.less(beside)
+            if between is None:
+                choice = choose(
+                    self.space, budget, wish, share=share, reach=case.reach, stretch=stretch
+                )
+            else:
+                found = search.fastest(self.space, budget, share, between=between)
+                if found is None:
+                    return None
+                choice = Choice(found.solution, found.cycles)
+            made = self._design(choice, share, wish)
+            late = 1.0 if wish.latency is None else made.late(wish, case) / wish.latency
+            if not allowed.budget.excess(made.taken) and late <= 1.0:
+                break
+            spent = choice.solution.size
+            beside = Size(*(
+                max(getattr(beside, n), getattr(made.taken, n) - getattr(spent, n)) for n in NAMES
+            ))  # fmt: skip
+            stretch *= max(1.0, late * 1.001)
+        return made
+
+    def _design(self, choice: Choice, share: tuple[float, ...], wish: Asked) -> Design:
+        """The design of a choice, with FIFOs and room."""
+        made = _assembled(
+            self.name, self.segments, self.heads, self.space, choice, share, self.network
         )
-    return np.array([int(c) for c in sequence[:PLAYED]], np.int64)
-
-
-def percentile(cycles: Sequence[int], leaves: Sequence[float], part: int) -> int:
-    """Latency that `part` % of the frames keep, by latency and rate of each exit."""
-    reached = 0.0
-    for latency, rate in sorted(zip(cycles, leaves, strict=True)):
-        reached += rate
-        if reached >= part / 100 - 1e-9:
-            return latency
-    return max(cycles)
+        bare, limit = cost.network(made.accelerator), self.allowed.budget.bram18
+        fit = self.case.fit(
+            made.accelerator, wanted=wish.cycles or 0.0,
+            blocks=None if limit is None else limit - bare.bram18,
+        )  # fmt: skip
+        taken = total(made.accelerator, fit.room)
+        return Design(made, choice, share, fit, taken, tuple(latencies(made.accelerator, fit.room)))
 
 
 def _settled(
@@ -232,41 +297,25 @@ def _settled(
     network: Network,
     section: Compile,
     overrides: Overrides,
-    reach: Sequence[float] | None,
-    frames: npt.NDArray[np.int64],
+    case: Case,
 ) -> Compiled:
-    """The best choice of which also the cycle reference says that it fits."""
+    """The best design, and what report.json says of it."""
     choices = {
         label: folding.choices(layers, overrides)
         for i, pair in enumerate(zip(segments, heads, strict=True))
         for label, layers in zip((f"seg{i}", f"head{i}"), pair, strict=True)
     }
+    usual = case.given.usual(2)
     space = problem(
-        segments, heads, choices, buffer_frames=section.buffer_frames,
-        kept_frames=KEPT_FRAMES, dsp=allowed.budget.dsp != 0,
+        segments, heads, choices, buffer_frames=usual.buffers[0], kept_frames=usual.queues[0],
+        dsp=allowed.budget.dsp != 0,
     )  # fmt: skip
-    share = search.shares(reach, len(heads), section.headroom)
-    first, more = cost.totals.CONTROL
-    beside = Size(first + more * (len(heads) - 1))
-    stretch = 1.0
-    for _ in range(ROUNDS):
-        choice = choose(
-            space, allowed.budget.less(beside), wish, share=share, reach=reach, stretch=stretch
-        )
-        made = _assembled(name, segments, heads, space, choice, share, network)
-        taken = total(made.accelerator, section.buffer_frames)
-        waits = latencies(made.accelerator, section)
-        late = 1.0
-        if wish.latency is not None:
-            late = percentile(waits, rates(reach, len(heads)), wish.percentile) / wish.latency
-        if not allowed.budget.excess(taken) and late <= 1.0:
-            break
-        spent = choice.solution.size
-        beside = Size(*(
-            max(getattr(beside, n), getattr(taken, n) - getattr(spent, n)) for n in NAMES
-        ))  # fmt: skip
-        stretch *= max(1.0, late * 1.001)
-    return _told(made, space, choice, share, allowed, wish, section, taken, waits, reach, frames)
+    designer = Designer(segments, heads, name, network, allowed, case, space)
+    design = designer.settled(wish)
+    told = chosen.told(design, space, allowed, wish, section, case)
+    return dataclasses.replace(
+        design.compiled, optimised=told, room=design.fit.room, bursts=bursts.told(design.fit, case)
+    )
 
 
 def _assembled(
@@ -290,108 +339,3 @@ def _assembled(
         choices={label: folds.get(label, []) for label in labels}, image=network.shape,
     )  # fmt: skip
     return folded.sized(made)
-
-
-def _told(
-    made: Compiled,
-    space: Problem,
-    choice: Choice,
-    share: Sequence[float],
-    allowed: Limits,
-    wish: Asked,
-    section: Compile,
-    taken: Size,
-    waits: Sequence[int],
-    reach: Sequence[float] | None,
-    frames: npt.NDArray[np.int64],
-) -> Compiled:
-    """The design with what report.json says of it."""
-    exits = len(waits)
-    leaves = rates(reach, exits)
-    played = system.predict(
-        made.accelerator, frames, sizes=sizes(made.accelerator, section), gives=False
-    )
-    hertz = section.clock_mhz * 1e6
-    per_image = pace(played.accepts)
-    found: dict[str, Any] = {
-        "title": allowed.title,
-        "board": section.board and Path(section.board).name,
-        "use": section.use,
-        "objective": wish.objective,
-        "targets": {
-            key: value
-            for key in ("target_cycles", "fps", "latency_us")
-            if (value := getattr(section, key)) is not None
-        },
-        "percentile": wish.percentile,
-        "budget": dict(allowed.budget.items()),
-        "available": dict(allowed.available.items()),
-        "predicted": dataclasses.asdict(taken),
-        "kernels": dataclasses.asdict(choice.solution.size),
-        "cycles": choice.cycles,
-        "cycles_per_image": per_image,
-        "fps": hertz / per_image,
-        "gap": choice.solution.gap,
-        "latency": {
-            "exits": list(waits),
-            "alone": {f"p{p}": percentile(waits, leaves, p) for p in PERCENTILES},
-            "busy": {f"p{p}": float(np.percentile(played.reported, p)) for p in PERCENTILES},
-            "frames": len(frames),
-        },
-        "nodes": _nodes(space, choice, share),
-    }
-    return dataclasses.replace(made, optimised=found)
-
-
-def _nodes(space: Problem, choice: Choice, share: Sequence[float]) -> list[dict[str, Any]]:
-    """Every layer: what was chosen, and what the next best would have cost."""
-    chosen = choice.solution.chosen
-    slowest = [1] * space.stages
-    for place, option in zip(space.places, chosen, strict=True):
-        slowest[place.stage] = max(slowest[place.stage], option.period)
-    bounds = slowest if choice.cycles is None else search.bounds(choice.cycles, share)
-    found = []
-    others = search.others(space, chosen, bounds)
-    for place, option, next_best in zip(space.places, chosen, others, strict=True):
-        if place.layer is None:
-            continue
-        found.append(
-            {
-                "name": place.name,
-                "chain": place.chain,
-                **_option(option.fold, option.period, option.size),
-                "allowed": bounds[place.stage],
-                "others": [_option(o.option.fold, o.option.period, o.more) for o in next_best],
-            }
-        )
-    return found
-
-
-def _option(fold: folding.Fold, period: int, size: Size) -> dict[str, Any]:
-    return {
-        "pe": fold.pe,
-        "simd": fold.simd,
-        "window": fold.window,
-        "parallel_window": fold.parallel,
-        "multiplier": fold.multiplier,
-        "cycles": period,
-        "lut": size.lut,
-        "dsp": size.dsp,
-        "bram18": size.bram18,
-    }
-
-
-def said(found: Mapping[str, Any]) -> str:
-    """The choice in one line."""
-    parts = [
-        f"{found['predicted'][name]:,}"
-        + (f" of {found['budget'][name]:,}" if name in found["budget"] else "")
-        + f" {NAMES[name]}"
-        for name in NAMES
-    ]
-    text = f"for {found['title']}: {', '.join(parts)} predicted, {found['fps']:,.0f} frames/s, "
-    p = found["percentile"]
-    text += f"p{p} of the latency {found['latency']['alone'][f'p{p}']:,} cycles"
-    if found["gap"]:
-        text += f", at most {found['gap']:.1%} from the best choice"
-    return f"{text}, chosen in {found['seconds']:.1f} s"

@@ -63,7 +63,8 @@ def attempt(seed: int, folder: Path, frames: int = FRAMES) -> Outcome:
     Raises:
         AssertionError: the design takes more than it may.
     """
-    from exeunt.hls import optimised
+    from exeunt.hls import bursts, optimised
+    from exeunt.hls import compile as compiler
     from exeunt.hls.back import stitch
     from exeunt.hls.front import finn_env
     from exeunt.simulate import answers, verilator
@@ -97,7 +98,10 @@ def attempt(seed: int, folder: Path, frames: int = FRAMES) -> Outcome:
     told = built.optimised
     assert told is not None
     assert told["predicted"]["lut"] <= lut, "more than it may take"
-    manifest = stitch.write(built.accelerator, folder / "run", thresholds=[*limits, None])
+    manifest = stitch.write(
+        built.accelerator, folder / "run", thresholds=[*limits, None],
+        **compiler.held(built, config),
+    )  # fmt: skip
     library = verilator.build(
         manifest, options=verilator.Options(quick=True), cache=folder / "cache"
     )
@@ -106,7 +110,7 @@ def attempt(seed: int, folder: Path, frames: int = FRAMES) -> Outcome:
     return Outcome(
         seed,
         told["cycles_per_image"],
-        optimised.pace(answered.slices[0].trace.accepts),
+        bursts.pace(answered.slices[0].trace.accepts),
         cycles["frames_exact"] == frames,
         len(answered.wrong),
         f"{found.exits} exits, reach {[round(r, 2) for r in reach]}",

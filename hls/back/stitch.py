@@ -185,8 +185,8 @@ def write(
     run_dir: Path,
     *,
     thresholds: Sequence[int | None] | None = None,
-    buffer_frames: int = 4,
-    kept_frames: int = 2,
+    buffer_frames: int | Sequence[int] = 4,
+    kept_frames: int | Sequence[int] = 2,
     in_flight: int = 16,
     explained: Explained | None = None,
     extra: Mapping[str, Any] | None = None,
@@ -197,9 +197,9 @@ def write(
         accelerator: segments and heads with FIFO depths.
         run_dir: the run folder; an older rtl/ in it is replaced.
         thresholds: one per exit, None for "always"; the last one always takes. Never, if None.
-        buffer_frames: frames that each frame buffer holds.
+        buffer_frames: frames that each frame buffer holds, or each of them.
         kept_frames: frames that wait before each later segment, so that a kept frame does not
-            hold up those behind it in the frame buffer; 0: none.
+            hold up those behind it in the frame buffer; 0: none; or before each of them.
         in_flight: most frames inside at once.
         explained: how frames are explained beside it; None: they are not.
         extra: more entries for the manifest (folding targets, clock).
@@ -213,7 +213,9 @@ def write(
     _check_offsets(accelerator)
     explain = stitch_explain.describe(accelerator, explained)
     watches = {c.name: explain.of_chain(c.name) if explain else {} for c in accelerator.chains}
-    entries = [0] + [kept_frames * s.input.words for s in accelerator.segments[1:]]
+    later = accelerator.segments[1:]
+    queues = stitch_core.frames_of(kept_frames, len(later))
+    entries = [0] + [q * s.input.words for q, s in zip(queues, later, strict=True)]
     texts = {
         f"{segment.name}.sv": stitch_chain.render(
             accelerator, segment, entry=entry, watched=watches[segment.name]
@@ -288,7 +290,7 @@ def write(
             "classes": accelerator.classes,
             "exits": _exits(accelerator, limits),
             "buffers": [e.buffer_depth for e in final.exits[:-1]],
-            "buffer_frames": buffer_frames,
+            "buffer_frames": list(stitch_core.frames_of(buffer_frames, len(later))),
             "entries": entries,
             "decision_depth": final.exits[0].decision_depth,
             "in_flight": in_flight,

@@ -210,11 +210,9 @@ def predicted_cycles(config: Config, subject: Subject, rates: Sequence[float]) -
 
     reach = [max(0.0, 1.0 - float(r)) for r in np.cumsum([0.0, *rates[:-1]])]
     plan = config.compile
-    whole = cost.network(
-        config.model, target_cycles=plan.cycles, reach=reach, headroom=plan.headroom
-    )
+    whole = cost.network(config.model, target_cycles=plan.cycles, reach=reach, headroom=plan.spare)
     small = cost.at_multipliers(
-        subject.model, multipliers=whole.multipliers, reach=reach, headroom=plan.headroom
+        subject.model, multipliers=whole.multipliers, reach=reach, headroom=plan.spare
     )
     return float(small.cycles)
 

@@ -109,7 +109,7 @@ def apply(spec: Precision, subject: Subject, work: Work) -> tuple[Subject, dict[
     def price(bits: Mapping[Item, int]) -> Cost:
         return cost.network(
             with_bits(model, bits), target_cycles=work.config.compile.cycles,
-            headroom=work.config.compile.headroom, reach=reach, dsp=False,
+            headroom=work.config.compile.spare, reach=reach, dsp=False,
         )  # fmt: skip
 
     now = present(model)

@@ -71,7 +71,7 @@ def _precision(spec: Precision, config: Config) -> None:
         reach = [leave**i for i in range(len(model.stages))]
         return cost.network(
             precision.with_bits(model, bits), target_cycles=config.compile.cycles,
-            headroom=config.compile.headroom, reach=reach, dsp=False,
+            headroom=config.compile.spare, reach=reach, dsp=False,
         )  # fmt: skip
 
     limit = spec.weight_budget * price(now, 1.0).weight_bits

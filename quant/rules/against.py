@@ -191,7 +191,7 @@ def _hardware(config: Config, way: Way, seen: Sequence[float]) -> dict[str, Any]
         return {"cycles": None, "lut": None}
     section = config.compile
     found = cost.network(
-        config.model, target_cycles=section.cycles, reach=seen, headroom=section.headroom,
+        config.model, target_cycles=section.cycles, reach=seen, headroom=section.spare,
         dsp=False,
     )  # fmt: skip
     return {"cycles": found.cycles, "lut": found.lut + found.control}

@@ -58,14 +58,16 @@ class Compile(Section):
         fps: frames a second that are enough
         latency_us: latency that is enough, of `percentile`
         percentile: of frames that latency counts, each alone in the accelerator
-        headroom: how many more frames than measured later stages are folded for
+        headroom: how many more frames than measured later stages are folded for; unset: as many as
+            the exits of the validation images ask for, in their order
         constants: most weights of a matrix that becomes additions of its own, constant logic, where
             the folding unfolds it whole; 0: none does
         compressed: whether layers skip zeros or share weights where that is predicted to take fewer
             LUT for the same cycles; unset: if the config has [compress]
         folding: FINN folding file (JSON); unset: folded for what is asked
-        buffer_frames: frames that wait for a decision, behind each exit but the last
-        in_flight: frames in the accelerator at once, a power of two
+        buffer_frames: frames that wait for a decision, behind each exit but the last; unset: as
+            many as those exits ask for
+        in_flight: frames in the accelerator at once, a power of two; unset: the same
         baseline: whether the same network without exits is compiled and simulated too
         finn_part: device for which kernels = "vitis" makes its IPs
     """
@@ -80,12 +82,12 @@ class Compile(Section):
     fps: Annotated[float, Field(gt=0.0, le=1e9)] | None = None
     latency_us: Annotated[float, Field(gt=0.0, le=1e9)] | None = None
     percentile: Literal[50, 95, 99] = 99
-    headroom: Annotated[float, Field(ge=1.0, le=1000.0)] = 1.5
+    headroom: Annotated[float, Field(ge=1.0, le=1000.0)] | None = None
     constants: Natural = 0
     compressed: bool | None = None
     folding: str | None = None
-    buffer_frames: Annotated[int, Field(ge=1, le=64)] = 4
-    in_flight: Annotated[int, Field(ge=2, le=256), AfterValidator(_power_of_two)] = 16
+    buffer_frames: Annotated[int, Field(ge=1, le=64)] | None = None
+    in_flight: Annotated[int, Field(ge=2, le=256), AfterValidator(_power_of_two)] | None = None
     baseline: bool = True
     finn_part: Annotated[str, Field(min_length=1)] = "xc7z020clg400-1"
 
@@ -100,6 +102,11 @@ class Compile(Section):
         if self.target_cycles is None and self.fps is not None:
             return max(1, int(self.clock_mhz * 1e6 / self.fps))
         return CYCLES if self.target_cycles is None else self.target_cycles
+
+    @property
+    def spare(self) -> float:
+        """The head room for which costs are foretold before bursts are known."""
+        return 1.0 if self.headroom is None else self.headroom
 
     @property
     def asked(self) -> int | None:

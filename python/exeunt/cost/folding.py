@@ -79,13 +79,13 @@ def fold(
 
 
 def targets(
-    exits: int, *, target: int, headroom: float, reach: Sequence[float] | None
+    exits: int, *, target: int, headroom: float | Sequence[float], reach: Sequence[float] | None
 ) -> list[int]:
     """Cycles a frame that segment i and head i may take.
 
     target for the first, or target / reach[0] where frames are looked at again, so that it sees
     each of them reach[0] > 1 times; later ones see only the fraction reach[i] of the frames and
-    may take target / (reach[i] * headroom), never less than target.
+    may take target / (reach[i] * headroom), never less than target; headroom may be one for each.
 
     Raises:
         InputError: not one fraction for each exit.
@@ -95,9 +95,10 @@ def targets(
             f"reach must have one fraction for each of {exits} exits but has {len(reach)}; "
             "calibrate again"
         )
+    spare = [headroom] * exits if isinstance(headroom, (int, float)) else list(headroom)
     found = []
     for i in range(exits):
-        share = 1.0 if reach is None else min(1.0, reach[i] * headroom)
+        share = 1.0 if reach is None else min(1.0, reach[i] * spare[i])
         if i == 0:
             share = 1.0 if reach is None else max(1.0, reach[0])
         found.append(int(target / max(share, 1.0 / MAX_STRETCH)))

@@ -205,6 +205,8 @@ def _behind(layer: Layer, lanes: int, readers: int, held: tuple[int, int] | None
 def waiting(stream: Stream, buffer_frames: int, kept_frames: int) -> Size:
     """What holds frames of `stream` for their verdict, and those that stay: see ex_frame_buffer."""
     blocks = ram(stream.words * buffer_frames, stream.width)
+    if not kept_frames:
+        return Size(0, 0, blocks)
     queue = entry(stream.width)
     return Size(
         queue.lut, 0, blocks + max(queue.bram18, ram(stream.words * kept_frames, stream.width))

@@ -15,18 +15,22 @@ from exeunt.optimise.solver import Programme, Solution
 SCALES: Mapping[str, int] = {"lut": 53200, "dsp": 220, "bram18": 280}  # of an xc7z020
 
 
-def shares(reach: Sequence[float] | None, stages: int, headroom: float) -> tuple[float, ...]:
+def shares(
+    reach: Sequence[float] | None, stages: int, headroom: float | Sequence[float]
+) -> tuple[float, ...]:
     """Cycles of a stage's own frames in a cycle of the accelerator's, as `cost.folding.targets`.
 
     Args:
         reach: fraction of the frames that reach each exit, the first above 1 where frames are
             looked at again; None: all reach all.
         stages: number of exits.
-        headroom: how many more frames than measured later stages must take.
+        headroom: how many more frames than measured later stages must take, or each of them.
     """
     if reach is None:
         return (1.0,) * stages
-    found = [max(1.0, reach[0]), *(min(1.0, r * headroom) for r in reach[1:])]
+    spare = [headroom] * stages if isinstance(headroom, (int, float)) else list(headroom)
+    later = (min(1.0, r * h) for r, h in zip(reach[1:], spare[1:], strict=True))
+    found = [max(1.0, reach[0]), *later]
     return tuple(max(share, 1.0 / MAX_STRETCH) for share in found)
 
 
@@ -52,8 +56,16 @@ class Fastest:
     solution: Solution
 
 
-def fastest(problem: Problem, budget: Budget, share: Sequence[float]) -> Fastest | None:
+def fastest(
+    problem: Problem,
+    budget: Budget,
+    share: Sequence[float],
+    *,
+    between: tuple[int, int] | None = None,
+) -> Fastest | None:
     """The choice with the fewest cycles between frames within a budget; None: nothing fits.
+
+    With `between`, of cycles from the one to the other, of which no fewer than the first will do.
 
     The cycles at which a further option becomes fast enough are tried by bisection: first with the
     relaxation, which is quick and refuses nothing that is possible, then from there on with whole
@@ -67,6 +79,10 @@ def fastest(problem: Problem, budget: Budget, share: Sequence[float]) -> Fastest
         }
         | {1}
     )
+    if between is not None:
+        steps = sorted({max(between[0], step) for step in steps if step <= between[1]})
+        if not steps:
+            return None
     value = weights(budget)
     made: dict[int, Programme] = {}
 

@@ -109,6 +109,22 @@ class _Frame:
     past: pipeline.Past
 
 
+class Known:
+    """How frames of one accelerator moved before, so that nothing is solved twice.
+
+    Sizes and exits may differ from one prediction to the next. `words`: those that kernels gave in
+    all frames solved so far, which is what takes time.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[tuple[int, bool], dict[bytes, _Frame]] = {}
+        self.words = 0
+
+    def of(self, line: int, gives: bool) -> dict[bytes, _Frame]:
+        """Of one segment and head, with the transfers of its kernels or without."""
+        return self._lines.setdefault((line, gives), {})
+
+
 class _Line:
     """A segment and its head, which take frames in turn.
 
@@ -116,7 +132,15 @@ class _Line:
     """
 
     def __init__(
-        self, segment: Dataflow, head: Dataflow, *, entry: int, queue: int, gives: bool
+        self,
+        segment: Dataflow,
+        head: Dataflow,
+        *,
+        entry: int,
+        queue: int,
+        gives: bool,
+        index: int,
+        known: Known,
     ) -> None:
         stem: tuple[Node | None, ...] = segment.nodes or (None,)
         self._nodes = stem + head.nodes
@@ -132,7 +156,7 @@ class _Line:
         self._before: _Frame | None = None
         self._taken: list[Cycles] = []
         self._kept: list[tuple[int, tuple[Cycles, ...]]] = []
-        self._known: dict[bytes, _Frame] = {}
+        self._known, self._solved = known, known.of(index, gives)
 
     def next(self, offered: Cycles, place: int, waits: Sequence[tuple[int, int]]) -> _Frame:
         """How the next frame moves; `take` makes it so.
@@ -200,16 +224,17 @@ class _Line:
         """The frame with these words behind this past; as before, if it came before."""
         parts = (offered, None if past is None else past.cycles, hold, ready)
         key = b"|".join(b"" if p is None else p.tobytes() for p in parts)
-        if key not in self._known:
+        if key not in self._solved:
             flow = pipeline.flow(
                 self._nodes, self._fifos, offered, reads=self._reads, entry=self._entry,
                 fork=self._fork, past=past, hold=hold, ready=ready,
             )  # fmt: skip
-            self._known[key] = _Frame(
+            self._known.words += sum(map(len, flow.gives))
+            self._solved[key] = _Frame(
                 0, flow.enters, flow.takes[0], flow.shows, flow.gives if self._gives else (),
                 flow.leaves, flow.past,
             )  # fmt: skip
-        return self._known[key]
+        return self._solved[key]
 
     def _enqueue(self, offered: Cycles) -> Cycles:
         """When each word of the next frame enters the FIFO before the first kernel."""
@@ -231,6 +256,9 @@ def predict(
     sizes: Sizes,
     looks: Made | None = None,
     gives: bool = True,
+    spacing: float = 0.0,
+    known: Known | None = None,
+    words: int | None = None,
 ) -> Prediction:
     """Cycles of every frame when the source always has a beat and the sink always takes.
 
@@ -240,14 +268,25 @@ def predict(
         sizes: what the core was built with.
         looks: how often each frame is looked at again, and might be; None: never.
         gives: also keep the transfers of every node, for every frame.
+        spacing: cycles between the frames of the source, of which each is there when its time has
+            come or later; 0: all are there at once. Not with looks.
+        known: what earlier predictions of this accelerator found.
+        words: of frames solved, as `Known` counts them, after which frames are left out; None: all
+            are played. Not with looks.
     """
-    core = _Core(accelerator, sizes, gives=gives)
+    known = Known() if known is None else known
+    most = None if words is None else known.words + words
+    core = _Core(accelerator, sizes, gives=gives, spacing=spacing, known=known)
+    taken: list[int] = []
     if looks is not None:
         taken = core.look(exits, looks)
     else:
-        taken = [core.take(exit_) for exit_ in exits.tolist()]
+        for exit_ in exits.tolist():
+            if most is not None and known.words > most:
+                break
+            taken.append(core.take(exit_))
     accepts = np.array(taken, np.int64)
-    results = np.empty(len(exits), np.int64)
+    results = np.empty(len(taken), np.int64)
     for order, cycles in zip(core.order, core.merge.results(), strict=True):
         results[order] = cycles
     given: dict[str, Cycles] = {}
@@ -261,13 +300,15 @@ def predict(
 class _Core:
     """The whole core, which takes frames in turn."""
 
-    def __init__(self, accelerator: Accelerator, sizes: Sizes, *, gives: bool) -> None:
+    def __init__(
+        self, accelerator: Accelerator, sizes: Sizes, *, gives: bool, spacing: float, known: Known
+    ) -> None:
         pairs = list(zip(accelerator.segments, accelerator.heads, strict=True))
         criterion = criteria.get(accelerator.criterion)
         self._looks = accelerator.rules is not None and len(accelerator.rules.looks) > 0
         self.lines = [
             _Line(
-                segment, head, gives=gives,
+                segment, head, gives=gives, index=i, known=known,
                 entry=0 if i else ENTRY_DEPTH, queue=sizes.entries[i] if i else 0,
             )
             for i, (segment, head) in enumerate(pairs)
@@ -301,12 +342,14 @@ class _Core:
             self._rules = RuleUnit(built)
             self._last = -1  # when the last frame's last beat was taken
         self._frames = 0
+        self._spacing = spacing
 
     def take(self, exit_: int) -> int:
         """The next frame, which leaves at `exit_`; when its first beat is taken."""
         inside = self._sizes.in_flight
         self._frames += 1
         gate = self.merge.left(self._frames - inside) + 1 if self._frames > inside else 0
+        gate = max(gate, int((self._frames - 1) * self._spacing))
         if self._rules is None:
             enters, _ = self._through(exit_, np.full(self._words, gate, np.int64), None)
             return int(enters[0])

@@ -30,7 +30,8 @@ SPARE_CYCLES = 100_000
 class Settings:
     """How the images are offered and taken: fractions of idle and stalled cycles, their seed.
 
-    `map_stall`: fraction of cycles in which no word of a map is taken.
+    `map_stall`: fraction of cycles in which no word of a map is taken. `spacing`: cycles between
+    the images of the source; 0: all are there at once.
     """
 
     idle: float = 0.0
@@ -38,6 +39,7 @@ class Settings:
     seed: int = 0
     order: int = registers.ORDER_ARRIVAL
     map_stall: float = 0.0
+    spacing: int = 0
 
 
 CONTINUOUS = Settings()
@@ -100,7 +102,7 @@ def cycle_limit(manifest: Manifest, frames: int, settings: Settings) -> int:
     """Cycles after which a simulation is taken to hang: every frame through every chain, thrice."""
     per_frame = sum(c["interval"] + c["last_word"] for c in manifest.data["cycles"].values())
     patience = 3.0 / max(0.05, 1.0 - settings.idle) / max(0.05, 1.0 - settings.stall)
-    return int(SPARE_CYCLES + frames * per_frame * patience)
+    return int(SPARE_CYCLES + frames * (per_frame * patience + settings.spacing))
 
 
 def run(
@@ -162,6 +164,7 @@ def run(
                 "map_stall": settings.map_stall,
                 "limit": limit or cycle_limit(manifest, end - first, settings),
                 "idle": settings.idle,
+                "spacing": settings.spacing,
                 "stall": settings.stall,
                 "seed": settings.seed + i,
                 "taps": taps,

@@ -256,7 +256,16 @@ struct Job {
     int64_t trace_to;
     int64_t linger;            // cycles without a word of a map that end a run, behind its last result
     uint32_t map_stall;        // map_ready is low in map_stall / 2^32 of the cycles
+    int64_t frame_words;       // beats of a frame
+    int64_t spacing;           // frame n is there from cycle start + n * spacing on
+    int64_t start;
 };
+
+// Whether the next beat is the first of a frame whose time has not come.
+bool early(const Sim* sim, const Job* job) {
+    return job->spacing && sim->next_word % job->frame_words == 0 &&
+           sim->cycle < job->start + sim->next_word / job->frame_words * job->spacing;
+}
 
 void ex_tap(int index, const svBitVecVal* word) {
     Tap& tap = current->taps[index];
@@ -416,7 +425,7 @@ int ex_run(Sim* sim, Job* job, int64_t cycles) {
 #if VM_TRACE
         sim->tracing = sim->trace && sim->cycle >= job->trace_from && sim->cycle < job->trace_to;
 #endif
-        if (!sim->holding && sim->next_word < job->word_count &&
+        if (!sim->holding && sim->next_word < job->word_count && !early(sim, job) &&
             !(job->idle && draw(sim) < job->idle)) {
             sim->stale = true;
             put(top->s_data, job->words + sim->next_word * job->stride, bytes);

@@ -54,6 +54,9 @@ class _Job(ctypes.Structure):
         ("trace_to", ctypes.c_int64),
         ("linger", ctypes.c_int64),
         ("map_stall", ctypes.c_uint32),
+        ("frame_words", ctypes.c_int64),
+        ("spacing", ctypes.c_int64),
+        ("start", ctypes.c_int64),
     )
 
 
@@ -219,6 +222,7 @@ class Model:
         last_every: int = 0,
         linger: int = 0,
         map_stall: float = 0.0,
+        spacing: int = 0,
         waves: tuple[int, int] = (0, 1 << 62),
         progress: Callable[[int, int], None] | None = None,
     ) -> Trace:
@@ -236,6 +240,7 @@ class Model:
             linger: of a design that explains, cycles without a word of a map after which, behind
                 the last result, no other one is expected.
             map_stall: fraction of cycles in which no word of a map is taken.
+            spacing: cycles between the frames of the source; 0: all are there at once.
             waves: cycles from and to which waves are written.
             progress: called with (results, cycles) after every chunk.
 
@@ -254,7 +259,8 @@ class Model:
             accept_cycles=_i64(accepts), accept_capacity=frames, decide_cycles=_i64(decides),
             decide_takes=_u8(takes), decide_capacity=frames, idle=_odds(idle),
             stall=_odds(stall), trace_from=waves[0], trace_to=waves[1], linger=linger,
-            map_stall=_odds(map_stall),
+            map_stall=_odds(map_stall), frame_words=len(words) // frames if frames else 1,
+            spacing=spacing, start=self.cycle,
         )  # fmt: skip
         self._lib.ex_seed(self._handle, ctypes.c_uint64(seed))
         start = self.cycle

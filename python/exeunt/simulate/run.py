@@ -21,7 +21,7 @@ from exeunt.manifest import Manifest
 from exeunt.progress import Progress, silent
 from exeunt.reference import network, system
 from exeunt.report import store
-from exeunt.simulate import maps, verilator, waves
+from exeunt.simulate import maps, traffic, verilator, waves
 from exeunt.simulate.answers import (
     BLOCK_FRAMES,
     Answers,
@@ -106,7 +106,12 @@ def simulate(
         reported["simulation"]["maps"] = explain(
             manifest, library, asked, images, outputs, answers, processes, run_dir
         )
-    found = network_part(store.read(run_dir), manifest, answers, logits, labels)
+    before = store.read(run_dir)
+    reported |= traffic.told(
+        manifest, accelerator, library, images, logits, answers, run_dir=run_dir,
+        spacing=promised(before),
+    )  # fmt: skip
+    found = network_part(before, manifest, answers, logits, labels)
     reported["simulation"] |= found.pop("simulation")
     reported |= found
     reported["hardware"] = hardware(clock, manifest, answers)
@@ -159,6 +164,13 @@ def explain(
                 raise CheckFailed(maps.sentence(parts[-1].wrong, part.first))
         found.append(maps.summary(wanted, parts))
     return found
+
+
+def promised(report: Mapping[str, Any]) -> int | None:
+    """Cycles between frames for which `compile` promised a latency, if it did."""
+    optimiser = (report.get("compile") or {}).get("optimiser") or {}
+    spacing = (optimiser.get("latency") or {}).get("spacing")
+    return None if spacing is None else int(spacing)
 
 
 def _prepare(

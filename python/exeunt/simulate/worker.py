@@ -79,6 +79,7 @@ def run(job: dict[str, Any]) -> None:
             exits=job["exits"],
             limit=job["limit"],
             idle=job.get("idle", 0.0),
+            spacing=job.get("spacing", 0),
             stall=job.get("stall", 0.0),
             seed=job.get("seed", 0),
             linger=job.get("linger", 0),

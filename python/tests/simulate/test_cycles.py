@@ -141,6 +141,16 @@ def test_a_slow_last_stage_fills_all_buffers(tmp_path: Path) -> None:
     check(whole, 8, {"buffer_frames": 2, "kept_frames": 2, "in_flight": 16}, tmp_path)
 
 
+def test_every_exit_has_room_of_its_own(tmp_path: Path) -> None:
+    stages = (
+        Stage(5, parallel=True, simd=9, pe=5, pool=False), Stage(4, pe=2, pool=False),
+        Stage(6, pe=1, reduce=False),
+    )  # fmt: skip
+    whole = samples.accelerator(stages, size=6, classes=3)
+    options = {"buffer_frames": (2, 5), "kept_frames": (3, 0), "in_flight": 8}
+    check(whole, 6, options, tmp_path)
+
+
 def _row(name: str, stream: Stream, *nodes: Node) -> Dataflow:
     return Dataflow(name, stream, nodes, (2,) * len(nodes))
 

@@ -1,0 +1,226 @@
+"""How frames fare: latency by exit as it was simulated, and what happens when exits drift.
+
+A drifted sequence is one in which more or fewer frames go on than were measured; it is played by
+the cycle reference, and some of it by the RTL, with images that leave where they are to leave.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exeunt import criteria
+from exeunt.graph import Accelerator, IntArray
+from exeunt.manifest import Manifest
+from exeunt.reference import system
+from exeunt.simulate import bulk
+from exeunt.simulate.answers import Answers, Images, answer, check_cycles
+
+FACTORS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)  # of the frames that go on
+CHECKED = (0.5, 2.0)  # of these, through the RTL
+FRAMES = 2000  # of the sequence that is drifted, at most
+LEAST = 1000  # of them
+WORK = 1 << 20  # words that the cycle reference solves, for each point
+IMAGES = 120  # through the RTL, for each point
+PERCENTILES = (50, 95, 99)
+CURVE = 101  # points of a distribution
+
+Exits = npt.NDArray[np.int64]
+
+
+def drifted(exits: Exits, factor: float, stages: int, *, seed: int = 0) -> Exits:
+    """A sequence in which `factor` times as many frames reach each later exit, all at the most.
+
+    As few frames as possible go further or less far, chosen at random.
+
+    Args:
+        exits: int64 (N,), where frames leave, in order.
+        factor: above 0.
+        stages: number of exits.
+        seed: of the choice.
+    """
+    random = np.random.default_rng([seed, round(1000 * factor)])
+    found = np.zeros_like(exits)
+    inside = np.ones(len(exits), bool)  # those that reach the exit before
+    for i in range(1, stages):
+        reach = (exits >= i) & inside
+        missing = min(round(factor * int((exits >= i).sum())), int(inside.sum())) - int(reach.sum())
+        from_ = np.flatnonzero(inside & ~reach if missing > 0 else reach)
+        reach[random.choice(from_, abs(missing), replace=False)] = missing > 0
+        found[reach] = i
+        inside = reach
+    return found
+
+
+def latency(exits: Exits, cycles: IntArray, stages: int) -> dict[str, Any]:
+    """Latencies by exit and of all frames: percentiles, and the curve of the distribution.
+
+    Args:
+        exits: int64 (N,), where frames left.
+        cycles: int64 (N,), from the first beat to the result.
+        stages: number of exits.
+    """
+    rows = [{"index": i, **_distribution(cycles[exits == i])} for i in range(stages)]
+    return {"exits": rows, "all": _distribution(cycles)}
+
+
+def _distribution(cycles: IntArray) -> dict[str, Any]:
+    if not len(cycles):
+        return {"images": 0}
+    levels = np.linspace(0, 100, min(CURVE, len(cycles)))
+    return {
+        "images": len(cycles),
+        **{f"p{p}": int(np.percentile(cycles, p, method="higher")) for p in PERCENTILES},
+        "max": int(cycles.max()),
+        "mean": float(cycles.mean()),
+        "curve": np.percentile(cycles, levels, method="higher").astype(int).tolist(),
+    }
+
+
+def pace(accepts: Exits) -> float:
+    """Cycles between frames by when their first beats were taken, once the accelerator is full."""
+    full = accepts[len(accepts) // 4 :]
+    return float(full[-1] - full[0]) / max(1, len(full) - 1)
+
+
+def sequence(run_dir: Path, answers: Answers) -> Exits:
+    """The exits of the validation images in order if calibration left them, else of the answers.
+
+    A short sequence is repeated.
+    """
+    path = run_dir / "exits.json"
+    text = ""
+    if path.is_file():
+        text = str(json.loads(path.read_text(encoding="utf-8")).get("sequence") or "")
+    found = np.array([int(c) for c in text], np.int64) if text else answers.want["exit"]
+    return np.resize(found, max(len(found), LEAST))[:FRAMES]
+
+
+def curve(manifest: Manifest, accelerator: Accelerator, exits: Exits) -> list[dict[str, Any]]:
+    """Throughput and latency by the cycle reference when that many times as many frames go on.
+
+    Frames come as quickly as they are taken. Each point: `factor`, `reach` of each exit, `frames`,
+    `cycles_per_image`, and the percentiles of the latency.
+    """
+    sizes, known = system.Sizes.of(manifest.data), system.Known()
+    stages = len(accelerator.heads)
+    found = []
+    for factor in FACTORS:
+        wanted = drifted(exits, factor, stages)
+        played = system.predict(
+            accelerator, wanted, sizes=sizes, gives=False, known=known, words=WORK
+        )
+        some = wanted[: len(played.accepts)]
+        found.append(
+            {
+                "factor": factor,
+                "reach": [float((some >= i).mean()) for i in range(stages)],
+                "frames": len(some),
+                "cycles_per_image": pace(played.accepts),
+                "latency": {
+                    f"p{p}": int(np.percentile(played.reported, p, method="higher"))
+                    for p in PERCENTILES
+                },
+            }
+        )
+    return found
+
+
+def checked(
+    manifest: Manifest,
+    accelerator: Accelerator,
+    library: Path,
+    images: Images,
+    logits: Sequence[IntArray],
+    answers: Answers,
+    exits: Exits,
+) -> list[dict[str, Any]]:
+    """Some points of the curve through the RTL, with test images that leave as is wanted.
+
+    Each point: `factor`, `images`, `mismatches`, `frames_exact`, `cycles_per_image` and the
+    `predicted` ones. A point for which no image leaves at some exit is left out.
+    """
+    stages = len(accelerator.heads)
+    by_exit = [np.flatnonzero(answers.want["exit"] == i) for i in range(stages)]
+    found = []
+    for factor in CHECKED:
+        wanted = drifted(exits, factor, stages)[:IMAGES]
+        if not all(len(by_exit[i]) for i in np.unique(wanted)):
+            continue
+        turn = np.zeros(stages, int)
+        chosen = np.empty(len(wanted), np.int64)
+        for n, exit_ in enumerate(wanted.tolist()):
+            chosen[n] = by_exit[exit_][turn[exit_] % len(by_exit[exit_])]
+            turn[exit_] += 1
+        seen = answer(manifest, library, images[chosen], [part[chosen] for part in logits])
+        cycles, predictions = check_cycles(manifest, accelerator, seen)
+        found.append(
+            {
+                "factor": factor,
+                "images": len(chosen),
+                "mismatches": len(seen.wrong),
+                "frames_exact": cycles["frames_exact"],
+                "cycles_per_image": pace(seen.slices[0].trace.accepts),
+                "predicted": pace(predictions[0].accepts),
+            }
+        )
+    return found
+
+
+def spaced(
+    manifest: Manifest,
+    accelerator: Accelerator,
+    library: Path,
+    images: Images,
+    logits: Sequence[IntArray],
+    spacing: int,
+) -> dict[str, Any]:
+    """Latencies of frames that come every `spacing` cycles, by the RTL, and how many are exact."""
+    seen = answer(manifest, library, images, logits, settings=bulk.Settings(spacing=spacing))
+    predicted = system.predict(
+        accelerator, seen.want["exit"], sizes=system.Sizes.of(manifest.data), gives=False,
+        spacing=spacing,
+    )  # fmt: skip
+    return {
+        "spacing": spacing,
+        "mismatches": len(seen.wrong),
+        "frames_exact": int((seen.latency == predicted.reported).sum()),
+        **latency(seen.want["exit"], seen.latency, len(accelerator.heads)),
+    }
+
+
+def told(
+    manifest: Manifest,
+    accelerator: Accelerator,
+    library: Path,
+    images: Images,
+    logits: Sequence[IntArray],
+    answers: Answers,
+    *,
+    run_dir: Path,
+    spacing: int | None,
+) -> dict[str, Any]:
+    """`latency` and `drift` of report.json."""
+    stages = len(accelerator.heads)
+    found: dict[str, Any] = {
+        "latency": {"spacing": 0, **latency(answers.want["exit"], answers.latency, stages)}
+    }
+    if answers.looks is not None or stages == 1:
+        return found
+    if spacing is not None:
+        few = slice(0, IMAGES)
+        found["latency"]["spaced"] = spaced(
+            manifest, accelerator, library, images[few], [x[few] for x in logits], spacing
+        )
+    exits = sequence(run_dir, answers)
+    found["drift"] = {"points": curve(manifest, accelerator, exits)}
+    if criteria.get(manifest.criterion).history is None:
+        found["drift"]["checked"] = checked(
+            manifest, accelerator, library, images, logits, answers, exits
+        )
+    return found
