@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from exeunt.hls import bursts
 from exeunt.hls.back import folding
-from exeunt.hls.bursts import PERCENTILES
+from exeunt.hls.bursts import PERCENTILES, Case
+from exeunt.hls.designs import Design, Limits
 from exeunt.kernels.parts.size import Size
 from exeunt.optimise import search
 from exeunt.optimise.budget import NAMES
@@ -18,8 +19,6 @@ from exeunt.optimise.problem import Problem
 
 if TYPE_CHECKING:
     from exeunt.config.compile import Compile
-    from exeunt.hls.bursts import Case
-    from exeunt.hls.optimised import Design, Limits
 
 
 def told(

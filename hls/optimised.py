@@ -22,7 +22,8 @@ from exeunt.graph import Accelerator
 from exeunt.hls import bursts, chosen, folded
 from exeunt.hls.back import folding
 from exeunt.hls.back.folding import Overrides
-from exeunt.hls.bursts import Case, Fit
+from exeunt.hls.bursts import Case
+from exeunt.hls.designs import Design, Limits
 from exeunt.hls.folded import Compiled
 from exeunt.kernels.layer import Layer
 from exeunt.kernels.parts.size import Size
@@ -42,15 +43,6 @@ if TYPE_CHECKING:
 ROUNDS = 5
 FAMILIES = ("xc7", "xcup")  # whose LUT and blocks the sizes of kernels are of
 CLEAR = 0.998  # of the cycles between frames, from which on a design is the faster one
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a design may take, and of what."""
-
-    budget: Budget
-    available: Budget
-    title: str
 
 
 def limits(section: Compile) -> Limits:
@@ -161,44 +153,6 @@ def latencies(accelerator: Accelerator, room: Room) -> list[int]:
         int(system.predict(accelerator, np.array([i]), sizes=known, gives=False).reported[0])
         for i in range(len(accelerator.heads))
     ]
-
-
-@dataclass(frozen=True)
-class Design:
-    """A choice as it was made, and what the cycle reference says of it.
-
-    Attributes:
-        compiled: the accelerator with sized FIFOs.
-        choice: what was chosen.
-        share: of the cycles between frames that each stage has for its own.
-        fit: what frames wait in, and how they do.
-        taken: all resources.
-        waits: latency of a frame alone, by exit.
-    """
-
-    compiled: Compiled
-    choice: Choice
-    share: tuple[float, ...]
-    fit: Fit
-    taken: Size
-    waits: tuple[int, ...]
-
-    @property
-    def pace(self) -> float:
-        """Cycles between frames."""
-        return self.fit.played.pace
-
-    def late(self, wish: Asked, case: Case) -> float:
-        """Latency of the percentile that is asked for.
-
-        Of frames that come as often as is asked, one behind the other, in the order of `case`;
-        where nothing is asked of that, of frames alone.
-        """
-        if wish.cycles is None:
-            return bursts.percentile(
-                self.waits, bursts.rates(case.reach, case.stages), wish.percentile
-            )
-        return bursts.spaced(self.fit, case, wish.cycles)[f"p{wish.percentile}"]
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,13 @@ ROOMS: Mapping[str, str] = {
     "hls.baseline": f"{GRAPH} cost hls hls.front hls.back hls.folded hls.compressed",
     # boards, and what is measured and shown
     "boards": f"{STEP} cost synth tool yowasp",
+    "hls.bursts": f"{GRAPH} config optimise reference",
+    "hls.designs": f"{GRAPH} optimise hls hls.bursts hls.folded",
+    "hls.chosen": f"{GRAPH} config optimise hls hls.back hls.bursts hls.designs",
     "hls.optimised": f"{RESULT} config cost optimise reference hls hls.front hls.back hls.folded "
-    "boards",
+    "hls.bursts hls.designs hls.chosen boards",
     "hls.compile": f"{STEP} cost qonnx reference hls.explained hls.front hls.back hls.folded "
-    "hls.baseline hls.optimised hls.compressed",
+    "hls.baseline hls.bursts hls.chosen hls.optimised hls.compressed",
     "bench": f"{STEP} qonnx runtime reference simulate boards",
     "simulate.heatmaps": f"{STEP} runtime reference explain simulate report",
     "deploy": f"{STEP} runtime reference boards bench",

@@ -129,12 +129,13 @@ def _drawn(drift: Mapping[str, Any], found: Mapping[str, Any]) -> Part:
             factors, [p["latency"][name] for p in points], "o-", color=figures.colour(k), label=name
         )
     right.set(xlabel="times as many frames go on", ylabel="latency in cycles", yscale="log")
-    right.legend(loc="upper left")
+    figures.logarithmic(right.yaxis)
+    right.legend(loc="lower right")
     return {
         "svg": figures.svg(figure, "throughput and latency when more or fewer frames go on"),
-        "caption": "When more or fewer frames go on than were measured (1): the pace is that of "
-        f"the design for {found['in_flight']} frames in flight, frames come as quickly as they "
-        "are taken.",
+        "caption": "When more or fewer frames go on than were measured (1): frames of the same "
+        f"order of which some, chosen at random, go further or less far; {found['in_flight']} in "
+        "flight at most, each comes as soon as it is taken.",
     }
 
 
@@ -201,6 +202,7 @@ def _curves(found: Mapping[str, Any]) -> Part:
             linestyle="--" if alone else "-", linewidth=1.0 if alone else 1.6,
         )  # fmt: skip
     axes.set(xlabel="latency in cycles", ylabel="percent of the frames", xscale="log")
+    figures.logarithmic(axes.xaxis)
     figure.legend(loc="outside upper center", ncols=6)
     return {
         "svg": figures.svg(figure, "distribution of the latency by exit"),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: told apart without colour vision, on white and on black
@@ -202,3 +203,12 @@ def resources(blocks: Sequence[tuple[str, float]], unit: str) -> str:
     axes.margins(x=0.12)
     axes.grid(axis="y", visible=False)
     return svg(figure, f"{unit} of each block")
+
+
+def logarithmic(axis: Axis) -> None:
+    """Numbers as they are written elsewhere, at 1, 2 and 5 of each power of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=20))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())

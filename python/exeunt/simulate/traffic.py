@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from exeunt import criteria
 from exeunt.graph import Accelerator, IntArray
@@ -30,7 +29,7 @@ IMAGES = 120  # through the RTL, for each point
 PERCENTILES = (50, 95, 99)
 CURVE = 101  # points of a distribution
 
-Exits = npt.NDArray[np.int64]
+Exits = IntArray
 
 
 def drifted(exits: Exits, factor: float, stages: int, *, seed: int = 0) -> Exits:

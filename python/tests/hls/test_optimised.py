@@ -198,7 +198,7 @@ def test_later_stages_get_the_head_room_that_bursts_ask_for(network: Any) -> Non
     )
     burst = compiler.build(
         network, config=settings("target_cycles = 60"), reach=(1.0, 0.25),
-        sequence=("0" * 120 + "1" * 40) * 4,
+        sequence=("0" * 480 + "1" * 160) * 3,
     )  # fmt: skip
     assert burst.bursts["intervals"][1] < calm.bursts["intervals"][1]
     assert calm.bursts["of_ideal"] >= 0.99
