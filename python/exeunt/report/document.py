@@ -48,12 +48,9 @@ def sections(run_dir: Path, report: Mapping[str, Any]) -> list[Part]:
         maps.maps(run_dir, report),
         overview.timeline(run_dir),
         optimised.optimised(report),
-<<<<<<< HEAD
         kernels.kernels(report),
-=======
         bursts.latency(report),
         bursts.bursts(report),
->>>>>>> 4c7af7f (Room for bursts from the exits of real frames; latency and drift in the report)
         equal.equal(report),
         network.blocks(report, manifest),
         bitstreams.bitstreams(report),
