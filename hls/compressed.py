@@ -34,6 +34,7 @@ class Priced:
         """As plain data."""
         return {
             "kernel": self.fold.multiplier or "dense",
+            "skips": self.fold.banks > 0,
             "pe": self.fold.pe,
             "simd": self.fold.block or self.fold.simd,
             "cycles": self.fold.period,
@@ -134,7 +135,10 @@ def size(layer: Layer, fold: Fold) -> Size:
 
 def said(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """How many layers have which kernel, in a few words; nothing where all are dense."""
-    words = {"scheduled": "skip zeros", "codebook": "share weights"}
-    kernels = [entry["kernel"] for entries in found.values() for entry in entries]
-    parts = [f"{kernels.count(style)} {text}" for style, text in words.items() if style in kernels]
-    return f"; of {len(kernels)} layers {' and '.join(parts)}" if parts else ""
+    chosen = [entry for entries in found.values() for entry in entries]
+    counts = {
+        "skip zeros": sum(entry["skips"] for entry in chosen),
+        "share weights": sum(entry["kernel"] == STYLES[1] for entry in chosen),
+    }
+    parts = [f"{count} {text}" for text, count in counts.items() if count]
+    return f"; of {len(chosen)} matrices {' and '.join(parts)}" if parts else ""

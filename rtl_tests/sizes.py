@@ -36,6 +36,7 @@ import pool.corners
 import reduce.corners
 import registers.corners
 import rules.corners
+import sparse.corners
 import swg.corners
 import tag.corners
 import threshold.corners
@@ -110,6 +111,12 @@ def chosen() -> dict[str, Corner]:
         ),
         "mvu: 64x6, signs and 0 on 2 bits, SIMD 32, PE 2, 3 levels": mvu.corners.corner(
             (2, 32, 3, 2), Integer(2), weight_bits="2s", levels=3
+        ),
+        "sparse: 72x16, SIMD 4, PE 4, 15 levels, a quarter of the blocks": sparse.corners.corner(
+            (18, 4, 4, 4, 4), 4, INT4, levels=15
+        ),
+        "sparse: 72x16 8 bits in, SIMD 4, PE 4, 15 levels, 8 numbers": sparse.corners.corner(
+            (18, 4, 4, 4, 4), 0, UINT8, pattern="none", weight_bits=8, book=8, levels=15
         ),
         "tag: 32 bits, 16 words, 16 in flight": tag.corners.corner(32, 16, 16),
         "margin: 10 classes one by one": margin.corners.corner("margin", 1, 10, 14),

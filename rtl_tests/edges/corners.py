@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import mvu.corners
 import numpy as np
+import sparse.corners
 import threshold.corners
 from lib.bench import Corner, kernel_corner
 
@@ -85,6 +86,10 @@ _MATRICES = [
     mvu.corners.corner((2, 32, 3, 2), Integer(2), weight_bits="2s", levels=3),
     mvu.corners.corner((9, 3, 2, 2), Integer(8, signed=True), weight_bits="1s", levels=1),
     mvu.corners.corner((4, 4, 2, 2), Integer(4), weight_bits="2s", levels=15),
+    sparse.corners.corner((8, 4, 2, 4, 4), 2, Integer(4), pattern="random", zeros=0.8, levels=7),
+    sparse.corners.corner(
+        (3, 4, 2, 2, 2), 2, Integer(4), zeros=0.5, weight_bits=8, book=6, negates=True, levels=3
+    ),
 ]
 
 CORNERS: list[Corner] = [

@@ -1,4 +1,4 @@
-"""`m_edge` of `ex_threshold` and `ex_mvu` against the masks of `exeunt.explain`."""
+"""`m_edge` of `ex_threshold`, `ex_mvu` and `ex_sparse` against the masks of `exeunt.explain`."""
 
 import pytest
 from edges.corners import CORNERS

@@ -7,7 +7,12 @@ from typing import Any
 
 from exeunt.report.page import Part, number, section, table
 
-WORDS = {"dense": "all weights", "scheduled": "zeros left out", "codebook": "shared weights"}
+WORDS = {  # by kernel, and whether it skips zeros
+    ("dense", False): "all weights",
+    ("scheduled", True): "zeros left out",
+    ("codebook", False): "shared weights",
+    ("codebook", True): "shared weights, zeros left out",
+}
 
 
 def kernels(report: Mapping[str, Any]) -> Part | None:
@@ -44,7 +49,8 @@ def kernels(report: Mapping[str, Any]) -> Part | None:
 
 
 def _built(entry: Mapping[str, Any]) -> str:
-    return f"{WORDS[entry['kernel']]}, PE {entry['pe']}, SIMD {entry['simd']}"
+    text = WORDS[entry["kernel"], entry["skips"]]
+    return f"{text}, PE {entry['pe']}, SIMD {entry['simd']}"
 
 
 def _blocks(entry: Mapping[str, Any]) -> str:

@@ -187,7 +187,7 @@ def test_the_cheapest_kernel_is_chosen_and_it_is_said_why() -> None:
         assert entry["kernel"] == style
         assert entry["lut"] < entry["dense"]["lut"]
         assert entry["dense"]["cycles"] <= target
-        assert said({"seg0": why}).startswith("; of 1 layers 1 ")
+        assert said({"seg0": why}).startswith("; of 1 matrices 1 ")
     fixed = Matrix(
         pruned.input, FOUR, pruned.output, WIDE, columns=144, weight_bits=8, finn=("MVAU_0",),
         accumulator=WIDE, arrays=pruned.arrays,
