@@ -94,6 +94,7 @@ def _text(seed: int, random: np.random.Generator) -> str:
         f"headroom = {random.uniform(1, 4):.2f}",
         f"buffer_frames = {pick(1, 2, 4)}", f"in_flight = {pick(4, 5, 8, 16)}", "baseline = false",
         "[simulate]", "processes = 1",
+        *_smaller(seed),
         *_calibrate(stages, pick),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
@@ -106,6 +107,22 @@ def _wish(seed: int, target: int) -> str:
     random = np.random.default_rng([7, seed])
     lut, dsp = int(np.exp(random.uniform(9, 11))), int(random.integers(0, 100))
     return f"resources = {{ lut = {lut}, dsp = {dsp} }}"
+
+
+def _smaller(seed: int) -> list[str]:
+    """For every third seed a table [compress]: zeros to leave out, weights to share, or both."""
+    if seed % 3 != 2:
+        return []
+    random = np.random.default_rng([11, seed])
+    size, left = int(random.integers(1, 4)), random.uniform(0.4, 0.7)
+    count, kind = int(random.integers(2, 4)), int(random.integers(3))
+    passes = [
+        f'{{ kind = "blocks", criterion = "l1", sparsity = {1 - left:.2f}, block = {size}, '
+        "epochs = 0 }",
+        f'{{ kind = "sharing", criterion = "uniform", centroids = {count}, epochs = 0 }}',
+    ]
+    chosen = passes if kind == 2 else [passes[kind]]
+    return ["[compress]", "images = 8", f"passes = [{', '.join(chosen)}]"]
 
 
 def _calibrate(stages: int, pick: object) -> list[str]:
@@ -160,6 +177,7 @@ def attempt(seed: int, folder: Path, *, simulated: bool = True) -> Outcome:
     """
     from exeunt.hls.compile import compile as compile_step
     from exeunt.quant.calibrate import calibrate
+    from exeunt.quant.compress.step import compress
     from exeunt.quant.export import export
     from exeunt.quant.train import train
     from exeunt.simulate.run import simulate
@@ -169,6 +187,8 @@ def attempt(seed: int, folder: Path, *, simulated: bool = True) -> Outcome:
     try:
         images(folder, config.model.input, config.model.classes, seed)
         train(config, run, folder)
+        if config.compress is not None:
+            compress(config, run, folder)
         calibrate(config, run)
         export(config, run)
         _spread(run, seed)

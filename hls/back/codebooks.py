@@ -135,6 +135,7 @@ def _matched(
     """The indices in the order of the compiled weights, and the signs of the rows if any is -1.
 
     A batch norm with a negative factor turns the sign of its row when it becomes thresholds.
+    Columns that see nothing but padding are not compiled; the others are found by their values.
     """
     wide = book.astype(np.int64)
     for ordered in _orders(accelerator, node, indices):
@@ -146,6 +147,12 @@ def _matched(
             return ordered.astype(np.uint8), None
         if (same | opposite).all():
             return ordered.astype(np.uint8), np.where(same, 1, -1).astype(np.int8)
+    if len(weights) == len(indices) and weights.size < indices.size:
+        same, opposite = (np.isin(s * weights, wide).all(axis=1) for s in (1, -1))
+        if (same | opposite).all():
+            signs = np.where(same, 1, -1).astype(np.int8)
+            found = np.searchsorted(wide, weights * signs[:, None]).astype(np.uint8)
+            return found, None if same.all() else signs
     raise CheckFailed(
         f"{path} must stand for the compiled weights, got others for {node.name} of "
         f"{weights.shape[0]} x {weights.shape[1]} weights: export it again"

@@ -243,6 +243,25 @@ def test_compiled_weights_are_reconstructed(tmp_path: Path):
     assert str(error.value).endswith("at (1, 1): compile again")
 
 
+def test_columns_that_see_padding_alone_are_not_compiled(tmp_path: Path):
+    random = np.random.default_rng(1)
+    indices = random.integers(0, 3, (4, 2, 3, 3)).astype(np.uint8)
+    book = np.array([-5, 0, 3], np.int8)
+    compiled = book.astype(np.int64)[indices[:, :, 1:, 1]].reshape(4, 4)
+    compiled[1] *= -1
+    compiled[1, 0] = -3
+    path = tmp_path / codebooks.NAME
+    np.savez(path, **{"0.codebook": book, "0.indices": indices})
+    wide = np.pad(compiled, ((0, 0), (0, 2)))  # the graph of this test wants a multiple of six
+    found = codebooks.attach(accelerator(wide), path)
+    node = found.heads[0].nodes[0]
+    assert np.array_equal(found.of(node)["weights"], wide)
+    assert found.arrays["head0_mvu0.signs"].tolist()[1] == -1
+    wide[3, 3] = 4
+    with pytest.raises(CheckFailed, match="got others for head0_mvu0 of 4 x 6 weights"):
+        codebooks.attach(accelerator(wide), path)
+
+
 def test_codebooks_of_another_network(tmp_path: Path):
     weights = np.arange(24).reshape(2, 12) % 5
     path = tmp_path / codebooks.NAME
