@@ -371,10 +371,31 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_swg.sv",
-        "offset_q <= offset_q + LW'(1 - (EH - 1) * ROW - (EW - 1) * F);",
+        "offset_q <= offset_q + LW'(NEXT_BLOCK);",
         "",
         "rtl_tests/swg/test_swg.py::test_swg",
         corners="serial_7x6x4_k33_s11_same_simd1_u4_d22_b4,serial_5x7x4_k23_s21_none_simd1_u4_d13_b2",
+    ),
+    Mutant(
+        "hls/rtl/ex_swg.sv",
+        "known_q <= 1'b0;",
+        "known_q <= 1'b1;",
+        "rtl_tests/swg/test_swg.py::test_swg",
+        corners="serial_3x3x1_k33_s11_same_simd1_u2_d11_b1",
+    ),
+    Mutant(
+        "hls/rtl/ex_swg.sv",
+        "back[AW] ? sum : AW'(back)",
+        "sum",
+        "rtl_tests/swg/test_swg.py::test_swg",
+        corners="serial_3x3x1_k33_s11_same_simd1_u2_d11_b1",
+    ),
+    Mutant(
+        "hls/rtl/ex_swg.sv",
+        "move_q <= window_end ? move",
+        "move_q <= 1'b1 ? move",
+        "rtl_tests/swg/test_swg.py::test_swg",
+        corners="serial_3x3x1_k33_s11_same_simd1_u2_d11_b1",
     ),
     Mutant(
         "hls/rtl/ex_swg_parallel.sv",

@@ -8,8 +8,9 @@
 // A ring of DEPTH words keeps what later windows still need. Input goes on, across rows and
 // frames, while there is room; output goes on as soon as its word is there. A window waits for
 // the oldest word that may still be needed, so a frame's first output waits for its first input,
-// and no output waits for a word of the next frame. Latency: 2 cycles from an input word to the
-// output of its value. Throughput: a frame in max(H*W, OH*OW*KH*KW) * C / SIMD cycles, without a
+// and no output waits for a word of the next frame. Where a word lies, whether it is inside of the
+// frame and what it waits for is found out one word ahead. Latency: 2 cycles from an input word to
+// the output of its value. Throughput: a frame in max(H*W, OH*OW*KH*KW) * C / SIMD cycles, without a
 // gap between frames. Stall: the output word is held, input is accepted until the ring is full.
 // Reset: empty, at the start of a frame. busy: a word moves inside or leaves (see ex_gate).
 `default_nettype none
@@ -88,6 +89,14 @@ module ex_swg #(
   localparam int LAST_BASE = Y_LAST >= 0 ? Y_LAST * ROW + X_LAST_BASE : 0;
   localparam int MOVE_FRAME = FRAME - LAST_BASE;
 
+  // From word to word of a window, and from window to window.
+  localparam int NEXT_COLUMN = int'(DW) * F - FB + 1;
+  localparam int NEXT_ROW = int'(DH) * ROW - (EW - 1) * F - FB + 1;
+  localparam int NEXT_BLOCK = 1 - (EH - 1) * ROW - (EW - 1) * F;
+  localparam int WINDOW_COLUMN = DX * F;
+  localparam int WINDOW_ROW = DY * ROW - (OW - 1) * DX * F;
+  localparam int WINDOW_FRAME = FRAME - (OH - 1) * DY * ROW - (OW - 1) * DX * F;
+
   // Ring size: what is kept over the worst step from row to row, and from frame to frame, and
   // what is freed during the windows in which the new words of that step come in.
   localparam int HEAD_ROWS = EH - int'(PT) < int'(H) ? EH - int'(PT) : int'(H);
@@ -111,7 +120,17 @@ module ex_swg #(
   localparam int XW = $clog2(W + PL + PR + SW + DW) + 1;  // signed columns
   localparam int YW = $clog2(H + PT + PB + SH + DH) + 1;  // signed rows
 
-  logic [SIMD*BITS-1:0] memory[DEPTH];
+  // The same distances in the ring: 0 to DEPTH - 1.
+  localparam int TURN_COLUMN = (NEXT_COLUMN % DEPTH + DEPTH) % DEPTH;
+  localparam int TURN_ROW = (NEXT_ROW % DEPTH + DEPTH) % DEPTH;
+  localparam int TURN_BLOCK = (NEXT_BLOCK % DEPTH + DEPTH) % DEPTH;
+  localparam int TURN_WINDOW_COLUMN = (WINDOW_COLUMN % DEPTH + DEPTH) % DEPTH;
+  localparam int TURN_WINDOW_ROW = (WINDOW_ROW % DEPTH + DEPTH) % DEPTH;
+  localparam int TURN_WINDOW_FRAME = (WINDOW_FRAME % DEPTH + DEPTH) % DEPTH;
+  localparam int FIRST = ((Y_FIRST * ROW + X_FIRST * F) % DEPTH + DEPTH) % DEPTH;
+
+  // A word is never read while it is written: it is waited for.
+  (* no_rw_check *) logic [SIMD*BITS-1:0] memory[DEPTH];
   logic [SIMD*BITS-1:0] read_q;
   logic valid_q, zero_q;
 
@@ -122,122 +141,142 @@ module ex_swg #(
   assign s_ready = level_q < LW'(DEPTH);
   assign take = s_valid && s_ready;
 
-  // Reader: position of the current output word
+  // Reader: the next output word
+  logic known_q;  // what follows is known; always, but in the cycle after a reset
+  logic present_q;  // it is inside of the frame
+  logic [AW-1:0] address_q;  // where it is in the ring
+  logic signed [LW-1:0] need_q;  // how many words it waits for
+  logic signed [LW-1:0] move_q;  // how far the base moves with it
+  logic go, step, load;
+  assign go = !valid_q || m_ready;
+  assign step = go && level_q > need_q;
+  assign load = step || !known_q;
+
+  // Position of the word behind it
   logic [FW-1:0] fold_q;
   logic [KXW-1:0] kx_q;
   logic [KYW-1:0] ky_q;
   logic [BW-1:0] block_q;
   logic signed [XW-1:0] x0_q, x_q;  // column of the window, of the word
   logic signed [YW-1:0] y0_q, y_q;  // row of the window, of the word
-  logic [AW-1:0] base_q;  // where the base is in the ring
+  logic [AW-1:0] first_q, word_q;  // where the window begins in the ring, where the word is
   logic signed [LW-1:0] window_q, offset_q;  // window and word, counted from the base
-  logic fold_end, kx_end, ky_end, block_end, ox_end, oy_end, window_end, present, go, step;
-  logic signed [LW-1:0] need;
+  logic fold_end_q, kx_end_q, ky_end_q, block_end_q, ox_end_q, oy_end_q;  // counters at their end
+  logic window_end, present;
   logic signed [XW-1:0] x0_next;
   logic signed [YW-1:0] y0_next;
-  assign fold_end = fold_q == FW'(FB - 1);
-  assign kx_end = kx_q == KXW'(KW - 1);
-  assign ky_end = ky_q == KYW'(KH - 1);
-  assign ox_end = x0_q == XW'(X_LAST);
-  assign oy_end = y0_q == YW'(Y_LAST);
-  assign block_end = block_q == BW'(BLOCKS - 1);
-  assign window_end = fold_end && kx_end && ky_end && block_end;
+  assign window_end = fold_end_q && kx_end_q && ky_end_q && block_end_q;
   assign present = x_q >= XW'(0) && x_q < XW'(W) && y_q >= YW'(0) && y_q < YW'(H);
-  assign need = present ? offset_q : LW'(0);
-  assign go = !valid_q || m_ready;
-  assign step = go && level_q > need;
   assign x0_next = x0_q + XW'(SW);
   assign y0_next = y0_q + YW'(SH);
 
   // Move of the base, and the next window counted from the new base
   logic signed [LW-1:0] move, window_next;
-  logic [AW-1:0] turn;  // the move in the ring, modulo DEPTH
   always_comb begin
     move = '0;
-    turn = '0;
     window_next = window_q;
-    if (!ox_end) begin
+    if (!ox_end_q) begin
       window_next = window_q + LW'(MOVE_COLUMN);
       if (y0_q >= YW'(0)) begin
         if (x0_q >= XW'(0)) begin
           move = LW'(MOVE_COLUMN);
-          turn = AW'(MOVE_COLUMN % DEPTH);
           window_next = window_q;
         end else if (x0_next >= XW'(0)) begin
           move = LW'(MOVE_COLUMN_CROSS);
-          turn = AW'(MOVE_COLUMN_CROSS % DEPTH);
           window_next = '0;
         end
       end
-    end else if (!oy_end) begin
+    end else if (!oy_end_q) begin
       window_next = LW'(X_FIRST * F);
-      if (y0_q >= YW'(0)) begin
-        move = LW'(MOVE_ROW);
-        turn = AW'(MOVE_ROW % DEPTH);
-      end else if (y0_next >= YW'(0)) begin
-        move = LW'(MOVE_ROW_CROSS);
-        turn = AW'(MOVE_ROW_CROSS % DEPTH);
-      end else begin
-        window_next = window_q + LW'(DY * ROW - (OW - 1) * MOVE_COLUMN);
-      end
+      if (y0_q >= YW'(0)) move = LW'(MOVE_ROW);
+      else if (y0_next >= YW'(0)) move = LW'(MOVE_ROW_CROSS);
+      else window_next = window_q + LW'(DY * ROW - (OW - 1) * MOVE_COLUMN);
     end else begin
       move = LW'(MOVE_FRAME);
-      turn = AW'(MOVE_FRAME % DEPTH);
       window_next = LW'(Y_FIRST * ROW + X_FIRST * F);
     end
   end
 
-  // Ring addresses: one subtraction brings a sum below 2 * DEPTH back into the ring
-  logic [AW:0] read_sum, base_sum;
-  logic [AW-1:0] read_address, base_next;
-  assign read_sum = {1'b0, base_q} + (AW + 1)'(offset_q);
-  assign read_address = AW'(read_sum >= (AW + 1)'(DEPTH) ? read_sum - (AW + 1)'(DEPTH) : read_sum);
-  assign base_sum = {1'b0, base_q} + {1'b0, turn};
-  assign base_next = AW'(base_sum >= (AW + 1)'(DEPTH) ? base_sum - (AW + 1)'(DEPTH) : base_sum);
+  // The next place in the ring: a sum below 2 * DEPTH, and beside it the same less DEPTH
+  logic [AW-1:0] from, turn, sum, place;
+  logic [AW:0] back;
+  always_comb begin
+    turn = AW'(1);
+    if (fold_end_q) begin
+      turn = AW'(TURN_COLUMN);
+      if (kx_end_q) turn = ky_end_q ? AW'(TURN_BLOCK) : AW'(TURN_ROW);
+    end
+    if (window_end) begin
+      turn = AW'(TURN_WINDOW_COLUMN);
+      if (ox_end_q) turn = oy_end_q ? AW'(TURN_WINDOW_FRAME) : AW'(TURN_WINDOW_ROW);
+    end
+  end
+  assign from = window_end ? first_q : word_q;
+  assign sum = from + turn;
+  assign back = {1'b0, from} + (AW + 1)'({1'b0, turn} - (AW + 1)'(DEPTH));  // negative: not needed
+  assign place = back[AW] ? sum : AW'(back);
 
   always_ff @(posedge clk) begin
     if (take) begin
       memory[write_q] <= s_data;
       write_q <= write_q == AW'(DEPTH - 1) ? '0 : write_q + AW'(1);
     end
-    level_q <= level_q + (take ? LW'(1) : LW'(0)) - (step && window_end ? move : LW'(0));
+    level_q <= level_q + (take ? LW'(1) : LW'(0)) - (step ? move_q : LW'(0));
 
     if (go) valid_q <= step;
     if (step) begin
-      zero_q <= !present;
-      if (present) read_q <= memory[read_address];
-      fold_q   <= fold_q + FW'(1);
+      zero_q <= !present_q;
+      read_q <= memory[address_q];
+    end
+    if (load) begin
+      known_q <= 1'b1;
+      present_q <= present;
+      address_q <= word_q;
+      need_q <= present ? offset_q : LW'(0);
+      move_q <= window_end ? move : LW'(0);
+      word_q <= place;
+      fold_q <= fold_q + FW'(1);
+      fold_end_q <= FB == 1 || fold_q == FW'(FB - 2);
       offset_q <= offset_q + LW'(1);
-      if (fold_end) begin
+      if (fold_end_q) begin
         fold_q <= '0;
+        fold_end_q <= FB == 1;
         kx_q   <= kx_q + KXW'(1);
+        kx_end_q <= KW == 1 || kx_q == KXW'(KW - 2);
         x_q    <= x_q + XW'(DW);
-        offset_q <= offset_q + LW'(int'(DW) * F - FB + 1);
-        if (kx_end) begin
+        offset_q <= offset_q + LW'(NEXT_COLUMN);
+        if (kx_end_q) begin
           kx_q <= '0;
+          kx_end_q <= KW == 1;
           x_q <= x0_q;
           ky_q <= ky_q + KYW'(1);
+          ky_end_q <= KH == 1 || ky_q == KYW'(KH - 2);
           y_q <= y_q + YW'(DH);
-          offset_q <= offset_q + LW'(int'(DH) * ROW - (EW - 1) * F - FB + 1);
-          if (ky_end) begin
+          offset_q <= offset_q + LW'(NEXT_ROW);
+          if (ky_end_q) begin
             ky_q <= '0;
+            ky_end_q <= KH == 1;
             y_q <= y0_q;
             block_q <= block_q + BW'(1);
-            offset_q <= offset_q + LW'(1 - (EH - 1) * ROW - (EW - 1) * F);
+            block_end_q <= BLOCKS == 1 || block_q == BW'(BLOCKS - 2);
+            offset_q <= offset_q + LW'(NEXT_BLOCK);
           end
         end
       end
       if (window_end) begin
         block_q <= '0;
-        base_q <= base_next;
+        block_end_q <= BLOCKS == 1;
+        first_q <= place;
         window_q <= window_next;
         offset_q <= window_next;
-        x0_q <= ox_end ? XW'(X_FIRST) : x0_next;
-        x_q  <= ox_end ? XW'(X_FIRST) : x0_next;
+        x0_q <= ox_end_q ? XW'(X_FIRST) : x0_next;
+        ox_end_q <= OW == 1 || (!ox_end_q && x0_q == XW'(X_LAST - DX));
+        x_q  <= ox_end_q ? XW'(X_FIRST) : x0_next;
         y_q  <= y0_q;
-        if (ox_end) begin
-          y0_q <= oy_end ? YW'(Y_FIRST) : y0_next;
-          y_q  <= oy_end ? YW'(Y_FIRST) : y0_next;
+        if (ox_end_q) begin
+          y0_q <= oy_end_q ? YW'(Y_FIRST) : y0_next;
+          oy_end_q <= OH == 1 || (!oy_end_q && y0_q == YW'(Y_LAST - DY));
+          y_q  <= oy_end_q ? YW'(Y_FIRST) : y0_next;
         end
       end
     end
@@ -245,15 +284,24 @@ module ex_swg #(
       write_q <= '0;
       level_q <= '0;
       valid_q <= 1'b0;
+      known_q <= 1'b0;
+      need_q <= '0;
       fold_q <= '0;
       kx_q <= '0;
       ky_q <= '0;
       block_q <= '0;
+      fold_end_q <= FB == 1;
+      kx_end_q <= KW == 1;
+      ky_end_q <= KH == 1;
+      block_end_q <= BLOCKS == 1;
+      ox_end_q <= OW == 1;
+      oy_end_q <= OH == 1;
       x0_q <= XW'(X_FIRST);
       x_q <= XW'(X_FIRST);
       y0_q <= YW'(Y_FIRST);
       y_q <= YW'(Y_FIRST);
-      base_q <= '0;
+      first_q <= AW'(FIRST);
+      word_q <= AW'(FIRST);
       window_q <= LW'(Y_FIRST * ROW + X_FIRST * F);
       offset_q <= LW'(Y_FIRST * ROW + X_FIRST * F);
     end
@@ -263,7 +311,7 @@ module ex_swg #(
   assign m_data = zero_q ? '0 : read_q;
 
 `ifdef EX_BULK
-  assign busy = step || (valid_q && m_ready);
+  assign busy = load || (valid_q && m_ready);
 `else
   assign busy = 1'b1;
 `endif
