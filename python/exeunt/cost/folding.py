@@ -5,7 +5,8 @@ cycles meet the target, and leaves the streams between them to width converters.
 a whole row of layers at once and differs in four ways:
 
 - It minimises the sum of PE * SIMD (multipliers) over all (PE, SIMD) pairs that meet the target,
-  instead of the first pair on FINN's path, and breaks ties by the converters the streams need.
+  instead of the first pair on FINN's path, and breaks ties by the lanes of accumulators, windows
+  and streams.
 - The sliding window counts: its own period (words in, words out) must meet the target as well.
 - SIMD may be any divisor of KH * KW * C: up to C the serial window gives SIMD lanes itself;
   beyond, a serial window feeds a widening converter when it is fast enough, else the parallel
@@ -30,7 +31,7 @@ from itertools import pairwise
 
 from exeunt.errors import InputError
 from exeunt.graph import ENTRY
-from exeunt.kernels.layer import Fold, Layer
+from exeunt.kernels.layer import CONVERTER, Fold, Layer
 from exeunt.kernels.lowering import converters, feeders
 from exeunt.kernels.registry import foldings
 
@@ -128,7 +129,7 @@ def _cheapest(
     return tuple(found)
 
 
-_Cost = tuple[int, int, int]
+_Cost = tuple[int, int]
 
 
 def _row(
@@ -146,7 +147,7 @@ def _row(
         feeding: lanes of the streams that the first one takes, None to choose.
     """
     states: dict[tuple[int | None, ...], tuple[_Cost, tuple[Fold, ...]]] = {
-        tuple(feeding): ((0, 0, 0), ())
+        tuple(feeding): ((0, 0), ())
     }
     for layer, found in zip(layers, choices, strict=True):
         sizes = [math.prod(shape) for shape, _ in layer.inputs]
@@ -154,17 +155,16 @@ def _row(
         following: dict[tuple[int | None, ...], tuple[_Cost, tuple[Fold, ...]]] = {}
         for before, (cost, path) in states.items():
             for item in fitting:
-                count = width = 0
+                width = 0
                 slow = False
                 for lanes, elements in zip(before, sizes, strict=True):
                     steps = () if lanes is None else converters(lanes, item.lanes_in, elements)
                     slow = slow or any(elements // s > bound for s in steps)
-                    count += len(steps) * 2 - 1 if steps else 0
-                    width += sum(steps)
+                    width += CONVERTER * (len(steps) * 2 - 1) + sum(steps) if steps else 0
                 if slow:
                     continue
                 local = item.cost
-                total = (cost[0] + local[0], cost[1] + local[1] + count, cost[2] + local[2] + width)
+                total = (cost[0] + local[0], cost[1] + local[1] + width)
                 known = following.get((item.pe,))
                 if known is None or total < known[0]:
                     following[item.pe,] = (total, (*path, item))

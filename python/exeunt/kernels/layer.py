@@ -20,6 +20,7 @@ Style: TypeAlias = Literal["", "lut", "dsp", "constant", "scheduled", "codebook"
 """What multiplies; "": as the synthesis tool likes; "constant": additions for these weights;
 "scheduled": those by weights that are not zero; "codebook": tables of shared weights."""
 BYTE = Integer(8)
+CONVERTER = 8  # lanes that a width converter and the queue behind it are worth
 Self = TypeVar("Self", bound="Layer")
 
 
@@ -45,9 +46,9 @@ class Fold:
         return self.window or self.simd
 
     @property
-    def cost(self) -> tuple[int, int, int]:
+    def cost(self) -> tuple[int, int]:
         """What folding minimises, the first first."""
-        return self.multipliers, self.converters, self.area
+        return self.multipliers, self.area + CONVERTER * self.converters
 
 
 @dataclass(frozen=True)
