@@ -154,6 +154,12 @@ ILLEGAL: list[tuple[str, Mapping[str, int | str], str]] = [
     ("ex_sparse", {"W_BITS": 1}, "ex_sparse: W_BITS must be at least 2, or 1 and below KEY_BITS 0"),
     ("ex_sparse", {"W_BITS": 3, "KEY_BITS": 3}, "or 1 and below KEY_BITS 3, is 3"),
     ("ex_sparse", {"OUT_BITS": 8}, "and OUT_BITS without thresholds, not 16 and 8"),
+    ("ex_sparse", {"SEARCH": 3}, "ex_sparse: SEARCH must divide PE 2, not be 3"),
+    (
+        "ex_search",
+        {"SEARCH": 4},
+        "ex_search: SEARCH must divide PE and PE CHANNELS 4, not be 4 and",
+    ),
     ("ex_sparse", {"EDGES": 1}, "ex_sparse: EDGES need thresholds, not LEVELS 0"),
     (
         "ex_width",

@@ -11,16 +11,17 @@
 // the next one comes in while this one is in work, and a vector is begun when it is whole. If it is
 // in N words, vectors follow each other every max(STEPS, N, (STEPS + N + 1) / 2) cycles. Latency:
 // the first word of y is offered its steps and 4 cycles after the last word of x (1 more for
-// SIMD > 9, 1 more with a codebook), with thresholds clog2(LEVELS + 1) + 1 more. On stall the
-// pipeline closes up and stops, input is taken until the room is full; s_ready does not depend on
-// m_ready. On reset everything inside is forgotten. busy: something moves inside or leaves (see
-// ex_gate).
+// SIMD > 9, 1 more with a codebook), with thresholds clog2(LEVELS + 1) + 1 more, and with SEARCH < PE
+// PE / SEARCH + 1 more (see ex_search). On stall the pipeline closes up and stops, input is taken
+// until the room is full; s_ready does not depend on m_ready. On reset everything inside is
+// forgotten. busy: something moves inside or leaves (see ex_gate).
 //
 // ROM_FILE: word s is step s, from the lowest bit: PE * SIMD weights of W_BITS, that of lane p and
 // element s at p * SIMD + s; with NEGATES a bit for each lane, row times -1; with SCHEDULED a bit
 // that a word of y is complete, for each bank its block (the word of x above, the block in it below)
 // and, with QUEUE > 1, a bit that the rows of its lanes end. Without SCHEDULED (LANES = SIMD, BANKS
-// and QUEUE 1) all blocks are visited, in turn. Accumulators wrap at ACC_BITS, which must hold every result.
+// and QUEUE 1) all blocks are visited, in turn. Accumulators wrap at ACC_BITS, which must hold every
+// result.
 //
 // With KEY_BITS > 0 weights are shared: W_BITS are those of an index, and nothing is multiplied. x
 // is cut into digits of KEY_BITS - W_BITS bits; TABLES holds index times digit for each {index,
@@ -47,6 +48,7 @@ module ex_sparse #(
     parameter int OUT_BITS  = 16,    // bits of an element of y; ACC_BITS where LEVELS = 0
     parameter int LEVELS    = 0,     // thresholds of a row; 0: y is the accumulator
     parameter int BIAS      = 0,     // y below the first threshold
+    parameter int SEARCH    = 0,     // lanes that search thresholds in turns; 0: PE
     parameter int KEY_BITS   = 0,    // bits of index and digit; 0: weights are not shared
     parameter int TABLE_BITS = 8,    // bits of index times digit, two's complement
     parameter bit [(2<<KEY_BITS)*TABLE_BITS:0] TABLES = '0,  // see above
@@ -78,6 +80,7 @@ module ex_sparse #(
   localparam int SUB_SHIFT  = SUB > 1 ? SUB_BITS : 0;
   localparam int BLOCK_BITS = SUB_SHIFT + (WORDS > 1 || SUB == 1 ? WORD_BITS : 0);
   localparam int STEP_BITS  = STEPS > 1 ? $clog2(STEPS) : 1;
+  localparam int SEARCHED   = SEARCH == 0 ? PE : SEARCH;
   localparam int QUEUE_BITS = QUEUE > 1 ? $clog2(QUEUE) : 1;
   localparam int SIGN_BITS  = NEGATES ? PE : 0;
   localparam int END_BITS   = QUEUE > 1 ? BANKS : 0;
@@ -124,6 +127,9 @@ module ex_sparse #(
   if (ACC_BITS < 2 || ACC_BITS > 32 || (LEVELS == 0 && OUT_BITS != ACC_BITS)) begin : g_bad_bits
     $error("ex_sparse: ACC_BITS must be 2 to 32, and OUT_BITS without thresholds, not %0d and %0d",
            ACC_BITS, OUT_BITS);
+  end
+  if (SEARCH < 0 || PE % SEARCHED != 0) begin : g_bad_search
+    $error("ex_sparse: SEARCH must divide PE %0d, not be %0d", PE, SEARCH);
   end
   if (EDGES && LEVELS == 0) begin : g_bad_edges
     $error("ex_sparse: EDGES need thresholds, not LEVELS 0");
@@ -436,12 +442,12 @@ module ex_sparse #(
     assign m_data       = result;
     assign m_edge       = '0;
   end else begin : g_threshold
-    ex_threshold #(
+    ex_search #(
         .PE            (PE),
+        .SEARCH        (SEARCHED),
+        .CHANNELS      (MH),
         .IN_BITS       (ACC_BITS),
-        .IN_SIGNED     (1'b1),
         .OUT_BITS      (OUT_BITS),
-        .FOLDS         (MH / PE),
         .LEVELS        (LEVELS),
         .BIAS          (BIAS),
         .THRESHOLD_FILE(THRESHOLD_FILE),

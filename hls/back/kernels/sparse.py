@@ -16,7 +16,7 @@ from exeunt.kernels.parts.back import Steps
 from exeunt.kernels.sparse import Sparse, codebook, schedule
 from exeunt.kernels.sparse.size import block_bits, word_bits
 
-MODULES = ("ex_sparse", "ex_rom", "ex_term", "ex_threshold")
+MODULES = ("ex_sparse", "ex_rom", "ex_search", "ex_term", "ex_threshold", "ex_width")
 Bits = npt.NDArray[np.uint8]
 
 
@@ -45,6 +45,7 @@ def parameters(node: Sparse) -> dict[str, int | str]:
         "OUT_BITS": node.output.dtype.bits,
         "LEVELS": node.levels,
         "BIAS": node.bias,
+        "SEARCH": node.search,
         "ROM_FILE": f"{node.name}_schedule.hex",
         "THRESHOLD_FILE": f"{node.name}_thresholds" if node.levels else "",
     }
@@ -67,7 +68,7 @@ def memories(node: Sparse, arrays: Mapping[str, IntArray]) -> dict[str, str]:
             f"{node.name}_thresholds",
             arrays["thresholds"],
             dtype=node.accumulator,
-            lanes=node.output.lanes,
+            lanes=node.search,
         )
     return result
 
@@ -137,7 +138,7 @@ def edges(
     assert isinstance(steps, Steps)
     prefix = f"{node.name}_edges"
     found = levels.edge_words(node.name, steps, edges)
-    files = levels.edge_files(prefix, found, dtype=node.accumulator, lanes=node.output.lanes)
+    files = levels.edge_files(prefix, found, dtype=node.accumulator, lanes=node.search)
     return {"EDGES": 1, "EDGE_FILE": prefix}, files
 
 

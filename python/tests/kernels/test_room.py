@@ -54,10 +54,14 @@ INSIDE = {
     },
     "threshold": {
         "hls/back/kernels/levels.py", "hls/back/kernels/mvu.py", "hls/back/kernels/sparse.py",
-        "hls/rtl/ex_mvu.sv", "hls/rtl/ex_sparse.sv", "python/exeunt/kernels/parts/levels.py",
+        "hls/rtl/ex_mvu.sv", "hls/rtl/ex_search.sv", "hls/rtl/ex_sparse.sv",
+        "python/exeunt/kernels/parts/levels.py",
     },
     "pool": {"hls/rtl/ex_accumulate.sv"},
-    "width": {"hls/back/kernels/mvu.py", "hls/rtl/ex_mvu.sv"},
+    "width": {
+        "hls/back/kernels/mvu.py", "hls/back/kernels/sparse.py", "hls/rtl/ex_mvu.sv",
+        "hls/rtl/ex_search.sv",
+    },
     "reduce": {"hls/back/kernels/pool.py", "hls/rtl/ex_accumulate.sv"},
 }  # fmt: skip
 

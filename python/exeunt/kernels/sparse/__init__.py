@@ -14,7 +14,7 @@ from exeunt.kernels import mvu, registry
 from exeunt.kernels.kind import Effort, Fast, Kind
 from exeunt.kernels.layer import Fold, Matrix, Style, divisors
 from exeunt.kernels.lowering import Lowering
-from exeunt.kernels.mvu.products import MIN_BITS
+from exeunt.kernels.mvu.products import MIN_BITS, searched
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles
 from exeunt.kernels.parts.size import Size
@@ -47,6 +47,13 @@ class Sparse(mvu.Mvu):
     negates: bool = False
 
     @property
+    def search(self) -> int:
+        """Lanes that search thresholds, 0 without thresholds."""
+        if not self.levels:
+            return 0
+        return searched(pe=self.output.lanes, steps=min(self.lengths), levels=self.levels)
+
+    @property
     def steps(self) -> int:
         """Of a vector."""
         return sum(self.lengths)
@@ -76,7 +83,8 @@ def resume(
     vector before the last has left the first register; the first step of a vector is started one
     cycle after its last word was taken or later, the others in cycles of their own behind it. The
     word of output that a step completes is offered `registers` + 1 cycles after it, with thresholds
-    ceil(log2(levels + 1)) + 1 more. Every register closes up behind a result that waits.
+    ceil(log2(levels + 1)) + 1 more, and T + 1 more where lanes search them in T turns. Every
+    register closes up behind a result that waits.
 
     Args:
         node: the kernel.
@@ -89,25 +97,36 @@ def resume(
     """
     size, operands = words(node), registers(node)
     search = levels.stages(node.levels) + 1 if node.levels else 0
+    turns = node.output.lanes // node.search if search else 1
+    behind = search + (turns + 1 if turns > 1 else 0)
     offered = np.asarray(offered, np.int64)
     if past is None:
-        past = np.full(5 + operands + max(search, 1), LONG_AGO, np.int64)
+        past = np.full(5 + operands + max(search, 1) + 2 * (turns > 1), LONG_AGO, np.int64)
     # last word taken, last step started, last result that left the accumulators; when the last two
-    # halves were free; when the last steps went into the accumulators, and results left
+    # halves were free; when the last steps went into the accumulators, and results left; with
+    # turns: left the search, then when the last turn began and the last word left
     ends, halves, enter, left = np.split(past, (3, 5, 5 + operands))
     if ready is None and (past < offered[:1]).all():
-        takes, starts, gives = _free(node, offered.reshape(-1, size), operands + 1 + search)
+        takes, starts, gives = _free(node, offered.reshape(-1, size), operands + 1 + behind)
         last = int(starts[-1]) + node.steps - 1
+        leaving = np.concatenate([left, gives])[-len(left) :]
+        if turns > 1:
+            found = (gives[-search:, None] - np.arange(turns, 0, -1)).reshape(-1)
+            found = np.concatenate([left[:-2], found])[-search:]
+            leaving = np.append(found, [gives[-1] - search - 1, gives[-1]])
         after = [
             np.array([takes[-1], last, last + operands + 1], np.int64),
             np.concatenate([halves, starts + node.steps])[-2:],
             last + operands - np.arange(operands)[::-1],
-            np.concatenate([left, gives])[-len(left) :],
+            leaving,
         ]
         return takes, gives, np.concatenate(after)
     taken, last, leave = ends.tolist()
-    free, entered, gives_ = halves.tolist(), enter.tolist(), left.tolist()
-    old = len(gives_)
+    free, entered, exits = halves.tolist(), enter.tolist(), left.tolist()
+    turned, given = exits[-2:] if turns > 1 else (0, 0)
+    if turns > 1:
+        del exits[-2:]
+    leaves: list[int] = []
     offers = offered.tolist()
     count = len(offers) // size
     accepts = (
@@ -127,22 +146,31 @@ def resume(
                 enters = max(last + operands, entered[-1] + 1)
                 entered.append(enters if step else max(enters, leave))
             if length > operands:  # the steps that are left follow without a gap
-                behind = length - operands
+                rest = length - operands
                 enters = entered[-1]
-                first = enters + max(1, behind - operands + 1)
-                entered.extend(range(first, enters + behind + 1))
-                last = enters + behind - operands
+                entered.extend(range(enters + max(1, rest - operands + 1), enters + rest + 1))
+                last = enters + rest - operands
             leave = max(entered[-1] + 1, leave + 1)
-            if search:
-                leave = max(leave, gives_[-search])
-                give = max(leave + search, gives_[-1] + 1, accepts[len(gives_) - old])
+            accept = accepts[len(leaves)]
+            if turns > 1:
+                leave = turn = max(leave, turned)
+                for k in range(turns):
+                    turn = max(turn + 1, exits[-search])
+                    exits.append(max(turn + search, exits[-1] + 1, given if k == turns - 1 else 0))
+                turned, given = turn, max(exits[-1] + 1, accept)
+            elif search:
+                leave = max(leave, exits[-search])
+                given = max(leave + search, exits[-1] + 1, accept)
+                exits.append(given)
             else:
-                leave = give = max(leave, accepts[len(gives_) - old])
-            gives_.append(give)
+                leave = given = max(leave, accept)
+                exits.append(given)
+            leaves.append(given)
             del entered[:-operands]
         free.append(max(last + 1, entered[-operands]))
-    after_ = [taken, last, leave, *free[-2:], *entered, *gives_[-old:]]
-    return np.array(entries, np.int64), np.array(gives_[old:], np.int64), np.array(after_, np.int64)
+    kept = [*exits[-search:], turned, given] if turns > 1 else exits[-len(left) :]
+    state = np.array([taken, last, leave, *free[-2:], *entered, *kept], np.int64)
+    return np.array(entries, np.int64), np.array(leaves, np.int64), state
 
 
 def _free(node: Sparse, offered: Cycles, latency: int) -> tuple[Cycles, Cycles, Cycles]:
@@ -185,7 +213,7 @@ def effort(node: Sparse) -> Effort:
 
 def size(node: Sparse, dsp: bool) -> Size:
     """The unit of a node; see `Kind.size`."""
-    return unit(**_shape(node), levels=node.levels, dsp=dsp)
+    return unit(**_shape(node), levels=node.levels, search=node.search, dsp=dsp)
 
 
 def foldings(layer: Matrix) -> Iterator[Fold]:

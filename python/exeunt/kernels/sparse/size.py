@@ -7,7 +7,8 @@ import math
 from exeunt.graph import Integer
 from exeunt.kernels.mvu.products import groups_of, in_dsp
 from exeunt.kernels.parts.levels import size as levels_size
-from exeunt.kernels.parts.size import Size, lut, lutrams, ram, rom
+from exeunt.kernels.parts.levels import stages
+from exeunt.kernels.parts.size import Size, converter, lut, lutrams, ram, rom
 from exeunt.kernels.sparse import codebook
 
 GROUP = 9  # products that the hardware adds in one cycle
@@ -73,7 +74,7 @@ def parts(
 def unit(
     *, rows: int, columns: int, lanes: int, block: int, pe: int, banks: int, steps: int, queue: int,
     in_bits: int, weight_bits: int, acc_bits: int, centroids: int = 0, negates: bool = False,
-    levels: int = 0, dsp: bool = True,
+    levels: int = 0, search: int = 1, dsp: bool = True,
 ) -> Size:  # fmt: skip
     """A scheduled unit of a matrix of `rows` x `columns`.
 
@@ -92,6 +93,7 @@ def unit(
         centroids: numbers of the codebook, 0 without one.
         negates: rows may be times -1.
         levels: thresholds of a row, 0 for none.
+        search: lanes that search thresholds.
         dsp: products may become DSPs.
     """
     found = parts(
@@ -109,5 +111,8 @@ def unit(
     model = "sparse_dsp" if mapped else "sparse"
     result = Size(lut(model, found), block * pe if mapped else 0, blocks)
     if levels:
-        result += levels_size(channels=rows, pe=pe, in_bits=acc_bits, levels=levels)
+        result += levels_size(channels=rows, pe=search, in_bits=acc_bits, levels=levels)
+        if search < pe:
+            result += converter(pe * acc_bits, search * acc_bits)
+            result += converter(search * stages(levels), pe * stages(levels))
     return result
