@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,24 @@ _FITTED = 1024  # training images by which scales are set
 _NARROW = 32  # an eighth of 0..255: images below are told of
 
 
+Watch = Callable[[Sequence[Mapping[str, Any]]], None]  # is shown the history after each epoch
+
+
+def _unwatched(history: Sequence[Mapping[str, Any]]) -> None:
+    del history
+
+
 def train(
-    config: Config, run_dir: Path, data_dir: Path, *, progress: Progress = silent
+    config: Config,
+    run_dir: Path,
+    data_dir: Path,
+    *,
+    watch: Watch = _unwatched,
+    progress: Progress = silent,
 ) -> nn.Module:
     """Train the network of `config`; leaves checkpoint.pt, splits.npz and training.json.
+
+    `watch` may raise to end the training early; it can go on later.
 
     An interrupted training of the same config goes on behind its last epoch, to the same result on
     a CPU. A network that comes as a QONNX file is taken as it is, only the splits are made.
@@ -65,7 +79,9 @@ def train(
         save_splits(run_dir / SPLITS, splits)
         history: list[dict[str, Any]] = []
         if config.model.kind != "qonnx":
-            history = _Training(config, network, splits, device).run(run_dir / RESUME, progress)
+            history = _Training(config, network, splits, device).run(
+                run_dir / RESUME, progress, watch
+            )
     network.eval()
     found = {"history": history, "schema": SCHEMA, "seed": config.train.seed}
     store.write_text(run_dir / HISTORY, json.dumps(found, indent=1, sort_keys=True) + "\n")
@@ -206,7 +222,9 @@ class _Training:
         )
         self.average = {}
 
-    def run(self, resume: Path, progress: Progress) -> list[dict[str, Any]]:
+    def run(
+        self, resume: Path, progress: Progress, watch: Watch = _unwatched
+    ) -> list[dict[str, Any]]:
         """Train to the end, from what `resume` holds when it is of the same config."""
         self._restore(resume)
         epochs = self.config.train.epochs
@@ -244,6 +262,7 @@ class _Training:
                 }
             )
             self._keep(resume)
+            watch(self.history)
         if self.average:
             self.network.load_state_dict(self.average)
         right = ", ".join(f"{100 * a:.1f}" for a in self.history[-1]["accuracy"])

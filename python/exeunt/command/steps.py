@@ -194,6 +194,17 @@ STEPS: tuple[Step, ...] = (
         data=True,
     ),
     Step(
+        "search",
+        "Search for the network",
+        "exeunt.search.step:search",
+        sections=("data", "model", "train", "calibrate", "compile", "search"),
+        inputs=(),
+        outputs=("search",),
+        reports=("search",),
+        always=False,
+        data=True,
+    ),
+    Step(
         "explain",
         "Draw what the answers rest on",
         "exeunt.quant.explain:explain",

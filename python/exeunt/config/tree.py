@@ -34,6 +34,7 @@ from exeunt.config.layers import (
 )
 from exeunt.config.preprocess import Preprocess
 from exeunt.config.rules import Family, Rules
+from exeunt.config.search import Search
 from exeunt.config.section import Fraction
 from exeunt.config.section import Section as _Section
 from exeunt.config.sentences import did_you_mean, sentence, with_nul
@@ -290,6 +291,7 @@ class Config(_Section):
         simulate: bulk simulation
         synth: counts of LUT, FF, DSP and BRAM
         bitstream: the board
+        search: networks around this one; unset: as all its defaults say
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -305,6 +307,7 @@ class Config(_Section):
     simulate: Simulate = Simulate()
     synth: Synth = Synth()
     bitstream: Bitstream = Bitstream()
+    search: Search | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Config:
@@ -392,8 +395,17 @@ def parse(text: str, *, where: str = "config", folder: Path | None = None) -> Co
         raise InputError(
             f"config {where}: {nul} must be text without the character \\u0000: take it out"
         )
+    return made(_anchor(_tuples(raw), folder), where=where)
+
+
+def made(tables: dict[str, Any], *, where: str = "config") -> Config:
+    """The config of these tables; `where` names it in messages.
+
+    Raises:
+        InputError: an unknown key or an impossible value.
+    """
     try:
-        return Config.model_validate(_anchor(_tuples(raw), folder))
+        return Config.model_validate(_tuples(tables))
     except ValidationError as error:
         raise InputError(sentence(error, where, Config)) from None
 
@@ -427,12 +439,12 @@ def _anchor(raw: dict[str, Any], folder: Path | None) -> dict[str, Any]:
 
 
 def hash_of(config: Config, *sections: str) -> str:
-    """Hex SHA-256 over the named sections (all of them, without the name, when none is named).
+    """Hex SHA-256 over the named sections (without name and search when none is named).
 
     Of a user's own files only the names count, so that a folder can be moved; what is in them is
     for whoever reads them.
     """
-    names = sections or tuple(k for k in Config.model_fields if k != "name")
+    names = sections or tuple(k for k in Config.model_fields if k not in ("name", "search"))
     whole = config.model_dump(mode="json")
     for key in ("files", "preset", "width"):  # the stages say what the last two mean
         del whole["model"][key]

@@ -24,6 +24,7 @@ from exeunt.report import (
     optimised,
     overview,
     rules,
+    search,
 )
 from exeunt.report.page import Part, read_json
 from exeunt.report.store import HTML, read, write_text
@@ -42,6 +43,7 @@ def sections(run_dir: Path, report: Mapping[str, Any]) -> list[Part]:
         overview.training(run_dir),
         compression.compression(run_dir, report),
         attach.attach(report),
+        search.search(report),
         rules.rules(run_dir, report),
         compared.compared(report),
         explanation.explanation(run_dir),
@@ -72,17 +74,26 @@ def write(run_dir: Path) -> Path:
     Raises:
         InputError: report.json is not a report.
     """
-    import jinja2
-
     run_dir = Path(run_dir)
     report = read(run_dir)
-    source = resources.files("exeunt.report").joinpath("templates/report.html.j2")
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(source.read_text(encoding="utf-8")).render(
+    page = _page(
         name=report.get("name") or run_dir.name,
         lead=overview.lead(report),
         tiles=[*overview.tiles(report), *equal.tiles(report)],
         sections=sections(run_dir, report),
     )
-    write_text(run_dir / HTML, page + "\n")
+    write_text(run_dir / HTML, page)
     return run_dir / HTML
+
+
+def rendered(name: str, lead: str, *parts: Part) -> str:
+    """A page of these sections alone."""
+    return _page(name=name, lead=lead, tiles=[], sections=parts)
+
+
+def _page(**values: Any) -> str:
+    import jinja2
+
+    source = resources.files("exeunt.report").joinpath("templates/report.html.j2")
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(source.read_text(encoding="utf-8")).render(**values) + "\n"

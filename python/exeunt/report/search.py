@@ -1,0 +1,178 @@
+"""What report.html and search/front.html say of a search: the front, and the networks on it."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from exeunt.report import figures
+from exeunt.report.page import KINDS, Part, number, percent, section, table
+from exeunt.report.store import read, write_text
+
+PAGE = "search/front.html"
+Row = Mapping[str, Any]
+
+
+def search(report: Mapping[str, Any], *, folder: str = "search/") -> Part | None:
+    """The front as a picture and a table; links lead to its configs.
+
+    Args:
+        report: report.json.
+        folder: of the search, seen from the page.
+    """
+    found = report.get("search")
+    if not found:
+        return None
+    rows = found["networks"]
+    front = [row for row in rows if row["front"]]
+    front.sort(key=lambda row: _cost(found, row))
+    drawn = {
+        "svg": _plot(found, folder),
+        "caption": "Every network that was trained to its end: validation accuracy with early exit "
+        "against predicted cost. Hover over a point for its choices; a point of the front leads to "
+        "its config. Crosses: cycles between images, or LUT, as the RTL has them.",
+    }
+    return section(
+        "search", "Networks that were searched", drawn, table(HEAD, map(_cells, front)),
+        text=" ".join(_text(found)),
+    )  # fmt: skip
+
+
+def page(run_dir: Path) -> Path:
+    """Write search/front.html: the section alone."""
+    from exeunt.report import document
+
+    report = read(run_dir)
+    part = search(report, folder="")
+    assert part is not None, "a search has been done"
+    text = document.rendered(report.get("name") or run_dir.name, "The networks on the front.", part)
+    write_text(run_dir / PAGE, text)
+    return run_dir / PAGE
+
+
+def lines(report: Mapping[str, Any]) -> list[str]:
+    """The front as text, and what it says."""
+    found = report.get("search") or {}
+    front = [row for row in found.get("networks", []) if row["front"]]
+    return [
+        *(
+            f"trial {row['trial']:4d}: {percent(row['accuracy'], 2)} of the validation images, "
+            f"{number(row['throughput_fps'])} images per second, {number(row['lut'])} LUT, "
+            f"{len(row['rates'])} exit{'s' * (len(row['rates']) > 1)}{_proved(row)}"
+            for row in sorted(front, key=lambda row: _cost(found, row))
+        ),
+        *_text(found),
+    ]
+
+
+def _proved(row: Row) -> str:
+    rtl = row["rtl"]
+    if not rtl:
+        return ""
+    return f", {number(rtl['images'])} images through the RTL, {rtl['mismatches']} mismatches"
+
+
+def _cost(found: Mapping[str, Any], row: Row) -> float:
+    """What is to be small."""
+    return float(row["lut"] if found["cost"] == "lut" else row["cycles"])
+
+
+HEAD = (
+    "network", "exits leave (%)", "validation (%)", "test (%)", "images per second",
+    "LUT", "DSP", "BRAM18", "cycles in RTL", "LUT by Yosys", "mismatches", "choices",
+)  # fmt: skip
+
+
+def _cells(row: Row) -> list[str]:
+    rtl = row["rtl"] or {}
+    return [
+        f"trial {row['trial']}",
+        ", ".join(f"{100 * rate:.1f}" for rate in row["rates"]),
+        f"{100 * row['accuracy']:.2f}",
+        f"{100 * rtl['test_accuracy']:.2f}" if rtl else "-",
+        number(row["throughput_fps"]),
+        *(number(row[key]) for key in ("lut", "dsp", "bram18")),
+        number(rtl.get("cycles_per_image"), 1),
+        number(rtl.get("lut_counted")),
+        f"{rtl['mismatches']} of {number(rtl['images'])}" if rtl else "-",
+        _choices(row),
+    ]
+
+
+def _choices(row: Row) -> str:
+    return ", ".join(f"{name} {value}" for name, value in row["choices"].items())
+
+
+def _text(found: Mapping[str, Any]) -> list[str]:
+    budget = ", ".join(f"{number(v)} {KINDS[k]}" for k, v in found["budget"].items())
+    tried = found["trials"]
+    said = [
+        f"{number(tried)} networks drawn by {found['sampler']} (seed {found['seed']}), "
+        f"{number(found['stopped'])} of them ended early, did not fit or were no network."
+    ]
+    if budget:
+        said.append(f"Each was folded for at most {budget}.")
+    gain = found["gain"]
+    if gain is None:
+        said.append("No network with one exit was as accurate as one of the front with more.")
+    else:
+        what = "the LUT" if found["cost"] == "lut" else "the images per second"
+        factor = 1 / gain["factor"] if found["cost"] == "lut" else gain["factor"]
+        said.append(
+            f"Trial {gain['trial']} ({percent(gain['accuracy'], 2)}) has {factor:.2f} times {what} "
+            f"of trial {gain['single']}, the cheapest network with one exit that is as accurate "
+            f"({percent(gain['accuracy_single'], 2)})."
+        )
+    return said
+
+
+def _plot(found: Mapping[str, Any], folder: str) -> str:
+    """Accuracy against cost; each point has a title, those of the front a link."""
+    figure, (axes,) = figures.new(8.6, 3.8)
+    by_lut = found["cost"] == "lut"
+    rows: Sequence[Row] = found["networks"]
+    for row in rows:
+        single = row["single_exit"]
+        colour = figures.colour(1 if single else 0)
+        (mark,) = axes.plot(
+            [row["lut"] if by_lut else row["throughput_fps"]], [100 * row["accuracy"]],
+            "s" if single else "o", color=colour, markersize=7 if row["front"] else 4,
+            alpha=1.0 if row["front"] else 0.45,
+        )  # fmt: skip
+        mark.set_gid(f"trial{row['trial']}")
+        rtl = row["rtl"] or {}
+        shown = rtl.get("lut_counted") if by_lut else rtl.get("cycles_per_image")
+        if shown:
+            x = shown if by_lut else row["throughput_fps"] * row["cycles"] / shown
+            axes.plot([x], [100 * row["accuracy"]], "x", color=figures.INK, markersize=6)
+    front = sorted((r for r in rows if r["front"]), key=lambda r: _cost(found, r))
+    xs = [r["lut"] if by_lut else r["throughput_fps"] for r in front]
+    axes.plot(xs, [100 * r["accuracy"] for r in front], color=figures.INK, linewidth=0.7, zorder=0)
+    for label, kind, number_ in (("several exits", "o", 0), ("one exit", "s", 1)):
+        axes.plot([], [], kind, color=figures.colour(number_), label=label)
+    axes.set_xscale("log")
+    axes.set(
+        xlabel="LUT (predicted)" if by_lut else "images per second (predicted)",
+        ylabel="validation accuracy (%)",
+    )
+    figure.legend(loc="outside upper center", ncols=4)
+    drawn = figures.svg(figure, "accuracy against cost of every network")
+    for row in rows:
+        drawn = _titled(drawn, row, folder)
+    return drawn
+
+
+def _titled(drawn: str, row: Row, folder: str) -> str:
+    """The drawing with a title on a point, and a link where it is on the front."""
+    text = f"trial {row['trial']}: {100 * row['accuracy']:.2f}%, {number(row['throughput_fps'])} "
+    text += f"images per second, {number(row['lut'])} LUT; {_choices(row)}"
+    gid = f"trial{row['trial']}"
+    found = re.search(rf'<g id="{gid}">(.*?)</g>\s*</g>', drawn, flags=re.DOTALL)
+    assert found is not None, "every point is drawn"
+    inner = f"<title>{html.escape(text)}</title>{found[0]}"
+    if row["config"]:
+        inner = f'<a href="{html.escape(folder + row["config"])}">{inner}</a>'
+    return drawn[: found.start()] + f"<g>{inner}</g>" + drawn[found.end() :]

@@ -1,0 +1,172 @@
+"""`exeunt search`: from a config to networks that went through the RTL, and a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from exeunt.command.cli import cli
+from exeunt.config import tree
+from exeunt.errors import InputError
+from exeunt.report import search as told
+from exeunt.report import store
+from exeunt.search import step
+
+TEXT = """
+name = "s"
+[data]
+dataset = "digits"
+[model]
+input = [8, 8, 1]
+classes = 10
+weight_bits = 4
+activation_bits = 4
+[[model.stages]]
+blocks = [{ conv = 4, kernel = 3, padding = 1, stride = 2 }]
+[[model.stages]]
+blocks = [{ conv = 8, kernel = 3, padding = 1 }, { pool = "max", size = 2 }]
+[train]
+epochs = 3
+learning_rate = 0.02
+[compile]
+objective = "area"
+target_cycles = 512
+resources = { lut = 30000 }
+[simulate]
+images = 60
+[search]
+trials = 6
+finalists = 2
+widths = [0.5, 1.0]
+"""
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A run folder and what the command printed."""
+    folder = tmp_path_factory.mktemp("search")
+    (folder / "s.toml").write_text(TEXT)
+    result = CliRunner().invoke(
+        cli, ["search", str(folder / "s.toml"), "--out", str(folder / "run")],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    return folder / "run", result.output
+
+
+@pytest.mark.sim
+def test_every_network_that_is_shown_as_final_went_through_the_rtl(searched: tuple[Path, str]):
+    run, printed = searched
+    found = store.read(run)["search"]
+    front = [row for row in found["networks"] if row["front"]]
+    assert found["trials"] == 6
+    assert 1 <= len(front) <= 6
+    final = [row for row in found["networks"] if row["rtl"]]
+    assert 1 <= len(final) <= 3
+    for row in final:
+        assert (row["rtl"]["mismatches"], row["rtl"]["images"]) == (0, 60)
+        assert (run / "search" / row["rtl"]["report"]).is_file()
+    assert "60 images through the RTL, 0 mismatches" in printed
+    for row in front:
+        path = run / "search" / row["config"]
+        config = tree.load(path)
+        assert config.compile.objective == "area"
+        assert not config.compile.baseline
+        assert f"trial {row['trial']:4d}: " in printed
+    costs = sorted((row["lut"], row["accuracy"]) for row in front)
+    assert costs == sorted(costs, key=lambda pair: pair[1]), "dearer ones are more accurate"
+
+
+@pytest.mark.sim
+def test_the_page_has_every_point_and_leads_to_the_front(searched: tuple[Path, str]):
+    run, printed = searched
+    page = (run / told.PAGE).read_text()
+    found = store.read(run)["search"]
+    for row in found["networks"]:
+        assert f"<title>trial {row['trial']}: {100 * row['accuracy']:.2f}%" in page
+    links = re.findall(r'<a href="(front/[^"]*)">', page)
+    assert sorted(links) == sorted(r["config"] for r in found["networks"] if r["front"])
+    assert all((run / "search" / link).is_file() for link in links)
+    assert "http" not in page.replace("http://www.w3.org", "")
+    report = (run / "report.html").read_text()
+    assert f'<a href="search/{links[0]}">' in report
+    assert str(run / told.PAGE) in printed
+
+
+def asked(old: str, new: str) -> tree.Config:
+    assert old in TEXT
+    return tree.parse(TEXT.replace(old, new))
+
+
+REFUSED: dict[str, tuple[str, str, str]] = {
+    "no board": (
+        'objective = "area"\ntarget_cycles = 512\nresources = { lut = 30000 }', "",
+        "a search must have compile.board or compile.resources",
+    ),
+    "a criterion": (
+        "widths =", 'criteria = ["margins"]\nwidths =',
+        "search.criteria must be some of .*, got 'margins': change it",
+    ),
+    "stages": (
+        "widths =", "stages = 3\nwidths =",
+        "search.stages must be at most the 2 of model.stages, got 3: lower it",
+    ),
+    "nothing to choose": (
+        "widths = [0.5, 1.0]",
+        "stages = 2\nexits = false\nwidths = []\npools = []\nweight_bits = []\n"
+        "activation_bits = []",
+        "a search must have something to choose, got a .search. table whose lists are all empty",
+    ),
+    "compressed": (
+        "[compile]", '[compress]\npasses = [{ kind = "filters", budget = 0.5 }]\n[compile]',
+        "a search must be of networks without .compress., which is for one network, got the table",
+    ),
+    "nothing fits": (
+        "lut = 30000", "lut = 900",
+        "a search must find a network that fits, got 6 trials without one; of the first: "
+        "the resources must hold the network",
+    ),
+    "no such accuracy": (
+        "trials = 6\nfinalists = 2", "trials = 2\nfinalists = 2\naccuracy = 0.9999",
+        "search.accuracy must be within reach, got 0.9999 where the best of 2 networks, trial .*: "
+        "lower it, or let the search try more",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_it_cannot_search(name: str, tmp_path: Path):
+    old, new, sentence = REFUSED[name]
+    config = asked(old, new)
+    with pytest.raises(InputError, match=f"^{sentence}"):
+        step.search(config, tmp_path, tmp_path / "data")
+    assert not (tmp_path / "search" / "front").exists()
+
+
+def test_a_network_that_no_config_describes(tmp_path: Path, builder: Callable[..., object]):
+    text = TEXT[: TEXT.index("[[model.stages]]")] + TEXT[TEXT.index("[train]") :]
+    config = tree.parse(text.replace("[model]", '[model]\nsource = "python:net.py:Net"'))
+    sentence = r'^a search must have a network that the config describes by stages, got "python:'
+    with pytest.raises(InputError, match=sentence):
+        step.search(config, tmp_path, tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("trials = 0", "search.trials must be at least 1, got 0"),
+        ('sampler = "grid"', 'search.sampler must be "tpe", "nsga2" or "random", got "grid"'),
+        ("widths = [1.0, 1.0]", "search.widths must have no value twice"),
+        ("weight_bits = [9]", "search.weight_bits.* must be at most 8, got 9"),
+        ("accuracy = 1.0", "search.accuracy must be below 1"),
+        ("trails = 3", "search.trails is unknown|unknown key.*trails|trails"),
+    ],
+)
+def test_values_that_the_table_refuses(text: str, sentence: str):
+    base = TEXT[: TEXT.index("[search]")]
+    with pytest.raises(InputError, match=sentence):
+        tree.parse(f"{base}[search]\n{text}\n")
