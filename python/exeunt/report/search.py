@@ -5,14 +5,11 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from exeunt.report import figures
 from exeunt.report.page import KINDS, Part, number, percent, section, table
-from exeunt.report.store import read, write_text
 
-PAGE = "search/front.html"
 Row = Mapping[str, Any]
 
 
@@ -39,18 +36,6 @@ def search(report: Mapping[str, Any], *, folder: str = "search/") -> Part | None
         "search", "Networks that were searched", drawn, table(HEAD, map(_cells, front)),
         text=" ".join(_text(found)),
     )  # fmt: skip
-
-
-def page(run_dir: Path) -> Path:
-    """Write search/front.html: the section alone."""
-    from exeunt.report import document
-
-    report = read(run_dir)
-    part = search(report, folder="")
-    assert part is not None, "a search has been done"
-    text = document.rendered(report.get("name") or run_dir.name, "The networks on the front.", part)
-    write_text(run_dir / PAGE, text)
-    return run_dir / PAGE
 
 
 def lines(report: Mapping[str, Any]) -> list[str]:

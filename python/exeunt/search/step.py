@@ -13,8 +13,8 @@ from exeunt.config import tree
 from exeunt.config.search import Search
 from exeunt.errors import InputError
 from exeunt.progress import Progress, part, silent
-from exeunt.report import store
-from exeunt.report.search import page
+from exeunt.report import document, store
+from exeunt.report import search as told
 from exeunt.search import space, study
 from exeunt.search.front import Point, cheapest, front, hypervolume, spread
 from exeunt.search.study import Trial
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 FOLDER = "search"
 FRONT = "front"
+PAGE = "front.html"
 TRIALS_SHARE = 80  # of a hundred of the time, with finalists
-FILES = ("checkpoint.pt", "splits.npz", "training.json", "exits.json", "calibration.npz")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,10 @@ def search(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
                        part(progress, begin, end))  # fmt: skip
         rows.append({"trial": point.number, **done})
     store.update(run_dir, {"search": _report(config, section, asked, found, rows)})
-    page(run_dir)
+    shown = told.search(store.read(run_dir), folder="")
+    assert shown is not None, "it was just written"
+    text = document.rendered(config.name, "The networks that a search has found.", shown)
+    store.write_text(home / PAGE, text)
     progress(100, 100, _said(asked, found))
     return found
 
@@ -186,7 +189,6 @@ def _finish(config: Config, folder: Path, count: bool, progress: Progress) -> di
     """Take a trained network through the RTL; what came of it, from its own report."""
     from exeunt.hls.compile import compile
     from exeunt.quant.export import export
-    from exeunt.report import document
     from exeunt.simulate import simulate
     from exeunt.synth import synth
 

@@ -26,6 +26,7 @@ STEPS = [
     "compress",
     "rules",
     "attach",
+    "search",
     "calibrate",
     "explain",
     "export",

@@ -12,9 +12,10 @@ from click.testing import CliRunner
 from exeunt.command.cli import cli
 from exeunt.config import tree
 from exeunt.errors import InputError
-from exeunt.report import search as told
 from exeunt.report import store
 from exeunt.search import step
+
+PAGE = "search/front.html"
 
 TEXT = """
 name = "s"
@@ -84,7 +85,7 @@ def test_every_network_that_is_shown_as_final_went_through_the_rtl(searched: tup
 @pytest.mark.sim
 def test_the_page_has_every_point_and_leads_to_the_front(searched: tuple[Path, str]):
     run, printed = searched
-    page = (run / told.PAGE).read_text()
+    page = (run / PAGE).read_text()
     found = store.read(run)["search"]
     for row in found["networks"]:
         assert f"<title>trial {row['trial']}: {100 * row['accuracy']:.2f}%" in page
@@ -94,7 +95,7 @@ def test_the_page_has_every_point_and_leads_to_the_front(searched: tuple[Path, s
     assert "http" not in page.replace("http://www.w3.org", "")
     report = (run / "report.html").read_text()
     assert f'<a href="search/{links[0]}">' in report
-    assert str(run / told.PAGE) in printed
+    assert str(run / PAGE) in printed
 
 
 def asked(old: str, new: str) -> tree.Config:
