@@ -74,17 +74,18 @@ def search(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
         config, section, home, data_dir, wish=asked, progress=part(progress, 0, share)
     )
     found = _found(trials, section)
+    by_number = {t.number: t for t in trials}
     chosen = spread(_with_single(found), section.finalists)
     rows: list[dict[str, Any]] = []
     shutil.rmtree(home / FRONT, ignore_errors=True)
     (home / FRONT).mkdir(parents=True)
     for point in {p.number: p for p in [*found.front, *found.single]}.values():
-        network = _config(config, section, trials[point.number])
+        network = _config(config, section, by_number[point.number])
         store.write_text(home / FRONT / f"{point.number}.toml", tree.to_toml(network))
     for k, point in enumerate(chosen):
         begin, end = (share + (100 - share) * x // len(chosen) for x in (k, k + 1))
-        network = _config(config, section, trials[point.number])
-        done = _finish(network, study.folder_of(home, _first(trials, point)), section.count,
+        network = _config(config, section, by_number[point.number])
+        done = _finish(network, study.folder_of(home, point.number), section.count,
                        part(progress, begin, end))  # fmt: skip
         rows.append({"trial": point.number, **done})
     store.update(run_dir, {"search": _report(config, section, asked, found, rows)})
@@ -177,12 +178,6 @@ def _rivals(found: Found) -> tuple[Point, Point] | None:
 def _config(config: Config, section: Search, trial: Trial) -> Config:
     made = space.network(config, section, space.answers(trial.choices))
     return made.model_copy(update={"name": f"{config.name}-{trial.number}"})
-
-
-def _first(trials: Sequence[Trial], point: Point) -> int:
-    """The trial that trained this network."""
-    choices = trials[point.number].choices
-    return next(t.number for t in trials if t.choices == choices)
 
 
 def _finish(config: Config, folder: Path, count: bool, progress: Progress) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +32,7 @@ class Trial:
     """A trial that has ended.
 
     Attributes:
-        number: from 0.
+        number: of the draw, from 0; draws of a network that there was already are no trials.
         choices: what was chosen.
         outcome: what came of it; None: stopped early, or no network.
         why: in words, when there is no outcome.
@@ -79,12 +81,18 @@ def run(
     study = _opened(optuna, home, tree.hash_of(config, *SECTIONS) + _space(section))
     done = _ended(study)
     state = optuna.trial.TrialState
-    for number in range(len(study.get_trials(deepcopy=False)), section.trials):
+    while len(done) < section.trials:
+        before = study.get_trials(deepcopy=False)
+        number = len(before)
+        if number >= _most(section):
+            break
         study.sampler = _sampler(optuna, section, number)
         if number in (OWN, SINGLE):
             study.enqueue_trial(_asked_for(config, section, number == SINGLE))
+        elif before[-1].state == state.FAIL:  # a network that there was already: one like it
+            study.enqueue_trial(_mutated(config, section, before[-1].params, number))
         trial = study.ask()
-        begin, end = 100 * number // section.trials, 100 * (number + 1) // section.trials
+        begin, end = (100 * (len(done) + k) // section.trials for k in (0, 1))
         told = part(progress, begin, end)
 
         def doing(network: Config, *, number: int = number, told: Progress = told) -> Outcome:
@@ -99,6 +107,9 @@ def run(
         except InputError as error:
             found = Trial(number, dict(trial.params), None, str(error))
         else:
+            if any(t.choices == trial.params for t in done):
+                study.tell(trial, state=state.FAIL)  # which no sampler learns from
+                continue
             network = network.model_copy(update={"name": f"{config.name}-{number}"})
             found = _tried(network, number, dict(trial.params), done, doing)
         if found.outcome is None:
@@ -108,8 +119,28 @@ def run(
             trial.set_user_attr("outcome", found.outcome.to_json())
             study.tell(trial, (found.outcome.accuracy, found.outcome.cost))
         done.append(found)
-        told(1, 1, f"trial {number + 1} of {section.trials}")
+        told(1, 1, f"network {len(done)} of {section.trials}")
     return done[: section.trials]
+
+
+def _most(section: Search) -> int:
+    """Draws after which the space is taken to have no further network."""
+    return 4 * section.trials + 100
+
+
+def _mutated(config: Config, section: Search, choices: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Choices of a network that differs in one or two of them."""
+    draw, asked = random.Random(seed), {}
+    others = set(draw.sample(sorted(choices), min(len(choices), draw.choice((1, 2)))))
+
+    def choose(name: str, values: Sequence[Any]) -> Any:
+        keep = name in choices and name not in others and choices[name] in values
+        asked[name] = choices[name] if keep else draw.choice(list(values))
+        return asked[name]
+
+    with suppress(InputError):  # what is no network is told of when it is tried
+        space.network(config, section, choose)
+    return asked
 
 
 def _tried(
@@ -119,14 +150,11 @@ def _tried(
     done: Sequence[Trial],
     doing: Callable[[Config], Outcome],
 ) -> Trial:
-    """The trial, or what came of the same network before.
+    """The trial.
 
     Raises:
         InputError: it cannot be trained, and no other one could.
     """
-    same = next((t for t in done if t.choices == choices), None)
-    if same is not None:
-        return Trial(number, choices, same.outcome, same.why)
     try:
         return Trial(number, choices, doing(network))
     except Stopped as error:
@@ -225,11 +253,11 @@ def _asked_for(config: Config, section: Search, single: bool) -> dict[str, Any]:
 
 
 def _ended(study: Any) -> list[Trial]:
+    """The trials that were of a new network."""
     found = []
     for trial in study.get_trials(deepcopy=False):
-        data = trial.user_attrs.get("outcome")
-        outcome = None if data is None else Outcome.of(data)
-        found.append(
-            Trial(trial.number, dict(trial.params), outcome, trial.user_attrs.get("why", ""))
-        )
+        why, data = trial.user_attrs.get("why", ""), trial.user_attrs.get("outcome")
+        if why or data is not None:
+            outcome = None if data is None else Outcome.of(data)
+            found.append(Trial(trial.number, dict(trial.params), outcome, why))
     return found

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CONFIG = "config.toml"
 LEARNT = 5  # finished trials by which is judged how much an epoch still gives
+EARLY = 3  # no network is judged before that part of its epochs: small ones learn later
 History = Sequence[Mapping[str, Any]]
 
 
@@ -70,23 +71,27 @@ class Stopped(Exception):
 class Judge:
     """Tells whether a training is worth going on with.
 
-    After an epoch a network is given the most that any finished one gained from there to its end,
-    and the price it would have if nearly all images left at its first exit. If a finished network
-    beats even that, it is not trained on.
+    From a third of the epochs on, a network is given the most that any finished one gained from
+    there to its end, and the price it would have if nearly all images left at its first exit. If a
+    finished network beats even that, it is not trained on.
 
     Attributes:
         finished: networks that were trained to their end.
         cost: of this one, at best.
+        epochs: of the training.
         accuracy: least that counts.
     """
 
     finished: tuple[Outcome, ...]
     cost: float
+    epochs: int
     accuracy: float = 0.0
 
     def hope(self, history: History) -> float:
-        """Accuracy at the end, at best; 1 while too few are finished to tell."""
+        """Accuracy at the end, at best; 1 while it is too early to tell."""
         epoch = len(history)
+        if EARLY * epoch < self.epochs:
+            return 1.0
         known = [o for o in self.finished if len(o.best) > epoch]
         if len(known) < LEARNT:
             return 1.0
@@ -141,7 +146,7 @@ def evaluate(
         best = wish.at_best(config.model)
     except InputError as error:
         raise Stopped(str(error)) from None
-    judge = Judge(tuple(finished), best.cost, accuracy)
+    judge = Judge(tuple(finished), best.cost, config.train.epochs, accuracy)
     folder.mkdir(parents=True, exist_ok=True)
     store.write_text(folder / CONFIG, tree.to_toml(config))
     train(config, folder, data_dir, watch=judge, progress=progress)
