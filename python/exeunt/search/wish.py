@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from exeunt.optimise import Budget
 
 RARELY = 1e-3  # of the frames go on, at best
+USUAL = 4  # frames that wait for a decision, where the compiler is to find out
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def wish(section: Compile, budget: Budget) -> Wish:
         )
     few = section.objective == "area" or section.asked is not None
     asked = Asked("area" if few else "throughput", section.asked, clock_mhz=section.clock_mhz)
-    return Wish(budget, asked, section.headroom, section.buffer_frames)
+    return Wish(budget, asked, section.spare, section.buffer_frames or USUAL)
 
 
 def reaches(rates: Sequence[float]) -> tuple[float, ...]:
