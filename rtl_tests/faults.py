@@ -237,8 +237,8 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_registers.sv",
-        "{address[11:5], 3'd0, address[1:0]};",
-        "{address[11:5], 5'd0};",
+        "assign at[i] = address[1:0] == PLACES[12*i +: 2] && index",
+        "assign at[i] = index",
         "rtl_tests/registers/test_registers.py::test_registers",
     ),
     Mutant(

@@ -124,7 +124,7 @@ module ex_merge #(
   always_ff @(posedge clk) begin
     if (load && !clear) valid_q <= 1'b1;
     else if (m_ready) valid_q <= 1'b0;
-    if (load) next_q <= ends ? 32'd1 : next_q + 1'b1;
+    if (load) next_q <= next_q + 1'b1;
     if (load || skip) turn_q <= turn_q + 1'b1;
     if (store || skip) begin
       come_q <= come_q + 1'b1;
@@ -132,8 +132,8 @@ module ex_merge #(
         if (32'(place) == i) laps_q[i] <= !laps_q[i];
       end
     end
+    if (rst || clear || (load && ends)) next_q <= 32'd1;
     if (rst || clear) begin
-      next_q <= 32'd1;
       turn_q <= '0;
       come_q <= '0;
       laps_q <= '0;

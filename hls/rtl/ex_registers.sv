@@ -81,26 +81,41 @@ module ex_registers #(
   logic        bank_q, commit_q, refused_q;
   logic        order_q, order_next_q, raw_q, raw_next_q;
   logic [7:0]  exit_q, exit_next_q;
-  logic [31:0] batch_q, rdata_q;
+  logic [31:0] batch_q;
   logic [3:0]  reset_q;
   logic [7:0]  epoch_q;
 
   logic [31:0] in_q, out_q, bad_q, stall_q, cycles_q;
   logic [EXITS-1:0][31:0] taken_q;
+  logic [COUNT_BITS:0] inside_s_q;
   logic [31:0] in_s_q, out_s_q, bad_s_q, stall_s_q, cycles_s_q;
   logic [EXITS-1:0][31:0] taken_s_q;
 
-  // of a register per exit: its address but for the index
-  wire [11:0] group = {address[11:5], 3'd0, address[1:0]};
-  wire [2:0]  index = address[4:2];
-  wire control = write && address == A_CONTROL;
+  // which register the address is of
+  localparam int WORDS = 15;
+  localparam int ID_AT = 0, VERSION_AT = 1, HASH_AT = 2, CRITERION_AT = 3, STATUS_AT = 4;
+  localparam int ORDER_AT = 5, RAW_AT = 6, INSIDE_AT = 7, BATCH_AT = 8, IN_AT = 9, OUT_AT = 10;
+  localparam int STALL_AT = 11, CYCLES_AT = 12, BAD_AT = 13, CONTROL_AT = 14;
+  localparam logic [WORDS*12-1:0] PLACES = {
+      A_CONTROL, A_BAD, A_CYCLES, A_STALL, A_FRAMES_OUT, A_FRAMES_IN, A_BATCH, A_IN_FLIGHT, A_RAW,
+      A_ORDER, A_STATUS, A_CRITERION, A_HASH, A_VERSION, A_ID};
+  wire [2:0]       index = address[4:2];
+  wire [WORDS-1:0] at;
+  for (genvar i = 0; i < WORDS; i++) begin : g_at
+    assign at[i] = address[1:0] == PLACES[12*i +: 2] && index == PLACES[12*i + 2 +: 3]
+        && address[11:5] == PLACES[12*i + 5 +: 7];
+  end
+  wire at_threshold = address[1:0] == 2'd0 && 32'(index) < EXITS
+      && address[11:5] == A_THRESHOLD[11:5];
+
+  wire control = write && at[CONTROL_AT];
   wire empty0 = flight0 == '0;
   wire empty1 = flight1 == '0;
   wire mode = order_q != order_next_q || raw_q != raw_next_q || (raw_q && exit_q != exit_next_q);
   wire commit = commit_q && (bank_q ? empty0 : empty1);
   wire resetting = reset_q != '0;
   wire last_cycle = reset_q == 4'd1;
-  wire [COUNT_BITS:0] occupied = {1'b0, flight0} + {1'b0, flight1};
+  wire [COUNT_BITS:0] occupied = {1'b0, flight0} + {1'b0, flight1};  // frames_in - frames_out
 
   assign threshold0 = threshold0_q;
   assign threshold1 = threshold1_q;
@@ -112,13 +127,12 @@ module ex_registers #(
   assign batch = batch_q;
   assign now = cycles_q;
   assign core_rst = rst || resetting;
-  assign rdata = rdata_q;
 
   always_ff @(posedge clk) begin
     if (resetting && !(last_cycle && offer)) reset_q <= reset_q - 1'b1;
-    if (write && address == A_ORDER) order_next_q <= wdata[0];
-    if (write && address == A_BATCH) batch_q <= wdata;
-    if (write && address == A_RAW) begin
+    if (write && at[ORDER_AT]) order_next_q <= wdata[0];
+    if (write && at[BATCH_AT]) batch_q <= wdata;
+    if (write && at[RAW_AT]) begin
       raw_next_q  <= wdata[31];
       exit_next_q <= wdata[7:0] > LAST ? LAST : wdata[7:0];
     end
@@ -128,10 +142,10 @@ module ex_registers #(
       exit_q  <= exit_next_q;
     end
     for (int i = 0; i < EXITS - 1; i++) begin
-      if (write && group == A_THRESHOLD && 32'(index) == i && !commit_q) shadow_q[i] <= wdata;
+      if (write && at_threshold && 32'(index) == i && !commit_q) shadow_q[i] <= wdata;
       if (commit && bank_q) threshold0_q[i] <= shadow_q[i];
       if (commit && !bank_q) threshold1_q[i] <= shadow_q[i];
-      if (write && group == A_THRESHOLD && 32'(index) == i && commit_q) refused_q <= 1'b1;
+      if (write && at_threshold && 32'(index) == i && commit_q) refused_q <= 1'b1;
     end
     if (commit) begin
       bank_q   <= !bank_q;
@@ -181,6 +195,7 @@ module ex_registers #(
       bad_s_q    <= bad_q;
       stall_s_q  <= stall_q;
       cycles_s_q <= cycles_q;
+      inside_s_q <= occupied;
       for (int i = 0; i < EXITS; i++) taken_s_q[i] <= taken_q[i];
     end
     if (core_rst) begin
@@ -194,6 +209,7 @@ module ex_registers #(
       bad_s_q    <= '0;
       stall_s_q  <= '0;
       cycles_s_q <= '0;
+      inside_s_q <= '0;
       for (int i = 0; i < EXITS; i++) begin
         taken_q[i]   <= '0;
         taken_s_q[i] <= '0;
@@ -201,33 +217,58 @@ module ex_registers #(
     end
   end
 
-  logic [31:0] read;
+  // What is read, in five parts: the registers of a part share a multiplexer, and a part that was not
+  // named is 0.
+  localparam int EVENT_BITS = $clog2(EXITS + 1);  // those taken, then the bad ones
+  localparam int INDEX_BITS = EXITS > 2 ? $clog2(EXITS - 1) : 1;
+  wire of_exit = address[1:0] == 2'd0 && 32'(index) < EXITS;
+  wire of_last = address[1:0] == 2'd0 && 32'(index) == EXITS - 1;
+  wire at_taken = of_exit && address[11:5] == A_TAKEN[11:5];
+  wire at_active = of_exit && address[11:5] == A_ACTIVE[11:5];
+  wire [1:0] total = {at[STALL_AT] || at[CYCLES_AT], at[OUT_AT] || at[CYCLES_AT]};
+  wire [EVENT_BITS-1:0] event_at = at[BAD_AT] ? EVENT_BITS'(EXITS) : EVENT_BITS'(index);
+  wire [INDEX_BITS-1:0] place = INDEX_BITS'(index);  // of an exit that is not the last
+  logic [31:0] totals_q, events_q, active_q, written_q, state_q;
+  logic [31:0] total_d, event_d, active_d, written_d, state_d;
   always_comb begin
-    read = '0;
-    if (address == A_ID) read = ID;
-    if (address == A_VERSION) read = VERSION;
-    if (address == A_HASH) read = HASH;
-    if (address == A_STATUS)
-      read = {16'(occupied), epoch_q, 3'd0, refused_q, bank_q, resetting, mode, commit_q};
-    if (address == A_ORDER) read = {31'd0, order_next_q};
-    if (address == A_RAW) read = {raw_next_q, 23'd0, exit_next_q};
-    if (address == A_BATCH) read = batch_q;
-    if (address == A_CRITERION) read = CRITERION;
-    if (address == A_FRAMES_IN) read = in_s_q;
-    if (address == A_FRAMES_OUT) read = out_s_q;
-    if (address == A_IN_FLIGHT) read = in_s_q - out_s_q;
-    if (address == A_BAD) read = bad_s_q;
-    if (address == A_STALL) read = stall_s_q;
-    if (address == A_CYCLES) read = cycles_s_q;
+    total_d = total[1] ? (total[0] ? cycles_s_q : stall_s_q) : (total[0] ? out_s_q : in_s_q);
+    event_d = bad_s_q;
+    active_d = '0;
+    written_d = '0;
     for (int i = 0; i < EXITS; i++) begin
-      if (32'(index) == i) begin
-        if (group == A_TAKEN) read = taken_s_q[i];
-        if (group == A_THRESHOLD) read = shadow_q[i];
-        if (group == A_ACTIVE) read = bank_q ? threshold1_q[i] : threshold0_q[i];
+      if (32'(event_at) == i) event_d = taken_s_q[i];
+    end
+    for (int i = 0; i < EXITS - 1; i++) begin
+      if (32'(place) == i) begin
+        active_d = bank_q ? threshold1_q[i] : threshold0_q[i];
+        written_d = shadow_q[i];
       end
     end
+    if (at[BATCH_AT]) written_d = batch_q;
+    state_d = '0;
+    if (at[ID_AT]) state_d = ID;
+    if (at[VERSION_AT]) state_d = VERSION;
+    if (at[HASH_AT]) state_d = HASH;
+    if (at[CRITERION_AT]) state_d = CRITERION;
+    if (at[STATUS_AT])
+      state_d = {16'(occupied), epoch_q, 3'd0, refused_q, bank_q, resetting, mode, commit_q};
+    if (at[ORDER_AT]) state_d = {31'd0, order_next_q};
+    if (at[RAW_AT]) state_d = {raw_next_q, 23'd0, exit_next_q};
+    if (at[INSIDE_AT]) state_d = 32'(inside_s_q);
+    if (of_last && (at_threshold || at_active)) state_d = ALWAYS;
   end
-  always_ff @(posedge clk) rdata_q <= read;
+  always_ff @(posedge clk) begin
+    totals_q  <= total_d;
+    events_q  <= event_d;
+    active_q  <= active_d;
+    written_q <= written_d;
+    state_q   <= state_d;
+    if (!(at[IN_AT] || at[OUT_AT] || at[STALL_AT] || at[CYCLES_AT])) totals_q <= '0;
+    if (!(at[BAD_AT] || at_taken)) events_q <= '0;
+    if (!at_active || of_last) active_q <= '0;
+    if (!(at[BATCH_AT] || (at_threshold && !of_last))) written_q <= '0;
+  end
+  assign rdata = totals_q | events_q | active_q | written_q | state_q;
 endmodule
 
 `default_nettype wire

@@ -91,7 +91,7 @@ module ex_tag #(
       if (final_beat) begin
         pad_q <= 1'b0;
         id_q  <= id_q + 1'b1;
-        meta_q <= {pad_q, first ? bank : bank_q, first ? now : stamp_q, id_q};
+        meta_q <= {pad_q, FRAME == 1 ? bank : bank_q, FRAME == 1 ? now : stamp_q, id_q};
       end
     end
     granted_q <= first && m_valid && !m_ready;

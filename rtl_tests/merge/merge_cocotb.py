@@ -167,7 +167,7 @@ async def places_go_round(dut: Any) -> None:
     await cycles.reset()
     rng = np.random.default_rng(0)
     sent = [0] * len(lines)
-    for order, rounds in ((0, 9), (1, 5), (0, 3), (1, 1), (0, 14), (1, 14)):
+    for order, rounds in ((0, 9), (0, 5), (1, 5), (0, 3), (1, 1), (0, 14), (1, 14)):
         for line in lines:
             line.port("raw").value = 1
         await cycles.wait(2)

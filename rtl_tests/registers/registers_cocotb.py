@@ -24,6 +24,7 @@ class Device:
     def __init__(self, dut: Any, index: int, corner: Corner, cycles: Cycles) -> None:
         self.name = corner.name
         self.exits = int(corner.parameters["EXITS"])
+        self.count_bits = int(corner.parameters["COUNT_BITS"])
         self.cycles = cycles
         self.port = lambda name: getattr(dut, f"u{index}_{name}")
         for name in ("write", "address", "wdata", "offer", "ev_accept", "ev_leave", "ev_bad",
@@ -237,12 +238,15 @@ async def counters(dut: Any) -> None:
     """Counters count cycles of their events; all are read as they were at the snapshot."""
     for device in await start(dut):
         rng = random.Random(1)
+        most = (1 << int(device.count_bits)) - 1
         total = dict.fromkeys(("ev_accept", "ev_leave", "ev_bad", "ev_stall"), 0)
         taken = [0] * device.exits
         for _ in range(200):
+            device.port("flight1").value = total["ev_accept"] - total["ev_leave"]
             for name in total:
                 bit = rng.randint(0, 1)
-                if name == "ev_leave" and total["ev_leave"] == total["ev_accept"]:
+                inside = total["ev_accept"] - total["ev_leave"]  # never more than flight can tell
+                if (name, inside) in (("ev_leave", 0), ("ev_accept", most)):
                     bit = 0
                 device.port(name).value = bit
                 total[name] += bit
@@ -253,6 +257,7 @@ async def counters(dut: Any) -> None:
             await device.cycles.wait()
         now = device.get("now")
         # the events of the last round are on in the cycle of the write, and counted behind it
+        device.port("flight1").value = total["ev_accept"] - total["ev_leave"]
         await device.control("snapshot")
         await device.cycles.wait(7)
         first = {n: await device.read(n) for n in ("frames_in", "frames_out", "bad", "stall")}
