@@ -280,10 +280,28 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_best.sv",
-        "(STAGES * CLASS_BITS)'({base_q, next_q})",
-        "{STAGES{next_q}}",
+        "(CUTS * CLASS_BITS)'({base_q, next_q})",
+        "{CUTS{next_q}}",
         "rtl_tests/maximum/test_maximum.py::test_maximum",
         corners="maximum_lanes33_classes66_bits4",
+    ),
+    Mutant(
+        "hls/rtl/ex_best.sv",
+        "(wins || above)) b_second_q",
+        "wins) b_second_q",
+        "rtl_tests/margin/test_margin.py::test_margin",
+    ),
+    Mutant(
+        "hls/rtl/ex_best.sv",
+        "if (go && a_valid && (wins",
+        "if (a_valid && (wins",
+        "rtl_tests/margin/test_margin.py::test_margin",
+    ),
+    Mutant(
+        "hls/rtl/ex_best.sv",
+        "wire wins = a_first || $signed(a_max)",
+        "wire wins = $signed(a_max)",
+        "rtl_tests/maximum/test_maximum.py::test_maximum",
     ),
     Mutant(
         "hls/rtl/ex_best.sv",
@@ -308,8 +326,8 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_softmax.sv",
-        "DEPTH = BEATS + STAGES;",
-        "DEPTH = BEATS + STAGES - 2;",
+        "DEPTH = BEATS + FOUND;",
+        "DEPTH = BEATS + FOUND - 2;",
         "rtl_tests/softmax/test_softmax.py::test_softmax",
         corners="softmax_lanes33_classes66_bits4_scale0p7,softmax_lanes1_classes10_bits14_scale0p01",
     ),
@@ -403,6 +421,30 @@ MUTANTS = (
         "localparam int FROM = -r;",
         "rtl_tests/swg/test_swg.py::test_swg",
         corners="parallel_7x6x4_k33_s11_same_simd4_u4_d22_b4,parallel_8x8x4_k33_s11_same_simd4_u4_d22_b1",
+    ),
+    Mutant(
+        "hls/rtl/ex_registers.sv",
+        "event_at = at[BAD_AT] ? EVENT_BITS'(EXITS) : EVENT_BITS'(index)",
+        "event_at = EVENT_BITS'(index)",
+        "rtl_tests/registers/test_registers.py::test_registers",
+    ),
+    Mutant(
+        "hls/rtl/ex_registers.sv",
+        "if (!at_active || of_last) active_q <= '0;",
+        "if (!at_active) active_q <= '0;",
+        "rtl_tests/registers/test_registers.py::test_registers",
+    ),
+    Mutant(
+        "hls/rtl/ex_registers.sv",
+        "bank_q ? threshold1_q[i] : threshold0_q[i];",
+        "threshold0_q[i];",
+        "rtl_tests/registers/test_registers.py::test_registers",
+    ),
+    Mutant(
+        "hls/rtl/ex_registers.sv",
+        "inside_s_q <= occupied;",
+        "inside_s_q <= occupied + 1'b1;",
+        "rtl_tests/registers/test_registers.py::test_registers",
     ),
     Mutant(
         "hls/rtl/ex_registers.sv",

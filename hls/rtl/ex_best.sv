@@ -5,16 +5,18 @@
 // m_class its class (the first index wins a tie) and, with SECOND, m_second the largest other one.
 // A frame may follow another without a gap. go holds everything still while it is low, m_* too:
 // whoever uses this makes go low while it cannot take a frame (ex_leaders, or a score block).
-// Throughput: one beat a cycle; latency: m is there STAGES cycles with go after the last beat,
-// where the tree over the lanes has a register after at most LEVELS_A_STAGE levels:
-// STAGES = max(1, ceil(log2(PE) / LEVELS_A_STAGE)). Reset: empty. busy: a beat is inside.
+// Throughput: one beat a cycle; latency: m is there STAGES cycles with go after the last beat. The
+// tree over the lanes has a register after at most LEVELS_A_STAGE levels, TREE = ceil(log2(PE) /
+// LEVELS_A_STAGE) of them, and what it gives is taken up by registers where a frame has several
+// beats: STAGES = TREE + (PE < CLASSES). m comes from a register. Reset: empty. busy: a beat is
+// inside.
 `default_nettype none
 
 module ex_best #(
     parameter int PE = 1,              // logits a beat
     parameter int CLASSES = 10,        // logits a frame
     parameter int BITS = 16,           // bits of a logit
-    parameter int LEVELS_A_STAGE = 4,  // comparisons one after the other between registers
+    parameter int LEVELS_A_STAGE = 1,  // comparisons one after the other between registers
     parameter bit SECOND = 1'b1,       // m_second is wanted
     localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1
 ) (
@@ -31,8 +33,8 @@ module ex_best #(
 );
   localparam int LEVELS = $clog2(PE);
   localparam int LEAVES = 1 << LEVELS;
-  localparam int STAGES = LEVELS > LEVELS_A_STAGE
-      ? (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE : 1;
+  localparam int TREE = (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE;
+  localparam int CUTS = TREE > 0 ? TREE : 1;
   localparam int LANE_BITS = LEVELS > 0 ? LEVELS : 1;
   localparam int SPAN = LEVELS > 0 ? LEVELS : 1;
   localparam logic [BITS-1:0] LOWEST = {1'b1, {(BITS - 1){1'b0}}};
@@ -52,8 +54,6 @@ module ex_best #(
     $error("ex_best: LEVELS_A_STAGE must be at least 1, is %0d", LEVELS_A_STAGE);
   end
 
-  // bit j of these belongs to the beat in the registers behind stage j of the tree
-  logic [STAGES-1:0] valid_q, first_q, last_q;
   logic [CLASS_BITS-1:0] next_q;  // class of lane 0 of the next beat
 
   wire take = s_valid && go;
@@ -64,8 +64,7 @@ module ex_best #(
   // the lower classes, and 2k + 1 of the level before. Behind some levels is a register.
   for (genvar l = 0; l <= LEVELS; l++) begin : g_level
     localparam int NODES = LEAVES >> l;
-    localparam bit CUT = LEVELS == 0
-        || (l > 0 && l * STAGES / SPAN > (l - 1) * STAGES / SPAN);
+    localparam bit CUT = l > 0 && l * TREE / SPAN > (l - 1) * TREE / SPAN;
     logic [NODES*BITS-1:0]      max, second, max_d, second_d;
     logic [NODES*LANE_BITS-1:0] lane, lane_d;
     if (l == 0) begin : g_leaves
@@ -114,58 +113,84 @@ module ex_best #(
     end
   end
 
-  // base of the beat in each stage; a: the last one; b: the frame so far
-  logic [STAGES-1:0][CLASS_BITS-1:0] base_q;
+  // what the tree gives: a_valid, of the first or last beat of its frame, and the beat's best
+  wire                  a_valid, a_first, a_last;
+  wire [CLASS_BITS-1:0] a_base;
   wire [BITS-1:0]       a_max = g_level[LEVELS].max;
   wire [BITS-1:0]       a_second = g_level[LEVELS].second;
-  wire [CLASS_BITS-1:0] a_class = base_q[STAGES-1] + CLASS_BITS'(g_level[LEVELS].lane);
-  logic [BITS-1:0]       b_max_q, b_second_q;
-  logic [CLASS_BITS-1:0] b_class_q;
-
-  logic [BITS-1:0]       both_max, both_second;
-  logic [CLASS_BITS-1:0] both_class;
-  always_comb begin
-    both_max = b_max_q;
-    both_class = b_class_q;
-    both_second = $signed(a_max) > $signed(b_second_q) ? a_max : b_second_q;
-    if ($signed(a_max) > $signed(b_max_q)) begin
-      both_max = a_max;
-      both_class = a_class;
-      both_second = $signed(a_second) > $signed(b_max_q) ? a_second : b_max_q;
+  wire [CLASS_BITS-1:0] a_class = a_base + CLASS_BITS'(g_level[LEVELS].lane);
+  wire                  moving;  // a beat is in the tree
+  if (TREE > 0) begin : g_tree
+    // bit j of these belongs to the beat in the registers behind stage j of the tree
+    logic [CUTS-1:0] valid_q, first_q, last_q;
+    logic [CUTS*CLASS_BITS-1:0] base_q;
+    always_ff @(posedge clk) begin
+      if (go) begin
+        valid_q <= CUTS'({valid_q, take});
+        first_q <= CUTS'({first_q, first});
+        last_q  <= CUTS'({last_q, last});
+        base_q  <= (CUTS * CLASS_BITS)'({base_q, next_q});
+      end
+      if (rst) valid_q <= '0;
     end
-    if (first_q[STAGES-1]) begin
-      both_max = a_max;
-      both_class = a_class;
-      both_second = a_second;
-    end
-    if (!SECOND) both_second = LOWEST;
+    assign a_valid = valid_q[CUTS-1];
+    assign a_first = first_q[CUTS-1];
+    assign a_last = last_q[CUTS-1];
+    assign a_base = base_q[CUTS*CLASS_BITS-1 -: CLASS_BITS];
+    assign moving = valid_q != '0;
+  end else begin : g_no_tree
+    assign a_valid = s_valid;
+    assign a_first = first;
+    assign a_last = last;
+    assign a_base = next_q;
+    assign moving = 1'b0;
   end
 
-  assign m_valid = valid_q[STAGES-1] && last_q[STAGES-1];
-  assign m_max = both_max;
-  assign m_second = both_second;
-  assign m_class = both_class;
+  if (ONE_BEAT) begin : g_one
+    assign m_valid = a_valid;
+    assign m_max = a_max;
+    assign m_second = a_second;
+    assign m_class = a_class;
+    assign busy = moving;
+    wire unused = &{1'b0, a_first, a_last};
+  end else begin : g_many_beats
+    // b: the best of the frame so far
+    logic                  whole_q;
+    logic [BITS-1:0]       b_max_q;
+    logic [CLASS_BITS-1:0] b_class_q;
+    wire wins = a_first || $signed(a_max) > $signed(b_max_q);
+    always_ff @(posedge clk) begin
+      if (go) begin
+        whole_q <= a_valid && a_last;
+        if (a_valid && wins) begin
+          b_max_q   <= a_max;
+          b_class_q <= a_class;
+        end
+      end
+      if (rst) whole_q <= 1'b0;
+    end
+    if (SECOND) begin : g_second
+      logic [BITS-1:0] b_second_q;
+      wire [BITS-1:0] rest = a_first || $signed(a_second) > $signed(b_max_q) ? a_second : b_max_q;
+      wire above = $signed(a_max) > $signed(b_second_q);
+      always_ff @(posedge clk) begin
+        if (go && a_valid && (wins || above)) b_second_q <= wins ? rest : a_max;
+      end
+      assign m_second = b_second_q;
+    end else begin : g_no_second
+      wire [BITS-1:0] unused_second = a_second;
+      assign m_second = LOWEST;
+    end
+    assign m_valid = whole_q;
+    assign m_max = b_max_q;
+    assign m_class = b_class_q;
+    assign busy = moving || whole_q;
+  end
 
   always_ff @(posedge clk) begin
-    if (go) begin
-      valid_q    <= STAGES'({valid_q, take});
-      first_q    <= STAGES'({first_q, first});
-      last_q     <= STAGES'({last_q, last});
-      base_q     <= (STAGES * CLASS_BITS)'({base_q, next_q});
-      if (valid_q[STAGES-1]) begin
-        b_max_q    <= both_max;
-        b_second_q <= both_second;
-        b_class_q  <= both_class;
-      end
-    end
     if (take) next_q <= last ? '0 : next_q + CLASS_BITS'(PE);
-    if (rst) begin
-      next_q  <= '0;
-      valid_q <= '0;
-    end
+    if (rst) next_q <= '0;
   end
-
-  assign busy = valid_q != '0;
 endmodule
 
 `default_nettype wire

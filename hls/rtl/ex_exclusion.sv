@@ -8,9 +8,9 @@
 // (signed, 7fffffff = never). One word per frame that goes on leaves on carry, which is taken at
 // once: bit k = class k was left and largest - logit k < limit.
 // A frame's first beat waits for its word on carried, which is taken with the last beat. Throughput:
-// one beat a cycle; latency: m as many cycles after the last beat as ex_best has stages, 1 for up to
-// 2**LEVELS_A_STAGE lanes; carry CLASSES / PE + 1 after m is taken (the logits are kept, and looked
-// at again while the next frame comes in). On stall m holds and s waits; the next beat is taken in
+// one beat a cycle; latency: m as many cycles after the last beat as ex_best has stages; carry
+// CLASSES / PE + 1 after m is taken (the logits are kept, and looked at again while the next frame
+// comes in). On stall m holds and s waits; the next beat is taken in
 // the cycle in which m is. With fewer than two classes left, or keep with limit <= score (raw mode
 // alone), class, score and carry mean nothing.
 // Reset: empty. busy: something moves inside, or m is taken (see ex_gate).
@@ -20,7 +20,7 @@ module ex_exclusion #(
     parameter int PE = 1,              // logits a beat
     parameter int CLASSES = 10,        // logits a frame
     parameter int BITS = 16,           // bits of a logit
-    parameter int LEVELS_A_STAGE = 4,  // see ex_leaders
+    parameter int LEVELS_A_STAGE = 1,  // see ex_leaders
     localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1,
     localparam int SCORE_BITS = BITS + 1
 ) (
@@ -46,8 +46,8 @@ module ex_exclusion #(
   localparam int KEY = BITS + 1;  // bits of a logit, or of what stands for an excluded one
   localparam logic [BEAT_BITS-1:0] FINAL = BEAT_BITS'(BEATS - 1);
   localparam int LEVELS = $clog2(PE);
-  localparam int STAGES = LEVELS > LEVELS_A_STAGE  // of ex_best
-      ? (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE : 1;
+  localparam int STAGES = (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE  // of ex_best
+      + 32'(PE < CLASSES);
   localparam int AHEAD = STAGES - 1;       // beats of other frames before the frame's score
   localparam int DEPTH = BEATS + AHEAD;    // a ring: a beat is read when the first overwrites it
   localparam int PLACE_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;

@@ -3,8 +3,8 @@
 // s: CLASSES signed logits of BITS bits, PE a beat, class 0 first in the low bits. m, one word per
 // frame: m_max, m_second <= m_max, both signed, and m_class = argmax (the first index wins a tie).
 // A frame may follow another without a gap. Throughput: one beat a cycle; latency: m as many cycles
-// after the last beat as ex_best has stages, 1 for up to 2**LEVELS_A_STAGE lanes. On stall m holds,
-// everything inside stands still and s waits; the next beat is taken in the cycle in which m is.
+// after the last beat as ex_best has stages. On stall m holds, everything inside stands still and s
+// waits; the next beat is taken in the cycle in which m is.
 // Reset: empty. busy: a beat moves inside, or the word leaves (see ex_gate).
 `default_nettype none
 
@@ -12,7 +12,7 @@ module ex_leaders #(
     parameter int PE = 1,               // logits a beat
     parameter int CLASSES = 10,         // logits a frame
     parameter int BITS = 16,            // bits of a logit
-    parameter int LEVELS_A_STAGE = 16,  // see ex_best; 16: a register behind the tree alone
+    parameter int LEVELS_A_STAGE = 1,   // see ex_best
     parameter bit SECOND = 1'b1,        // m_second is wanted
     localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1
 ) (

@@ -10,7 +10,7 @@ module ex_margin #(
     parameter int PE = 1,              // logits a beat
     parameter int CLASSES = 10,        // logits a frame
     parameter int BITS = 16,           // bits of a logit
-    parameter int LEVELS_A_STAGE = 4,  // see ex_leaders
+    parameter int LEVELS_A_STAGE = 1,  // see ex_leaders
     localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1,
     localparam int SCORE_BITS = BITS + 1
 ) (

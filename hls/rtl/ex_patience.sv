@@ -16,7 +16,7 @@ module ex_patience #(
     parameter int PE = 1,              // logits a beat
     parameter int CLASSES = 10,        // logits a frame
     parameter int BITS = 16,           // bits of a logit
-    parameter int LEVELS_A_STAGE = 4,  // see ex_leaders
+    parameter int LEVELS_A_STAGE = 1,  // see ex_leaders
     localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1,
     localparam int RUN_BITS = 4,
     localparam int SCORE_BITS = RUN_BITS + 1
@@ -41,8 +41,8 @@ module ex_patience #(
   localparam int BEAT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
   localparam logic [BEAT_BITS-1:0] FINAL = BEAT_BITS'(BEATS - 1);
   localparam int LEVELS = $clog2(PE);
-  localparam int STAGES = LEVELS > LEVELS_A_STAGE  // of ex_best
-      ? (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE : 1;
+  localparam int STAGES = (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE  // of ex_best
+      + 32'(PE < CLASSES);
   localparam int WORD = RUN_BITS + CLASS_BITS;
 
   if (BITS < 2 || BITS > 31) begin : g_bad_bits

@@ -8,8 +8,8 @@
 // nothing is divided.
 // Two passes: the logits wait in a ring of beats until ex_best knows the largest, then one beat a
 // cycle is looked up and summed, while those of the next frame come. A frame may follow another
-// without a gap. Throughput: one beat a cycle; latency: m 2 * STAGES + 1 + CLASSES / PE cycles
-// after the last beat, STAGES as in ex_best. On stall m holds, everything inside stands still and s
+// without a gap. Throughput: one beat a cycle; latency: m FOUND + STAGES + 1 + CLASSES / PE
+// cycles after the last beat: those of ex_best, and of a tree of adders with its registers. On stall m holds, everything inside stands still and s
 // waits; the next beat is taken in the cycle in which m is. Reset: empty. busy: something moves
 // inside or the word leaves (see ex_gate).
 `default_nettype none
@@ -18,7 +18,7 @@ module ex_softmax #(
     parameter int PE = 1,              // logits a beat
     parameter int CLASSES = 10,        // logits a frame
     parameter int BITS = 16,           // bits of a logit
-    parameter int LEVELS_A_STAGE = 4,  // levels of a tree over the lanes between registers
+    parameter int LEVELS_A_STAGE = 1,  // levels of a tree over the lanes between registers
     parameter int SHIFT = 0,           // low bits of a difference that are not looked at
     parameter int SIZE = 2,            // entries of T, a power of two
     parameter int TABLE_BITS = 12,     // bits of an entry
@@ -42,7 +42,9 @@ module ex_softmax #(
   localparam int SPAN = LEVELS > 0 ? LEVELS : 1;
   localparam int STAGES = LEVELS > LEVELS_A_STAGE
       ? (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE : 1;
-  localparam int DEPTH = BEATS + STAGES;  // the next frame comes until the largest is known
+  localparam int FOUND = (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE  // cycles of ex_best
+      + 32'(PE < CLASSES);
+  localparam int DEPTH = BEATS + FOUND;  // the next frame comes until the largest is known
   localparam int ADDRESS_BITS = $clog2(DEPTH);
   localparam int LEFT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
   localparam int INDEX_BITS = $clog2(SIZE);

@@ -5,6 +5,7 @@
   logic [3:0]        f_beats;  // of this frame
   logic [STAGES-1:0] f_ends;   // bit j: a frame ended j + 1 cycles with go ago
   localparam logic [3:0] BEATS = 4'(CLASSES / PE);
+  localparam int STAGES = TREE + 32'(!ONE_BEAT);
   wire f_end = take && f_beats == BEATS - 4'd1;
   always_ff @(posedge clk) begin
     f_past  <= 1'b1;
@@ -21,20 +22,35 @@
     if (f_past) begin
       assert (f_beats < BEATS);
       assert (32'(next_q) == 32'(f_beats) * PE);
-      assert ((valid_q & last_q) == f_ends);
       assert (m_valid == f_ends[STAGES-1]);
-      assert (busy == (valid_q != '0));
       if (!SECOND) assert (m_second == LOWEST);
+      if (m_valid && ONE_BEAT) assert ($signed(m_max) >= $signed(m_second));
     end
   end
-  for (genvar l = 0; l <= LEVELS; l++) begin : g_f_level
-    if (LEVELS == 0 || (l > 0 && l * STAGES / SPAN > (l - 1) * STAGES / SPAN)) begin : g_f_cut
-      localparam int STAGE = LEVELS == 0 ? 0 : l * STAGES / SPAN - 1;
-      for (genvar k = 0; k < LEAVES >> l; k++) begin : g_f_node
-        always_comb if (f_past && valid_q[STAGE]) begin
-          assert ($signed(g_level[l].max[BITS*k +: BITS])
-                  >= $signed(g_level[l].second[BITS*k +: BITS]));
+  if (TREE > 0) begin : g_f_tree
+    always_comb if (f_past) begin
+      assert ((g_tree.valid_q & g_tree.last_q) == f_ends[CUTS-1:0]);
+      assert ((g_tree.valid_q != '0) == moving);
+    end
+    for (genvar l = 1; l <= LEVELS; l++) begin : g_f_level
+      if (l * TREE / SPAN > (l - 1) * TREE / SPAN) begin : g_f_cut
+        localparam int STAGE = l * TREE / SPAN - 1;
+        for (genvar k = 0; k < LEAVES >> l; k++) begin : g_f_node
+          always_comb if (f_past && g_tree.valid_q[STAGE]) begin
+            assert ($signed(g_level[l].max[BITS*k +: BITS])
+                    >= $signed(g_level[l].second[BITS*k +: BITS]));
+          end
         end
+      end
+    end
+  end
+  if (!ONE_BEAT) begin : g_f_many
+    // once a first beat was taken up, the second is never above the largest
+    logic f_begun;
+    always_ff @(posedge clk) f_begun <= !rst && (f_begun || (go && a_valid && a_first));
+    if (SECOND) begin : g_f_second
+      always_comb if (f_past && f_begun) begin
+        assert ($signed(m_max) >= $signed(g_many_beats.g_second.b_second_q));
       end
     end
   end

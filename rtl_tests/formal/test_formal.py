@@ -157,7 +157,7 @@ BROKEN = [
     Proof(
         "softmax",
         {"PE": 1, "CLASSES": 3, "BITS": 2, "TABLE_BITS": 2},
-        fault=("DEPTH = BEATS + STAGES;", "DEPTH = BEATS;"),
+        fault=("DEPTH = BEATS + FOUND;", "DEPTH = BEATS;"),
         free="best",
     ),
     *(

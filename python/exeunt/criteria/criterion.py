@@ -101,13 +101,21 @@ class Times(Protocol):
         """When beats are taken and scores given."""
 
 
-LEVELS = 4  # of a tree over the lanes between two registers: 16 lanes need one
+LEVELS = 1  # of a tree over the lanes between two registers
 IN_STAGES: Mapping[str, int | str] = {"LEVELS_A_STAGE": LEVELS}
 
 
 def tree_stages(logits: Logits) -> int:
-    """Registers that a tree over the lanes has, the one behind it too: `STAGES` of ex_best."""
-    return max(1, -(-(logits.lanes - 1).bit_length() // LEVELS))
+    """Registers in a tree over the lanes, with one behind it."""
+    return -(-(logits.lanes - 1).bit_length() // LEVELS)
+
+
+def best_stages(logits: Logits) -> int:
+    """Cycles until the best logit is known, `STAGES` of ex_best.
+
+    Those of the tree, and one more where a frame has several beats.
+    """
+    return tree_stages(logits) + (logits.beats > 1)
 
 
 def in_stages(logits: Logits, name: str) -> Mapping[str, int | str]:

@@ -18,9 +18,9 @@ from exeunt.criteria.criterion import (
     Criterion,
     Logits,
     Scored,
+    best_stages,
     in_stages,
     in_step,
-    tree_stages,
 )
 
 _OUT = -(1 << 40)  # below every logit
@@ -100,7 +100,7 @@ CRITERION = Criterion(
     score="largest logit minus second of the classes that are left",
     rule="all classes but one are excluded, those behind the largest by",
     values=values,
-    times=in_step(tree_stages),
+    times=in_step(best_stages),
     score_bits=score_bits,
     parameters=in_stages,
     loss="binary",

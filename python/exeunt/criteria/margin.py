@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt.criteria.criterion import Criterion, Logits, Scored, in_stages, in_step, tree_stages
+from exeunt.criteria.criterion import Criterion, Logits, Scored, best_stages, in_stages, in_step
 
 
 def values(logits: npt.NDArray[Any], *, scale: float = 1.0) -> Scored:
@@ -39,7 +39,7 @@ CRITERION = Criterion(
     score="largest logit minus second",
     rule="the margin is at least",
     values=values,
-    times=in_step(tree_stages),
+    times=in_step(best_stages),
     score_bits=score_bits,
     parameters=in_stages,
     sleeps=True,

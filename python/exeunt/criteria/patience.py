@@ -16,9 +16,9 @@ from exeunt.criteria.criterion import (
     Criterion,
     Logits,
     Scored,
+    best_stages,
     in_stages,
     in_step,
-    tree_stages,
 )
 
 RUN_BITS = 4  # for 8 exits
@@ -91,7 +91,7 @@ CRITERION = Criterion(
     score="exits in a row with this answer",
     rule="the number of exits in a row with the same answer is at least",
     values=values,
-    times=in_step(tree_stages),
+    times=in_step(best_stages),
     score_bits=score_bits,
     parameters=in_stages,
     sleeps=True,

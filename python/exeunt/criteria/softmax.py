@@ -25,6 +25,7 @@ from exeunt.criteria.criterion import (
     Criterion,
     Logits,
     Scored,
+    best_stages,
     in_step,
     tree_stages,
 )
@@ -86,7 +87,7 @@ def score_bits(logits: Logits) -> int:
 
 def latency(logits: Logits) -> int:
     """Cycles from the last beat to the score: two trees, and the beats once more."""
-    return 2 * tree_stages(logits) + 1 + logits.beats
+    return best_stages(logits) + max(1, tree_stages(logits)) + 1 + logits.beats
 
 
 def candidates(scores: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

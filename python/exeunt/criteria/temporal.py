@@ -20,9 +20,9 @@ from exeunt.criteria.criterion import (
     History,
     Logits,
     Scored,
+    best_stages,
     in_stages,
     in_step,
-    tree_stages,
 )
 
 MOST = NEVER - 1  # where the sum saturates
@@ -80,7 +80,7 @@ CRITERION = Criterion(
     score="margins of the frames in a row with this answer, added up",
     rule="the margins of the frames in a row with the same answer add up to at least",
     values=values,
-    times=in_step(tree_stages),
+    times=in_step(best_stages),
     score_bits=score_bits,
     parameters=in_stages,
     sleeps=True,

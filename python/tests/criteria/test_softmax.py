@@ -104,5 +104,5 @@ def test_candidates_are_scores_a_32nd_apart():
 
 def test_latency_is_two_trees_and_the_beats_once_more():
     assert softmax.CRITERION.latency(Logits(10, 1, 14)) == 13
-    assert softmax.CRITERION.latency(Logits(10, 10, 14)) == 4
-    assert softmax.CRITERION.latency(Logits(66, 33, 14)) == 7
+    assert softmax.CRITERION.latency(Logits(10, 10, 14)) == 10
+    assert softmax.CRITERION.latency(Logits(66, 33, 14)) == 16
