@@ -15,9 +15,11 @@ from explain_slots import faults as explain_slots
 from explain_store import faults as explain_store
 from explain_tap import faults as explain_tap
 from logic import faults as logic
+from margin import faults as margin
 from merge import faults as merge
 from mutant import Mutant
 from mvu import faults as mvu
+from registers import faults as registers
 from rules import faults as rules
 from serial_blocks import faults as serial_blocks
 from sparse import faults as sparse
@@ -36,8 +38,10 @@ MUTANTS = (
     *explain_store.MUTANTS,
     *explain_tap.MUTANTS,
     *logic.MUTANTS,
+    *margin.MUTANTS,
     *merge.MUTANTS,
     *mvu.MUTANTS,
+    *registers.MUTANTS,
     *rules.MUTANTS,
     *serial_blocks.MUTANTS,
     *sparse.MUTANTS,
@@ -236,79 +240,10 @@ MUTANTS = (
         "rtl_tests/axil/test_axil.py::test_axil",
     ),
     Mutant(
-        "hls/rtl/ex_registers.sv",
-        "assign at[i] = address[1:0] == PLACES[12*i +: 2] && index",
-        "assign at[i] = index",
-        "rtl_tests/registers/test_registers.py::test_registers",
-    ),
-    Mutant(
-        "hls/rtl/ex_registers.sv",
-        "32'(index) == i && commit_q) refused_q",
-        "commit_q) refused_q",
-        "rtl_tests/registers/test_registers.py::test_registers",
-    ),
-    Mutant(
-        "hls/rtl/ex_registers.sv",
-        "raw_q && exit_q != exit_next_q",
-        "1'b0",
-        "rtl_tests/registers/test_registers.py::test_registers",
-    ),
-    Mutant(
-        "hls/rtl/ex_registers.sv",
-        "control && wdata[1] && !commit_q",
-        "control && wdata[1]",
-        "rtl_tests/registers/test_registers.py::test_registers",
-    ),
-    Mutant(
-        "hls/rtl/ex_registers.sv",
-        "stall_q <= stall_q + 1'b1;",
-        "stall_q <= {16'd0, stall_q[15:0] + 1'b1};",
-        "rtl_tests/registers/test_registers.py::test_registers",
-    ),
-    Mutant(
         "hls/templates/top.sv.j2",
         "assign m_axis_tkeep = 16'hffff;",
         "assign m_axis_tkeep = 16'h00ff;",
         "rtl_tests/system/test_system.py::test_system",
-    ),
-    Mutant(
-        "hls/rtl/ex_best.sv",
-        "wire wins = $signed(b) > $signed(a);",
-        "wire wins = $signed(b) >= $signed(a);",
-        "rtl_tests/margin/test_margin.py::test_margin",
-        corners="margin_lanes2_classes2_bits8,margin_lanes5_classes10_bits12",
-    ),
-    Mutant(
-        "hls/rtl/ex_best.sv",
-        "(CUTS * CLASS_BITS)'({base_q, next_q})",
-        "{CUTS{next_q}}",
-        "rtl_tests/maximum/test_maximum.py::test_maximum",
-        corners="maximum_lanes33_classes66_bits4",
-    ),
-    Mutant(
-        "hls/rtl/ex_best.sv",
-        "(wins || above)) b_second_q",
-        "wins) b_second_q",
-        "rtl_tests/margin/test_margin.py::test_margin",
-    ),
-    Mutant(
-        "hls/rtl/ex_best.sv",
-        "if (go && a_valid && (wins",
-        "if (a_valid && (wins",
-        "rtl_tests/margin/test_margin.py::test_margin",
-    ),
-    Mutant(
-        "hls/rtl/ex_best.sv",
-        "wire wins = a_first || $signed(a_max)",
-        "wire wins = $signed(a_max)",
-        "rtl_tests/maximum/test_maximum.py::test_maximum",
-    ),
-    Mutant(
-        "hls/rtl/ex_best.sv",
-        "if (go) begin\n          max    <= max_d;",
-        "if (1'b1) begin\n          max    <= max_d;",
-        "rtl_tests/maximum/test_maximum.py::test_maximum",
-        corners="maximum_lanes33_classes66_bits4,maximum_lanes5_classes10_bits12",
     ),
     Mutant(
         "hls/rtl/ex_leaders.sv",
@@ -421,36 +356,6 @@ MUTANTS = (
         "localparam int FROM = -r;",
         "rtl_tests/swg/test_swg.py::test_swg",
         corners="parallel_7x6x4_k33_s11_same_simd4_u4_d22_b4,parallel_8x8x4_k33_s11_same_simd4_u4_d22_b1",
-    ),
-    Mutant(
-        "hls/rtl/ex_registers.sv",
-        "event_at = at[BAD_AT] ? EVENT_BITS'(EXITS) : EVENT_BITS'(index)",
-        "event_at = EVENT_BITS'(index)",
-        "rtl_tests/registers/test_registers.py::test_registers",
-    ),
-    Mutant(
-        "hls/rtl/ex_registers.sv",
-        "if (!at_active || of_last) active_q <= '0;",
-        "if (!at_active) active_q <= '0;",
-        "rtl_tests/registers/test_registers.py::test_registers",
-    ),
-    Mutant(
-        "hls/rtl/ex_registers.sv",
-        "bank_q ? threshold1_q[i] : threshold0_q[i];",
-        "threshold0_q[i];",
-        "rtl_tests/registers/test_registers.py::test_registers",
-    ),
-    Mutant(
-        "hls/rtl/ex_registers.sv",
-        "inside_s_q <= occupied;",
-        "inside_s_q <= occupied + 1'b1;",
-        "rtl_tests/registers/test_registers.py::test_registers",
-    ),
-    Mutant(
-        "hls/rtl/ex_registers.sv",
-        "!(last_cycle && offer)",
-        "1'b1",
-        "rtl_tests/registers/test_registers.py::test_registers",
     ),
     Mutant(
         "hls/rtl/ex_raw.sv",
