@@ -27,10 +27,10 @@ def bursts(report: Mapping[str, Any]) -> Part | None:
         parts += [_drawn(drift, found), _drift(drift)]
         if drift.get("checked"):
             parts.append(_checked(drift["checked"]))
-    return section("bursts", "Bursts and drift", *parts, text=_text(found))
+    return section("bursts", "Bursts and drift", *parts, text=_text(found, report.get("pace")))
 
 
-def _text(found: Mapping[str, Any]) -> str:
+def _text(found: Mapping[str, Any], seen: Mapping[str, Any] | None) -> str:
     if found["found"]:
         origin = (
             "Head room, buffers, queues and the frames in flight are the least with which the "
@@ -38,10 +38,16 @@ def _text(found: Mapping[str, Any]) -> str:
         )
     else:
         origin = "Nothing is known of the order in which frames leave, so sizes are the usual ones"
+    rtl = ""
+    if seen:
+        rtl = (
+            f" In the RTL {seen['images']:,} test images take {seen['cycles_per_image']:,.1f}, "
+            f"{percent(seen['of_ideal'])} of theirs."
+        )
     return (
         f"{origin}. By the cycle reference {found['frames']:,} frames take "
         f"{found['cycles_per_image']:,.1f} cycles each, {percent(found['of_ideal'])} of the pace "
-        "that the slowest stage would allow if no frame ever waited."
+        "that the slowest stage would allow if no frame ever waited." + rtl
     )
 
 
@@ -147,7 +153,7 @@ def latency(report: Mapping[str, Any]) -> Part | None:
     clock = (report.get("hardware") or {}).get("clock_mhz")
     parts: list[Part] = [_curves(found), _percentiles(found, clock)]
     if isinstance(found.get("spaced"), Mapping):
-        parts.append(_promised(report, found["spaced"], clock))
+        parts.append(_promised(found["spaced"], clock))
     text = (
         "From a frame's first beat to its result, as the RTL wrote it into each result; frames "
         "come one behind the other, each as soon as it is taken, so the time that they wait for "
@@ -177,16 +183,17 @@ def _both(cycles: float | None, clock: float | None) -> str:
     return f"{cycles:,.0f}" + (f" ({cycles / clock:,.2f})" if clock else "")
 
 
-def _promised(report: Mapping[str, Any], seen: Mapping[str, Any], clock: float | None) -> Part:
-    """What compile promised for evenly spaced frames, beside what the RTL shows for some."""
-    promised = report["compile"]["optimiser"]["latency"]["spaced"]
+def _promised(seen: Mapping[str, Any], clock: float | None) -> Part:
+    """What compile promised, beside what the RTL shows for validation images."""
     rows = [
-        (p, _both(promised[p], clock), _both(seen["all"].get(p), clock))
+        (p, _both(seen["promised"][p], clock), _both(seen["all"].get(p), clock))
         for p in ("p50", "p95", "p99")
     ]
-    head = (f"a frame every {seen['spacing']:,} cycles", "validation images, promised",
-            f"{seen['all']['images']:,} test images through the RTL")  # fmt: skip
-    return table(head, rows, title="Evenly spaced")
+    head = ("", "promised", f"{seen['all']['images']:,} validation images through the RTL")
+    title = f"Promised for a frame every {seen['spacing']:,} cycles"
+    if seen["alone"]:
+        title = f"Promised for frames alone (one every {seen['spacing']:,} cycles)"
+    return table(head, rows, title=title)
 
 
 def _curves(found: Mapping[str, Any]) -> Part:

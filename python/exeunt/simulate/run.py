@@ -109,7 +109,7 @@ def simulate(
     before = store.read(run_dir)
     reported |= traffic.told(
         manifest, accelerator, library, images, logits, answers, run_dir=run_dir,
-        spacing=promised(before),
+        promise=promised(before),
     )  # fmt: skip
     found = network_part(before, manifest, answers, logits, labels)
     reported["simulation"] |= found.pop("simulation")
@@ -166,11 +166,10 @@ def explain(
     return found
 
 
-def promised(report: Mapping[str, Any]) -> int | None:
-    """Cycles between frames for which `compile` promised a latency, if it did."""
-    optimiser = (report.get("compile") or {}).get("optimiser") or {}
-    spacing = (optimiser.get("latency") or {}).get("spacing")
-    return None if spacing is None else int(spacing)
+def promised(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The latency that `compile` promised, if it did."""
+    found = ((report.get("compile") or {}).get("optimiser") or {}).get("latency")
+    return found if isinstance(found, Mapping) else None
 
 
 def _prepare(

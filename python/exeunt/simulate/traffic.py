@@ -7,7 +7,7 @@ the cycle reference, and some of it by the RTL, with images that leave where the
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,17 @@ import numpy as np
 from exeunt import criteria
 from exeunt.graph import Accelerator, IntArray
 from exeunt.manifest import Manifest
-from exeunt.reference import system
+from exeunt.reference import frames, network, system
 from exeunt.simulate import bulk
 from exeunt.simulate.answers import Answers, Images, answer, check_cycles
+from exeunt.splits import SPLITS, read_split
 
 FACTORS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)  # of the frames that go on
 CHECKED = (0.5, 2.0)  # of these, through the RTL
 FRAMES = 2000  # of the sequence that is drifted, at most
 LEAST = 1000  # of them
 WORK = 1 << 20  # words that the cycle reference solves, for each point
-IMAGES = 120  # through the RTL, for each point
+SHOWN = 200_000  # cycles of each further run of the RTL, or a quarter of those of all answers
 PERCENTILES = (50, 95, 99)
 CURVE = 101  # points of a distribution
 
@@ -87,6 +88,20 @@ def pace(accepts: Exits) -> float:
     return float(full[-1] - full[0]) / max(1, len(full) - 1)
 
 
+def shown(accelerator: Accelerator, answers: Answers) -> dict[str, Any]:
+    """Cycles between images in the RTL, and those if no image ever waited."""
+    part = answers.slices[0]
+    exits = answers.want["exit"][part.first : part.end]
+    ideal = frames.ideal(frames.stages(accelerator), exits[len(exits) // 4 :])  # as `pace` counts
+    seen = pace(part.trace.accepts)
+    return {
+        "images": len(exits),
+        "cycles_per_image": seen,
+        "ideal": ideal,
+        "of_ideal": ideal / seen if seen else 1.0,
+    }
+
+
 def sequence(run_dir: Path, answers: Answers) -> Exits:
     """The exits of the validation images in order if calibration left them, else of the answers.
 
@@ -138,8 +153,10 @@ def checked(
     logits: Sequence[IntArray],
     answers: Answers,
     exits: Exits,
+    points: Sequence[Mapping[str, Any]],
+    cycles: int,
 ) -> list[dict[str, Any]]:
-    """Some points of the curve through the RTL, with test images that leave as is wanted.
+    """Some `points` of the curve through the RTL, with test images that leave as is wanted.
 
     Each point: `factor`, `images`, `mismatches`, `frames_exact`, `cycles_per_image` and the
     `predicted` ones. A point for which no image leaves at some exit is left out.
@@ -147,8 +164,9 @@ def checked(
     stages = len(accelerator.heads)
     by_exit = [np.flatnonzero(answers.want["exit"] == i) for i in range(stages)]
     found = []
-    for factor in CHECKED:
-        wanted = drifted(exits, factor, stages)[:IMAGES]
+    for point in (p for p in points if p["factor"] in CHECKED):
+        count = max(1, int(cycles / point["cycles_per_image"]))
+        wanted = drifted(exits, point["factor"], stages)[:count]
         if not all(len(by_exit[i]) for i in np.unique(wanted)):
             continue
         turn = np.zeros(stages, int)
@@ -157,13 +175,13 @@ def checked(
             chosen[n] = by_exit[exit_][turn[exit_] % len(by_exit[exit_])]
             turn[exit_] += 1
         seen = answer(manifest, library, images[chosen], [part[chosen] for part in logits])
-        cycles, predictions = check_cycles(manifest, accelerator, seen)
+        reference, predictions = check_cycles(manifest, accelerator, seen)
         found.append(
             {
-                "factor": factor,
+                "factor": point["factor"],
                 "images": len(chosen),
                 "mismatches": len(seen.wrong),
-                "frames_exact": cycles["frames_exact"],
+                "frames_exact": reference["frames_exact"],
                 "cycles_per_image": pace(seen.slices[0].trace.accepts),
                 "predicted": pace(predictions[0].accepts),
             }
@@ -176,11 +194,16 @@ def spaced(
     accelerator: Accelerator,
     library: Path,
     images: Images,
-    logits: Sequence[IntArray],
     spacing: int,
+    cycles: int,
 ) -> dict[str, Any]:
-    """Latencies of frames that come every `spacing` cycles, by the RTL, and how many are exact."""
-    seen = answer(manifest, library, images, logits, settings=bulk.Settings(spacing=spacing))
+    """Latencies of images that come every `spacing` cycles, by the RTL, and how many are exact.
+
+    They take `cycles` in all, about.
+    """
+    few = images[: max(1, cycles // spacing)]
+    logits = network.run(accelerator, few).logits
+    seen = answer(manifest, library, few, logits, settings=bulk.Settings(spacing=spacing))
     predicted = system.predict(
         accelerator, seen.want["exit"], sizes=system.Sizes.of(manifest.data), gives=False,
         spacing=spacing,
@@ -202,24 +225,35 @@ def told(
     answers: Answers,
     *,
     run_dir: Path,
-    spacing: int | None,
+    promise: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """`latency` and `drift` of report.json."""
+    """`latency`, `pace` and `drift` of report.json.
+
+    Where `compile` promised a latency (`compile.optimiser.latency`), validation images, for which
+    it is, go through the RTL in their order: as often as it is promised for, or where that is a
+    frame alone, so far apart that none meets another one.
+    """
     stages = len(accelerator.heads)
     found: dict[str, Any] = {
-        "latency": {"spacing": 0, **latency(answers.want["exit"], answers.latency, stages)}
+        "latency": {"spacing": 0, **latency(answers.want["exit"], answers.latency, stages)},
+        "pace": shown(accelerator, answers),
     }
     if answers.looks is not None or stages == 1:
         return found
-    if spacing is not None:
-        few = slice(0, IMAGES)
-        found["latency"]["spaced"] = spaced(
-            manifest, accelerator, library, images[few], [x[few] for x in logits], spacing
-        )
+    cycles = max(SHOWN, answers.cycles // 4)
+    if promise is not None:
+        spacing = int(promise.get("spacing") or max(promise["exits"]))
+        validation = read_split(run_dir / SPLITS, "validation").images
+        found["latency"]["spaced"] = {
+            **spaced(manifest, accelerator, library, validation, spacing, cycles),
+            "promised": promise["spaced" if "spaced" in promise else "alone"],
+            "alone": "spaced" not in promise,
+        }
     exits = sequence(run_dir, answers)
-    found["drift"] = {"points": curve(manifest, accelerator, exits)}
+    points = curve(manifest, accelerator, exits)
+    found["drift"] = {"points": points}
     if criteria.get(manifest.criterion).history is None:
         found["drift"]["checked"] = checked(
-            manifest, accelerator, library, images, logits, answers, exits
+            manifest, accelerator, library, images, logits, answers, exits, points, cycles
         )
     return found

@@ -36,7 +36,7 @@ def test_second_run_does_nothing(world):
     [
         ("epochs = ", "epochs = 1", "train"),
         ("drop = 0.0", "drop = 0.1", "calibrate"),
-        ("headroom = 1.5", "headroom = 1.6", "compile"),
+        ("target_cycles = 288", "target_cycles = 300", "compile"),
         ("images = 0", "images = 5", "simulate"),
     ],
 )
@@ -576,6 +576,6 @@ def test_bitstreams_are_remembered_by_board_until_the_design_changes(world):
     assert left == ["pynq-z2", None]
     assert {"bitstream:zcu104", "bitstream:pynq-z2"} <= set(run.State(world.folder).steps)
     world.texts["compile"] = "another design"
-    world.run(DIGITS.replace("headroom = 1.5", "headroom = 1.6"))
+    world.run(DIGITS.replace("target_cycles = 288", "target_cycles = 300"))
     assert store.read(world.folder)["synthesis"] == [{"target": "xc7"}]
     assert not [name for name in run.State(world.folder).steps if name.startswith("bitstream")]

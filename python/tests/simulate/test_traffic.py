@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exeunt import criteria, registers, samples
+from exeunt import criteria, registers, samples, splits
 from exeunt.hls.back import stitch
 from exeunt.reference import network, system
 from exeunt.samples import Stage
@@ -63,22 +63,29 @@ def test_the_rtl_shows_what_is_foretold(tmp_path: Path) -> None:
     library = verilator.build(manifest)
     seen = answers.answer(manifest, library, images, logits)
     (tmp_path / "exits.json").write_text(json.dumps({"sequence": "0010" * 60}))
+    labels = np.zeros(len(images), np.int64)
+    np.savez(tmp_path / splits.SPLITS, validation_images=images, validation_labels=labels)
+    promise = {"spaced": {"p50": 1}, "alone": {"p50": 2}, "spacing": 9000, "exits": [85, 5000]}
     found = traffic.told(
-        manifest, whole, library, images, logits, seen, run_dir=tmp_path, spacing=9000
+        manifest, whole, library, images, logits, seen, run_dir=tmp_path, promise=promise
     )
     calm = found["latency"]["spaced"]
     assert (calm["spacing"], calm["mismatches"]) == (9000, 0)
-    assert calm["frames_exact"] == calm["all"]["images"] == traffic.IMAGES
+    assert (calm["promised"], calm["alone"]) == ({"p50": 1}, False)
+    assert calm["frames_exact"] == calm["all"]["images"] == len(images)
     sizes = system.Sizes.of(manifest.data)
     alone = system.predict(whole, np.array([0]), sizes=sizes, gives=False).reported[0]
     assert calm["exits"][0]["p50"] == alone  # nobody waits for another one
     assert found["latency"]["exits"][1]["p99"] > calm["exits"][1]["p99"]
     assert [p["factor"] for p in found["drift"]["points"]] == list(traffic.FACTORS)
+    assert found["pace"]["cycles_per_image"] == traffic.pace(seen.slices[0].trace.accepts)
+    assert found["pace"]["of_ideal"] == found["pace"]["ideal"] / found["pace"]["cycles_per_image"]
+    assert 0.8 < found["pace"]["of_ideal"] < 1.1  # a few frames are still inside at the end
     paces = [p["cycles_per_image"] for p in found["drift"]["points"]]
     assert paces[0] < paces[-1]
     for point in found["drift"]["checked"]:
         assert point["mismatches"] == 0
-        assert point["frames_exact"] == point["images"] == traffic.IMAGES
+        assert point["frames_exact"] == point["images"] > 100
         assert point["cycles_per_image"] == point["predicted"]
     assert [p["factor"] for p in found["drift"]["checked"]] == list(traffic.CHECKED)
     accepts = answers.answer(
