@@ -25,6 +25,7 @@ FACTORS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)  # of the frames that go on
 CHECKED = (0.5, 2.0)  # of these, through the RTL
 FRAMES = 2000  # of the sequence that is drifted, at most
 LEAST = 1000  # of them
+STEADY = 150  # images from which on the pace in the RTL is told
 WORK = 1 << 20  # words that the cycle reference solves, for each point
 SHOWN = 200_000  # cycles of each further run of the RTL, or a quarter of those of all answers
 PERCENTILES = (50, 95, 99)
@@ -236,8 +237,10 @@ def told(
     stages = len(accelerator.heads)
     found: dict[str, Any] = {
         "latency": {"spacing": 0, **latency(answers.want["exit"], answers.latency, stages)},
-        "pace": shown(accelerator, answers),
     }
+    part = answers.slices[0]
+    if part.end - part.first >= STEADY:
+        found["pace"] = shown(accelerator, answers)
     if answers.looks is not None or stages == 1:
         return found
     cycles = max(SHOWN, answers.cycles // 4)
