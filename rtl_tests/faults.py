@@ -118,8 +118,8 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_decide.sv",
-        "32'($signed(score_in)) >= $signed(threshold)",
-        "32'($signed(score_in)) > $signed(threshold)",
+        "- 33'($signed(threshold));",
+        "- 33'($signed(threshold)) - 33'd1;",
         "rtl_tests/decide/test_decide.py::test_decide",
         corners="pe1_classes10_bits14_score15,pe2_classes2_bits8_score1_last",
     ),

@@ -135,9 +135,11 @@ module ex_decide #(
     assign score_in = given;
   end
   wire [31:0] threshold = meta_data[0] ? threshold1 : threshold0;
-  // a score of fewer than 32 bits never reaches 7fffffff
-  wire reaches = (SCORE_BITS < 32 || threshold != NEVER)
-      && 32'($signed(score_in)) >= $signed(threshold);
+  // as a difference, whose sign counts: the choice of the threshold then needs no LUTs of its own. A
+  // score of fewer than 32 bits never reaches 7fffffff.
+  wire [32:0] over = 33'($signed(score_in)) - 33'($signed(threshold));
+  wire reaches = (SCORE_BITS < 32 || threshold != NEVER) && !over[32];
+  wire unused_over = &{1'b0, over[31:0]};
   wire takes = LAST || silent_q || (!raw_later && reaches);
   wire t_free = !t_valid_q || m_ready;
 

@@ -1,6 +1,7 @@
 // ex_frame_buffer: holds a segment's output until the frame's verdict is known.
 //
-// The memory has DEPTH / FRAME places of one frame each. s: frames of FRAME words, one behind the
+// The memory has DEPTH / FRAME places of one frame each; up to a third more where that makes them
+// begin at powers of two. s: frames of FRAME words, one behind the
 // other; a frame takes a free place with its first word. decide: one verdict per frame, in order.
 //   keep = 1: the frame's words leave on m, one a cycle, as far as they have arrived, behind those
 //             of frames kept earlier; its place is free when its last word is read;
@@ -35,8 +36,10 @@ module ex_frame_buffer #(
   localparam int PLACES = DEPTH / FRAME;
   localparam int PLACE_BITS = PLACES > 1 ? $clog2(PLACES) : 1;
   localparam int COUNT_BITS = $clog2(PLACES + 1);
-  localparam int ADDRESS_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;
   localparam int WORD_BITS = FRAME > 1 ? $clog2(FRAME) : 1;
+  // a place begins where its number ends the address, if that leaves no more than a quarter unused
+  localparam int SPAN = 4 * FRAME >= 3 << WORD_BITS ? 1 << WORD_BITS : FRAME;  // words of a place
+  localparam int ADDRESS_BITS = PLACES * SPAN > 1 ? $clog2(PLACES * SPAN) : 1;
   localparam logic [WORD_BITS-1:0] FINAL = WORD_BITS'(FRAME - 1);
 
   if (WIDTH < 1) begin : g_bad_width
@@ -49,10 +52,9 @@ module ex_frame_buffer #(
     $error("ex_frame_buffer: DEPTH %0d must be a multiple of FRAME %0d", DEPTH, FRAME);
   end
 
-  (* no_rw_check *) logic [WIDTH-1:0] memory [0:DEPTH-1];
+  (* no_rw_check *) logic [WIDTH-1:0] memory [0:PLACES*SPAN-1];
   logic [WIDTH-1:0]        word_q;
   logic                    word_valid_q;
-  logic [ADDRESS_BITS-1:0] write_q, read_q;
   logic [WORD_BITS-1:0]    in_q;    // words of the frame on s that have come
   logic [WORD_BITS-1:0]    out_q;   // words of the frame on m that were read
   logic                    skip_q;  // the frame on s was dropped
@@ -91,15 +93,27 @@ module ex_frame_buffer #(
     end
   end
 
-  // where a frame begins
+  // where the words are: behind the beginning of the frame's place
+  wire [PLACE_BITS-1:0] writes = place_q[PLACE_BITS'(held_q - COUNT_BITS'(begun && !skip_q))];
+  wire [PLACE_BITS-1:0] reads = place_q[0];
   logic [ADDRESS_BITS-1:0] write, read;
-  always_comb begin
-    write = write_q;
-    read = read_q;
-    for (int i = 0; i < PLACES; i++) begin
-      if (!begun && 32'(place_q[PLACE_BITS'(held_q)]) == i) write = ADDRESS_BITS'(i * FRAME);
-      if (out_q == '0 && 32'(place_q[0]) == i) read = ADDRESS_BITS'(i * FRAME);
+  if (SPAN == FRAME && SPAN != 1 << WORD_BITS) begin : g_close
+    logic [ADDRESS_BITS-1:0] write_q, read_q;
+    always_comb begin
+      write = write_q;
+      read = read_q;
+      for (int i = 0; i < PLACES; i++) begin
+        if (!begun && 32'(writes) == i) write = ADDRESS_BITS'(i * FRAME);
+        if (out_q == '0 && 32'(reads) == i) read = ADDRESS_BITS'(i * FRAME);
+      end
     end
+    always_ff @(posedge clk) begin
+      if (put) write_q <= write + 1'b1;
+      if (get) read_q <= read + 1'b1;
+    end
+  end else begin : g_wide
+    assign write = ADDRESS_BITS'({writes, in_q});
+    assign read = ADDRESS_BITS'({reads, out_q});
   end
 
   always_ff @(posedge clk) begin
@@ -108,14 +122,8 @@ module ex_frame_buffer #(
   end
 
   always_ff @(posedge clk) begin
-    if (put) begin
-      write_q <= write + 1'b1;
-      in_q    <= whole ? '0 : in_q + 1'b1;
-    end
-    if (get) begin
-      read_q <= read + 1'b1;
-      out_q  <= leave ? '0 : out_q + 1'b1;
-    end
+    if (put) in_q <= whole ? '0 : in_q + 1'b1;
+    if (get) out_q <= leave ? '0 : out_q + 1'b1;
     if (get) word_valid_q <= 1'b1;
     else if (m_ready) word_valid_q <= 1'b0;
     if (whole) skip_q <= 1'b0;

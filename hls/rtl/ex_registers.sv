@@ -67,6 +67,7 @@ module ex_registers #(
   localparam logic [31:0] NEVER = 32'h7fff_ffff;
   localparam logic [31:0] ALWAYS = 32'h8000_0000;
   localparam logic [7:0] LAST = 8'(EXITS - 1);
+  localparam int EXIT_BITS = EXITS > 1 ? $clog2(EXITS) : 1;
 
   if (EXITS < 1 || EXITS > 8) begin : g_bad_exits
     $error("ex_registers: EXITS must be 1 to 8, is %0d", EXITS);
@@ -75,12 +76,17 @@ module ex_registers #(
     $error("ex_registers: addresses of registers per exit must be multiples of 32");
   end
 
+  if ((A_FRAMES_IN[4:2] & 3'd5) != 3'd0 || (A_FRAMES_OUT[4:2] & 3'd5) != 3'd1
+      || (A_STALL[4:2] & 3'd5) != 3'd4 || (A_CYCLES[4:2] & 3'd5) != 3'd5) begin : g_bad_totals
+    $error("ex_registers: bits 4, 2 of frames_in, frames_out, stall, cycles must be 0, 1, 2, 3");
+  end
+
   logic [EXITS-1:0][31:0] threshold0_q;
   logic [EXITS-1:0][31:0] threshold1_q;
   logic [EXITS-1:0][31:0] shadow_q;
   logic        bank_q, commit_q, refused_q;
   logic        order_q, order_next_q, raw_q, raw_next_q;
-  logic [7:0]  exit_q, exit_next_q;
+  logic [EXIT_BITS-1:0] exit_q, exit_next_q;
   logic [31:0] batch_q;
   logic [3:0]  reset_q;
   logic [7:0]  epoch_q;
@@ -123,7 +129,7 @@ module ex_registers #(
   assign hold = mode;
   assign order = order_q;
   assign raw_enable = raw_q;
-  assign raw_exit = exit_q;
+  assign raw_exit = 8'(exit_q);
   assign batch = batch_q;
   assign now = cycles_q;
   assign core_rst = rst || resetting;
@@ -134,7 +140,7 @@ module ex_registers #(
     if (write && at[BATCH_AT]) batch_q <= wdata;
     if (write && at[RAW_AT]) begin
       raw_next_q  <= wdata[31];
-      exit_next_q <= wdata[7:0] > LAST ? LAST : wdata[7:0];
+      exit_next_q <= EXIT_BITS'(wdata[7:0] > LAST ? LAST : wdata[7:0]);
     end
     if (empty0 && empty1 && !offer) begin
       order_q <= order_next_q;
@@ -225,7 +231,7 @@ module ex_registers #(
   wire of_last = address[1:0] == 2'd0 && 32'(index) == EXITS - 1;
   wire at_taken = of_exit && address[11:5] == A_TAKEN[11:5];
   wire at_active = of_exit && address[11:5] == A_ACTIVE[11:5];
-  wire [1:0] total = {at[STALL_AT] || at[CYCLES_AT], at[OUT_AT] || at[CYCLES_AT]};
+  wire [1:0] total = {index[2], index[0]};  // the address itself, since each bit decoded costs LUTs
   wire [EVENT_BITS-1:0] event_at = at[BAD_AT] ? EVENT_BITS'(EXITS) : EVENT_BITS'(index);
   wire [INDEX_BITS-1:0] place = INDEX_BITS'(index);  // of an exit that is not the last
   logic [31:0] totals_q, events_q, active_q, written_q, state_q;
@@ -253,7 +259,7 @@ module ex_registers #(
     if (at[STATUS_AT])
       state_d = {16'(occupied), epoch_q, 3'd0, refused_q, bank_q, resetting, mode, commit_q};
     if (at[ORDER_AT]) state_d = {31'd0, order_next_q};
-    if (at[RAW_AT]) state_d = {raw_next_q, 23'd0, exit_next_q};
+    if (at[RAW_AT]) state_d = {raw_next_q, 23'd0, 8'(exit_next_q)};
     if (at[INSIDE_AT]) state_d = 32'(inside_s_q);
     if (of_last && (at_threshold || at_active)) state_d = ALWAYS;
   end

@@ -53,11 +53,11 @@
       assert (f_read == f_given + 4'(word_valid_q));
       if (out_q != '0) begin
         assert (kept_q != '0);
-        assert (32'(read_q) == 32'(place_q[0]) * FRAME + 32'(out_q));
+        assert (32'(read) == 32'(place_q[0]) * SPAN + 32'(out_q));
       end
       if (on_s) begin
         assert (held_q != '0);
-        assert (32'(write_q) == 32'(place_q[PLACE_BITS'(f_last)]) * FRAME + 32'(in_q));
+        assert (32'(write) == 32'(place_q[PLACE_BITS'(f_last)]) * SPAN + 32'(in_q));
         if (held_q == COUNT_BITS'(1)) assert (out_q <= in_q);
       end
       if (skip_q) assert (!undecided);
@@ -81,7 +81,7 @@
       wire come = !(on_s && i + 1 == 32'(held_q)) || j < 32'(in_q);
       always_comb begin
         if (f_past && i < 32'(held_q) && come) begin
-          assert (memory[32'(place) * FRAME + j] == {number, WORD_BITS'(j)});
+          assert (memory[32'(place) * SPAN + j] == {number, WORD_BITS'(j)});
         end
       end
     end

@@ -67,6 +67,7 @@ PROOFS = [
     Proof("frame_buffer", {"WIDTH": 4, "FRAME": 2, "DEPTH": 4}),
     Proof("frame_buffer", {"WIDTH": 5, "FRAME": 3, "DEPTH": 9}),
     Proof("frame_buffer", {"WIDTH": 4, "FRAME": 1, "DEPTH": 3}),
+    Proof("frame_buffer", {"WIDTH": 5, "FRAME": 5, "DEPTH": 10}, cover=40),
     Proof("frame_store", {"WIDTH": 3, "FRAME": 2, "STORE": 2}),
     Proof("frame_store", {"WIDTH": 9, "FRAME": 3, "STORE": 1}),
     Proof("frame_store", {"WIDTH": 2, "FRAME": 1, "STORE": 3}),
