@@ -12,8 +12,8 @@
 // depend on m_ready. On reset everything inside is forgotten, the next input word begins a vector.
 // busy: something moves inside or leaves (see ex_gate).
 //
-// Only SEARCH lanes search thresholds: since an output word takes SF steps, PE / SEARCH of them, SF
-// at most, can go through one after the other.
+// Only SEARCH lanes search thresholds: since an output word takes SF steps, PE / SEARCH of them,
+// fewer than SF, can go through one after the other. There m_ready reaches no further back.
 //
 // With PARTS > 1 so many vectors that follow each other have rows of their own: MH counts the rows
 // of all, NF = MH / PARTS / PE, and vector g is multiplied by rows g * MH / PARTS and on. With
@@ -135,8 +135,9 @@ module ex_mvu #(
   if (SIMD > GROUP * GROUP * GROUP * GROUP) begin : g_bad_sums
     $error("ex_mvu: SIMD must be at most %0d, is %0d", GROUP * GROUP * GROUP * GROUP, SIMD);
   end
-  if (SEARCH < 0 || PE % SEARCHED != 0 || TURNS > SF) begin : g_bad_search
-    $error("ex_mvu: SEARCH must divide PE %0d at most %0d times, not be %0d", PE, SF, SEARCH);
+  if (SEARCH < 0 || PE % SEARCHED != 0 || (TURNS > 1 && TURNS >= SF)) begin : g_bad_search
+    $error("ex_mvu: SEARCH must be PE %0d or divide it less than %0d times, not be %0d", PE, SF,
+           SEARCH);
   end
   if (LEVELS == 0 && OUT_BITS != ACC_BITS) begin : g_bad_out_bits
     $error("ex_mvu: OUT_BITS must be ACC_BITS %0d without thresholds, is %0d", ACC_BITS, OUT_BITS);
@@ -448,7 +449,8 @@ module ex_mvu #(
 
       ex_width #(
           .IN_WIDTH (PE * ACC_BITS),
-          .OUT_WIDTH(SEARCHED * ACC_BITS)
+          .OUT_WIDTH(SEARCHED * ACC_BITS),
+          .CUT      (1'b1)
       ) in_turn (
           .clk    (clk),
           .rst    (rst),

@@ -3,14 +3,15 @@
 //   up    (OUT_WIDTH = R * IN_WIDTH): m = {s[R-1], ..., s[1], s[0]} of R successive input words
 //   down  (IN_WIDTH = R * OUT_WIDTH): R output words from every input word, lowest bits first
 //
-// Latency: 1 cycle from the (last) input word to the (first) output word. Throughput: one
-// word a cycle on the narrow side. Stall: the output word is held; upwards, R - 1 further input
-// words are accepted meanwhile. Reset: empty, a partly collected or sent word is dropped. busy: a
-// word leaves (see ex_gate).
+// Latency: 1 cycle from the (last) input word to the (first) output word. Throughput: one word a
+// cycle on the narrow side, with CUT an input word every R + 1 cycles at most. Stall: the output
+// word is held; upwards, R - 1 further input words are accepted meanwhile. Reset: empty, a partly
+// collected or sent word is dropped. busy: a word leaves (see ex_gate).
 `default_nettype none
 module ex_width #(
     parameter int unsigned IN_WIDTH  = 8,  // bits
-    parameter int unsigned OUT_WIDTH = 16  // bits
+    parameter int unsigned OUT_WIDTH = 16, // bits
+    parameter bit          CUT       = 0   // down: s_ready does not depend on m_ready
 ) (
     input  wire logic                 clk,
     input  wire logic                 rst,
@@ -63,7 +64,7 @@ module ex_width #(
     logic [IN_WIDTH-1:0] data_q;  // stays where it is: selecting takes less than shifting
     logic last, load;
     assign last = count_q == CW'(RATIO - 1);
-    assign s_ready = !valid_q || (last && m_ready);
+    assign s_ready = !valid_q || (!CUT && last && m_ready);
     assign load = s_valid && s_ready;
     assign m_data = OUT_WIDTH'(data_q >> (32'(count_q) * OUT_WIDTH));
     always_ff @(posedge clk) begin

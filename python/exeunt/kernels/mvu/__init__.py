@@ -211,7 +211,7 @@ def resume(
             leave = max(entered[-1] + 1, leave + 1)
             accept = accepts[len(leaves)]
             if turns > 1:
-                leave = turn = max(leave, turned)
+                leave = turn = max(leave, turned + 1)
                 for k in range(turns):
                     turn = max(turn + 1, exits[-search])
                     exits.append(max(turn + search, exits[-1] + 1, given if k == turns - 1 else 0))

@@ -39,7 +39,7 @@ def operands(simd: int, *, signs: bool) -> int:
 
 
 def searched(*, pe: int, steps: int, levels: int) -> int:
-    """Lanes that search thresholds: the fewest through which `pe` lanes get in `steps` cycles.
+    """Lanes that search thresholds: the fewest through which `pe` lanes get in `steps` - 1 cycles.
 
     Args:
         pe: lanes out.
@@ -48,7 +48,8 @@ def searched(*, pe: int, steps: int, levels: int) -> int:
     """
     if stages(levels) < TURNED:
         return pe
-    return next(lanes for lanes in range(1, pe + 1) if pe % lanes == 0 and pe // lanes <= steps)
+    fitting = (lanes for lanes in range(1, pe) if pe % lanes == 0 and pe // lanes < steps)
+    return next(fitting, pe)
 
 
 def parts(
