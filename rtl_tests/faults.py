@@ -341,7 +341,7 @@ MUTANTS = (
         "back[AW] ? sum : AW'(back)",
         "sum",
         "rtl_tests/swg/test_swg.py::test_swg",
-        corners="serial_3x3x1_k33_s11_same_simd1_u2_d11_b1",
+        corners="serial_5x7x1_k33_s11_same_simd1_u2_d11_b1",
     ),
     Mutant(
         "hls/rtl/ex_swg.sv",
