@@ -352,6 +352,9 @@ def simulate(
 _step("synth", "Count LUT, FF, DSP and BRAM with Yosys.")
 
 
+_step("energy", "Count toggles in the RTL; energy by block, an estimate.", "activity/activity.saif")
+
+
 @cli.command()
 @_options
 @click.option("--board", default="", help="A board's name, or the folder of your own board.")

@@ -268,6 +268,16 @@ STEPS: tuple[Step, ...] = (
         always=False,
     ),
     Step(
+        "energy",
+        "Count how often signals toggle",
+        "exeunt.simulate.activity:energy",
+        sections=("simulate",),
+        inputs=("manifest.json", "rtl", "design.f", "splits.npz", "baseline"),
+        outputs=("activity",),
+        reports=("activity",),
+        always=False,
+    ),
+    Step(
         "synth",
         "Count LUT, FF, DSP and BRAM with Yosys",
         "exeunt.synth:synth",

@@ -242,10 +242,12 @@ class Simulate(_Section):
     Attributes:
         images: test images, over all classes; 0: all
         processes: simulators side by side; 0: one for each core
+        activity: test images over which `exeunt energy` counts toggles
     """
 
     images: Natural = 0
     processes: Annotated[int, Field(ge=0, le=1024)] = 0
+    activity: Positive = 60
 
 
 class Synth(_Section):
@@ -464,6 +466,8 @@ def hash_of(config: Config, *sections: str) -> str:
         if not whole["train"][key]:
             del whole["train"][key]
     whole["compile"] = hashed(whole["compile"])
+    if whole["simulate"]["activity"] == Simulate().activity:
+        del whole["simulate"]["activity"]
     return _digest({k: whole[k] for k in names})
 
 

@@ -32,6 +32,9 @@ typedef VerilatedFstC Trace;
 #elif VM_TRACE_VCD
 #include "verilated_vcd_c.h"
 typedef VerilatedVcdC Trace;
+#elif VM_TRACE_SAIF
+#include "verilated_saif_c.h"
+typedef VerilatedSaifC Trace;
 #endif
 
 #if EX_DIRECT

@@ -47,7 +47,7 @@ LOG_LINES = 12
 
 @dataclass(frozen=True)
 class Options:
-    """What a model has beside its taps: waves of the kind "vcd" or "fst".
+    """What a model has beside its taps: waves of the kind "vcd" or "fst", or "saif": their toggles.
 
     `quick`: compiled in a fraction of the time, to run some images at a fraction of the speed.
     """

@@ -32,6 +32,7 @@ STEPS = [
     "export",
     "compile",
     "simulate",
+    "energy",
     "synth",
     "bitstream",
     "deploy",
