@@ -10,6 +10,7 @@ import numpy as np
 from exeunt.report import figures
 from exeunt.report.page import Part, number, percent, section, table
 
+STEADY = 100  # images from which on their pace is drawn: of fewer it is that of filling
 WORST = {
     "hard": "every frame stays to the end",
     "bursts": "each hundred frames come by their exits, the early ones first",
@@ -117,7 +118,7 @@ def _drawn(drift: Mapping[str, Any], found: Mapping[str, Any]) -> Part:
     figure, (left, right) = figures.new(8.6, 2.9, columns=2)
     pace = [100 * here["cycles_per_image"] / p["cycles_per_image"] for p in points]
     left.plot(factors, pace, "o-", color=figures.colour(0), label="by the cycle reference")
-    seen = drift.get("checked") or ()
+    seen = [p for p in drift.get("checked") or () if p["images"] >= STEADY]
     if seen:
         left.plot(
             [p["factor"] for p in seen],
