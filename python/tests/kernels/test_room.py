@@ -30,7 +30,8 @@ HOMONYMS = {
     "pool": {
         "python/exeunt/config/layers.py", "python/exeunt/config/presets.py",
         "python/exeunt/config/sentences.py", "python/exeunt/config/tree.py",
-        "python/exeunt/cost/layers.py", "quant/compress/precision.py",
+        "python/exeunt/cost/layers.py", "python/exeunt/search/space.py",
+        "quant/compress/precision.py",
     },
     # an operator of two functions of one integer
     "add": {
@@ -41,8 +42,8 @@ HOMONYMS = {
     "width": {
         "boards/ecp5.py", "boards/vivado_project.py", "python/exeunt/config/derived.py",
         "python/exeunt/config/presets.py", "python/exeunt/config/tree.py",
-        "python/exeunt/manifest.py",
-        "python/exeunt/runtime/pynq.py", "python/exeunt/simulate/simulated.py",
+        "python/exeunt/manifest.py", "python/exeunt/runtime/pynq.py",
+        "python/exeunt/search/space.py", "python/exeunt/simulate/simulated.py",
         "python/exeunt/simulate/worker.py",
     },
 }  # fmt: skip
