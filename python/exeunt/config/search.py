@@ -37,7 +37,8 @@ class Search(Section):
         weight_bits: of layers that say nothing themselves
         activation_bits: of layers that say nothing themselves
         criteria: exit criteria
-        finalists: of the best, how many go through the RTL
+        finalists: of the best, how many go through the RTL, and besides these the two by which the
+            gain of early exit is told; 0: none
         count: whether Yosys counts these too, which takes minutes
     """
 

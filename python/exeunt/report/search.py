@@ -29,8 +29,8 @@ def search(report: Mapping[str, Any], *, folder: str = "search/") -> Part | None
     drawn = {
         "svg": _plot(found, folder),
         "caption": "Every network that was trained to its end: validation accuracy with early exit "
-        "against predicted cost. Hover over a point for its choices; a point of the front leads to "
-        "its config. Crosses: cycles between images, or LUT, as the RTL has them.",
+        "against predicted cost, those far below the front left out. Hover over a point for its "
+        "choices; a point of the front leads to its config. Crosses: as the RTL has it.",
     }
     return section(
         "search", "Networks that were searched", drawn, table(HEAD, map(_cells, front)),
@@ -139,6 +139,10 @@ def _plot(found: Mapping[str, Any], folder: str) -> str:
     for label, kind, number_ in (("several exits", "o", 0), ("one exit", "s", 1)):
         axes.plot([], [], kind, color=figures.colour(number_), label=label)
     axes.set_xscale("log")
+    figures.logarithmic(axes.xaxis)
+    low, high = (100 * f(r["accuracy"] for r in front) for f in (min, max))
+    room = max(0.5, high - low)  # networks far below the front would flatten it
+    axes.set_ylim(low - room, high + 0.15 * room)
     axes.set(
         xlabel="LUT (predicted)" if by_lut else "images per second (predicted)",
         ylabel="validation accuracy (%)",

@@ -75,7 +75,7 @@ def search(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
     )
     found = _found(trials, section)
     by_number = {t.number: t for t in trials}
-    chosen = spread(_with_single(found), section.finalists)
+    chosen = _finalists(found, section.finalists)
     rows: list[dict[str, Any]] = []
     shutil.rmtree(home / FRONT, ignore_errors=True)
     (home / FRONT).mkdir(parents=True)
@@ -159,11 +159,12 @@ def _found(trials: Sequence[Trial], section: Search) -> Found:
     )
 
 
-def _with_single(found: Found) -> list[Point]:
-    """The front, and in front of it the one-exit network that the gain is told against."""
-    rival = _rivals(found)
-    beside = [rival[1]] if rival and rival[1] not in found.front else []
-    return [*beside, *found.front]
+def _finalists(found: Found, count: int) -> list[Point]:
+    """What goes through the RTL: some of the front, and the two by which the gain is told."""
+    if not count:
+        return []
+    points = [*spread(found.front, count), *(_rivals(found) or ())]
+    return sorted({p.number: p for p in points}.values(), key=lambda p: (p.cost, p.number))
 
 
 def _rivals(found: Found) -> tuple[Point, Point] | None:
