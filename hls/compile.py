@@ -122,9 +122,10 @@ def build(
     """Fold the network for what the config asks for and make the accelerator of it.
 
     Raises:
-        InputError: a folding file that does not fit the network, or resources or targets that no
-            folding meets.
+        InputError: a folding file that does not fit the network, resources or targets that no
+            folding meets, or not one fraction of `reach` for each exit.
     """
+    targets(network.exits, target=1, headroom=1.0, reach=reach)  # refuses a wrong reach
     if config.compile.optimised:
         return optimised.build(network, config=config, reach=reach, sequence=sequence)
     overrides = read_folding(config.compile.folding)

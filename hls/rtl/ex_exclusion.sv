@@ -47,7 +47,7 @@ module ex_exclusion #(
   localparam logic [BEAT_BITS-1:0] FINAL = BEAT_BITS'(BEATS - 1);
   localparam int LEVELS = $clog2(PE);
   localparam int STAGES = (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE  // of ex_best
-      + 32'(PE < CLASSES);
+      + (PE < CLASSES ? 1 : 0);
   localparam int AHEAD = STAGES - 1;       // beats of other frames before the frame's score
   localparam int DEPTH = BEATS + AHEAD;    // a ring: a beat is read when the first overwrites it
   localparam int PLACE_BITS = DEPTH > 1 ? $clog2(DEPTH) : 1;

@@ -42,7 +42,7 @@ module ex_patience #(
   localparam logic [BEAT_BITS-1:0] FINAL = BEAT_BITS'(BEATS - 1);
   localparam int LEVELS = $clog2(PE);
   localparam int STAGES = (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE  // of ex_best
-      + 32'(PE < CLASSES);
+      + (PE < CLASSES ? 1 : 0);
   localparam int WORD = RUN_BITS + CLASS_BITS;
 
   if (BITS < 2 || BITS > 31) begin : g_bad_bits

@@ -43,7 +43,7 @@ module ex_softmax #(
   localparam int STAGES = LEVELS > LEVELS_A_STAGE
       ? (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE : 1;
   localparam int FOUND = (LEVELS + LEVELS_A_STAGE - 1) / LEVELS_A_STAGE  // cycles of ex_best
-      + 32'(PE < CLASSES);
+      + (PE < CLASSES ? 1 : 0);
   localparam int DEPTH = BEATS + FOUND;  // the next frame comes until the largest is known
   localparam int ADDRESS_BITS = $clog2(DEPTH);
   localparam int LEFT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;

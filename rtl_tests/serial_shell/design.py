@@ -23,7 +23,7 @@ HOLD_BITS = 6
 PACE = 400
 IMAGE_BYTES = WORDS[0] * WIDTH // 8
 DESIGN = Design(
-    "serial", (3, 9, 2), (1, 5, 2), (PACE, 2, 3), (2, 4, 1), (True, True, False), (40, 17), 1
+    "serial", (3, 9, 2), (1, 5, 2), (PACE, 2, 3), (2, 4, 1), (True, True, False), (36, 16), 1
 )
 PUBLIC = "/* verilator public_flat_rw */"
 

@@ -32,6 +32,7 @@ blocks = [{{ conv = 8, kernel = 3, padding = 1, weight_bits = 2 }}, {{ pool = "m
 head = []
 [compile]
 target_cycles = 90
+headroom = 1.5
 """
 
 
@@ -55,6 +56,7 @@ blocks = [
 ]
 [compile]
 target_cycles = 90
+headroom = 1.5
 """
 
 

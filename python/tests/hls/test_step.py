@@ -39,7 +39,7 @@ def settings(**model: Any) -> configuration.Config:
     lines = "\n".join(f"{k} = {json.dumps(v)}" for k, v in values.items())
     return configuration.parse(
         f'name = "tiny"\n[data]\ndataset = "digits"\n[model]\n{lines}\n{STAGES}'
-        "[compile]\ntarget_cycles = 60\n"
+        "[compile]\ntarget_cycles = 60\nheadroom = 1.5\n"
     )
 
 

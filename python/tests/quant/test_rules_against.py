@@ -83,7 +83,7 @@ def test_every_way_has_a_row_for_every_seed(
         if row["name"] == "no rules":
             asked = cost.network(
                 config.model, target_cycles=config.compile.cycles, reach=row["seen"],
-                dsp=False,
+                headroom=config.compile.spare, dsp=False,
             )  # fmt: skip
             assert (row["cycles"], row["lut"]) == (asked.cycles, asked.lut + asked.control)
         if row["name"].startswith("oracle"):
