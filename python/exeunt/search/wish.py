@@ -118,10 +118,3 @@ def reaches(rates: Sequence[float]) -> tuple[float, ...]:
         found.append(min(1.0, max(0.0, left)))
         left -= rate
     return tuple(found)
-
-
-def told(price: Price, of: Wish) -> str:
-    """The cost in words."""
-    if of.by_lut:
-        return f"{price.size.lut:,} LUT"
-    return f"{of.images(price):,.0f} images per second"
