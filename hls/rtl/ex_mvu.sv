@@ -403,18 +403,13 @@ module ex_mvu #(
     assign m_data       = result;
     assign m_edge       = '0;
   end else begin : g_threshold
-    localparam int LANE = OUT_BITS + 32'(EDGES);  // bits of a lane that has been searched
-    wire x_valid, x_ready, y_valid, y_ready, search_busy;
-    wire [SEARCHED*ACC_BITS-1:0] x;
-    wire [SEARCHED*OUT_BITS-1:0] y;
-    wire [SEARCHED-1:0] y_edge;
-
-    ex_threshold #(
-        .PE            (SEARCHED),
+    ex_search #(
+        .PE            (PE),
+        .SEARCH        (SEARCHED),
+        .CHANNELS      (MH),
         .IN_BITS       (ACC_BITS),
         .IN_SIGNED     (!SIGNS),
         .OUT_BITS      (OUT_BITS),
-        .FOLDS         (MH / SEARCHED),
         .LEVELS        (LEVELS),
         .BIAS          (BIAS),
         .THRESHOLD_FILE(THRESHOLD_FILE),
@@ -423,75 +418,15 @@ module ex_mvu #(
     ) threshold (
         .clk    (clk),
         .rst    (rst),
-        .s_valid(x_valid),
-        .s_ready(x_ready),
-        .s_data (x),
-        .m_valid(y_valid),
-        .m_ready(y_ready),
-        .m_data (y),
-        .m_edge (y_edge),
-        .busy   (search_busy)
+        .s_valid(result_q),
+        .s_ready(result_ready),
+        .s_data (result),
+        .m_valid(m_valid),
+        .m_ready(m_ready),
+        .m_data (m_data),
+        .m_edge (m_edge),
+        .busy   (threshold_busy)
     );
-
-    if (TURNS == 1) begin : g_at_once
-      assign x_valid        = result_q;
-      assign result_ready   = x_ready;
-      assign x              = result;
-      assign m_valid        = y_valid;
-      assign y_ready        = m_ready;
-      assign m_data         = y;
-      assign m_edge         = y_edge;
-      assign threshold_busy = search_busy;
-    end else begin : g_in_turn
-      wire x_busy, y_busy;
-      wire [SEARCHED*LANE-1:0] found;
-      wire [PE*LANE-1:0] all;
-
-      ex_width #(
-          .IN_WIDTH (PE * ACC_BITS),
-          .OUT_WIDTH(SEARCHED * ACC_BITS),
-          .CUT      (1'b1)
-      ) in_turn (
-          .clk    (clk),
-          .rst    (rst),
-          .s_valid(result_q),
-          .s_ready(result_ready),
-          .s_data (result),
-          .m_valid(x_valid),
-          .m_ready(x_ready),
-          .m_data (x),
-          .busy   (x_busy)
-      );
-      ex_width #(
-          .IN_WIDTH (SEARCHED * LANE),
-          .OUT_WIDTH(PE * LANE)
-      ) together (
-          .clk    (clk),
-          .rst    (rst),
-          .s_valid(y_valid),
-          .s_ready(y_ready),
-          .s_data (found),
-          .m_valid(m_valid),
-          .m_ready(m_ready),
-          .m_data (all),
-          .busy   (y_busy)
-      );
-      for (genvar p = 0; p < SEARCHED; p++) begin : g_found
-        if (EDGES) begin : g_edge
-          assign found[p*LANE+:LANE] = {y_edge[p], y[p*OUT_BITS+:OUT_BITS]};
-        end else begin : g_no_edge
-          assign found[p*LANE+:LANE] = y[p*OUT_BITS+:OUT_BITS];
-        end
-      end
-      for (genvar p = 0; p < PE; p++) begin : g_all
-        assign m_data[p*OUT_BITS+:OUT_BITS] = all[p*LANE+:OUT_BITS];
-        assign m_edge[p] = EDGES && all[p*LANE+LANE-1];
-      end
-      if (!EDGES) begin : g_unused
-        wire unused = &{1'b0, y_edge};
-      end
-      assign threshold_busy = search_busy || x_busy || y_busy;
-    end
   end
 
 `ifdef EX_BULK

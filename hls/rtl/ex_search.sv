@@ -2,7 +2,8 @@
 // channels, PE a word, as ex_threshold.
 //
 // With TURNS = PE / SEARCH > 1 a word goes through a converter to SEARCH lanes and one back: a word
-// every TURNS cycles, TURNS + 1 cycles more than ex_threshold. Otherwise it is ex_threshold alone.
+// every TURNS + 1 cycles, TURNS + 1 cycles more than ex_threshold; s_ready does not depend on m_ready.
+// Otherwise it is ex_threshold alone.
 // Files, stall, reset and busy are those of ex_threshold with SEARCH lanes; m_edge too.
 `default_nettype none
 
@@ -10,7 +11,8 @@ module ex_search #(
     parameter int PE        = 2,    // lanes of a word
     parameter int SEARCH    = 1,    // lanes that search
     parameter int CHANNELS  = 4,    // of a pixel
-    parameter int IN_BITS   = 16,   // bits of x, two's complement
+    parameter int IN_BITS   = 16,   // bits of x
+    parameter bit IN_SIGNED = 1'b1, // x is two's complement
     parameter int OUT_BITS  = 4,    // bits of y
     parameter int LEVELS    = 15,   // thresholds of a channel
     parameter int BIAS      = 0,    // y below the first threshold
@@ -45,7 +47,7 @@ module ex_search #(
   ex_threshold #(
       .PE            (SEARCH),
       .IN_BITS       (IN_BITS),
-      .IN_SIGNED     (1'b1),
+      .IN_SIGNED     (IN_SIGNED),
       .OUT_BITS      (OUT_BITS),
       .FOLDS         (CHANNELS / SEARCH),
       .LEVELS        (LEVELS),
@@ -67,14 +69,14 @@ module ex_search #(
   );
 
   if (TURNS == 1) begin : g_at_once
-    assign x_valid        = s_valid;
-    assign s_ready   = x_ready;
-    assign x              = s_data;
-    assign m_valid        = y_valid;
-    assign y_ready        = m_ready;
-    assign m_data         = y;
-    assign m_edge         = y_edge;
-    assign busy = inner_busy;
+    assign x_valid = s_valid;
+    assign s_ready = x_ready;
+    assign x       = s_data;
+    assign m_valid = y_valid;
+    assign y_ready = m_ready;
+    assign m_data  = y;
+    assign m_edge  = y_edge;
+    assign busy    = inner_busy;
   end else begin : g_in_turn
     wire x_busy, y_busy;
     wire [SEARCH*LANE-1:0] found;
@@ -82,7 +84,8 @@ module ex_search #(
 
     ex_width #(
         .IN_WIDTH (PE * IN_BITS),
-        .OUT_WIDTH(SEARCH * IN_BITS)
+        .OUT_WIDTH(SEARCH * IN_BITS),
+        .CUT      (1'b1)
     ) in_turn (
         .clk    (clk),
         .rst    (rst),

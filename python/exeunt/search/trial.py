@@ -13,7 +13,7 @@ from exeunt.errors import InputError
 from exeunt.progress import Progress, silent
 from exeunt.report import store
 from exeunt.search.front import Point
-from exeunt.search.wish import Wish, reaches
+from exeunt.search.wish import Wish
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Config
@@ -154,7 +154,7 @@ def evaluate(
     exits = json.loads((folder / EXITS).read_text(encoding="utf-8"))
     history = json.loads((folder / HISTORY).read_text(encoding="utf-8"))["history"]
     try:
-        price = wish.price(config.model, reaches(exits["rates"]))
+        price = wish.price(config.model, exits["reach"])
     except InputError as error:
         raise Stopped(str(error)) from None
     return Outcome(

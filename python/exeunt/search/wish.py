@@ -109,12 +109,3 @@ def wish(section: Compile, budget: Budget) -> Wish:
     few = section.objective == "area" or section.asked is not None
     asked = Asked("area" if few else "throughput", section.asked, clock_mhz=section.clock_mhz)
     return Wish(budget, asked, section.spare, section.buffer_frames or USUAL)
-
-
-def reaches(rates: Sequence[float]) -> tuple[float, ...]:
-    """Fraction of the images that reaches each exit, of the fractions that leave there."""
-    left, found = 1.0, []
-    for rate in rates:
-        found.append(min(1.0, max(0.0, left)))
-        left -= rate
-    return tuple(found)

@@ -60,8 +60,7 @@ INSIDE = {
     },
     "pool": {"hls/rtl/ex_accumulate.sv"},
     "width": {
-        "hls/back/kernels/mvu.py", "hls/back/kernels/sparse.py", "hls/rtl/ex_mvu.sv",
-        "hls/rtl/ex_search.sv",
+        "hls/back/kernels/mvu.py", "hls/back/kernels/sparse.py", "hls/rtl/ex_search.sv",
     },
     "reduce": {"hls/back/kernels/pool.py", "hls/rtl/ex_accumulate.sv"},
 }  # fmt: skip

@@ -14,6 +14,8 @@ from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.report import store
 from exeunt.search import step
+from exeunt.search.front import Point, spread
+from exeunt.search.front import front as best
 
 PAGE = "search/front.html"
 
@@ -65,12 +67,13 @@ def test_every_network_that_is_shown_as_final_went_through_the_rtl(searched: tup
     found = store.read(run)["search"]
     front = [row for row in found["networks"] if row["front"]]
     assert found["trials"] == 6
-    assert 1 <= len(front) <= 6
-    final = [row for row in found["networks"] if row["rtl"]]
-    assert 1 <= len(final) <= 2 + 2
-    if found["gain"]:
-        assert {found["gain"]["trial"], found["gain"]["single"]} <= {r["trial"] for r in final}
-    for row in final:
+    points = [Point(r["trial"], r["accuracy"], r["lut"]) for r in found["networks"]]
+    assert [r["trial"] for r in front] == sorted(p.number for p in best(points))
+    final = {row["trial"]: row for row in found["networks"] if row["rtl"]}
+    gain = found["gain"] or {}
+    told = {gain[name] for name in ("trial", "single") if name in gain}
+    assert set(final) == {p.number for p in spread(best(points), 2)} | told
+    for row in final.values():
         assert (row["rtl"]["mismatches"], row["rtl"]["images"]) == (0, 60)
         assert (run / "search" / row["rtl"]["report"]).is_file()
     assert "60 images through the RTL, 0 mismatches" in printed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from exeunt.progress import silent
 from exeunt.search import study
 from exeunt.search.front import front
 from exeunt.search.trial import Judge, Outcome, Stopped, best_of
-from exeunt.search.wish import Wish, reaches, wish
+from exeunt.search.wish import wish
 
 TEXT = """
 name = "s"
@@ -211,9 +210,3 @@ def test_what_a_search_cannot_ask():
         wish(compiled(objective="latency"), optimise.Budget())
     with pytest.raises(InputError, match=r'got "area" and 5: change it$'):
         wish(compiled(objective="area", latency_us=5.0), optimise.Budget())
-
-
-def test_reach_of_rates():
-    assert reaches([0.5, 0.25, 0.25]) == (1.0, 0.5, 0.25)
-    assert reaches([1.0]) == (1.0,)
-    assert dataclasses.is_dataclass(Wish)

@@ -21,6 +21,7 @@ from exeunt.kernels.parts.fast import Floats, Matrix, Step, paired
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
 from exeunt.kernels.parts.levels import narrow
 from exeunt.kernels.parts.size import Size
+from exeunt.kernels.parts.turns import Passing, Search
 from exeunt.kernels.parts.weights import Weighted
 from exeunt.kernels.registry import foldings as foldings_of
 from exeunt.kernels.registry import register
@@ -63,6 +64,11 @@ class Mvu(Weighted):
         if not self.levels:
             return 0
         return searched(pe=self.output.lanes, steps=folds(self)[1], levels=self.levels)
+
+    @property
+    def behind(self) -> Search:
+        """What output words go through behind the accumulators."""
+        return Search.of(self.levels, lanes=self.output.lanes, searching=self.search)
 
 
 def parted(node: Mvu, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -145,39 +151,27 @@ def resume(
     """
     nf, sf = folds(node)
     before = operands(node.simd, signs=node.signs)  # registers in front of the accumulator
-    search = levels.stages(node.levels) + 1 if node.levels else 0  # registers behind it
-    turns = node.output.lanes // node.search if search else 1
+    search = node.behind
     room = 2 if nf == 1 else 2 * sf
     offered = np.asarray(offered, np.int64)
     if past is None:
-        length = search + 2 if turns > 1 else max(search, 1)
-        past = np.full(3 + room + before + length, LONG_AGO, np.int64)
+        past = np.full(3 + room + before + search.length, LONG_AGO, np.int64)
     # last word taken, last step started, last result accumulated; then the cycles in which each
     # input word was read for the last time, at whose end each step goes into the accumulator, and
-    # in which each result leaves; with turns: in which it leaves the search, the last turn begins,
-    # and the last word leaves
+    # those of results
     ends, read, enter, left = np.split(past, (3, 3 + room, 3 + room + before))
     if ready is None and (past < offered[:1]).all():
-        after_sum = search + (turns + 1 if turns > 1 else 0)
-        takes, steps, gives = _free(offered.reshape(-1, sf), nf, before + 1 + after_sum)
+        takes, steps, gives = _free(offered.reshape(-1, sf), nf, before + 1 + search.latency)
         last = steps[-1, -1]
-        leaving = np.concatenate([left, gives])[-len(left) :]
-        if turns > 1:
-            found = (gives[-search:, None] - np.arange(turns, 0, -1)).reshape(-1)
-            found = np.concatenate([left[:-2], found])[-search:]
-            leaving = np.append(found, [gives[-1] - search - 1, gives[-1]])
         after = [
             [takes[-1], last, last + before + 1],
             np.concatenate([read, steps.reshape(-1)])[-room:],
             last + before - np.arange(before)[::-1],
-            leaving,
+            search.after(left, gives),
         ]
         return takes, gives, np.concatenate(after)
     taken, last, leave = ends.tolist()
-    free, entered, exits = read.tolist(), enter.tolist(), left.tolist()
-    turned, given = exits[-2:] if turns > 1 else (0, 0)
-    if turns > 1:
-        del exits[-2:]
+    free, entered, passing = read.tolist(), enter.tolist(), Passing(search, left.tolist())
     offers = offered.tolist()
     accepts = (
         [int(LONG_AGO)] * (len(offers) // sf * nf) if ready is None else np.asarray(ready).tolist()
@@ -209,24 +203,10 @@ def resume(
                 if fold == nf - 1:
                     free.extend(range(last - count + 1, last + 1))
             leave = max(entered[-1] + 1, leave + 1)
-            accept = accepts[len(leaves)]
-            if turns > 1:
-                leave = turn = max(leave, turned + 1)
-                for k in range(turns):
-                    turn = max(turn + 1, exits[-search])
-                    exits.append(max(turn + search, exits[-1] + 1, given if k == turns - 1 else 0))
-                turned, given = turn, max(exits[-1] + 1, accept)
-            elif search:
-                leave = max(leave, exits[-search])
-                given = max(leave + search, exits[-1] + 1, accept)
-                exits.append(given)
-            else:
-                leave = given = max(leave, accept)
-                exits.append(given)
+            leave, given = passing.word(leave, accepts[len(leaves)])
             leaves.append(given)
             del entered[:-before]
-    behind = [*exits[-search:], turned, given] if turns > 1 else exits[-len(left) :]
-    after = [taken, last, leave, *free[-room:], *entered, *behind]
+    after = [taken, last, leave, *free[-room:], *entered, *passing.state()]
     return np.array(entries, np.int64), np.array(leaves, np.int64), np.array(after, np.int64)
 
 

@@ -15,9 +15,9 @@ from exeunt.kernels.kind import Effort, Fast, Kind
 from exeunt.kernels.layer import Fold, Matrix, Style, divisors
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.mvu.products import MIN_BITS, searched
-from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles
 from exeunt.kernels.parts.size import Size
+from exeunt.kernels.parts.turns import Passing, Search
 from exeunt.kernels.sparse import codebook, schedule
 from exeunt.kernels.sparse.codebook import Codebook
 from exeunt.kernels.sparse.size import GROUP, parts, unit
@@ -52,6 +52,11 @@ class Sparse(mvu.Mvu):
         if not self.levels:
             return 0
         return searched(pe=self.output.lanes, steps=min(self.lengths), levels=self.levels)
+
+    @property
+    def behind(self) -> Search:
+        """What output words go through behind the accumulators."""
+        return Search.of(self.levels, lanes=self.output.lanes, searching=self.search)
 
     @property
     def steps(self) -> int:
@@ -96,36 +101,26 @@ def resume(
         takes int64 (n,), gives int64 (m,), and the past for the frames that follow.
     """
     size, operands = words(node), registers(node)
-    search = levels.stages(node.levels) + 1 if node.levels else 0
-    turns = node.output.lanes // node.search if search else 1
-    behind = search + (turns + 1 if turns > 1 else 0)
+    search = node.behind
     offered = np.asarray(offered, np.int64)
     if past is None:
-        past = np.full(5 + operands + max(search, 1) + 2 * (turns > 1), LONG_AGO, np.int64)
+        past = np.full(5 + operands + search.length, LONG_AGO, np.int64)
     # last word taken, last step started, last result that left the accumulators; when the last two
-    # halves were free; when the last steps went into the accumulators, and results left; with
-    # turns: left the search, then when the last turn began and the last word left
+    # halves were free; when the last steps went into the accumulators; those of results
     ends, halves, enter, left = np.split(past, (3, 5, 5 + operands))
     if ready is None and (past < offered[:1]).all():
-        takes, starts, gives = _free(node, offered.reshape(-1, size), operands + 1 + behind)
+        takes, starts, gives = _free(node, offered.reshape(-1, size), operands + 1 + search.latency)
         last = int(starts[-1]) + node.steps - 1
-        leaving = np.concatenate([left, gives])[-len(left) :]
-        if turns > 1:
-            found = (gives[-search:, None] - np.arange(turns, 0, -1)).reshape(-1)
-            found = np.concatenate([left[:-2], found])[-search:]
-            leaving = np.append(found, [gives[-1] - search - 1, gives[-1]])
         after = [
             np.array([takes[-1], last, last + operands + 1], np.int64),
             np.concatenate([halves, starts + node.steps])[-2:],
             last + operands - np.arange(operands)[::-1],
-            leaving,
+            search.after(left, gives),
         ]
         return takes, gives, np.concatenate(after)
     taken, last, leave = ends.tolist()
-    free, entered, exits = halves.tolist(), enter.tolist(), left.tolist()
-    turned, given = exits[-2:] if turns > 1 else (0, 0)
-    if turns > 1:
-        del exits[-2:]
+    free, entered = halves.tolist(), enter.tolist()
+    passing = Passing(search, left.tolist())
     leaves: list[int] = []
     offers = offered.tolist()
     count = len(offers) // size
@@ -151,25 +146,11 @@ def resume(
                 entered.extend(range(enters + max(1, rest - operands + 1), enters + rest + 1))
                 last = enters + rest - operands
             leave = max(entered[-1] + 1, leave + 1)
-            accept = accepts[len(leaves)]
-            if turns > 1:
-                leave = turn = max(leave, turned)
-                for k in range(turns):
-                    turn = max(turn + 1, exits[-search])
-                    exits.append(max(turn + search, exits[-1] + 1, given if k == turns - 1 else 0))
-                turned, given = turn, max(exits[-1] + 1, accept)
-            elif search:
-                leave = max(leave, exits[-search])
-                given = max(leave + search, exits[-1] + 1, accept)
-                exits.append(given)
-            else:
-                leave = given = max(leave, accept)
-                exits.append(given)
+            leave, given = passing.word(leave, accepts[len(leaves)])
             leaves.append(given)
             del entered[:-operands]
         free.append(max(last + 1, entered[-operands]))
-    kept = [*exits[-search:], turned, given] if turns > 1 else exits[-len(left) :]
-    state = np.array([taken, last, leave, *free[-2:], *entered, *kept], np.int64)
+    state = np.array([taken, last, leave, *free[-2:], *entered, *passing.state()], np.int64)
     return np.array(entries, np.int64), np.array(leaves, np.int64), state
 
 
