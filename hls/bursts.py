@@ -21,7 +21,7 @@ from exeunt.graph import Accelerator
 from exeunt.kernels.parts.size import Size, entry
 from exeunt.optimise.problem import waiting
 from exeunt.reference import frames, system
-from exeunt.reference.frames import Room, Stage
+from exeunt.reference.frames import Room, Stage, pace
 
 if TYPE_CHECKING:
     from exeunt.config.compile import Compile
@@ -94,12 +94,6 @@ class Played:
     def pace(self) -> float:
         """Cycles between frames."""
         return pace(self.found.accepts)
-
-
-def pace(accepts: npt.NDArray[np.int64]) -> float:
-    """Cycles between frames by when their first beats were taken, once the accelerator is full."""
-    full = accepts[len(accepts) // 4 :]
-    return float(full[-1] - full[0]) / max(1, len(full) - 1)
 
 
 def rates(reach: Sequence[float] | None, exits: int) -> list[float]:

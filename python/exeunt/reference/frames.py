@@ -114,6 +114,16 @@ def ideal(parts: Sequence[Stage], exits: IntArray) -> float:
     return max(float((exits >= i).mean()) * part.interval for i, part in enumerate(parts))
 
 
+def pace(accepts: Cycles) -> float:
+    """Cycles between frames by when their first beats were taken, once the accelerator is full.
+
+    Args:
+        accepts: int64 (N,), ascending; at least one.
+    """
+    full = accepts[len(accepts) // 4 :]
+    return float(full[-1] - full[0]) / max(1, len(full) - 1)
+
+
 def play(parts: Sequence[Stage], exits: IntArray, room: Room) -> Cycles:
     """When the first beat of each frame is taken if there always is one, about: int64 (N,).
 

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from exeunt import criteria
+from exeunt.errors import CheckFailed
 from exeunt.graph import Accelerator, IntArray
 from exeunt.manifest import Manifest
 from exeunt.reference import frames, network, system
+from exeunt.reference.frames import pace
 from exeunt.simulate import bulk
-from exeunt.simulate.answers import Answers, Images, answer, check_cycles
+from exeunt.simulate.answers import Answers, Images, answer, check_cycles, mismatch_sentence
 from exeunt.splits import SPLITS, read_split
 
 FACTORS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)  # of the frames that go on
@@ -81,12 +83,6 @@ def _distribution(cycles: IntArray) -> dict[str, Any]:
         "mean": float(cycles.mean()),
         "curve": np.percentile(cycles, levels, method="higher").astype(int).tolist(),
     }
-
-
-def pace(accepts: Exits) -> float:
-    """Cycles between frames by when their first beats were taken, once the accelerator is full."""
-    full = accepts[len(accepts) // 4 :]
-    return float(full[-1] - full[0]) / max(1, len(full) - 1)
 
 
 def shown(accelerator: Accelerator, answers: Answers) -> dict[str, Any]:
@@ -161,6 +157,9 @@ def checked(
 
     Each point: `factor`, `images`, `mismatches`, `frames_exact`, `cycles_per_image` and the
     `predicted` ones. A point for which no image leaves at some exit is left out.
+
+    Raises:
+        CheckFailed: an answer differs.
     """
     stages = len(accelerator.heads)
     by_exit = [np.flatnonzero(answers.want["exit"] == i) for i in range(stages)]
@@ -175,7 +174,10 @@ def checked(
         for n, exit_ in enumerate(wanted.tolist()):
             chosen[n] = by_exit[exit_][turn[exit_] % len(by_exit[exit_])]
             turn[exit_] += 1
-        seen = answer(manifest, library, images[chosen], [part[chosen] for part in logits])
+        some = images[chosen]
+        seen = answer(manifest, library, some, [part[chosen] for part in logits])
+        if len(seen.wrong):
+            raise CheckFailed(mismatch_sentence(manifest, some, seen))
         reference, predictions = check_cycles(manifest, accelerator, seen)
         found.append(
             {
@@ -201,10 +203,16 @@ def spaced(
     """Latencies of images that come every `spacing` cycles, by the RTL, and how many are exact.
 
     They take `cycles` in all, about.
+
+    Raises:
+        CheckFailed: an answer differs.
     """
     few = images[: max(1, cycles // spacing)]
     logits = network.run(accelerator, few).logits
-    seen = answer(manifest, library, few, logits, settings=bulk.Settings(spacing=spacing))
+    settings = bulk.Settings(spacing=spacing)
+    seen = answer(manifest, library, few, logits, settings=settings)
+    if len(seen.wrong):
+        raise CheckFailed(mismatch_sentence(manifest, few, seen, settings=settings))
     predicted = system.predict(
         accelerator, seen.want["exit"], sizes=system.Sizes.of(manifest.data), gives=False,
         spacing=spacing,
@@ -233,6 +241,9 @@ def told(
     Where `compile` promised a latency (`compile.optimiser.latency`), validation images, for which
     it is, go through the RTL in their order: as often as it is promised for, or where that is a
     frame alone, so far apart that none meets another one.
+
+    Raises:
+        CheckFailed: an answer differs.
     """
     stages = len(accelerator.heads)
     found: dict[str, Any] = {

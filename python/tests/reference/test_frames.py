@@ -12,9 +12,9 @@ from exeunt.reference.frames import Room
 EXITS = np.random.default_rng(1).choice(3, 300, p=[0.6, 0.3, 0.1]).astype(np.int64)
 
 
-def _pace(accepts: np.ndarray) -> float:
-    full = accepts[len(accepts) // 4 :]
-    return float(full[-1] - full[0]) / (len(full) - 1)
+def test_pace_leaves_out_the_frames_that_fill_it() -> None:
+    assert frames.pace(np.array([0, 1, 11, 21])) == 10.0
+    assert frames.pace(np.array([7])) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -28,8 +28,8 @@ def _pace(accepts: np.ndarray) -> float:
 def test_whole_frames_foretell_the_cycle_reference(room: Room, within: float) -> None:
     whole = samples.pooling()
     parts = frames.stages(whole)
-    quick = _pace(frames.play(parts, EXITS, room))
-    exact = _pace(system.predict(whole, EXITS, sizes=room.sizes(whole), gives=False).accepts)
+    quick = frames.pace(frames.play(parts, EXITS, room))
+    exact = frames.pace(system.predict(whole, EXITS, sizes=room.sizes(whole), gives=False).accepts)
     assert quick == pytest.approx(exact, rel=within)
     assert exact >= frames.ideal(parts, EXITS) * 0.999
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from exeunt import criteria, registers, samples, splits
+from exeunt.errors import CheckFailed
 from exeunt.hls.back import stitch
-from exeunt.reference import network, system
+from exeunt.reference import frames, network, system
 from exeunt.samples import Stage
 from exeunt.simulate import answers, bulk, traffic, verilator
 
@@ -45,7 +47,25 @@ def test_distributions() -> None:
     assert (first["p50"], first["p95"], first["max"], first["mean"]) == (20, 30, 30, 20.0)
     assert first["curve"] == [10, 20, 30]
     assert found["all"]["p99"] == 90
-    assert traffic.pace(np.array([0, 1, 11, 21])) == 10.0
+
+
+def test_a_wrong_answer_at_a_drifted_point_or_a_spacing_is_a_failed_check(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = samples.accelerator((Stage(2), Stage(2)), size=6, classes=3)
+    images = samples.images(8, size=6, channels=1)
+    logits = network.run(whole, images).logits
+    manifest = stitch.write(whole, tmp_path, thresholds=[0, None])
+    wrong = SimpleNamespace(wrong=np.array([0]), want={"exit": np.array([0, 1] * 4)})
+    monkeypatch.setattr(traffic, "answer", lambda *args, **more: wrong)
+    monkeypatch.setattr(traffic, "mismatch_sentence", lambda *args, **more: "image 0 differs")
+    points = [{"factor": 0.5, "cycles_per_image": 10.0}]
+    with pytest.raises(CheckFailed, match=r"^image 0 differs$"):
+        traffic.checked(
+            manifest, whole, Path(), images, logits, wrong, np.array([0, 1] * 9), points, 100
+        )  # type: ignore[arg-type]
+    with pytest.raises(CheckFailed, match=r"^image 0 differs$"):
+        traffic.spaced(manifest, whole, Path(), images, 50, 200)
 
 
 def test_the_rtl_shows_what_is_foretold(tmp_path: Path) -> None:
@@ -78,7 +98,7 @@ def test_the_rtl_shows_what_is_foretold(tmp_path: Path) -> None:
     assert calm["exits"][0]["p50"] == alone  # nobody waits for another one
     assert found["latency"]["exits"][1]["p99"] > calm["exits"][1]["p99"]
     assert [p["factor"] for p in found["drift"]["points"]] == list(traffic.FACTORS)
-    assert found["pace"]["cycles_per_image"] == traffic.pace(seen.slices[0].trace.accepts)
+    assert found["pace"]["cycles_per_image"] == frames.pace(seen.slices[0].trace.accepts)
     assert found["pace"]["of_ideal"] == found["pace"]["ideal"] / found["pace"]["cycles_per_image"]
     assert 0.8 < found["pace"]["of_ideal"] < 1.1  # a few frames are still inside at the end
     paces = [p["cycles_per_image"] for p in found["drift"]["points"]]
