@@ -67,9 +67,9 @@ MUTANTS = (
         corners="sf7x4_nf1x10_u4_w4_l0_o,sf1x9_nf4x2_s3_w4_l0_o",
     ),
     Mutant(
-        "hls/rtl/ex_mvu.sv",
-        "        .FOLDS         (MH / SEARCHED),",
-        "        .FOLDS         (NF),",
+        "hls/rtl/ex_search.sv",
+        ".FOLDS         (CHANNELS / SEARCH),",
+        ".FOLDS         (CHANNELS / PE),",
         "rtl_tests/mvu/test_mvu.py::test_mvu",
         corners="sf3x2_nf2x1_u4_w4_l7_g4x1,sf1x4_nf1x2_u4_w4_l7_g3x1",
     ),
@@ -109,8 +109,8 @@ MUTANTS = (
         corners="sf2x12_nf3x2_u4_w4_l3_lut,sf2x17_nf2x3_u2_w3_l255",
     ),
     Mutant(
-        "python/exeunt/kernels/mvu/__init__.py",
-        "given if k == turns - 1 else 0",
+        "python/exeunt/kernels/parts/turns.py",
+        "self._given if k == self._turns - 1 else 0",
         "0",
         "rtl_tests/mvu/test_mvu.py::test_mvu",
         corners="sf4x9_nf2x8_u4_w4_l14,sf6x1_nf1x3_u4_w2_l15",
