@@ -67,13 +67,6 @@ MUTANTS = (
         corners="sf7x4_nf1x10_u4_w4_l0_o,sf1x9_nf4x2_s3_w4_l0_o",
     ),
     Mutant(
-        "hls/rtl/ex_search.sv",
-        ".FOLDS         (CHANNELS / SEARCH),",
-        ".FOLDS         (CHANNELS / PE),",
-        "rtl_tests/mvu/test_mvu.py::test_mvu",
-        corners="sf3x2_nf2x1_u4_w4_l7_g4x1,sf1x4_nf1x2_u4_w4_l7_g3x1",
-    ),
-    Mutant(
         "hls/rtl/ex_mvu.sv",
         "sum = sum - ((x_s & {32{w[(s+1)",
         "sum = sum + ((x_s & {32{w[(s+1)",
