@@ -15,7 +15,7 @@ SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-deps --no-compile \
 	--no-input
 
-.PHONY: help demo bitstream test test-all block lint formal bench mutants fuzz venv tools clean
+.PHONY: help demo bitstream test test-all block lint formal bench mutants fuzz docs venv tools clean
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make fuzz      SEEDS=10 random QONNX files to RTL, every answer and cycle compared;"
 	@echo "               LOG=file keeps the outcomes, and the same command goes on behind them"
 	@echo "make mutants   deliberate faults, each of which a test must catch within MINUTES=$(MINUTES)"
+	@echo "make docs      the site (build/docs/index.html): pages, references, links checked"
 	@echo "make venv      only install; make clean: remove build/"
 
 demo: $(VENV)/.run.stamp
@@ -77,6 +78,12 @@ fuzz: $(VENV)/.dev.stamp
 mutants: $(VENV)/.dev.stamp
 	$(BIN)/python rtl_tests/mutants.py --workers $(WORKERS) --minutes $(MINUTES)
 
+# built anew each time: a notebook is executed again, whatever has changed in what it calls
+docs: $(VENV)/.docs.stamp
+	@rm -rf build/docs
+	$(BIN)/python -m sphinx -q -W --keep-going -E -j $(WORKERS) -c docs -d build/doctrees . build/docs
+	@echo "build/docs/index.html"
+
 venv: $(VENV)/.dev.stamp
 
 clean:
@@ -93,6 +100,11 @@ $(VENV)/.run.stamp: requirements.txt pyproject.toml | tools
 $(VENV)/.dev.stamp: requirements-dev.txt $(VENV)/.run.stamp | tools
 	@echo "installing requirements-dev.txt into $(VENV)"
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.docs.stamp: requirements-docs.txt $(VENV)/.dev.stamp | tools
+	@echo "installing requirements-docs.txt into $(VENV)"
+	@$(PIP) -r requirements-docs.txt
 	@touch $@
 
 tools:

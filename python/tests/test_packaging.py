@@ -79,12 +79,22 @@ def test_wheel_has_every_file(tmp_path):
     assert not strangers
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
-def test_requirements_are_exact_and_of_no_place(name):
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-docs.txt")
+
+
+def pinned(name: str) -> list[str]:
     lines = (ROOT / name).read_text().splitlines()
-    pins = [line for line in lines if not line.startswith("#")]
-    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+", pin) for pin in pins)
-    assert len({pin.lower() for pin in pins}) == len(pins)
+    return [line for line in lines if not line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_requirements_are_exact_and_of_no_place(name):
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+", pin) for pin in pinned(name))
+
+
+def test_no_package_is_required_twice():
+    names = [pin.partition("==")[0].lower() for file in REQUIREMENTS for pin in pinned(file)]
+    assert len(set(names)) == len(names)
 
 
 def test_requirements_are_what_is_installed_here():

@@ -18,11 +18,11 @@ from exeunt.hls.back.kernels import registry as backends
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text()
 PAGES = [
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *(ROOT / room / "README.md" for room in ("quant", "hls", "boards")),
 ]
 ROOMS = "\n".join(page.read_text() for page in PAGES)
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT + ROOMS, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```([^\n]*)\n(.*?)^```$", TEXT + ROOMS, re.MULTILINE | re.DOTALL)
 
 
 def of(language: str) -> list[str]:
@@ -107,12 +107,6 @@ def test_the_readme_is_one_page():
     assert len(lines) <= 110
     prose = [line for line in lines if not line.startswith(("|", " ", "`"))]
     assert max(map(len, prose)) <= 100
-
-
-def test_every_page_of_docs_can_be_found():
-    for page in sorted((ROOT / "docs").glob("*.md")):
-        name = f"docs/{page.name}"
-        assert f"({name})" in TEXT or f"({page.name})" in ROOMS, name
 
 
 def test_table_of_blocks_is_what_the_files_say():

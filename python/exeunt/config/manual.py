@@ -26,14 +26,14 @@ def manual(config: BaseModel) -> str:
     Keys that are unset, and sections that are absent, are there as comments.
     """
     root, texts = type(config), meanings(type(config))
-    lines = [f"# {_summary(root)}"]
+    lines = [f"# {summary(root)}"]
     for name, field in root.model_fields.items():
         value = getattr(config, name)
-        tables = [m for m in _models(field.annotation) if not m.__name__.startswith("_")]
+        tables = [m for m in models(field.annotation) if not m.__name__.startswith("_")]
         if not tables:
             lines += ["", *_entry(name, field, value, texts)]
             continue
-        lines += ["", *_comment(_summary(tables[0]))]
+        lines += ["", *_comment(summary(tables[0]))]
         shown = value if value is not None else tables[0]
         mark = "" if value is not None else "# "
         lines += [f"{mark}[{name}]", *_section(shown)]
@@ -65,7 +65,7 @@ def _section(shown: BaseModel | type[BaseModel]) -> Iterator[str]:
     nested = []
     for name, field in table.model_fields.items():
         value = getattr(shown, name, None) if isinstance(shown, BaseModel) else None
-        if any(_models(field.annotation)):
+        if any(models(field.annotation)):
             nested.append((name, field, value))
         else:
             yield from _entry(name, field, value, texts)
@@ -76,20 +76,20 @@ def _section(shown: BaseModel | type[BaseModel]) -> Iterator[str]:
 def _tables(name: str, field: FieldInfo, value: Any, texts: dict[str, str]) -> Iterator[str]:
     """A key that holds tables: the keys of each kind of table, then the value."""
     yield from ("", *_comment(f"{name}: {texts[name]}."))
-    tables = _models(field.annotation)
+    tables = models(field.annotation)
     base = _base(tables)
     for table in [*([base] if base else []), *tables]:
-        yield from _comment(f"{table.__name__}: {_summary(table)}")
+        yield from _comment(f"{table.__name__}: {summary(table)}")
         inside = meanings(table)
         for key, entry in table.model_fields.items():
             if base not in (None, table) and key not in table.__annotations__:
                 continue  # told of the base
-            if not any(_models(entry.annotation)):
+            if not any(models(entry.annotation)):
                 yield from _comment(f"{key}: {_told(entry, inside[key])}", 2)
             else:
                 yield from _comment(f"{key}: {inside[key]}", 2)
-                for deeper in _models(entry.annotation):
-                    yield from _comment(_summary(deeper), 4)
+                for deeper in models(entry.annotation):
+                    yield from _comment(summary(deeper), 4)
                     for last, one in deeper.model_fields.items():
                         yield from _comment(f"{last}: {_told(one, meanings(deeper)[last])}", 6)
     if isinstance(value, tuple) and value and name == "stages":
@@ -124,17 +124,22 @@ def _entry(name: str, field: FieldInfo, value: Any, texts: dict[str, str]) -> It
 
 def _told(field: FieldInfo, text: str) -> str:
     """Meaning, what is allowed, default."""
-    allowed = _allowed(field.annotation, field.metadata)
-    default = field.get_default(call_default_factory=True) if not field.is_required() else None
+    rest = default(field)
+    rest = "must be given" if rest is None else f"default: {rest}"
+    may = allowed(field.annotation, field.metadata)
+    return f"{text} ({'; '.join(part for part in (may, rest) if part)})"
+
+
+def default(field: FieldInfo) -> str | None:
+    """What a key is when it is not given, as TOML; None where it must be given."""
     if field.is_required():
-        rest = "must be given"
-    elif default is None or default == ():
-        rest = "default: unset" if default is None else "default: none"
-    elif isinstance(default, dict):
-        rest = "default: {}"
-    else:
-        rest = f"default: {toml(default)}"
-    return f"{text} ({'; '.join(part for part in (allowed, rest) if part)})"
+        return None
+    value = field.get_default(call_default_factory=True)
+    if value is None or value == ():
+        return "unset" if value is None else "none"
+    if isinstance(value, BaseModel):
+        return "as below"
+    return "{}" if isinstance(value, dict) else toml(value)
 
 
 def _example(field: FieldInfo) -> str:
@@ -143,20 +148,20 @@ def _example(field: FieldInfo) -> str:
     return toml(choices[0]) if choices else "..."
 
 
-def _allowed(annotation: Any, metadata: Any = ()) -> str:
+def allowed(annotation: Any, metadata: Any = ()) -> str:
     """What a value may be, in words."""
     if get_origin(annotation) is Annotated:
         inner, *more = get_args(annotation)
-        return _allowed(inner, (*more, *metadata))
+        return allowed(inner, (*more, *metadata))
     if get_origin(annotation) is Literal:
         return " or ".join(toml(c) for c in get_args(annotation))
     parts = [a for a in get_args(annotation) if a not in (type(None), ...)]
     if get_origin(annotation) is tuple:
-        return f"{len(parts)} numbers" if len(parts) > 1 else f"list of: {_allowed(parts[0])}"
+        return f"{len(parts)} numbers" if len(parts) > 1 else f"list of: {allowed(parts[0])}"
     if get_origin(annotation) is dict:
         return "table"
     if parts:
-        return " or ".join(dict.fromkeys(_allowed(p, metadata) for p in parts))
+        return " or ".join(dict.fromkeys(allowed(p, metadata) for p in parts))
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"{annotation.__name__} tables"
     name = {bool: "true or false", int: "integer", float: "number", str: "text"}.get(annotation, "")
@@ -182,14 +187,15 @@ def _choices(annotation: Any) -> Iterator[Any]:
             yield from _choices(part)
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def models(annotation: Any) -> list[type[BaseModel]]:
     """The tables that a value of this type may be made of, in the order of the type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return list(dict.fromkeys(m for part in get_args(annotation) for m in _models(part)))
+    return list(dict.fromkeys(m for part in get_args(annotation) for m in models(part)))
 
 
-def _summary(table: type[BaseModel]) -> str:
+def summary(table: type[BaseModel]) -> str:
+    """The first line of a table's docstring."""
     return inspect.cleandoc(table.__doc__ or "").splitlines()[0]
 
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from exeunt.config import tree
-from exeunt.config.manual import _models, manual, meanings
+from exeunt.config.manual import manual, meanings, models
 
 SMALLER = """
 name = "smaller"
@@ -48,7 +48,7 @@ CONFIGS |= {"smaller": tree.parse(SMALLER), "theirs": tree.parse(THEIRS)}
 
 
 def tables(root: type[BaseModel]) -> set[type[BaseModel]]:
-    below = [m for field in root.model_fields.values() for m in _models(field.annotation)]
+    below = [m for field in root.model_fields.values() for m in models(field.annotation)]
     return {root}.union(*(tables(m) for m in below))
 
 
@@ -70,7 +70,7 @@ def test_every_key_is_there_with_what_it_may_be_and_its_default():
     told = " ".join(line.lstrip("# ") for line in text.splitlines())
     for table in tables(tree.Config) - {tree.Config}:
         for key, field in table.model_fields.items():
-            if not any(_models(field.annotation)):
+            if not any(models(field.annotation)):
                 assert re.search(rf"\b{key}: .{{0,400}}?(default: |must be given)", told), key
     for sentence in (
         "passes over the training images (integer from 1 to 1,000,000; default: 30)",

@@ -1,0 +1,80 @@
+"""The site that `make docs` makes of docs/ and of the README of every room.
+
+The source folder is the root of the repository, so that a link between two pages reads the same
+here, on the site and wherever Markdown is shown.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+# notebooks run the commands of this environment
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+os.environ["PYTHONWARNINGS"] = "ignore"  # of libraries, in the output of notebooks
+os.environ["COLUMNS"] = "96"
+
+project = "Exeunt"
+copyright = "Exeunt's authors, BSD-3-Clause"
+root_doc = "docs/index"
+include_patterns = [
+    "docs/*.md",
+    "docs/tutorials/*.md",
+    "docs/reference/*.md",
+    "docs/api/*.md",
+    "boards/README.md",
+    "hls/README.md",
+    "hls/rtl/README.md",
+    "quant/README.md",
+    "zoo/README.md",
+    "CHANGELOG.md",
+]
+exclude_patterns = [".*", "build", "data", "**/__pycache__", "rtl_tests", "python"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "sphinx_copybutton",
+    "site_pages",
+]
+
+# pages
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 4
+suppress_warnings = ["ref.python"]  # two classes are named Accelerator
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", ".*")]  # names of other libraries have no page here
+default_role = "code"
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+highlight_language = "none"
+copybutton_prompt_text = r"\$ "
+copybutton_prompt_is_regexp = True
+
+# notebooks: executed anew, each in a folder of its own, and an error ends the build
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_timeout = 170
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_ipywidgets_js = {}  # nothing is loaded from elsewhere
+nb_merge_streams = True
+
+# API
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_default_options = {"members": True, "undoc-members": False}
+napoleon_use_ivar = True
+add_module_names = False
+
+# looks
+html_theme = "furo"
+html_title = "Exeunt"
+html_static_path = ["_static"]
+html_extra_path = ["_extra"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {"navigation_with_keys": True}
