@@ -29,6 +29,7 @@ include_patterns = [
     "quant/README.md",
     "zoo/README.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
 ]
 exclude_patterns = [".*", "build", "data", "**/__pycache__", "rtl_tests", "python"]
 extensions = [

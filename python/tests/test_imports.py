@@ -108,7 +108,7 @@ ROOMS: Mapping[str, str] = {
     "bench": f"{STEP} qonnx runtime reference simulate boards",
     "simulate.heatmaps": f"{STEP} runtime reference explain simulate report",
     "deploy": f"{STEP} runtime reference boards bench",
-    "command": f"{STEP} cost qonnx runtime reference simulate simulate.heatmaps samples "
+    "command": f"{STEP} zoo cost qonnx runtime reference simulate simulate.heatmaps samples "
     "quant.exits synth report boards bench deploy quant.data quant.network quant.train "
     "quant.attribution quant.compress "
     "search "

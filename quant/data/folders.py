@@ -31,7 +31,7 @@ HALVES = {
     "test": ("test", "testing"),
 }
 MODES = {1: "L", 3: "RGB"}
-_MEANING = {
+MEANING = {
     "1": "black and white",
     "P": "colours from a palette",
     "LA": "grey with transparency",
@@ -154,8 +154,8 @@ def read_tree(path: Path, *, shape: tuple[int, int, int]) -> Tree:
             f"model.input must have 1 or 3 channels for images in folders, got {shape[2]}: take "
             "IDX files for others"
         )
-    entries, folders = _entries(path)
-    found = layout(entries, str(path), folders)
+    files_of, folders = entries(path)
+    found = layout(files_of, str(path), folders)
     classes = tuple(sorted({c for _, c, _ in found.files}))
     index = {c: k for k, c in enumerate(classes)}
     files = sorted(found.files, key=lambda f: (f[0], index[f[1]], natural(f[2])))
@@ -165,7 +165,7 @@ def read_tree(path: Path, *, shape: tuple[int, int, int]) -> Tree:
         chosen = [f for f in files if f[0] == half]
         images = np.empty((len(chosen), *shape), np.uint8)
         for k, (_, _, name) in enumerate(chosen):
-            images[k], is_turned = _decode(entries[name], f"{path}:{name}", shape)
+            images[k], is_turned = _decode(files_of[name], f"{path}:{name}", shape)
             turned += is_turned
         halves[half] = Labelled(images, np.array([index[c] for _, c, _ in chosen], np.int64))
     empty = tuple(
@@ -221,7 +221,7 @@ def natural(name: str) -> tuple[tuple[int, int, str], ...]:
 Opener = Callable[[], IO[bytes]]
 
 
-def _entries(path: Path) -> tuple[dict[str, Opener], Folders]:
+def entries(path: Path) -> tuple[dict[str, Opener], Folders]:
     """Every file below `path` with a function that opens it, and one that tells its folders."""
     if path.is_dir():
 
@@ -307,10 +307,10 @@ def _decode(
                 f"{2 * (Image.MAX_IMAGE_PIXELS or 0) // 1000000} megapixels: resize it"
             ) from None
         except Exception as error:  # Pillow's errors have no common base
-            raise _undecodable(where, error) from None
+            raise undecodable(where, error) from None
         mode = MODES[channels]
         if image.mode != mode:
-            meant = _MEANING.get(image.mode)
+            meant = MEANING.get(image.mode)
             raise InputError(
                 f"{where} must be 8-bit {mode} for model.input with {channels} channels, got "
                 f"{image.mode}{f' ({meant})' if meant else ''}: convert it or change model.input"
@@ -326,11 +326,12 @@ def _decode(
                 image.load()
                 turned = "exif" in image.info and image.getexif().get(_ORIENTATION, 1) != 1
         except Exception as error:
-            raise _undecodable(where, error) from None
+            raise undecodable(where, error) from None
         return np.asarray(image, np.uint8).reshape(shape), turned
 
 
-def _undecodable(where: str, error: Exception) -> InputError:
+def undecodable(where: str, error: Exception) -> InputError:
+    """The refusal of an image for what Pillow or the system said of it."""
     damaged: tuple[type[Exception], ...] = (zipfile.BadZipFile,)
     if isinstance(error, damaged):
         return InputError(f"{where} must be whole, got a damaged entry: fetch or pack it again")

@@ -143,6 +143,9 @@ def config_(config: str, debug: bool) -> None:
     click.echo(manual(tree.load(config)), nl=False)
 
 
+cli.add_command(setup.new)
+
+
 @cli.command()
 @click.argument("dataset", default="mnist")
 @click.option("--data", default="data", show_default=True, help="Folder to put it into.")

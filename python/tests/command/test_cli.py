@@ -20,6 +20,7 @@ from exeunt.report import store
 STEPS = [
     "run",
     "config",
+    "new",
     "fetch",
     "train",
     "compress",
