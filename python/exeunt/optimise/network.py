@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ from exeunt.kernels.layer import Fold
 from exeunt.kernels.parts.size import Size
 from exeunt.kernels.registry import foldings
 from exeunt.optimise.budget import Budget
-from exeunt.optimise.choose import Asked, choose
+from exeunt.optimise.choose import Asked, choose, waited
 from exeunt.optimise.problem import problem
 from exeunt.optimise.search import shares
+from exeunt.optimise.solver import Delay
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Model
@@ -27,13 +29,16 @@ class Filled:
     """A folding that fits.
 
     Attributes:
-        cycles: between frames, None where latency alone was asked for.
+        cycles: between frames; where latency alone was asked for, what the slowest stage takes.
+        latency: of the percentile of the frames that was asked for, each alone in the accelerator,
+            in cycles, before FIFOs are sized.
         size: what it takes, the controller included, before FIFOs are sized.
         folds: of every layer, by "seg0", "head0", ...
         gap: by what part the best folding could be better at most; 0: this is the best.
     """
 
-    cycles: int | None
+    cycles: int
+    latency: int
     size: Size
     folds: Mapping[str, tuple[Fold, ...]]
     gap: float
@@ -70,14 +75,19 @@ def network(
     }
     space = problem(segments, heads, choices, buffer_frames=buffer_frames, dsp=budget.dsp != 0)
     beside = Size(CONTROL[0] + CONTROL[1] * (len(heads) - 1))
-    found = choose(
-        space,
-        budget.less(beside),
-        asked,
-        share=shares(reach, len(heads), headroom),
-        reach=reach,
-    )
+    stages = len(heads)
+    share = shares(reach, stages, headroom)
+    found = choose(space, budget.less(beside), asked, share=share, reach=reach)
     chosen = found.solution.chosen
+    pace = max(
+        math.ceil(max(1, option.period) * share[place.stage])
+        for place, option in zip(space.places, chosen, strict=True)
+    )
+    path = Delay(waited(reach, stages, asked.percentile))
     return Filled(
-        found.cycles, found.solution.size + beside, space.folds(chosen), found.solution.gap
+        cycles=pace if found.cycles is None else found.cycles,
+        latency=math.ceil(path.of(space, chosen)),
+        size=found.solution.size + beside,
+        folds=space.folds(chosen),
+        gap=found.solution.gap,
     )

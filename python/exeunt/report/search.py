@@ -45,7 +45,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     return [
         *(
             f"trial {row['trial']:4d}: {percent(row['accuracy'], 2)} of the validation images, "
-            f"{number(row['throughput_fps'])} images per second, {number(row['lut'])} LUT, "
+            f"{number(row['throughput_fps'])} images per second, {_latency(found, row)}"
+            f"{number(row['lut'])} LUT, "
             f"{len(row['rates'])} exit{'s' * (len(row['rates']) > 1)}{_proved(row)}"
             for row in sorted(front, key=lambda row: _cost(found, row))
         ),
@@ -60,14 +61,31 @@ def _proved(row: Row) -> str:
     return f", {number(rtl['images'])} images through the RTL, {rtl['mismatches']} mismatches"
 
 
+WHAT = {  # by which networks are compared, in words
+    "throughput_fps": "the images per second", "latency_us": "the latency", "lut": "the LUT",
+}  # fmt: skip
+AXES = {
+    "throughput_fps": "images per second (predicted)", "latency_us": "latency in us (predicted)",
+    "lut": "LUT (predicted)",
+}  # fmt: skip
+
+
 def _cost(found: Mapping[str, Any], row: Row) -> float:
     """What is to be small."""
-    return float(row["lut"] if found["cost"] == "lut" else row["cycles"])
+    return -float(row[found["cost"]]) if found["cost"] == "throughput_fps" else row[found["cost"]]
+
+
+def _latency(found: Mapping[str, Any], row: Row) -> str:
+    """A part of a line, where latency is what counts."""
+    if found["cost"] != "latency_us":
+        return ""
+    return f"{row['latency_us']:.2f} us of latency ({found['percentile']}% of the frames), "
 
 
 HEAD = (
     "network", "exits leave (%)", "validation (%)", "test (%)", "images per second",
-    "LUT", "DSP", "BRAM18", "cycles in RTL", "LUT by Yosys", "mismatches", "choices",
+    "latency (us)", "LUT", "DSP", "BRAM18", "cycles in RTL", "latency in RTL (us)",
+    "LUT by Yosys", "mismatches", "choices",
 )  # fmt: skip
 
 
@@ -79,8 +97,10 @@ def _cells(row: Row) -> list[str]:
         f"{100 * row['accuracy']:.2f}",
         f"{100 * rtl['test_accuracy']:.2f}" if rtl else "-",
         number(row["throughput_fps"]),
+        number(row.get("latency_us"), 2),
         *(number(row[key]) for key in ("lut", "dsp", "bram18")),
         number(rtl.get("cycles_per_image"), 1),
+        number(rtl.get("latency_us"), 2),
         number(rtl.get("lut_counted")),
         f"{rtl['mismatches']} of {number(rtl['images'])}" if rtl else "-",
         _choices(row),
@@ -104,10 +124,11 @@ def _text(found: Mapping[str, Any]) -> list[str]:
     if gain is None:
         said.append("No network with one exit was as accurate as one of the front with more.")
     else:
-        what = "the LUT" if found["cost"] == "lut" else "the images per second"
-        factor = 1 / gain["factor"] if found["cost"] == "lut" else gain["factor"]
+        more = found["cost"] == "throughput_fps"
+        factor = gain["factor"] if more else 1 / gain["factor"]
         said.append(
-            f"Trial {gain['trial']} ({percent(gain['accuracy'], 2)}) has {factor:.2f} times {what} "
+            f"Trial {gain['trial']} ({percent(gain['accuracy'], 2)}) has {factor:.2f} times "
+            f"{WHAT[found['cost']]} "
             f"of trial {gain['single']}, the cheapest network with one exit that is as accurate "
             f"({percent(gain['accuracy_single'], 2)})."
         )
@@ -117,24 +138,22 @@ def _text(found: Mapping[str, Any]) -> list[str]:
 def _plot(found: Mapping[str, Any], folder: str) -> str:
     """Accuracy against cost; each point has a title, those of the front a link."""
     figure, (axes,) = figures.new(8.6, 3.8)
-    by_lut = found["cost"] == "lut"
+    cost = found["cost"]
     rows: Sequence[Row] = found["networks"]
     for row in rows:
         single = row["single_exit"]
         colour = figures.colour(1 if single else 0)
         (mark,) = axes.plot(
-            [row["lut"] if by_lut else row["throughput_fps"]], [100 * row["accuracy"]],
+            [row[cost]], [100 * row["accuracy"]],
             "s" if single else "o", color=colour, markersize=7 if row["front"] else 4,
             alpha=1.0 if row["front"] else 0.45,
         )  # fmt: skip
         mark.set_gid(f"trial{row['trial']}")
-        rtl = row["rtl"] or {}
-        shown = rtl.get("lut_counted") if by_lut else rtl.get("cycles_per_image")
+        shown = _measured(cost, row)
         if shown:
-            x = shown if by_lut else row["throughput_fps"] * row["cycles"] / shown
-            axes.plot([x], [100 * row["accuracy"]], "x", color=figures.INK, markersize=6)
+            axes.plot([shown], [100 * row["accuracy"]], "x", color=figures.INK, markersize=6)
     front = sorted((r for r in rows if r["front"]), key=lambda r: _cost(found, r))
-    xs = [r["lut"] if by_lut else r["throughput_fps"] for r in front]
+    xs = [r[cost] for r in front]
     axes.plot(xs, [100 * r["accuracy"] for r in front], color=figures.INK, linewidth=0.7, zorder=0)
     for label, kind, number_ in (("several exits", "o", 0), ("one exit", "s", 1)):
         axes.plot([], [], kind, color=figures.colour(number_), label=label)
@@ -144,7 +163,7 @@ def _plot(found: Mapping[str, Any], folder: str) -> str:
     room = max(0.5, high - low)  # networks far below the front would flatten it
     axes.set_ylim(low - room, high + 0.15 * room)
     axes.set(
-        xlabel="LUT (predicted)" if by_lut else "images per second (predicted)",
+        xlabel=AXES[cost],
         ylabel="validation accuracy (%)",
     )
     figure.legend(loc="outside upper center", ncols=4)
@@ -152,6 +171,15 @@ def _plot(found: Mapping[str, Any], folder: str) -> str:
     for row in rows:
         drawn = _titled(drawn, row, folder)
     return drawn
+
+
+def _measured(cost: str, row: Row) -> float | None:
+    """What the RTL has in place of the predicted cost."""
+    rtl = row["rtl"] or {}
+    if cost == "throughput_fps":
+        cycles = rtl.get("cycles_per_image")
+        return row["throughput_fps"] * row["cycles"] / cycles if cycles else None
+    return rtl.get("lut_counted" if cost == "lut" else "latency_us")
 
 
 def _titled(drawn: str, row: Row, folder: str) -> str:

@@ -203,11 +203,13 @@ def _finish(config: Config, folder: Path, count: bool, progress: Progress) -> di
     document.write(folder)
     found = store.read(folder)
     counted = found["hardware"].get("resources") or {}
+    latency = found["compile"]["optimiser"]["latency"]  # by the reference that RTL agrees with
     progress(4, 4, config.name)
     return {
         "images": found["simulation"]["images"],
         "mismatches": found["simulation"]["mismatches"],
         "cycles_per_image": found["simulation"]["cycles_per_image"],
+        "latency_us": latency["alone"][f"p{config.compile.percentile}"] / config.compile.clock_mhz,
         "test_accuracy": found["accuracy"]["early_exit"],
         "lut_counted": counted.get("lut"),
         "report": f"{folder.parent.name}/{folder.name}/{store.HTML}",
@@ -241,6 +243,7 @@ def _report(
                 "single_exit": len(outcome.rates) == 1,
                 "cycles": outcome.cycles,
                 "throughput_fps": config.compile.clock_mhz * 1e6 / outcome.cycles,
+                "latency_us": outcome.latency and outcome.latency / config.compile.clock_mhz,
                 "lut": outcome.lut,
                 "dsp": outcome.dsp,
                 "bram18": outcome.bram18,
@@ -264,7 +267,8 @@ def _report(
         "sampler": section.sampler,
         "seed": section.seed,
         "least_accuracy": section.accuracy,
-        "cost": "lut" if asked.by_lut else "throughput_fps",
+        "cost": asked.kind,
+        "percentile": asked.asked.percentile,
         "budget": dict(asked.budget.items()),
         "hypervolume": found.hypervolume,
         "gain": gain,
@@ -278,10 +282,11 @@ def _said(asked: Wish, found: Found) -> str:
     rival = _rivals(found)
     if rival:
         ours, single = rival
-        kind = "the LUT" if asked.by_lut else "the images per second"
-        factor = ours.cost / single.cost if asked.by_lut else single.cost / ours.cost
+        factor = ours.cost / single.cost
+        factor = 1 / factor if asked.kind == "throughput_fps" else factor
         text += (
-            f"; trial {ours.number} has {100 * ours.accuracy:.2f}% and {factor:.2f} times {kind} "
+            f"; trial {ours.number} has {100 * ours.accuracy:.2f}% and {factor:.2f} times "
+            f"{told.WHAT[asked.kind]} "
             f"of the cheapest network with one exit that is as accurate, trial {single.number}"
         )
     return text

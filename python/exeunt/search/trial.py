@@ -36,6 +36,7 @@ class Outcome:
         lut, dsp, bram18: predicted.
         rates: fraction of the validation images that leaves at each exit.
         best: accuracy of the best exit behind each epoch.
+        latency: of a frame alone, in cycles, predicted; None: of a journal that is older.
     """
 
     accuracy: float
@@ -47,6 +48,7 @@ class Outcome:
     bram18: int
     rates: tuple[float, ...]
     best: tuple[float, ...]
+    latency: int | None = None
 
     def point(self, number: int) -> Point:
         """Where it stands."""
@@ -167,4 +169,5 @@ def evaluate(
         bram18=price.size.bram18,
         rates=tuple(exits["rates"]),
         best=tuple(best_of(history)),
+        latency=price.latency,
     )

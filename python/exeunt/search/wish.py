@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from exeunt import optimise
 from exeunt.errors import InputError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from exeunt.optimise import Budget
 
 RARELY = 1e-3  # of the frames go on, at best
+Kind = Literal["throughput_fps", "latency_us", "lut"]
 USUAL = 4  # frames that wait for a decision, where the compiler is to find out
 
 
@@ -25,13 +26,15 @@ class Price:
     """What a network costs.
 
     Attributes:
-        cost: the less, the better: cycles between frames, or LUT.
+        cost: the less, the better: cycles between frames, cycles of latency, or LUT.
         cycles: between frames.
+        latency: of a frame alone in the accelerator, in cycles, see `compile.percentile`.
         size: of the whole design, before FIFOs are sized.
     """
 
     cost: float
     cycles: int
+    latency: int
     size: Size
 
 
@@ -41,7 +44,7 @@ class Wish:
 
     Attributes:
         budget: what a design may take.
-        asked: most frames, or fewest LUT for so many frames.
+        asked: most frames, least latency, or fewest LUT for so many frames or so little latency.
         headroom: drift of reach that is allowed for.
         buffer_frames: frames that wait for a decision.
     """
@@ -52,9 +55,10 @@ class Wish:
     buffer_frames: int
 
     @property
-    def by_lut(self) -> bool:
-        """Whether LUT are the cost, not cycles."""
-        return self.asked.objective == "area"
+    def kind(self) -> Kind:
+        """What a cost is: the key of a network in report.json by which networks are compared."""
+        kinds: dict[str, Kind] = {"area": "lut", "latency": "latency_us"}
+        return kinds.get(self.asked.objective, "throughput_fps")
 
     def price(self, model: Model, reach: Sequence[float]) -> Price:
         """What a network costs, when it is folded as well as it can be.
@@ -64,15 +68,15 @@ class Wish:
             reach: fraction of the frames that reach each exit, from 1.0 down.
 
         Raises:
-            InputError: it does not fit, or not with as many frames as are asked for.
+            InputError: it does not fit, or not with what is asked for.
         """
         found = optimise.network(
             model, self.budget, asked=self.asked, reach=reach, headroom=self.headroom,
             buffer_frames=self.buffer_frames,
         )  # fmt: skip
-        assert found.cycles is not None
-        cost = found.size.lut if self.by_lut else found.cycles
-        return Price(float(cost), found.cycles, found.size)
+        costs = {"lut": found.size.lut, "latency_us": found.latency}
+        cost = costs.get(self.kind, found.cycles)
+        return Price(float(cost), found.cycles, found.latency, found.size)
 
     def at_best(self, model: Model) -> Price:
         """What it would cost if nearly all images left at its first exit."""
@@ -92,20 +96,19 @@ def wish(section: Compile, budget: Budget) -> Wish:
         budget: what it lets a design take.
 
     Raises:
-        InputError: neither board nor resources, or latency is what is best.
+        InputError: neither board nor resources.
     """
     if not section.optimised:
         raise InputError(
             "a search must have compile.board or compile.resources to know what a network costs, "
             'got neither: add board = "pynq-z2", say'
         )
-    if section.objective not in ("throughput", "area") or section.latency_us is not None:
-        raise InputError(
-            'a search must have compile.objective "throughput" or "area" and no latency_us, got '
-            f'"{section.objective}"'
-            + ("" if section.latency_us is None else f" and {section.latency_us:g}")
-            + ": change it"
-        )
-    few = section.objective == "area" or section.asked is not None
-    asked = Asked("area" if few else "throughput", section.asked, clock_mhz=section.clock_mhz)
+    assert section.objective != "energy", "the config refuses it"
+    limit = section.latency_us
+    enough = limit is not None or (section.objective == "throughput" and section.asked is not None)
+    asked = Asked(
+        "area" if enough else section.objective, section.asked,
+        None if limit is None else int(limit * section.clock_mhz), section.percentile,
+        section.clock_mhz,
+    )  # fmt: skip
     return Wish(budget, asked, section.spare, section.buffer_frames or USUAL)

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from exeunt.command.cli import cli
 from exeunt.config import tree
 from exeunt.errors import InputError
+from exeunt.report import search as told
 from exeunt.report import store
 from exeunt.search import step
 from exeunt.search.front import Point, spread
@@ -71,8 +72,8 @@ def test_every_network_that_is_shown_as_final_went_through_the_rtl(searched: tup
     assert [r["trial"] for r in front] == sorted(p.number for p in best(points))
     final = {row["trial"]: row for row in found["networks"] if row["rtl"]}
     gain = found["gain"] or {}
-    told = {gain[name] for name in ("trial", "single") if name in gain}
-    assert set(final) == {p.number for p in spread(best(points), 2)} | told
+    rivals = {gain[name] for name in ("trial", "single") if name in gain}
+    assert set(final) == {p.number for p in spread(best(points), 2)} | rivals
     for row in final.values():
         assert (row["rtl"]["mismatches"], row["rtl"]["images"]) == (0, 60)
         assert (run / "search" / row["rtl"]["report"]).is_file()
@@ -101,6 +102,76 @@ def test_the_page_has_every_point_and_leads_to_the_front(searched: tuple[Path, s
     report = (run / "report.html").read_text()
     assert f'<a href="search/{links[0]}">' in report
     assert str(run / PAGE) in printed
+
+
+def row(trial: int, accuracy: float, latency: float, exits: int, rtl: float | None = None) -> dict:
+    """A network as report.json has it, searched for latency."""
+    measured = {
+        "images": 60, "mismatches": 0, "cycles_per_image": 70.0, "latency_us": rtl,
+        "test_accuracy": 0.9, "lut_counted": None, "report": "trials/0000/report.html",
+    }  # fmt: skip
+    return {
+        "trial": trial, "front": True, "config": f"front/{trial}.toml",
+        "choices": {"stages": exits},
+        "accuracy": accuracy, "accuracy_last": accuracy, "rates": [1 / exits] * exits,
+        "single_exit": exits == 1, "cycles": 64, "throughput_fps": 1562500.0,
+        "latency_us": latency, "lut": 5000, "dsp": 0, "bram18": 2,
+        "rtl": measured if rtl else None,
+    }  # fmt: skip
+
+
+def test_the_page_of_a_search_for_latency():
+    networks = [row(3, 0.97, 4.5, 1), row(7, 0.96, 1.25, 2, rtl=1.5)]
+    gain = {
+        "factor": 4.5 / 1.25,
+        "accuracy": 0.96,
+        "accuracy_single": 0.97,
+        "trial": 7,
+        "single": 3,
+    }
+    found = {
+        "trials": 9, "stopped": 7, "sampler": "tpe", "seed": 0, "least_accuracy": 0.9,
+        "cost": "latency_us", "percentile": 95, "budget": {"lut": 30000}, "hypervolume": 3.0,
+        "gain": gain, "networks": networks,
+    }  # fmt: skip
+    lines = told.lines({"search": found})
+    assert [line.split(":")[0].split()[-1] for line in lines[:2]] == ["7", "3"]  # shortest first
+    assert "1.25 us of latency (95% of the frames), 5,000 LUT, 2 exits, 60 images" in lines[0]
+    assert "has 0.28 times the latency of trial 3" in lines[-1]
+    part = told.search({"search": found})
+    svg = part["parts"][0]["svg"]
+    assert "latency in us (predicted)" in svg
+    cells = dict(zip(told.HEAD, part["parts"][1]["rows"][0], strict=True))
+    assert (cells["latency (us)"], cells["latency in RTL (us)"]) == ("1.25", "1.50")
+
+
+@pytest.mark.sim
+@pytest.mark.slow
+def test_a_search_for_little_latency_tells_what_the_rtl_has(tmp_path: Path):
+    text = TEXT.replace('objective = "area"\ntarget_cycles = 512', 'objective = "latency"')
+    text = text.replace("trials = 6\nfinalists = 2", "trials = 3\nfinalists = 1")
+    (tmp_path / "s.toml").write_text(text)
+    result = CliRunner().invoke(
+        cli, ["search", str(tmp_path / "s.toml"), "--out", str(tmp_path / "run")],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    found = store.read(tmp_path / "run")["search"]
+    assert (found["cost"], found["percentile"]) == ("latency_us", 99)
+    points = [Point(r["trial"], r["accuracy"], r["latency_us"]) for r in found["networks"]]
+    front = {row["trial"] for row in found["networks"] if row["front"]}
+    assert front == {p.number for p in best(points)}
+    final = [row for row in found["networks"] if row["rtl"]]
+    assert final
+    for row in final:
+        assert row["rtl"]["mismatches"] == 0
+        ratio = row["rtl"]["latency_us"] / row["latency_us"]
+        assert 0.9 < ratio < 1.5, f"predicted {row['latency_us']}, in RTL {row['rtl']}"
+    row = min((r for r in found["networks"] if r["front"]), key=lambda r: r["latency_us"])
+    assert f" {row['latency_us']:.2f} us of latency (99% of the frames), " in result.output
+    page = (tmp_path / "run" / PAGE).read_text()
+    assert "latency in us (predicted)" in page
+    assert "latency in RTL (us)" in page
 
 
 def asked(old: str, new: str) -> tree.Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -180,8 +181,10 @@ def test_the_best_exit_so_far():
 
 
 def test_an_outcome_survives_the_journal():
-    made = outcome(0.9, 100.0)
+    made = dataclasses.replace(outcome(0.9, 100.0), latency=321)
     assert Outcome.of(made.to_json()) == made
+    older = {key: value for key, value in made.to_json().items() if key != "latency"}
+    assert Outcome.of(older).latency is None
     assert made.point(3) == front([made.point(3)])[0]
 
 
@@ -190,7 +193,7 @@ def compiled(**changes) -> Compile:
 
 
 def test_what_is_asked_is_images_or_lut():
-    assert not WISH.by_lut
+    assert WISH.kind == "throughput_fps"
     price = WISH.price(CONFIG.model, (1.0, 0.25))
     assert (price.cost, price.size.lut <= 30000) == (price.cycles, True)
     assert WISH.images(price) == pytest.approx(1e8 / price.cycles)
@@ -198,15 +201,44 @@ def test_what_is_asked_is_images_or_lut():
     for change in ({"target_cycles": 256}, {"fps": 390625.0}):
         few = wish(compiled(**change), optimise.Budget(lut=30000))
         found = few.price(CONFIG.model, (1.0, 0.25))
-        assert (few.by_lut, found.cost, found.cycles) == (True, found.size.lut, 256)
+        assert (few.kind, found.cost, found.cycles) == ("lut", found.size.lut, 256)
     assert found.size.lut < price.size.lut
+
+
+def test_what_is_asked_is_latency():
+    budget = optimise.Budget(lut=30000)
+    least = wish(compiled(objective="latency"), budget)
+    price = least.price(CONFIG.model, (1.0, 0.25))
+    assert (least.kind, price.cost) == ("latency_us", price.latency)
+    early = least.price(CONFIG.model, (1.0, 0.005))  # 99% of the frames leave at exit 0
+    assert early.latency < price.latency
+    assert least.at_best(CONFIG.model).cost <= early.latency
+    half = wish(compiled(objective="latency", percentile=50), budget)
+    assert half.price(CONFIG.model, (1.0, 0.25)).latency == early.latency
+    both = wish(compiled(objective="latency", target_cycles=64), budget)
+    paced = both.price(CONFIG.model, (1.0, 0.25))
+    assert (both.kind, paced.cycles) == ("latency_us", 64)
+    assert paced.latency >= price.latency
+
+
+def test_latency_that_is_enough_is_bought_with_few_lut():
+    budget = optimise.Budget(lut=30000)
+    least = wish(compiled(objective="latency"), budget).price(CONFIG.model, (1.0, 0.25))
+    before = least.size.lut
+    for times in (1.5, 4.0):
+        for objective in ("latency", "area"):
+            asked = compiled(objective=objective, latency_us=times * least.latency / 100)
+            few = wish(asked, budget)
+            price = few.price(CONFIG.model, (1.0, 0.25))
+            assert (few.kind, price.cost) == ("lut", price.size.lut)
+            assert price.latency <= times * least.latency
+        assert price.size.lut < before
+        before = price.size.lut
+    early = wish(compiled(objective="area", latency_us=0.9 * least.latency / 100), budget)
+    with pytest.raises(InputError, match=r"^compile\.latency_us must be at least .*: ask for more"):
+        early.price(CONFIG.model, (1.0, 0.25))
 
 
 def test_what_a_search_cannot_ask():
     with pytest.raises(InputError, match=r"^a search must have compile\.board or compile\.res"):
         wish(compiled(resources=None), optimise.Budget())
-    sentence = r'objective "throughput" or "area" and no latency_us, got "latency": change it$'
-    with pytest.raises(InputError, match=sentence):
-        wish(compiled(objective="latency"), optimise.Budget())
-    with pytest.raises(InputError, match=r'got "area" and 5: change it$'):
-        wish(compiled(objective="area", latency_us=5.0), optimise.Budget())
