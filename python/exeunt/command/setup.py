@@ -1,12 +1,25 @@
-"""Commands that belong to no run: a new config, what is installed, what a shell completes."""
+"""Commands that belong to no run: configs, data sets, what is installed, completion."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
 from exeunt.command import completion as shells
+
+
+@click.command()
+@click.argument("config", default="digits", shell_complete=shells.configs)
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def config(config: str, debug: bool) -> None:
+    """Print a config with every key explained, to start your own from."""
+    del debug
+    from exeunt.config import tree
+    from exeunt.config.manual import manual
+
+    click.echo(manual(tree.load(config)), nl=False)
 
 
 @click.command()
@@ -31,6 +44,19 @@ def completion(shell: str) -> None:
 
 
 @click.command()
+@click.argument("dataset", default="mnist")
+@click.option("--data", default="data", show_default=True, help="Folder to put it into.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def fetch(dataset: str, data: str, debug: bool) -> None:
+    """Download mnist, fashion-mnist or cifar10, with checksums."""
+    del debug
+    from exeunt.quant.data.fetch import fetch as work
+
+    work(dataset, Path(data))
+    click.echo(f"{dataset} is in {Path(data) / dataset}")
+
+
+@click.command()
 @click.argument("name")
 @click.option("--images", required=True, help="Folder or zip of <class>/<image>.")
 @click.option("--data", default="data", show_default=True, help="Folder with datasets.")
@@ -39,8 +65,6 @@ def completion(shell: str) -> None:
 def new(name: str, images: str, data: str, force: bool, debug: bool) -> None:
     """Write NAME.toml, a config with comments for images of your own."""
     del debug
-    from pathlib import Path
-
     from exeunt.command import new as work
 
     for line in work.new(name, Path(images), data=Path(data), force=force):

