@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from exeunt.cost import control
+from exeunt.cost.totals import KEPT
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
-from exeunt.kernels.parts.size import Size, entry
+from exeunt.kernels.parts.size import Size, fifo
 from exeunt.optimise.problem import waiting
 from exeunt.reference import frames, system
 from exeunt.reference.frames import Room, Stage, pace
@@ -40,13 +42,12 @@ FLIGHTS = (4, 8, 16, 32, 64)
 LEAST = 2  # frames in a buffer: one may come while the decision on the other is awaited
 FASTER = 1.1  # by which a stage that frames wait for is made faster, step by step
 MOST_SPARE = 4.0
-PLACE_LUT = 11  # of a further frame in a buffer, as Yosys counts them
-FLIGHT_LUT = (-40, -25, 0, 40, 370)  # of so many frames in flight, beside what 16 take
+PLACE_LUT = 12  # of a further frame in a buffer, as Yosys counts them
 BLOCK_LUT = 150  # that a block of 18 kbit is worth: there are as many times more of them
 BLOCK_BITS = 18 << 10
 RAISED = 4  # steps from a room that whole frames take for large enough
 CLOSE = 1.002  # for the exact pace, which whole frames foretell
-BUFFERS, QUEUES, FLIGHT, SPARE = 4, 2, 16, 1.5  # where nothing is known of the exits
+BUFFERS, QUEUES, FLIGHT, SPARE = 4, KEPT, 16, 1.5  # where nothing is known of the exits
 
 
 @dataclass(frozen=True)
@@ -146,13 +147,13 @@ def percentiles(latency: npt.NDArray[np.int64]) -> dict[str, float]:
 
 def size(accelerator: Accelerator, room: Room) -> Size:
     """What waiting frames take beyond the queue of each later segment and the usual controller."""
-    total = Size(
-        FLIGHT_LUT[min(range(len(FLIGHTS)), key=lambda i: abs(FLIGHTS[i] - room.in_flight))]
-    )
+    exits = len(accelerator.heads)
+    total = Size(control.shared(exits, room.in_flight) - control.shared(exits))
     for segment, buffer, queue in zip(
         accelerator.segments[1:], room.buffers, room.queues, strict=True
     ):
-        held, usual = waiting(segment.input, buffer, queue), entry(segment.input.width)
+        held = waiting(segment.input, buffer, queue)
+        usual = fifo(segment.input.width, segment.input.words * QUEUES)
         lut = held.lut - usual.lut + PLACE_LUT * (buffer - BUFFERS)
         total += Size(lut, 0, held.bram18 - usual.bram18)
     return total

@@ -17,6 +17,7 @@ import numpy as np
 
 from exeunt import cost
 from exeunt.boards import targets
+from exeunt.cost import control
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
 from exeunt.hls import bursts, chosen, folded
@@ -202,8 +203,7 @@ class Designer:
         """The choice with that head room, of those cycles between frames; None: there is none."""
         case, allowed = self.case, self.allowed
         share = search.shares(case.reach, case.stages, spare)
-        first, more = cost.totals.CONTROL
-        beside = Size(first + more * (case.stages - 1))
+        beside = Size(control.shared(case.stages))
         stretch = 1.0
         for _ in range(ROUNDS):
             budget = allowed.budget.less(beside)

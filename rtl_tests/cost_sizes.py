@@ -4,7 +4,7 @@
 by a schedule ("sparse"), or a lone threshold, its parameters, and its size on xc7 as Yosys maps it
 ("dsp"), with `-nodsp` ("luts") and with products written as their rows ("adders"). Lines without
 sizes are counted; with `--all` every line is counted again.
-`python -m exeunt.cost rtl_tests/cost_sizes.jsonl` fits the model to the table.
+`python -m exeunt.cost rtl_tests/cost_sizes.jsonl rtl_tests/cost_control.jsonl` fits the model.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ ROOMS: Mapping[str, str] = {
     "hls.baseline": f"{GRAPH} cost hls hls.front hls.back hls.folded hls.compressed",
     # boards, and what is measured and shown
     "boards": f"{STEP} cost synth tool yowasp",
-    "hls.bursts": f"{GRAPH} config optimise reference",
+    "hls.bursts": f"{GRAPH} config cost optimise reference",
     "hls.designs": f"{GRAPH} optimise hls hls.bursts hls.folded",
     "hls.chosen": f"{GRAPH} config optimise hls hls.back hls.bursts hls.designs",
     "hls.optimised": f"{RESULT} config cost optimise reference hls hls.front hls.back hls.folded "

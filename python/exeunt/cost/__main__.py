@@ -1,4 +1,4 @@
-"""`python -m exeunt.cost FILE` fits the LUT model to the counts in FILE: coefficients.json."""
+"""`python -m exeunt.cost FILES` fits the LUT model to the counts in FILES: coefficients.json."""
 
 import json
 import sys
@@ -7,4 +7,4 @@ from pathlib import Path
 from exeunt.cost.fit import fit
 
 if __name__ == "__main__":
-    print(json.dumps(fit(Path(sys.argv[1])), indent=1, sort_keys=True))
+    print(json.dumps(fit(*map(Path, sys.argv[1:])), indent=1, sort_keys=True))

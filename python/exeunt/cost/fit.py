@@ -1,7 +1,8 @@
 """Fits the LUT model to counts: a factor for each part of a kernel, none below zero.
 
-The counts are those in `rtl_tests/cost_sizes.jsonl`. The factors minimise the sum of squared
-relative errors (a block of some LUT may be off by more).
+The counts are those in `rtl_tests/cost_sizes.jsonl`, and of controllers those in
+`cost_control.jsonl`. The factors minimise the sum of squared relative errors (a block of some LUT
+may be off by more).
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exeunt.cost import control
 from exeunt.kernels import registry
 
 Row = Mapping[str, Any]
 FLOOR = 40.0  # LUT added to a count before an error is taken relative to it
 SWEEPS, TOLERANCE = 20000, 1e-7
-COMMAND = "python rtl_tests/cost_sizes.py; python -m exeunt.cost rtl_tests/cost_sizes.jsonl"
+COMMAND = (
+    "python rtl_tests/cost_sizes.py; python rtl_tests/cost_control.py; "
+    "python -m exeunt.cost rtl_tests/cost_sizes.jsonl rtl_tests/cost_control.jsonl"
+)
 
 
 def parts_of(row: Row) -> dict[str, float]:
@@ -33,10 +38,16 @@ def parts_of(row: Row) -> dict[str, float]:
 def groups(rows: Iterable[Row]) -> dict[str, list[tuple[dict[str, float], int]]]:
     """(parts, LUT) of the corners by model.
 
-    "<kind>" in LUTs, "<kind>_dsp" where DSPs are used, "<kind>_adders" with products as their rows.
+    "<kind>" in LUTs, "<kind>_dsp" where DSPs are used, "<kind>_adders" with products as their rows;
+    "control" of controllers.
     """
     found: dict[str, list[tuple[dict[str, float], int]]] = {}
     for row in rows:
+        if "in_flight" in row:
+            values = {key: row[key] for key in ("lanes", "bits", "in_flight")}
+            sample = control.parts(**values), row["lut"]["all"]
+            found.setdefault(control.MODEL, []).append(sample)
+            continue
         parts = parts_of(row)
         found.setdefault(row["kind"], []).append((parts, row["luts"]["lut"]))
         if row["dsp"]["dsp"]:
@@ -79,10 +90,10 @@ def errors(
     )
 
 
-def fit(path: Path) -> dict[str, Any]:
-    """The contents of coefficients.json for the counts in `path` (JSON Lines)."""
-    lines = path.read_text(encoding="ascii").splitlines()
-    rows = [row for row in map(json.loads, lines) if "luts" in row]
+def fit(*paths: Path) -> dict[str, Any]:
+    """The contents of coefficients.json for the counts in `paths` (JSON Lines)."""
+    lines = [line for path in paths for line in path.read_text(encoding="ascii").splitlines()]
+    rows = [row for row in map(json.loads, lines) if "luts" in row or "lut" in row]
     lut, quality = {}, {}
     for name, samples in sorted(groups(rows).items()):
         lut[name] = fitted(samples)

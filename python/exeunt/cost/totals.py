@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from exeunt.cost import folding
+from exeunt.cost import control, folding
 from exeunt.cost.layers import Layers, chains, weighted
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, Dataflow, Node, Stream
@@ -15,14 +15,13 @@ from exeunt.kernels import registry
 from exeunt.kernels.kind import Effort
 from exeunt.kernels.layer import Fold
 from exeunt.kernels.lowering import lower
-from exeunt.kernels.parts.size import Size, entry, fifo
+from exeunt.kernels.parts.size import Size, fifo
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Model
 
-# What an accelerator has beside its segments and heads: LUT with one exit, and for each further
-# one; counted by `exeunt synth` on the shipped networks and their baselines.
-CONTROL = (1184, 622)
+
+KEPT = 2  # frames that wait in front of a later segment, unless it is said
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Cost:
 
     `cycles` is the mean time between frames at steady state: the largest period times reach.
     LUT, DSP and BRAM are those of the kernels and the queues between them; `control` are the LUT
-    of everything else, which depends on the number of exits alone. `weight_bits` and `macs` are
+    of everything else, see `exeunt.cost.control`. `weight_bits` and `macs` are
     of the full path: all segments and all heads.
     """
 
@@ -181,14 +180,13 @@ def _cost(chains: Sequence[Dataflow], reach: Sequence[float], *, dsp: bool) -> C
         for stream, depth in zip(chain.streams, chain.fifos, strict=True):
             size += fifo(stream.width, depth) if depth else Size()
         if number and number % 2 == 0:  # frames wait here for the verdict of the exit before
-            size += entry(chain.input.width)
+            size += fifo(chain.input.width, chain.input.words * KEPT)
         found = [registry.of(item).effort(item) for item in chain.nodes]
         efforts += found
         period = max(f.period for f in found)
         share = float(reach[number // 2])
         parts.append(Part(chain.name, period, share, sum(f.multipliers for f in found), size))
         total += size
-    exits = len(chains) // 2
     return Cost(
         cycles=max(p.period * p.reach for p in parts),
         lut=total.lut,
@@ -197,7 +195,7 @@ def _cost(chains: Sequence[Dataflow], reach: Sequence[float], *, dsp: bool) -> C
         weight_bits=sum(f.weight_bits for f in efforts),
         macs=sum(f.multiplies for f in efforts),
         multipliers=sum(p.multipliers for p in parts),
-        control=CONTROL[0] + CONTROL[1] * (exits - 1),
+        control=control.whole([head.output for head in chains[1::2]]),
         parts=tuple(parts),
     )
 

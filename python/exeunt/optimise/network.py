@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from exeunt.cost import control
 from exeunt.cost.layers import chains
-from exeunt.cost.totals import CONTROL
 from exeunt.kernels.layer import Fold
 from exeunt.kernels.parts.size import Size
 from exeunt.kernels.registry import foldings
@@ -74,8 +74,8 @@ def network(
         for i, layers in enumerate(parts)
     }
     space = problem(segments, heads, choices, buffer_frames=buffer_frames, dsp=budget.dsp != 0)
-    beside = Size(CONTROL[0] + CONTROL[1] * (len(heads) - 1))
     stages = len(heads)
+    beside = Size(control.shared(stages))
     share = shares(reach, stages, headroom)
     found = choose(space, budget.less(beside), asked, share=share, reach=reach)
     chosen = found.solution.chosen

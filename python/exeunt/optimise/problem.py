@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from exeunt.cost import control
 from exeunt.graph import ENTRY, Integer, Node, Stream
 from exeunt.kernels import registry
 from exeunt.kernels.layer import Copies, Fold, Layer, Matrix, Style
 from exeunt.kernels.lowering import Lowering, converters, feeders
-from exeunt.kernels.parts.size import Size, entry, fifo, ram
+from exeunt.kernels.parts.size import Size, fifo, lutrams, ram, selection
 
 STYLES: tuple[Style, ...] = ("lut", "dsp")
 STAGES = 8  # cycles that a word spends in a kernel when it never waits, about
@@ -29,7 +30,8 @@ class Option:
 
     Attributes:
         fold: lanes, window and multipliers.
-        size: kernels and the queues behind them, also what stands behind a segment.
+        size: kernels and the queues behind them, also what stands behind a segment, and the part
+            of an exit that the lanes of its logits ask for.
         period: cycles a frame.
         tail: cycles from the last word in to the last word out, about.
     """
@@ -123,7 +125,10 @@ def problem(
             for i, layer in enumerate(layers):
                 last = chain.startswith("seg") and i == len(layers) - 1
                 held = (buffer_frames, kept_frames) if last and stage + 1 < len(segments) else None
-                options = _options(layer, choices[chain][i], readers[i], held, dsp)
+                decides = chain.startswith("head") and i == len(layers) - 1
+                options = _options(
+                    layer, choices[chain][i], readers[i], held, dsp=dsp, decides=decides
+                )
                 for feeder, (shape, dtype) in zip(feeders(i, layer), layer.inputs, strict=True):
                     index = source if feeder == ENTRY else offset + feeder
                     fixed = layer is first and index == 0
@@ -144,7 +149,9 @@ def _options(
     folds: Sequence[Fold],
     readers: int,
     held: tuple[int, int] | None,
+    *,
     dsp: bool,
+    decides: bool,
 ) -> tuple[Option, ...]:
     bare = dataclasses.replace(layer, arrays={}, finn=())
     tables = {k: v for k, v in layer.arrays.items() if k == "offsets"}  # it is part of the node
@@ -153,6 +160,9 @@ def _options(
     found = []
     for fold in folds:
         beside = _behind(layer, fold.pe, readers, held)
+        if decides:
+            stream = Stream((1, 1, math.prod(layer.output)), layer.result, fold.pe)
+            beside += Size(control.decision(stream))
         for styled in _styles(layer, fold, dsp):
             size = _size(bare, styled, dsp) + beside
             found.append(Option(styled, size, fold.period, _tail(layer, fold)))
@@ -204,13 +214,11 @@ def _behind(layer: Layer, lanes: int, readers: int, held: tuple[int, int] | None
 
 def waiting(stream: Stream, buffer_frames: int, kept_frames: int) -> Size:
     """What holds frames of `stream` for their verdict, and those that stay: see ex_frame_buffer."""
-    blocks = ram(stream.words * buffer_frames, stream.width)
-    if not kept_frames:
-        return Size(0, 0, blocks)
-    queue = entry(stream.width)
-    return Size(
-        queue.lut, 0, blocks + max(queue.bram18, ram(stream.words * kept_frames, stream.width))
-    )
+    words, width = stream.words * buffer_frames, stream.width
+    blocks = ram(words, width)
+    buffer = 0 if blocks else 4 * lutrams(words, width) + selection(math.ceil(words / 64), width)
+    queue = fifo(width, stream.words * kept_frames) if kept_frames else Size()
+    return Size(buffer, 0, blocks) + queue
 
 
 def _tail(layer: Layer, fold: Fold) -> float:

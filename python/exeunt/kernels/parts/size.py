@@ -142,9 +142,5 @@ def fifo(width: int, depth: int = 2) -> Size:
         wraps = pointer + 1 if depth & (depth - 1) else 0  # it does not wrap by itself
         return Size(3 + 3 * pointer + wraps + 4 * lutrams(depth, width))
     blocks = ram(depth, width)
-    return Size(41 + width + (0 if blocks else 4 * lutrams(depth, width)), 0, blocks)
-
-
-def entry(width: int) -> Size:
-    """The queue in front of a later segment, where kept frames wait."""
-    return Size(49 + width, 0, 1)
+    memory = 0 if blocks else 4 * lutrams(depth, width) + selection(math.ceil(depth / 64), width)
+    return Size(41 + width + memory, 0, blocks)
