@@ -27,9 +27,9 @@ help:
 	@echo "make formal    proofs of stream contracts, buffers, merge and the serial link"
 	@echo "make bench     the measured ratios"
 	@echo "make fuzz      SEEDS=10 random QONNX files to RTL, every answer and cycle compared;"
-	@echo "               LOG=file keeps the outcomes, and the same command goes on behind them"
+	@echo "               LOG=file keeps the outcomes, and the same command goes on after them"
 	@echo "make mutants   deliberate faults, each of which a test must catch within MINUTES=$(MINUTES)"
-	@echo "make docs      the site (build/docs/index.html): pages, references, links checked"
+	@echo "make docs      the site (build/docs/index.html): pages, references, executed tutorials"
 	@echo "make venv      only install; make clean: remove build/"
 
 demo: $(VENV)/.run.stamp

@@ -12,8 +12,10 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 # notebooks run the commands of this environment
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+os.environ["PYTHONPATH"] = str(HERE / "_ext")  # they draw waves with what is there
 os.environ["PYTHONWARNINGS"] = "ignore"  # of libraries, in the output of notebooks
 os.environ["COLUMNS"] = "96"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # they start the same programs many times
 
 project = "Exeunt"
 copyright = "Exeunt's authors, BSD-3-Clause"
@@ -47,6 +49,7 @@ myst_heading_anchors = 4
 suppress_warnings = ["ref.python"]  # two classes are named Accelerator
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", ".*")]  # names of other libraries have no page here
+smartquotes = False  # a dash of an option and a quote of TOML stay as they are typed
 default_role = "code"
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
@@ -57,7 +60,7 @@ copybutton_prompt_is_regexp = True
 # notebooks: executed anew, each in a folder of its own, and an error ends the build
 nb_execution_mode = "force"
 nb_execution_in_temp = True
-nb_execution_timeout = 170
+nb_execution_timeout = 900  # seconds of a cell, on a busy machine
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_ipywidgets_js = {}  # nothing is loaded from elsewhere

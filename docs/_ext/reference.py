@@ -14,6 +14,8 @@ from exeunt import criteria, registers
 from exeunt.config import manual, tree
 from exeunt.runtime import framing, maps, results
 
+BREAK = "\n"  # of a line in a cell
+
 
 def config() -> str:
     """Every key of the config: what it means, what it may be, and what it is when not given."""
@@ -79,7 +81,7 @@ def register_map() -> str:
         for r in group:
             last = f" to `0x{r.address + 4 * (registers.MAX_EXITS - 1):03X}`" if r.per_exit else ""
             where = f"`0x{r.address:03X}`{last}"
-            bits = ", ".join(f"{_bits(f)} `{name}`" for name, f in r.fields.items())
+            bits = BREAK.join(f"{_bits(f)} `{name}`" for name, f in r.fields.items())
             name = f"`{r.name}`" + (", one per exit" if r.per_exit else "")
             rows.append((where, name, r.access, _reset(r.reset), bits, _sentence(r.text)))
         heads = ("address", "register", "access", "after a reset", "bits", "meaning")
@@ -146,7 +148,10 @@ def _sentence(text: str) -> str:
 
 
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    cells = [[cell.replace("|", "\\|").replace("<", "\\<") for cell in row] for row in rows]
+    cells = [
+        [cell.replace("|", "\\|").replace("<", "\\<").replace(BREAK, "<br>") for cell in row]
+        for row in rows
+    ]
     lines = [heads, ["---"] * len(heads), *cells]
     return ["| " + " | ".join(line) + " |" for line in lines]
 

@@ -21,10 +21,21 @@ MADE = re.compile(r"^<!-- made: (\w+) -->$", re.MULTILINE)
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    app.connect("env-before-read-docs", _spread)
     app.connect("source-read", _fill)
     app.connect("autodoc-process-docstring", _plain, priority=400)  # before napoleon
     app.connect("build-finished", _check)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _spread(app: Sphinx, env: Any, docnames: list[str]) -> None:
+    """Notebooks evenly among the other pages: processes take pages in rows of ten."""
+    del app
+    books = [name for name in docnames if "file_format: mystnb" in env.doc2path(name).read_text()]
+    plain = [name for name in docnames if name not in books]
+    docnames.sort(
+        key=lambda name: next((g.index(name) + 0.5) / len(g) for g in (books, plain) if name in g)
+    )
 
 
 def _fill(app: Sphinx, docname: str, source: list[str]) -> None:

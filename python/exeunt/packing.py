@@ -20,7 +20,8 @@ def pack(stream: Stream, values: IntArray) -> npt.NDArray[np.uint8]:
     """
     flat = np.asarray(values).astype(np.int64).reshape(-1, stream.lanes)
     bits = (flat[:, :, None] >> np.arange(stream.dtype.bits)) & 1
-    return np.packbits(bits.astype(np.uint8).reshape(flat.shape[0], -1), axis=1, bitorder="little")
+    rows = bits.astype(np.uint8).reshape(len(flat), stream.lanes * stream.dtype.bits)
+    return np.packbits(rows, axis=1, bitorder="little")
 
 
 def unpack(stream: Stream, words: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

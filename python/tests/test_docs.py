@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import sys
@@ -121,3 +122,64 @@ def test_a_broken_link_is_told(tmp_path, text, fault):
     (tmp_path / "a.html").write_text(text)
     (tmp_path / "b.html").write_text('<p id="here">')
     assert links.faults(tmp_path) == ([f"a.html: {fault}"] if fault else [])
+
+
+def slug(heading: str) -> str:
+    """The anchor of a heading, as the site and other viewers of Markdown make it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def test_every_link_between_pages_leads_to_a_file_and_a_heading():
+    pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *ROOT.glob("*/README.md")]
+    pages.append(ROOT / "hls" / "rtl" / "README.md")
+    seen = 0
+    for page in pages:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if ":" in link:
+                continue
+            name, _, anchor = link.partition("#")
+            target = (page.parent / name).resolve() if name else page
+            assert target.exists(), f"{page.relative_to(ROOT)}: {link}"
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+                assert anchor in {slug(h) for h in headings}, f"{page.relative_to(ROOT)}: {link}"
+            seen += 1
+    assert seen > 50
+
+
+def text_of(node: ast.AST) -> str:
+    """The text that an expression gives, with a mark for what is computed."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(text_of(part) for part in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return text_of(node.left) + text_of(node.right)
+    return "\0"
+
+
+def said() -> list[str]:
+    """Every text in the program."""
+    found = []
+    for room in ("python/exeunt", "quant", "hls", "boards"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            tree_ = ast.parse(path.read_text())
+            kinds = (ast.Constant, ast.JoinedStr, ast.BinOp)
+            found += [text_of(node) for node in ast.walk(tree_) if isinstance(node, kinds)]
+    return [text for text in found if " " in text]
+
+
+def is_said(sentence: str, texts: list[str]) -> bool:
+    # what is computed may be any words, and a text of the program may be computed in part
+    pieces = [re.escape(piece) for piece in sentence.split("...")]
+    pattern = re.compile("[^.]*?".join(pieces).replace("\0", ".*?"), re.DOTALL)
+    return any(pattern.search(text) for text in texts)
+
+
+def test_sentences_of_troubleshooting_are_those_of_the_program():
+    texts = said()
+    sentences = re.findall(r"^> (.*)$", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
+    assert len(sentences) > 30
+    assert [s for s in sentences if not is_said(s, texts)] == []
+    assert not is_said("key ... must be a nown one, got ...", texts)
+    assert not is_said("train.exit_weights must have one entry for each of ... heads", texts)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exeunt import samples
+from exeunt import packing, samples
 from exeunt.graph import ENTRY, Dataflow, Integer, Stream, from_json, to_json
 from exeunt.kernels import registry
 from exeunt.kernels.add import Add
@@ -120,3 +120,10 @@ def test_the_narrowest_type_for_a_range(low: int) -> None:
         assert found.min <= low <= high <= found.max
         narrower = Integer(found.bits - 1, found.signed)
         assert found.bits == 1 or narrower.min > low or narrower.max < high
+
+
+def test_no_frames_are_no_words():
+    stream = Stream((2, 2, 4), Integer(8), 2)
+    words = packing.pack(stream, np.zeros((0, 2, 2, 4), np.int64))
+    assert words.shape == (0, 2)
+    assert packing.unpack(stream, words).shape == (0, 2, 2, 4)
