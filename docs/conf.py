@@ -13,6 +13,7 @@ sys.path.insert(0, str(HERE / "_ext"))
 # notebooks run the commands of this environment
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ["PYTHONPATH"] = str(HERE / "_ext")  # they draw waves with what is there
+os.environ["BASH_ENV"] = str(HERE / "_ext" / "notebook.sh")
 os.environ["PYTHONWARNINGS"] = "ignore"  # of libraries, in the output of notebooks
 os.environ["COLUMNS"] = "96"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # they start the same programs many times
