@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from vcd.reader import TokenKind, tokenize
-
-STEP, ROW, LABEL, HIGH = 26, 30, 150, 18  # pixels: a cycle, a signal, its name, its swing
+STEP, ROW, LABEL, HIGH = 30, 30, 150, 18  # pixels: a cycle, a signal, its name, its swing
 
 
 def read(path: Path, names: Sequence[str]) -> dict[str, list[tuple[int, int]]]:
@@ -17,6 +15,8 @@ def read(path: Path, names: Sequence[str]) -> dict[str, list[tuple[int, int]]]:
     Raises:
         ValueError: there is no such signal; the sentence names it.
     """
+    from vcd.reader import TokenKind, tokenize  # of requirements-docs.txt
+
     codes: dict[str, list[str]] = {}
     found: dict[str, list[tuple[int, int]]] = {}
     scope: list[str] = []

@@ -28,7 +28,7 @@ def module(name: str):
     return found
 
 
-reference, links = module("reference"), module("links")
+reference, links, waves = module("reference"), module("links"), module("waves")
 
 
 def rows(text: str) -> set[str]:
@@ -122,6 +122,19 @@ def test_a_broken_link_is_told(tmp_path, text, fault):
     (tmp_path / "a.html").write_text(text)
     (tmp_path / "b.html").write_text('<p id="here">')
     assert links.faults(tmp_path) == ([f"a.html: {fault}"] if fault else [])
+
+
+def test_a_wave_is_what_registers_see():
+    clock = [(t, t // 5 % 2) for t in range(0, 100, 5)]  # rises at 5, 15, 25, ...
+    signals = {"valid": [(0, 0), (15, 1), (35, 0)], "data": [(0, 3), (25, 10)]}
+    assert waves.edges(clock)[:3] == [5, 15, 25]
+    assert [waves.at(signals["valid"], t) for t in (14, 15, 34, 35)] == [0, 1, 1, 0]
+    drawn = waves.draw(signals, clock, first=0, cycles=4, caption="a & b", wide=["data"])
+    low, high = 22 + waves.HIGH, 22
+    steps = [f"V{y}h{waves.STEP}" for y in (low, high, high, low)]  # before 15, 25, 35, 45
+    assert "".join(steps) in drawn
+    assert re.findall(r'class="wave-value">(\w+)<', drawn) == ["3", "a"]
+    assert "a &amp; b" in drawn
 
 
 def slug(heading: str) -> str:
