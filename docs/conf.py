@@ -5,14 +5,19 @@ here, on the site and wherever Markdown is shown.
 """
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "_ext"))
 # notebooks run the commands of this environment
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 os.environ["PYTHONPATH"] = str(HERE / "_ext")  # they draw waves with what is there
+startup = HERE.parent / "build" / "ipython" / "profile_default" / "startup"
+startup.mkdir(parents=True, exist_ok=True)
+shutil.copy(HERE / "_ext" / "bash_cell.py", startup)
+os.environ["IPYTHONDIR"] = str(HERE.parent / "build" / "ipython")
 os.environ["BASH_ENV"] = str(HERE / "_ext" / "notebook.sh")
 os.environ["PYTHONWARNINGS"] = "ignore"  # of libraries, in the output of notebooks
 os.environ["COLUMNS"] = "96"
@@ -65,7 +70,6 @@ nb_execution_timeout = 900  # seconds of a cell, on a busy machine
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_ipywidgets_js = {}  # nothing is loaded from elsewhere
-nb_merge_streams = True
 
 # API
 autodoc_member_order = "bysource"
