@@ -20,6 +20,7 @@ shutil.copy(HERE / "_ext" / "bash_cell.py", startup)
 os.environ["IPYTHONDIR"] = str(HERE.parent / "build" / "ipython")
 os.environ["BASH_ENV"] = str(HERE / "_ext" / "notebook.sh")
 os.environ["PYTHONWARNINGS"] = "ignore"  # of libraries, in the output of notebooks
+os.environ["OMP_NUM_THREADS"] = "1"  # as many notebooks run at once as there are processes
 os.environ["COLUMNS"] = "80"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # they start the same programs many times
 
