@@ -270,9 +270,9 @@ def test_dsps_are_used_where_luts_are_short_and_never_where_there_are_none() -> 
     made = space(segments, heads)
     target = Asked("throughput", 144)
     plenty = choose(made, Budget(20000, 200, 40), target, share=share).solution.size
-    tight = choose(made, Budget(plenty.lut - 50, 200, 40), target, share=share).solution.size
+    tight = choose(made, Budget(plenty.lut - 20, 200, 40), target, share=share).solution.size
     assert tight.dsp > plenty.dsp
-    assert tight.lut <= plenty.lut - 50
+    assert tight.lut <= plenty.lut - 20
     none = space(segments, heads, dsp=False)
     size = choose(none, Budget(20000, 0, 40), target, share=share).solution.size
     assert size.dsp == 0
