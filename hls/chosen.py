@@ -103,6 +103,7 @@ def _option(fold: folding.Fold, period: int, size: Size) -> dict[str, Any]:
         "window": fold.window,
         "parallel_window": fold.parallel,
         "multiplier": fold.multiplier,
+        "block": fold.block,
         "cycles": period,
         "lut": size.lut,
         "dsp": size.dsp,

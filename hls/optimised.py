@@ -29,7 +29,7 @@ from exeunt.hls.folded import Compiled
 from exeunt.kernels.layer import Layer
 from exeunt.kernels.parts.size import Size
 from exeunt.optimise import budget as budgets
-from exeunt.optimise import search
+from exeunt.optimise import known, search
 from exeunt.optimise.budget import NAMES, Budget
 from exeunt.optimise.choose import Asked, Choice, choose
 from exeunt.optimise.problem import Problem, problem
@@ -255,7 +255,7 @@ def _settled(
 ) -> Compiled:
     """The best design, and what report.json says of it."""
     choices = {
-        label: folding.choices(layers, overrides)
+        label: _choices(layers, overrides)
         for i, pair in enumerate(zip(segments, heads, strict=True))
         for label, layers in zip((f"seg{i}", f"head{i}"), pair, strict=True)
     }
@@ -270,6 +270,15 @@ def _settled(
     return dataclasses.replace(
         design.compiled, optimised=told, room=design.fit.room, bursts=bursts.told(design.fit, case)
     )
+
+
+def _choices(layers: Sequence[Layer], overrides: Overrides) -> folding.Choices:
+    """The foldings of each layer, of all kernels; a layer that the folding file names is dense."""
+    dense = folding.choices(layers, overrides)
+    return [
+        folds if set(layer.finn) & set(overrides) else [*folds, *known.ways(layer)]
+        for layer, folds in zip(layers, dense, strict=True)
+    ]
 
 
 def _assembled(

@@ -19,6 +19,7 @@ from exeunt.kernels import registry
 from exeunt.kernels.layer import Copies, Fold, Layer, Matrix, Style
 from exeunt.kernels.lowering import Lowering, converters, feeders
 from exeunt.kernels.parts.size import Size, fifo, lutrams, ram, selection
+from exeunt.optimise import known
 
 STYLES: tuple[Style, ...] = ("lut", "dsp")
 STAGES = 8  # cycles that a word spends in a kernel when it never waits, about
@@ -40,6 +41,11 @@ class Option:
     size: Size
     period: int
     tail: float
+
+    @property
+    def kernel(self) -> str:
+        """Which kernel it is, by what multiplies: "dense" where that is any number times another."""
+        return self.fold.multiplier if self.fold.multiplier in known.STYLES else "dense"
 
 
 @dataclass(frozen=True)
@@ -164,14 +170,18 @@ def _options(
             stream = Stream((1, 1, math.prod(layer.output)), layer.result, fold.pe)
             beside += Size(control.decision(stream))
         for styled in _styles(layer, fold, dsp):
-            size = _size(bare, styled, dsp) + beside
-            found.append(Option(styled, size, fold.period, _tail(layer, fold)))
+            if styled.multiplier in known.STYLES:  # whose products are where synthesis likes them
+                size = _size(layer, styled, dsp=True)
+            else:
+                size = _size(bare, styled, dsp)
+            if dsp or not size.dsp:
+                found.append(Option(styled, size + beside, fold.period, _tail(layer, fold)))
     return tuple(found)
 
 
 def _styles(layer: Layer, fold: Fold, dsp: bool) -> list[Fold]:
     """The folding with each kind of multiplier that the layer may have."""
-    if not isinstance(layer, Matrix) or layer.signs:
+    if not isinstance(layer, Matrix) or layer.signs or fold.multiplier:
         return [fold]
     found = [dataclasses.replace(fold, multiplier="lut")]
     bare = dataclasses.replace(layer, arrays={}, finn=())

@@ -141,6 +141,8 @@ def others(
 ) -> list[list[Other]]:
     """For each place the cheapest other options that are fast enough.
 
+    Behind them the cheapest one of each kernel that would be none of these.
+
     Args:
         problem: the network.
         chosen: an option for each place.
@@ -160,5 +162,10 @@ def others(
             more = Size(size.lut - total.lut, size.dsp - total.dsp, size.bram18 - total.bram18)
             seen.append(Other(option, more))
         seen.sort(key=lambda o: sum(value[n] * getattr(o.more, n) for n in NAMES))
-        found.append(seen[:count])
+        kernels = {option.kernel for option in (chosen[index], *(o.option for o in seen[:count]))}
+        rest: dict[str, Other] = {}
+        for other in seen[count:]:
+            if other.option.kernel not in kernels:
+                rest.setdefault(other.option.kernel, other)
+        found.append([*seen[:count], *rest.values()])
     return found

@@ -90,14 +90,15 @@ def _waits(found: Mapping[str, Any]) -> Part:
 def _layers(found: Mapping[str, Any]) -> Part:
     rows = []
     for node in found["nodes"]:
-        others = [_other(other) for other in node["others"]]
+        first, *more = [_other(other) for other in node["others"]] or ["-"]
         rows.append(
             (
                 node["name"],
                 _built(node),
                 f"{number(node['cycles'])} of {number(node['allowed'])}",
                 *(number(node[name]) for name in WIDE),
-                *[*others, "-", "-"][:2],
+                first,
+                "; ".join(more) or "-",
             )
         )
     head = ("layer", "built as", "cycles of allowed", *(KINDS[n] for n in WIDE),
@@ -112,7 +113,13 @@ def _built(node: Mapping[str, Any]) -> str:
         text += ", whole windows"
     elif node.get("window"):
         text += f", windows by {node['window']}"
-    where = {"lut": ", products in LUT", "dsp": ", products in DSP"}
+    where = {
+        "lut": ", products in LUT",
+        "dsp": ", products in DSP",
+        "constant": ", weights as additions",
+        "scheduled": f", zeros left out by {node.get('block', 0)}",
+        "codebook": f", shared weights by {node.get('block', 0)}",
+    }
     return text + where.get(node["multiplier"], "")
 
 
