@@ -44,7 +44,9 @@ def matrix(
     total = Integer.covering(-bound - 1, bound)
     arrays = {"weights": table}
     if levels:
-        arrays["thresholds"] = np.sort(rng.integers(-bound // 4, bound // 4, (rows, levels)), axis=1)
+        arrays["thresholds"] = np.sort(
+            rng.integers(-bound // 4, bound // 4, (rows, levels)), axis=1
+        )
     return Matrix(
         (1, vectors, columns), U4, (1, vectors, rows), U4 if levels else total, columns=columns,
         weight_bits=bits, levels=levels, accumulator=total, arrays=arrays,
