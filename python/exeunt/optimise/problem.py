@@ -44,7 +44,7 @@ class Option:
 
     @property
     def kernel(self) -> str:
-        """Which kernel it is, by what multiplies: "dense" where that is any number times another."""
+        """Which kernel it is: "dense", or what multiplies in one that needs the weights."""
         return self.fold.multiplier if self.fold.multiplier in known.STYLES else "dense"
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exeunt import samples
 from exeunt.graph import Accelerator, Integer
 from exeunt.hls.folded import with_fifos
 from exeunt.kernels.layer import Layer, Matrix
@@ -19,10 +18,11 @@ from exeunt.kernels.registry import foldings
 from exeunt.optimise import known
 from exeunt.optimise.budget import NAMES, Budget
 from exeunt.optimise.problem import Option, Problem, problem
-from exeunt.optimise.search import others, weights
+from exeunt.optimise.search import others
 from exeunt.optimise.solver import Programme, undominated
 
 U4 = Integer(4)
+FREE = Budget()
 DEAR = {"lut": 1.0, "dsp": 1e3, "bram18": 150.0}
 
 
@@ -63,7 +63,7 @@ def space(*layers: Layer, dsp: bool = False) -> Problem:
     return problem([body], [(head,)], choices, buffer_frames=2, dsp=dsp)
 
 
-def cheapest(made: Problem, cycles: int | None, budget: Budget = Budget()) -> tuple[Option, ...]:
+def cheapest(made: Problem, cycles: int | None, budget: Budget = FREE) -> tuple[Option, ...]:
     found = Programme(made, (cycles,)).solve(budget, DEAR)
     assert found is not None
     return found.chosen
