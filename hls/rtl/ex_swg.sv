@@ -136,16 +136,18 @@ module ex_swg #(
 
   // Writer
   logic [AW-1:0] write_q;  // where the next input word goes
-  logic signed [LW-1:0] level_q;  // words in the ring from the base on; negative: base ahead
+  // Words in the ring from the base on, less DEPTH, so that the sign says whether there is room; how
+  // many words are waited for, and where windows and words are, is less DEPTH too.
+  logic signed [LW-1:0] level_q;
   logic take;
-  assign s_ready = level_q < LW'(DEPTH);
+  assign s_ready = level_q[LW-1];
   assign take = s_valid && s_ready;
 
   // Reader: the next output word
   logic known_q;  // what follows is known; always, but in the cycle after a reset
   logic present_q;  // it is inside of the frame
   logic [AW-1:0] address_q;  // where it is in the ring
-  logic signed [LW-1:0] need_q;  // how many words it waits for
+  logic signed [LW-1:0] need_q;  // how many words it waits for, less DEPTH
   logic signed [LW-1:0] move_q;  // how far the base moves with it
   logic go, step, load;
   assign go = !valid_q || m_ready;
@@ -160,7 +162,7 @@ module ex_swg #(
   logic signed [XW-1:0] x0_q, x_q;  // column of the window, of the word
   logic signed [YW-1:0] y0_q, y_q;  // row of the window, of the word
   logic [AW-1:0] first_q, word_q;  // where the window begins in the ring, where the word is
-  logic signed [LW-1:0] window_q, offset_q;  // window and word, counted from the base
+  logic signed [LW-1:0] window_q, offset_q;  // window and word, from the base on, less DEPTH
   logic fold_end_q, kx_end_q, ky_end_q, block_end_q, ox_end_q, oy_end_q;  // counters at their end
   logic window_end, present;
   logic signed [XW-1:0] x0_next;
@@ -183,17 +185,17 @@ module ex_swg #(
           window_next = window_q;
         end else if (x0_next >= XW'(0)) begin
           move = LW'(MOVE_COLUMN_CROSS);
-          window_next = '0;
+          window_next = LW'(-DEPTH);
         end
       end
     end else if (!oy_end_q) begin
-      window_next = LW'(X_FIRST * F);
+      window_next = LW'(X_FIRST * F - DEPTH);
       if (y0_q >= YW'(0)) move = LW'(MOVE_ROW);
       else if (y0_next >= YW'(0)) move = LW'(MOVE_ROW_CROSS);
       else window_next = window_q + LW'(DY * ROW - (OW - 1) * MOVE_COLUMN);
     end else begin
       move = LW'(MOVE_FRAME);
-      window_next = LW'(Y_FIRST * ROW + X_FIRST * F);
+      window_next = LW'(Y_FIRST * ROW + X_FIRST * F - DEPTH);
     end
   end
 
@@ -232,7 +234,7 @@ module ex_swg #(
       known_q <= 1'b1;
       present_q <= present;
       address_q <= word_q;
-      need_q <= present ? offset_q : LW'(0);
+      need_q <= present ? offset_q : LW'(-DEPTH);
       move_q <= window_end ? move : LW'(0);
       word_q <= place;
       fold_q <= fold_q + FW'(1);
@@ -282,10 +284,10 @@ module ex_swg #(
     end
     if (rst) begin
       write_q <= '0;
-      level_q <= '0;
+      level_q <= LW'(-DEPTH);
       valid_q <= 1'b0;
       known_q <= 1'b0;
-      need_q <= '0;
+      need_q <= LW'(-DEPTH);
       fold_q <= '0;
       kx_q <= '0;
       ky_q <= '0;
@@ -302,8 +304,8 @@ module ex_swg #(
       y_q <= YW'(Y_FIRST);
       first_q <= AW'(FIRST);
       word_q <= AW'(FIRST);
-      window_q <= LW'(Y_FIRST * ROW + X_FIRST * F);
-      offset_q <= LW'(Y_FIRST * ROW + X_FIRST * F);
+      window_q <= LW'(Y_FIRST * ROW + X_FIRST * F - DEPTH);
+      offset_q <= LW'(Y_FIRST * ROW + X_FIRST * F - DEPTH);
     end
   end
 
