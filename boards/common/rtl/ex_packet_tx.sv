@@ -7,7 +7,7 @@
 // bytes are then read by r_index, one cycle ahead of r_data, and so is a piece of a map (0x85, or
 // 0x86 with p_end), whose 16 are read by r_index from p_data. Those that wait take turns, answer,
 // result, piece, so that none holds another one up for longer than two packets. m_* is a stream of at
-// most one byte in 3 cycles. Reset: the packet being sent is cut off.
+// most one byte in 4 cycles. Reset: the packet being sent is cut off.
 `default_nettype none
 
 module ex_packet_tx #(
@@ -60,6 +60,7 @@ module ex_packet_tx #(
   logic [47:0] body_q;
   logic        ready_q;    // m_data is the byte of this state
   logic [7:0]  data_q;
+  logic [7:0]  given_q;    // what a ring gave, late in the cycle where it is a block of memory
 
   wire idle = state_q == IDLE;
   wire begin_result = idle && r_valid && !(result_q && (p_valid || a_valid)) && !(piece_q && a_valid);
@@ -96,23 +97,24 @@ module ex_packet_tx #(
       SEQ: byte_d = seq_q;
       LOW: byte_d = 8'(length_q);
       HIGH: byte_d = '0;
-      BODY: byte_d = result_q ? r_data : piece_q ? p_data : body_q[7:0];
+      BODY: byte_d = result_q || piece_q ? given_q : body_q[7:0];
       CHECK: byte_d = crc[8*index_q[1:0]+:8];
       default: byte_d = 8'ha5;
     endcase
   end
 
-  // a byte is chosen in the second cycle of its state, when the ring has answered
-  logic wait_q;
+  // a byte is chosen in the third cycle of its state, when the ring has answered
+  logic [1:0] wait_q;
   always_ff @(posedge clk) begin
-    wait_q <= 1'b0;
-    if (state_q != IDLE && !wait_q && !ready_q) begin
+    given_q <= result_q ? r_data : p_data;
+    wait_q <= wait_q >> 1;
+    if (state_q != IDLE && wait_q == '0 && !ready_q) begin
       data_q  <= byte_d;
       ready_q <= 1'b1;
     end
     if (step) begin
       ready_q <= 1'b0;
-      wait_q  <= 1'b1;
+      wait_q  <= 2'd2;
       index_q <= '0;
       unique case (state_q)
         SYNC: state_q <= TYPE;
@@ -168,7 +170,7 @@ module ex_packet_tx #(
     if (rst) begin
       state_q  <= IDLE;
       ready_q  <= 1'b0;
-      wait_q   <= 1'b0;
+      wait_q   <= '0;
       index_q  <= '0;
       result_q <= 1'b0;
       piece_q  <= 1'b0;

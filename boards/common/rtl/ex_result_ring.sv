@@ -32,6 +32,7 @@ module ex_result_ring (
   logic [7:0] write_q, send_q, current_q, data_q;
   logic [7:0] kept_q;  // results that again may ask for
   logic [3:0] byte_q;
+  logic some_q;  // a result is to be sent; a register, since whoever sends has much to decide by it
 
   wire [7:0] unsent = write_q - send_q;
   wire full = &unsent;
@@ -42,7 +43,7 @@ module ex_result_ring (
   assign s_ready = flush || (&byte_q && !full);
   assign known = behind <= kept_q;
   assign next = write_q;
-  assign m_valid = unsent != '0;
+  assign m_valid = some_q;
   assign m_seq = send_q;
   assign m_data = data_q;
 
@@ -51,26 +52,32 @@ module ex_result_ring (
     data_q <= memory[{current_q, m_index}];
   end
 
+  logic [7:0] write_d, send_d;
+  always_comb begin
+    write_d = write_q + 8'(store);
+    send_d = send_q + 8'(take);
+    if (again && known) send_d = again_seq;
+    if (flush) send_d = write_q;
+  end
+
   always_ff @(posedge clk) begin
     if (put) byte_q <= byte_q + 1'b1;
-    if (store) write_q <= write_q + 1'b1;
+    write_q <= write_d;
+    send_q  <= send_d;
+    some_q  <= write_d != send_d;
     if (hello) kept_q <= {7'd0, store};
     else if (store && !(&kept_q)) kept_q <= kept_q + 1'b1;
-    if (take) begin
-      current_q <= send_q;
-      send_q    <= send_q + 1'b1;
-    end
-    if (again && known) send_q <= again_seq;
+    if (take) current_q <= send_q;
     if (flush) begin
       byte_q <= '0;
       kept_q <= '0;
-      send_q <= write_q;
     end
     if (rst) begin
       byte_q  <= '0;
       kept_q  <= '0;
       write_q <= '0;
       send_q  <= '0;
+      some_q  <= 1'b0;
     end
   end
 endmodule
