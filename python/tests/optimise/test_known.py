@@ -28,7 +28,7 @@ DEAR = {"lut": 1.0, "dsp": 1e3, "bram18": 150.0}
 
 def matrix(
     shape: tuple[int, int], *, zeros: float = 0.0, block: int = 1, bits: int = 4, vectors: int = 1,
-    numbers: int = 0, seed: int = 0, levels: int = 15,
+    numbers: int = 0, seed: int = 0, levels: int = 15, source: Integer = U4,
 ) -> Matrix:  # fmt: skip
     """A matrix of random weights (rows, columns), of whose blocks a part is zero."""
     rng = np.random.default_rng(seed)
@@ -40,7 +40,7 @@ def matrix(
         table = rng.choice(values, shape) * rng.choice([-1, 1], shape)
     keep = rng.random((rows, columns // block)).argsort(axis=1) >= int(zeros * (columns // block))
     table = table * np.repeat(keep, block, axis=1)
-    bound = int(np.abs(table).sum(axis=1).max()) * U4.max
+    bound = int(np.abs(table).sum(axis=1).max()) * source.max
     total = Integer.covering(-bound - 1, bound)
     arrays = {"weights": table}
     if levels:
@@ -48,7 +48,7 @@ def matrix(
             rng.integers(-bound // 4, bound // 4, (rows, levels)), axis=1
         )
     return Matrix(
-        (1, vectors, columns), U4, (1, vectors, rows), U4 if levels else total, columns=columns,
+        (1, vectors, columns), source, (1, vectors, rows), U4 if levels else total, columns=columns,
         weight_bits=bits, levels=levels, accumulator=total, arrays=arrays,
     )  # fmt: skip
 
@@ -170,7 +170,7 @@ def test_the_chosen_kernels_go_through_the_rtl(tmp_path: Path) -> None:
     from exeunt.reference import network as reference
     from exeunt.simulate import simulate
 
-    first = dataclasses.replace(matrix((4, 8), bits=3, vectors=64, zeros=0.5), source=Integer(8))
+    first = matrix((4, 8), bits=3, vectors=64, zeros=0.5, source=Integer(8))
     second = matrix((16, 4), zeros=0.5, block=2, vectors=64, seed=3)
     made = space(first, second, head_of(second, 10))
     chosen = cheapest(made, 2048)
