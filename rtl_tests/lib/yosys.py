@@ -17,6 +17,7 @@ from lib.bench import Corner, corner_sources, flat_wrapper, instance
 from exeunt import yowasp
 from exeunt.synth.counts import ECP5, KINDS, XC7, XC7_LUTS, Target
 
+READER = "read_verilog -sv"
 END = "EXEUNT_END"  # ABC can die with exit code 0, so the log must reach this line
 SYNTH = {
     "generic": "synth -noabc -top bench",
@@ -61,6 +62,8 @@ def run(
     memories: Mapping[str, str],
     target: str,
     timeout: int = 3600,
+    *,
+    reader: str = READER,
 ) -> tuple[str, dict[str, Any]]:
     """Log and modules of one Yosys run over the sources and the top module `bench`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +74,7 @@ def run(
         (folder / name).write_text(text)
     names = " ".join(p.name for p in sources)
     script = [
-        f"read_verilog -sv {names} bench.sv",
+        f"{reader} {names} bench.sv",
         SYNTH[target],
         "check -assert",
         "tee -q -o stat.json stat -json",
@@ -132,8 +135,18 @@ def resources(counts: dict[str, int], target: Target) -> dict[str, int]:
     return total
 
 
-def measure(folder: Path, corners: Sequence[Corner], target: Target) -> list[dict[str, int]]:
-    """The resources of each corner, all of them from one Yosys run."""
+def measure(
+    folder: Path,
+    corners: Sequence[Corner],
+    target: Target,
+    *,
+    sources: Sequence[Path] | None = None,
+    reader: str = READER,
+) -> list[dict[str, int]]:
+    """The resources of each corner, all of them from one Yosys run.
+
+    `sources` are those of the corners, else hls/rtl has them; `reader` is Yosys' command for them.
+    """
     text, outer = "", []
     for i, corner in enumerate(corners):
         ports = ["input wire clk", "input wire rst"]
@@ -145,7 +158,10 @@ def measure(folder: Path, corners: Sequence[Corner], target: Target) -> list[dic
             del wires["rst"]
         text += f"module c{i} ({', '.join(ports)});\n{instance(corner, 'u', wires)}endmodule\n"
         outer.append(Corner(corner.name, f"c{i}", {}, corner.ports))
-    sources = corner_sources(corners, folder / "made")
+    if sources is None:
+        sources = corner_sources(corners, folder / "made")
     memories = {name: t for c in corners for name, t in c.memories.items()}
-    modules = run(folder, text + flat_wrapper(outer), sources, memories, target.name)[1]
-    return [resources(cells(modules, f"c{i}"), target) for i in range(len(corners))]
+    wrapper = text + flat_wrapper(outer)
+    modules = run(folder, wrapper, sources, memories, target.name, reader=reader)[1]
+    tops = {name.split("$")[0]: name for name in modules}  # read_slang adds where a module stands
+    return [resources(cells(modules, tops[f"c{i}"]), target) for i in range(len(corners))]
