@@ -2,8 +2,8 @@
 
 `cost_sizes.jsonl` has one corner a line: a matrix-vector unit without thresholds, dense ("mvu") or
 by a schedule ("sparse"), or a lone threshold, its parameters, and its size on xc7 as Yosys maps it
-("dsp"), with `-nodsp` ("luts") and with products written as their rows ("adders"). Lines without
-sizes are counted; with `--all` every line is counted again.
+("dsp"), with `-nodsp` ("luts"), with products written as their rows ("adders") and with several in
+a DSP ("packed"). Lines without sizes are counted; with `--all` every line is counted again.
 `python -m exeunt.cost rtl_tests/cost_sizes.jsonl rtl_tests/cost_control.jsonl` fits the model.
 """
 
@@ -30,7 +30,7 @@ from exeunt.synth.counts import XC7, XC7_LUTS, Target
 
 TABLE = Path(__file__).with_suffix(".jsonl")
 BATCH = 8
-SIZES = ("dsp", "luts", "adders")
+SIZES = ("dsp", "luts", "adders", "packed")
 
 
 def corner(row: Mapping[str, Any], multiplier: Style = "") -> Corner:
@@ -121,6 +121,17 @@ def multiplies(row: Mapping[str, Any]) -> bool:
     return row["kind"] == "mvu" and not row.get("signs", False)
 
 
+def lacks(row: Mapping[str, Any]) -> bool:
+    """Whether a line has no count yet of one of the ways to make its unit."""
+    wanted = {"luts"} | ({"adders"} if multiplies(row) else set())
+    return not (wanted | ({"packed"} if shares(row) else set())) <= row.keys()
+
+
+def shares(row: Mapping[str, Any]) -> bool:
+    """Whether lanes of a line's unit may share a DSP."""
+    return multiplies(row) and row["pe"] > 1
+
+
 def counted(rows: list[dict[str, Any]], folder: str = "cost") -> list[dict[str, Any]]:
     """The rows with the counts that they lack; a threshold has no multiplier to move."""
     found = [dict(row) for row in rows]
@@ -135,6 +146,7 @@ def counted(rows: list[dict[str, Any]], folder: str = "cost") -> list[dict[str, 
     fill("luts", found, XC7_LUTS)
     fill("dsp", [row for row in found if may_multiply(row)], XC7)
     fill("adders", [row for row in found if multiplies(row)], XC7, "lut")
+    fill("packed", [row for row in found if shares(row)], XC7, "packed")
     return [{"dsp": row["luts"], **row} for row in found]
 
 
@@ -143,11 +155,7 @@ def main(*, again: bool) -> None:
     rows = [json.loads(line) for line in TABLE.read_text(encoding="ascii").splitlines()]
     if again:
         rows = [{k: v for k, v in row.items() if k not in SIZES} for row in rows]
-    left = [
-        i
-        for i, row in enumerate(rows)
-        if "luts" not in row or (multiplies(row) and "adders" not in row)
-    ]
+    left = [i for i, row in enumerate(rows) if lacks(row)]
     for start in range(0, len(left), BATCH):
         batch = left[start : start + BATCH]
         for i, row in zip(batch, counted([rows[i] for i in batch]), strict=True):

@@ -15,6 +15,7 @@ from lib.yosys import measure
 
 from exeunt.graph import Integer
 from exeunt.kernels import registry
+from exeunt.kernels.layer import Style
 from exeunt.kernels.mvu.products import unit
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.size import Size, fifo
@@ -76,6 +77,9 @@ def test_joins_and_queues_are_predicted() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+STYLES: dict[str, Style] = {"adders": "lut", "packed": "packed"}
+
+
 @pytest.mark.synth
 @pytest.mark.slow
 def test_fresh_corners_are_predicted() -> None:
@@ -89,8 +93,9 @@ def test_fresh_corners_are_predicted() -> None:
             continue
         assert f'"columns": {row["columns"]}, "simd": {row["simd"]}, "pe": {row["pe"]}' not in table
         for mapped in cost_sizes.SIZES:
-            multiplier = "lut" if mapped == "adders" else ""
-            size = unit(**values, dsp=mapped == "dsp", multiplier=multiplier)
+            size = unit(
+                **values, dsp=mapped in ("dsp", "packed"), multiplier=STYLES.get(mapped, "")
+            )
             counted = row[mapped]
             assert abs(size.lut - counted["lut"]) <= ERROR * (counted["lut"] + 40), (name, mapped)
             assert (size.dsp, size.bram18) == (counted["dsp"], counted["bram18"]), (name, mapped)

@@ -36,7 +36,8 @@
 // Without SIGNS, MULTIPLIERS says what multiplies. 0: what the synthesis tool likes. 1: LUTs; a
 // product is written as its rows, which no tool takes for a multiplication and which take fewer LUTs
 // than one. 2: DSPs; Vivado is told, Yosys takes a DSP for a product of nine bits or more by itself.
-// Values and cycles are the same.
+// 3: DSPs, each for as many lanes as ex_packed has room for; not with signed x. Values and cycles are
+// the same.
 //
 // With EDGES, m_edge says of each lane of m_data where y = W x lies, see ex_threshold; with SIGNS
 // edges count from the smallest y as well.
@@ -58,7 +59,7 @@ module ex_mvu #(
     parameter int SEARCH    = 0,     // lanes that search thresholds; 0: PE
     parameter int PARTS     = 1,     // vectors that have rows of their own
     parameter int ARMS      = 1,     // of these, how many a word holds
-    parameter int MULTIPLIERS = 0,   // 0: as the synthesis likes; 1: of LUTs; 2: in DSPs
+    parameter int MULTIPLIERS = 0,   // 0: as the synthesis likes; 1: LUTs; 2: DSPs; 3: shared DSPs
     parameter     WEIGHT_FILE    = "",  // empty: not initialised, or in ROM_FILE
     parameter     ROM_FILE       = "",  // empty: in WEIGHT_FILE
     parameter     THRESHOLD_FILE = "",  // see ex_threshold
@@ -106,6 +107,9 @@ module ex_mvu #(
   localparam int PRODUCT_BITS = IN_BITS + W_BITS + 32'(SIMD > 1);
   localparam int SUM_WANT = SIGNS ? $clog2(SIMD * MOST + 1) : PRODUCT_BITS + $clog2(SIMD);
   localparam int SUM_BITS = SUM_WANT < ACC_BITS ? SUM_WANT : ACC_BITS;
+  localparam int FIELD    = IN_BITS + W_BITS - 1;  // with MULTIPLIERS 3, see ex_packed
+  localparam int FITTING  = W_BITS < 25 ? (25 - W_BITS) / FIELD + 1 : 1;
+  localparam int SHARING  = MULTIPLIERS != 3 ? 1 : FITTING < ARM ? FITTING : ARM;  // lanes of a DSP
   localparam int SEARCHED = SEARCH == 0 ? PE : SEARCH;
   localparam int TURNS    = PE / SEARCHED;
 
@@ -143,8 +147,10 @@ module ex_mvu #(
     $error("ex_mvu: OUT_BITS must be ACC_BITS %0d without thresholds, is %0d", ACC_BITS, OUT_BITS);
   end
 
-  if (MULTIPLIERS < 0 || MULTIPLIERS > 2 || (SIGNS && MULTIPLIERS != 0)) begin : g_bad_multipliers
-    $error("ex_mvu: MULTIPLIERS must be 0, 1 or 2, and 0 with SIGNS, is %0d", MULTIPLIERS);
+  if (MULTIPLIERS < 0 || MULTIPLIERS > 3 || (SIGNS && MULTIPLIERS != 0)
+      || (IN_SIGNED && MULTIPLIERS == 3)) begin : g_bad_multipliers
+    $error("ex_mvu: MULTIPLIERS must be 0 to 3, 0 with SIGNS, not 3 with IN_SIGNED, is %0d",
+           MULTIPLIERS);
   end
   if (EDGES && LEVELS == 0) begin : g_bad_edges
     $error("ex_mvu: EDGES need thresholds, not LEVELS 0");
@@ -278,12 +284,52 @@ module ex_mvu #(
     assign begins = '0;
   end
 
+  // Products of lanes that share DSPs: term s of lane p at p * SIMD + s
+  wire [PE*SIMD*(FIELD+1)-1:0] shared;
+  wire [PE*SIMD-1:0]           carries;
+  if (MULTIPLIERS == 3) begin : g_packed
+    localparam int SHARES = (ARM + SHARING - 1) / SHARING;  // DSPs of an element of an arm
+    for (genvar d = 0; d < ARMS * SHARES; d++) begin : g_dsp
+      localparam int P = d / SHARES * ARM + d % SHARES * SHARING;  // the first of its lanes
+      localparam int N = d % SHARES < SHARES - 1 ? SHARING : ARM - (SHARES - 1) * SHARING;
+      for (genvar s = 0; s < SIMD; s++) begin : g_element
+        wire [N*W_BITS-1:0] w;
+        wire [N*(FIELD+1)-1:0] y;
+        wire [N-1:0] carry;
+        ex_packed #(
+            .N      (N),
+            .IN_BITS(IN_BITS),
+            .W_BITS (W_BITS)
+        ) products (
+            .clk   (clk),
+            .enable(move[1]),
+            .x     (x_q[(P/ARM*SIMD+s)*IN_BITS+:IN_BITS]),
+            .w     (w),
+            .y     (y),
+            .carry (carry)
+        );
+        for (genvar i = 0; i < N; i++) begin : g_term
+          assign w[i*W_BITS+:W_BITS] = w_q[((P+i)*SIMD+s)*W_BITS+:W_BITS];
+          assign shared[((P+i)*SIMD+s)*(FIELD+1)+:FIELD+1] = y[i*(FIELD+1)+:FIELD+1];
+          assign carries[(P+i)*SIMD+s] = carry[i];
+        end
+      end
+    end
+  end else begin : g_packed
+    assign shared  = '0;
+    assign carries = '0;
+  end
+
   for (genvar p = 0; p < PE; p++) begin : g_lane
     logic [ACC_BITS-1:0] acc_q;
     wire [SIMD*IN_BITS-1:0] x = x_q[p/ARM*SIMD*IN_BITS+:SIMD*IN_BITS];
     wire [SIMD*W_BITS-1:0]  w = w_q[p*SIMD*W_BITS+:SIMD*W_BITS];
 
-    if (!SIGNS) begin : g_products
+    wire [SIMD*(FIELD+1)-1:0] term = shared[p*SIMD*(FIELD+1)+:SIMD*(FIELD+1)];
+    wire [SIMD-1:0] carry = carries[p*SIMD+:SIMD];
+    wire unused = &{1'b0, x, w, term, carry};
+
+    if (!SIGNS && MULTIPLIERS != 3) begin : g_products
       (* mem2reg *) logic signed [PRODUCT_BITS-1:0] product_q[SIMD];
       if (MULTIPLIERS == 1) begin : g_rows
         always_ff @(posedge clk) begin : rows
@@ -345,6 +391,17 @@ module ex_mvu #(
               sum_q[n] <= BITS'(sum);
             end
           end
+        end else if (MULTIPLIERS == 3) begin : g_pairs
+          always_ff @(posedge clk) begin : pairs
+            int sum;
+            if (move[STAGES-1-SUMS]) begin
+              sum = 0;
+              for (int s = LOW; s < TOP; s++) begin
+                sum = sum + 32'($signed(term[s*(FIELD+1)+:FIELD+1])) + 32'(carry[s]);
+              end
+              sum_q[n] <= BITS'(sum);
+            end
+          end
         end else if (!SIGNS) begin : g_terms
           always_ff @(posedge clk) begin : terms
             int sum;
@@ -382,6 +439,8 @@ module ex_mvu #(
     wire [SUM_BITS-1:0] sum;
     if (SUMS > 0) begin : g_sum
       assign sum = g_sums[SUMS-1].sum_q[0];
+    end else if (MULTIPLIERS == 3) begin : g_sum
+      assign sum = SUM_BITS'($signed(term)) + SUM_BITS'(carry);
     end else begin : g_sum
       assign sum = SUM_BITS'(g_products.product_q[0]);
     end

@@ -2,6 +2,9 @@
 
 from mutant import Mutant
 
+_MVU = "rtl_tests/mvu/test_mvu.py::test_mvu"
+_PACKED = "sf2x12_nf3x2_u4_w4_l3_packed,sf3x10_nf2x9_u4_w4_l0_o_packed"
+
 MUTANTS = (
     Mutant(
         "hls/rtl/ex_mvu.sv",
@@ -107,6 +110,34 @@ MUTANTS = (
         "0",
         "rtl_tests/mvu/test_mvu.py::test_mvu",
         corners="sf4x9_nf2x8_u4_w4_l14,sf6x1_nf1x3_u4_w2_l15",
+    ),
+    Mutant(
+        "hls/rtl/ex_packed.sv",
+        "{!w[(i+1)*W_BITS-1], w[",
+        "{w[(i+1)*W_BITS-1], w[",
+        _MVU,
+        corners=_PACKED,
+    ),
+    Mutant(
+        "hls/rtl/ex_packed.sv",
+        "sum_q[(i+1)*FIELD] ^ above[i+1];",
+        "sum_q[(i+1)*FIELD];",
+        _MVU,
+        corners=_PACKED,
+    ),
+    Mutant(
+        "hls/rtl/ex_packed.sv",
+        "assign carry[i] = 1'b1;",
+        "assign carry[i] = 1'b0;",
+        _MVU,
+        corners="sf2x2_nf1x2_u12_w8_l0_packed",
+    ),
+    Mutant(
+        "hls/rtl/ex_mvu.sv",
+        "x_q[(P/ARM*SIMD+s)*IN_BITS+:IN_BITS]",
+        "x_q[s*IN_BITS+:IN_BITS]",
+        _MVU,
+        corners="sf1x3_nf1x5_u4_w3_l0_packed_g3x2",
     ),
     Mutant(
         "hls/rtl/ex_width.sv",

@@ -24,8 +24,8 @@ from exeunt.kernels.mvu.products import FEW
 from exeunt.kernels.parts.back import Steps
 from exeunt.kernels.parts.weights import accumulator_range, smallest
 
-MULTIPLIERS = {"": 0, "lut": 1, "dsp": 2}
-MODULES = ("ex_mvu", "ex_rom", "ex_search", "ex_threshold", "ex_width")
+MULTIPLIERS = {"": 0, "lut": 1, "dsp": 2, "packed": 3}
+MODULES = ("ex_mvu", "ex_packed", "ex_rom", "ex_search", "ex_threshold", "ex_width")
 
 
 def module(node: Mvu) -> str:

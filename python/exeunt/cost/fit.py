@@ -29,7 +29,7 @@ COMMAND = (
 
 def parts_of(row: Row) -> dict[str, float]:
     """The parts of a counted corner."""
-    values = {k: v for k, v in row.items() if k not in ("kind", "dsp", "luts", "adders")}
+    values = {k: v for k, v in row.items() if k not in ("kind", "dsp", "luts", "adders", "packed")}
     parts = registry.kinds()[row["kind"]].parts
     assert parts is not None, f"{row['kind']} is counted but has no parts"
     return parts(**values)
@@ -38,8 +38,8 @@ def parts_of(row: Row) -> dict[str, float]:
 def groups(rows: Iterable[Row]) -> dict[str, list[tuple[dict[str, float], int]]]:
     """(parts, LUT) of the corners by model.
 
-    "<kind>" in LUTs, "<kind>_dsp" where DSPs are used, "<kind>_adders" with products as their rows;
-    "control" of controllers.
+    "<kind>" in LUTs, "<kind>_dsp" where DSPs are used, "<kind>_packed" where lanes share them,
+    "<kind>_adders" with products as their rows; "control" of controllers.
     """
     found: dict[str, list[tuple[dict[str, float], int]]] = {}
     for row in rows:
@@ -52,6 +52,8 @@ def groups(rows: Iterable[Row]) -> dict[str, list[tuple[dict[str, float], int]]]
         found.setdefault(row["kind"], []).append((parts, row["luts"]["lut"]))
         if row["dsp"]["dsp"]:
             found.setdefault(f"{row['kind']}_dsp", []).append((parts, row["dsp"]["lut"]))
+        if row.get("packed", {}).get("dsp"):
+            found.setdefault(f"{row['kind']}_packed", []).append((parts, row["packed"]["lut"]))
         if "adders" in row:
             found.setdefault(f"{row['kind']}_adders", []).append((parts, row["adders"]["lut"]))
     return found

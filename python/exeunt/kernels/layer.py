@@ -16,7 +16,7 @@ from exeunt.kernels.parts.accumulate import Function
 from exeunt.window import Window
 
 Shape = tuple[int, int, int]
-Style: TypeAlias = Literal["", "lut", "dsp", "constant", "scheduled", "codebook"]
+Style: TypeAlias = Literal["", "lut", "dsp", "packed", "constant", "scheduled", "codebook"]
 """What multiplies; "": as the synthesis tool likes; "constant": additions for these weights;
 "scheduled": those by weights that are not zero; "codebook": tables of shared weights."""
 BYTE = Integer(8)

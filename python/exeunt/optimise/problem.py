@@ -21,7 +21,7 @@ from exeunt.kernels.lowering import Lowering, converters, feeders
 from exeunt.kernels.parts.size import Size, fifo, lutrams, ram, selection
 from exeunt.optimise import known
 
-STYLES: tuple[Style, ...] = ("lut", "dsp")
+STYLES: tuple[Style, ...] = ("lut", "dsp", "packed")  # each with fewer DSPs than that before
 STAGES = 8  # cycles that a word spends in a kernel when it never waits, about
 
 
@@ -183,10 +183,17 @@ def _styles(layer: Layer, fold: Fold, dsp: bool) -> list[Fold]:
     """The folding with each kind of multiplier that the layer may have."""
     if not isinstance(layer, Matrix) or layer.signs or fold.multiplier:
         return [fold]
-    found = [dataclasses.replace(fold, multiplier="lut")]
+    found = [dataclasses.replace(fold, multiplier=STYLES[0])]
     bare = dataclasses.replace(layer, arrays={}, finn=())
-    if dsp and _size(bare, dataclasses.replace(fold, multiplier="dsp"), dsp).dsp:
-        found.append(dataclasses.replace(fold, multiplier="dsp"))
+    least = math.inf
+    for style in STYLES[1:] if dsp else ():
+        if style == "packed" and layer.source.signed:
+            continue
+        styled = dataclasses.replace(fold, multiplier=style)
+        taken = _size(bare, styled, dsp).dsp
+        if 0 < taken < least:
+            found.append(styled)
+            least = taken
     return found
 
 

@@ -116,6 +116,7 @@ def _built(node: Mapping[str, Any]) -> str:
     where = {
         "lut": ", products in LUT",
         "dsp": ", products in DSP",
+        "packed": ", several products in a DSP",
         "constant": ", weights as additions",
         "scheduled": f", zeros left out by {node.get('block', 0)}",
         "codebook": f", shared weights by {node.get('block', 0)}",

@@ -116,7 +116,7 @@ class Everything:
 def everything(made: Problem, share: Sequence[float]) -> Everything:
     options = [undominated(place.options, period=True) for place in made.places]
     shape = tuple(map(len, options))
-    assert math.prod(shape) <= 3_000_000, shape
+    assert math.prod(shape) <= 8_000_000, shape
 
     def along(axis: int, values: Sequence[float]) -> np.ndarray:
         return np.array(values, float).reshape([-1 if k == axis else 1 for k in range(len(shape))])

@@ -41,7 +41,8 @@ class Mvu(Weighted):
     and on. They follow each other, `together` of them side by side: a word of input has SIMD
     elements of each, and PE = MH / groups * together.
 
-    `multiplier` says what multiplies: "lut", "dsp", or "" for what the synthesis tool likes.
+    `multiplier` says what multiplies: "lut", "dsp", "packed" for DSPs that lanes share (not of a
+    signed input), or "" for what the synthesis tool likes.
     """
 
     kind: ClassVar[str] = "mvu"

@@ -15,6 +15,7 @@ FEW = 8  # words of weights that are logic like any other, and no memory
 GROUP = 9  # products, or sums of them, that the hardware adds in one cycle
 TURNED = 2  # comparisons of a search from which on lanes take turns
 DSP_RESULT = 9  # bits of a product below which Yosys leaves it to LUTs
+DSP_BITS = 25  # of the wide operand of a DSP48E1, in which several weights stand side by side
 
 
 def in_dsp(in_bits: int, weight_bits: int, simd: int) -> bool:
@@ -23,6 +24,24 @@ def in_dsp(in_bits: int, weight_bits: int, simd: int) -> bool:
     It does from nine bits of result on; beside others the product keeps its sign's bit.
     """
     return in_bits + weight_bits + (simd > 1) >= DSP_RESULT
+
+
+def sharing(in_bits: int, weight_bits: int, lanes: int) -> int:
+    """Lanes whose products with the same unsigned input one DSP makes, see `ex_packed`.
+
+    Args:
+        in_bits: of the input.
+        weight_bits: of a weight, two's complement.
+        lanes: that see the same input.
+    """
+    return max(1, min(lanes, (DSP_BITS - weight_bits) // (in_bits + weight_bits - 1) + 1))
+
+
+def shares(in_bits: int, weight_bits: int, lanes: int) -> bool:
+    """Whether two of `lanes` can share a DSP at all, and Yosys takes one for that product."""
+    count = sharing(in_bits, weight_bits, lanes)
+    operand = (in_bits + weight_bits - 1) * (count - 1) + weight_bits
+    return count > 1 and operand + in_bits + 1 >= DSP_RESULT
 
 
 def groups_of(simd: int) -> int:
@@ -140,13 +159,18 @@ def unit(
         rows=rows, columns=columns, simd=simd, pe=pe, in_bits=in_bits, weight_bits=weight_bits,
         acc_bits=acc_bits, groups=groups, signs=signs,
     )  # fmt: skip
-    mapped = dsp and not signs and multiplier != "lut" and in_dsp(in_bits, weight_bits, simd)
-    model = "mvu_dsp" if mapped else "mvu_adders" if multiplier == "lut" and not signs else "mvu"
     steps = (rows // pe) * (columns // simd)
     arms = max(1, pe * groups // rows)
+    dsps, model = 0, "mvu_adders" if multiplier == "lut" and not signs else "mvu"
+    lanes = pe // arms
+    if dsp and multiplier == "packed" and shares(in_bits, weight_bits, lanes):
+        dsps = arms * math.ceil(lanes / sharing(in_bits, weight_bits, lanes)) * simd
+        model = "mvu_packed"
+    elif dsp and not signs and multiplier != "lut" and in_dsp(in_bits, weight_bits, simd):
+        dsps, model = pe * simd, "mvu_dsp"
     room = 2 if rows <= pe * groups else 2 * (columns // simd)
     blocks = rom(steps, pe * simd * weight_bits) + ram(room, arms * simd * in_bits)
-    size = Size(lut(model, found), pe * simd if mapped else 0, blocks)
+    size = Size(lut(model, found), dsps, blocks)
     if levels:
         lanes = searched(pe=pe, steps=columns // simd, levels=levels)
         size += levels_size(channels=rows, pe=lanes, in_bits=acc_bits, levels=levels)
