@@ -32,15 +32,15 @@ module ex_result_ring (
   logic [7:0] write_q, send_q, current_q, data_q;
   logic [7:0] kept_q;  // results that again may ask for
   logic [3:0] byte_q;
-  logic some_q;  // a result is to be sent; a register, since whoever sends has much to decide by it
+  // Registers, since whoever sends, and whoever waits to give a result, has much to decide by them
+  logic some_q;  // a result is to be sent
+  logic full_q;  // 255 are
 
-  wire [7:0] unsent = write_q - send_q;
-  wire full = &unsent;
-  wire put = s_valid && !full && !flush;
+  wire put = s_valid && !full_q && !flush;
   wire store = put && &byte_q;
   wire [7:0] behind = write_q - again_seq;
 
-  assign s_ready = flush || (&byte_q && !full);
+  assign s_ready = flush || (&byte_q && !full_q);
   assign known = behind <= kept_q;
   assign next = write_q;
   assign m_valid = some_q;
@@ -59,12 +59,14 @@ module ex_result_ring (
     if (again && known) send_d = again_seq;
     if (flush) send_d = write_q;
   end
+  wire [7:0] unsent_d = write_d - send_d;
 
   always_ff @(posedge clk) begin
     if (put) byte_q <= byte_q + 1'b1;
     write_q <= write_d;
     send_q  <= send_d;
     some_q  <= write_d != send_d;
+    full_q  <= &unsent_d;
     if (hello) kept_q <= {7'd0, store};
     else if (store && !(&kept_q)) kept_q <= kept_q + 1'b1;
     if (take) current_q <= send_q;
@@ -78,6 +80,7 @@ module ex_result_ring (
       write_q <= '0;
       send_q  <= '0;
       some_q  <= 1'b0;
+      full_q  <= 1'b0;
     end
   end
 endmodule
