@@ -34,6 +34,7 @@ ROOMS: Mapping[str, str] = {
     "window": "",
     "files": "errors",
     "archive": BASE,
+    "scheduler": BASE,
     "tool": BASE,
     "yowasp": BASE,
     "splits": BASE,
@@ -66,9 +67,10 @@ ROOMS: Mapping[str, str] = {
     "quant.network": f"{BASE} config qonnx quant quant.data",
     "quant.modified": f"{BASE} config rules quant",
     "quant.train": f"{STEP} quant.exits quant.data quant.network quant.modified",
+    "quant.needs": f"{BASE} config quant scheduler",
     "quant.attribution": f"{BASE} config quant.exits quant.data quant.network quant.train",
     "quant.compress": f"{STEP} cost quant.exits quant.data quant.network quant.train "
-    "quant.attribution quant.asked",
+    "quant.attribution quant.asked quant.needs scheduler",
     "quant.rules": f"{STEP} qonnx quant.exits quant.data quant.network quant.modified quant.train "
     "quant.attribution quant.compress",
     "quant.calibrate": f"{STEP} qonnx quant.exits quant.data quant.network quant.train "
@@ -111,7 +113,7 @@ ROOMS: Mapping[str, str] = {
     "command": f"{STEP} zoo cost qonnx runtime reference simulate simulate.heatmaps samples "
     "quant.exits synth report boards bench deploy quant.data quant.network quant.train "
     "quant.attribution quant.compress "
-    "search "
+    "search scheduler "
     "quant.attach quant.calibrate quant.compare quant.export quant.explain quant.rules "
     "quant.rules.apply quant.rules.against hls hls.front hls.back hls.folded hls.baseline "
     "hls.optimised hls.compile",
@@ -132,6 +134,7 @@ PACKAGES: Mapping[str, str] = {
     "quant.network": "torch brevitas onnx",
     "quant.modified": "torch",
     "quant.train": "torch",
+    "quant.needs": "torch",
     "quant.attribution": "torch captum quantus scipy",
     "quant.compress": "torch scipy",
     "quant.rules": "torch sklearn scipy",
@@ -145,6 +148,7 @@ PACKAGES: Mapping[str, str] = {
     "quant.explain": "torch PIL jinja2",
     "optimise": "scipy",
     "search": "optuna",
+    "scheduler": "dask distributed",
     "hls.front": "finn qonnx onnx onnxruntime",
     "hls.back": "finn qonnx jinja2",
 }

@@ -21,7 +21,7 @@ import numpy as np
 from exeunt.config.compress import Compress, Filters
 from exeunt.config.tree import Config
 from exeunt.progress import Progress, silent
-from exeunt.quant.compress.compare import FOLDER, trained
+from exeunt.quant.compress.compare import FOLDER, networks, seed_folder
 from exeunt.quant.compress.criteria import Scores
 from exeunt.quant.compress.filters import apply
 from exeunt.quant.compress.subject import Subject
@@ -67,8 +67,9 @@ def choose(
     splits = load(config.data, data_dir, shape=config.model.input, classes=config.model.classes)
     splits = dataclasses.replace(splits, validation=splits.validation.some(_IMAGES))
     trials = []
+    networks(config, run_dir, data_dir, section.compare.seeds)
     for seed in section.compare.seeds:
-        own, folder = trained(config, run_dir, data_dir, seed)
+        own, folder = seed_folder(config, run_dir, seed)
         work = _Remembering(own, section, splits, seed=seed)
         trials.append((Subject(load_checkpoint(own, folder), own.model), work))
     tried: list[dict[str, Any]] = []

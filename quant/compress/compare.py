@@ -17,20 +17,30 @@ from typing import Any
 import numpy as np
 
 from exeunt.config.compress import AnyPass, Compare, Compress, Filters
-from exeunt.config.tree import Config
+from exeunt.config.tree import Config, hash_of
 from exeunt.errors import InputError
-from exeunt.progress import Progress, silent
+from exeunt.progress import Progress, part, silent
 from exeunt.quant.compress.passes import do_pass, figures
 from exeunt.quant.compress.subject import Subject
 from exeunt.quant.compress.work import Work
 from exeunt.quant.data.datasets import Splits, load
-from exeunt.quant.train import fingerprint, is_trained, load_checkpoint, one_thread, train
+from exeunt.quant.needs import needs
+from exeunt.quant.train import (
+    CHECKPOINT,
+    fingerprint,
+    is_trained,
+    load_checkpoint,
+    one_thread,
+    train,
+)
 from exeunt.report import store
+from exeunt.scheduler import HERE, Machines, Task
 from exeunt.splits import SPLITS, read_fingerprint
 
 FOLDER = "compare"
 SCHEMA = 1
 _DRAW = 1000  # between the seeds of two draws on one network
+_TRAINING = 20  # of a hundred of the time, for networks of other seeds
 _KEYS = ("accuracy_before", "accuracy_after", "last_before", "last_after")
 
 
@@ -50,11 +60,17 @@ class Cell:
 
 
 def compare(
-    config: Config, run_dir: Path, data_dir: Path, *, progress: Progress = silent
+    config: Config,
+    run_dir: Path,
+    data_dir: Path,
+    *,
+    progress: Progress = silent,
+    machines: Machines = HERE,
 ) -> list[dict[str, Any]]:
     """Do all cells that are not there yet; writes the rows to report.json.
 
     A network of another seed than the config's is trained in `run_dir`/compare when it is absent.
+    Every such training and every cell is a task for `machines`.
 
     Returns:
         one row a cell: kind, criterion, budget, seed, draw, accuracies of the test images and mean
@@ -67,27 +83,113 @@ def compare(
     """
     section = config.compress or Compress(passes=(Filters(kind="filters"),))
     cells = cells_of(section)
-    total = len(cells)
     images = read_fingerprint(run_dir / SPLITS)
-    rows: list[dict[str, Any]] = []
-    splits: Splits | None = None
-    originals: dict[int, dict[str, Any]] = {}
-    known: dict[str, list[float]] = {}
-    for number, cell in enumerate(cells):
-        progress(number, total, cell.name)
-        path = run_dir / FOLDER / "cells" / f"{cell.name}.json"
-        stamp = _stamp(config, section, cell, images)
-        row = _read(path, stamp)
-        if row is None:
-            shape, classes = config.model.input, config.model.classes
-            splits = splits or load(config.data, data_dir, shape=shape, classes=classes)
-            row = _measure(config, section, cell, run_dir, data_dir, splits, originals, known)
-            row["stamp"] = stamp
-            store.write_text(path, json.dumps(row, indent=1, sort_keys=True) + "\n")
-        rows.append({k: v for k, v in row.items() if k != "stamp"})
+    stamps = [_stamp(config, section, cell, images) for cell in cells]
+    paths = [run_dir / _path(cell) for cell in cells]
+    known = [_read(path, stamp) for path, stamp in zip(paths, stamps, strict=True)]
+    missing = [number for number, row in enumerate(known) if row is None]
+    data_dir = data_dir.absolute()
+    if missing:
+        machines.agree(needs(config, data_dir))
+    seeds = dict.fromkeys(cells[number].seed for number in missing)
+    networks(config, run_dir, data_dir, list(seeds), progress=part(progress, 0, _TRAINING),
+             machines=machines)  # fmt: skip
+
+    def tell() -> list[dict[str, Any]]:
+        rows = [{k: v for k, v in row.items() if k != "stamp"} for row in known if row is not None]
         store.update(run_dir, {"compression": {"criteria": rows, "statistics": verdicts(rows)}})
-    progress(total, total, f"{total} cells")
-    return rows
+        return rows
+
+    def finished(number: int, row: dict[str, Any]) -> None:
+        known[missing[number]] = row
+        tell()
+
+    tasks = [
+        Task(
+            cells[number].name,
+            run_dir,
+            (config, section, cells[number], stamps[number], data_dir),
+            (SPLITS, *_network_of(config, cells[number].seed)),
+        )
+        for number in missing
+    ]
+    machines.map(_cell, tasks, progress=part(progress, _TRAINING, 100), finished=finished)
+    progress(100, 100, f"{len(cells)} cells")
+    return tell()
+
+
+def networks(
+    config: Config,
+    run_dir: Path,
+    data_dir: Path,
+    seeds: Sequence[int],
+    *,
+    progress: Progress = silent,
+    machines: Machines = HERE,
+) -> None:
+    """Train the networks of these seeds that are absent, a task each."""
+    images = read_fingerprint(run_dir / SPLITS)
+    tasks = []
+    for seed in seeds:
+        own, folder = seed_folder(config, run_dir, seed)
+        if own is not config and not is_trained(own, folder, images):
+            tasks.append(Task(f"training, seed {seed}", folder, (own, data_dir)))
+    machines.map(_train, tasks, progress=progress)
+
+
+def _train(folder: Path, config: Config, data_dir: Path, *, progress: Progress) -> None:
+    train(config, folder, data_dir, progress=progress)
+
+
+def _path(cell: Cell) -> Path:
+    """The result of a cell, in the run folder."""
+    return Path(FOLDER, "cells", f"{cell.name}.json")
+
+
+def _network_of(config: Config, seed: int) -> list[str]:
+    """The files of the network of a seed, in the run folder."""
+    folder = seed_folder(config, Path(), seed)[1]
+    return [str(folder / name) for name in (CHECKPOINT, SPLITS)]
+
+
+@dataclasses.dataclass
+class _Memory:
+    """What the cells of one comparison have in common in one process."""
+
+    splits: Splits
+    originals: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    known: dict[str, list[float]] = dataclasses.field(default_factory=dict)
+
+
+_KEPT: dict[str, _Memory] = {}  # of the last comparison
+
+
+def _memory(config: Config, data_dir: Path, images: str) -> _Memory:
+    """That of this config and of the images with this fingerprint."""
+    key = f"{hash_of(config)} {data_dir} {images}"
+    if key not in _KEPT:
+        _KEPT.clear()
+        shape, classes = config.model.input, config.model.classes
+        _KEPT[key] = _Memory(load(config.data, data_dir, shape=shape, classes=classes))
+    return _KEPT[key]
+
+
+def _cell(
+    run_dir: Path,
+    config: Config,
+    section: Compress,
+    cell: Cell,
+    stamp: str,
+    data_dir: Path,
+    *,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Do one cell; its row, which is written too."""
+    row = _measure(config, section, cell, run_dir, data_dir)
+    row["stamp"] = stamp
+    store.write_text(run_dir / _path(cell), json.dumps(row, indent=1, sort_keys=True) + "\n")
+    progress(1, 1, cell.name)
+    return row
 
 
 def cells_of(section: Compress) -> list[Cell]:
@@ -124,26 +226,26 @@ def _measure(
     cell: Cell,
     run_dir: Path,
     data_dir: Path,
-    splits: Splits,
-    originals: dict[int, dict[str, Any]],
-    known: dict[str, list[float]],
 ) -> dict[str, Any]:
-    own, folder = trained(config, run_dir, data_dir, cell.seed)
+    own, folder = seed_folder(config, run_dir, cell.seed)
+    memory = _memory(config, data_dir, read_fingerprint(run_dir / SPLITS))
+    originals = memory.originals
+    network = hashlib.sha256((folder / CHECKPOINT).read_bytes()).hexdigest()
     work = Work(
         own,
         section,
-        splits,
+        memory.splits,
         run_dir / FOLDER / ".stages",
         label=cell.name,
         seed=cell.seed + _DRAW * cell.draw,
         split="test",
-        known=known,
+        known=memory.known,
     )
     subject = Subject(load_checkpoint(own, folder), own.model)
     with one_thread(cell.seed):
-        if cell.seed not in originals:
-            originals[cell.seed] = figures(subject, work)
-        original = originals[cell.seed]
+        if network not in originals:
+            originals[network] = figures(subject, work)
+        original = originals[network]
         compressed, entry = do_pass(cell.spec, subject, work)
     for stage in (run_dir / FOLDER / ".stages").glob(f"{cell.name}-*.pt"):
         stage.unlink()
@@ -189,14 +291,6 @@ def seed_folder(config: Config, run_dir: Path, seed: int) -> tuple[Config, Path]
         return config, run_dir
     section = config.train.model_copy(update={"seed": seed})
     return config.model_copy(update={"train": section}), run_dir / FOLDER / f"seed{seed}"
-
-
-def trained(config: Config, run_dir: Path, data_dir: Path, seed: int) -> tuple[Config, Path]:
-    """As `seed_folder`, and the network is trained there when it is absent."""
-    own, folder = seed_folder(config, run_dir, seed)
-    if own is not config and not is_trained(own, folder, read_fingerprint(run_dir / SPLITS)):
-        train(own, folder, data_dir)
-    return own, folder
 
 
 def predicted_cycles(config: Config, subject: Subject, rates: Sequence[float]) -> float | None:

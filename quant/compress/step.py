@@ -19,6 +19,7 @@ from exeunt.quant.compress.work import FOLDER, Work
 from exeunt.quant.data.datasets import load
 from exeunt.quant.train import load_checkpoint, one_thread
 from exeunt.report import store
+from exeunt.scheduler import HERE, Machines
 
 _LEFT = {"macs": "multiplications", "weight_bits": "weight bits"}
 COMPRESSION = "compression.json"
@@ -33,11 +34,13 @@ def compress(
     progress: Progress = silent,
     compare: bool | None = None,
     choose: bool | None = None,
+    machines: Machines = HERE,
 ) -> nn.Module | None:
     """Compress the trained network; leaves compressed.pt and compression.json.
 
     An interrupted compression goes on behind the last epoch of its fine-tuning. With `compare` or
-    `choose` nothing is compressed, see `exeunt.quant.compress.compare` and `choice`.
+    `choose` nothing is compressed, see `exeunt.quant.compress.compare` and `choice`; `machines` do
+    the cells of a comparison.
 
     Raises:
         InputError: no [compress] section, no checkpoint, or a pass that cannot do what it is told.
@@ -49,7 +52,7 @@ def compress(
         if choose:
             choice.choose(config, run_dir, data_dir, progress=progress)
         if compare:
-            comparison.compare(config, run_dir, data_dir, progress=progress)
+            comparison.compare(config, run_dir, data_dir, progress=progress, machines=machines)
         return None
     section = config.compress
     if section is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import sys
 import traceback
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from exeunt.command import completion, lists, setup, surroundings
+from exeunt.command import completion, group, lists, setup, surroundings
 from exeunt.config.methods import METHODS
 from exeunt.errors import CheckFailed, ExeuntError, InputError
 
@@ -24,26 +23,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Group(click.Group):
-    """Names the nearest step when there is no such step."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        wrong = args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-")
-        if wrong and not ctx.resilient_parsing:  # which a shell does that completes
-            known = self.list_commands(ctx)
-            near = difflib.get_close_matches(args[0], known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else "see exeunt --help"
-            raise InputError(f"step must be one of {', '.join(known)}, got {args[0]!r}: {hint}")
-        return super().resolve_command(ctx, args)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of the pipeline, not of the alphabet."""
-        return list(self.commands)
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=group.Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="exeunt", message="%(prog)s %(version)s")
 def cli() -> None:
     """Early-exit CNNs from PyTorch to RTL that answers like its reference.
@@ -72,6 +52,11 @@ def _board(text: str) -> Callable[[F], F]:
     return click.option("--board", default="", help=text, shell_complete=completion.boards)
 
 
+_scheduler = click.option(
+    "--scheduler", default="", help="Dask's, for many machines: local, tcp://... or its file."
+)
+
+
 def _context(config: str, out: str | None, data: str) -> Context:
     from exeunt.command import run
     from exeunt.config import tree
@@ -81,14 +66,23 @@ def _context(config: str, out: str | None, data: str) -> Context:
     return run.Context(loaded, run_dir, Path(data))
 
 
-def _one(name: str, config: str, out: str | None, data: str, debug: bool, **options: Any) -> Path:
+def _one(
+    name: str, config: str, out: str | None, data: str, debug: bool, scheduler: str = "",
+    **options: Any,
+) -> Path:  # fmt: skip
     """Do one step with its progress bar; `options` are arguments that it alone has."""
     from exeunt.command import run
     from exeunt.report import store
     from exeunt.report.warnings import warnings
+    from exeunt.scheduler import opened
 
     context = dataclasses.replace(_context(config, out, data), options=options)
-    with _log(context, debug) as shown, shown.showing():
+    with (
+        _log(context, debug) as shown,
+        shown.showing(),
+        opened(scheduler, tell=shown.say) as machines,
+    ):
+        context = dataclasses.replace(context, machines=machines)
         run.run_step(name, context, announce=shown.announce)
     for warning in warnings(store.read(context.run_dir), name):
         click.echo(f"warning: {warning}")
@@ -159,13 +153,17 @@ _step("train", "Train the network and all its exits; resumes an interrupted trai
 @_options
 @click.option("--compare", is_flag=True, help="Criteria side by side over seeds, for the report.")
 @click.option("--choose", is_flag=True, help="Try settings of each criterion on validation images.")
+@_scheduler
 def compress(
-    config: str, out: str | None, data: str, debug: bool, compare: bool, choose: bool
-) -> None:
+    config: str, out: str | None, data: str, debug: bool, scheduler: str, compare: bool,
+    choose: bool,
+) -> None:  # fmt: skip
     """Make the network smaller, as the config's [compress] says; resumes."""
+    lists.only_with("--scheduler", scheduler, "--compare", compare)
     run_dir = _one(
-        "compress", config, out, data, debug, compare=compare or None, choose=choose or None
-    )
+        "compress", config, out, data, debug, scheduler, compare=compare or None,
+        choose=choose or None,
+    )  # fmt: skip
     if choose:
         click.echo(run_dir / "compare" / "choice.json")
     if compare:
@@ -380,7 +378,9 @@ def deploy(
 
     loaded = tree.load(config)
     name = targets.load(board or loaded.bitstream.board).name
-    given = {"board": board or loaded.bitstream.board, "archive_path": archive, "images": images}
+    given: dict[str, Any] = {
+        "board": board or loaded.bitstream.board, "archive_path": archive, "images": images,
+    }  # fmt: skip
     run_dir = _one(f"deploy:{name}", config, out, data, debug, **given)
     made = next(e for e in store.read(run_dir)["deploy"] if e["board"] == name)
     click.echo(step.path_of(loaded, run_dir, name, archive))

@@ -1,4 +1,4 @@
-"""Lists in options of the command line, such as 0,1,2."""
+"""Options of the command line: lists such as 0,1,2, and those that go with another one."""
 
 from __future__ import annotations
 
@@ -38,3 +38,13 @@ def criteria(text: str) -> list[str]:
             "all of them"
         )
     return found
+
+
+def only_with(option: str, value: object, other: str, given: object) -> None:
+    """Refuse an option without the one that it belongs to.
+
+    Raises:
+        InputError: it has a value, and the other one has none.
+    """
+    if value and not given:
+        raise InputError(f"{option} must be given with {other}, got it alone: add {other}")

@@ -61,6 +61,12 @@ class Screen:
         if not self.live:
             self.console.print(line, markup=False)
 
+    def say(self, line: str) -> None:
+        """Show a line above the bars, and note it."""
+        self._note(line)
+        if self.live:
+            self.console.print(line, markup=False)
+
     def announce(self, step: Step, what: str) -> _Bar:
         """Told by `exeunt.command.run` that `step` starts, is done, failed, or can be skipped."""
         self._told = time.monotonic()

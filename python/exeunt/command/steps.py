@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exeunt.progress import Progress, about, silent
+from exeunt.scheduler import HERE, Machines
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Config
@@ -34,7 +35,8 @@ _CALIBRATION = (  # what the calibration says of itself; `compare` adds to the s
 class Context:
     """What a step is given: the config, the run folder, the data folder, and how to tell.
 
-    `options` are arguments of one step that the config does not know, such as waves.
+    `options` are arguments of one step that the config does not know, such as waves. `machines` do
+    the tasks of a step that has some.
     """
 
     config: Config
@@ -42,6 +44,7 @@ class Context:
     data_dir: Path
     progress: Progress = silent
     options: Mapping[str, Any] = field(default_factory=dict)
+    machines: Machines = HERE
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Step:
     when: str = ""  # section of the config
     before: str = ""  # "module:function", which refuses what a later step would refuse
     expects: str = ""  # "module:function"
+    spread: bool = False  # has tasks for other machines
 
     def wanted(self, config: Config) -> bool:
         """Whether `config` has something for the step to do."""
@@ -99,7 +103,8 @@ class Step:
             _imported(self.before)(context.config)
         work = _imported(self.function)
         places = (context.run_dir, context.data_dir) if self.data else (context.run_dir,)
-        work(context.config, *places, progress=context.progress, **context.options)
+        options = {**context.options, **({"machines": context.machines} if self.spread else {})}
+        work(context.config, *places, progress=context.progress, **options)
 
 
 def _imported(name: str) -> Any:
@@ -129,6 +134,7 @@ STEPS: tuple[Step, ...] = (
         may=("compressed.pt", "compression.json"),
         reports=("compression.chosen",),
         data=True,
+        spread=True,
         when="compress",
     ),
     Step(
