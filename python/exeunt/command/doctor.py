@@ -21,10 +21,10 @@ from exeunt.errors import ToolError
 PINS = {
     "brevitas": "0.13.4",
     "cocotb": "2.1.0",
+    "distributed": "2026.8.0",
     "finn-plus": "1.6.1",
     "onnxruntime": "1.25.1",
     "optuna": "5.0.0",
-    "distributed": "2026.8.0",
     "pyserial": "3.5",
     "qonnx": "1.0.0",
     "quantus": "0.6.0",
