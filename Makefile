@@ -27,7 +27,8 @@ help:
 	@echo "make formal    proofs of stream contracts, buffers, merge and the serial link"
 	@echo "make bench     the measured ratios"
 	@echo "make fuzz      SEEDS=10 random QONNX files to RTL, every answer and cycle compared;"
-	@echo "               LOG=file keeps the outcomes, and the same command goes on after them"
+	@echo "               LOG=file keeps the outcomes, and the same command goes on after them;"
+	@echo "               SCHEDULER=local, tcp://... or a file: by Dask's workers"
 	@echo "make mutants   deliberate faults, each of which a test must catch within MINUTES=$(MINUTES)"
 	@echo "make docs      the site (build/docs/index.html): pages, references, executed tutorials"
 	@echo "make venv      only install; make clean: remove build/"
@@ -73,7 +74,7 @@ bench: $(VENV)/.dev.stamp
 
 fuzz: $(VENV)/.dev.stamp
 	$(BIN)/python rtl_tests/fuzz.py $(SEEDS) --first $(FIRST) --workers $(WORKERS) \
-	  $(if $(LOG),--log $(LOG))
+	  $(if $(LOG),--log $(LOG)) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 mutants: $(VENV)/.dev.stamp
 	$(BIN)/python rtl_tests/mutants.py --workers $(WORKERS) --minutes $(MINUTES)

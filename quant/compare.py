@@ -17,16 +17,19 @@ from exeunt.config.calibrate import Calibrate
 from exeunt.config.tree import Config
 from exeunt.criteria import Criterion
 from exeunt.errors import InputError
-from exeunt.progress import Progress, part, silent
+from exeunt.progress import Progress, silent
 from exeunt.promise import NONE
 from exeunt.qonnx.integers import IntegerNetwork
 from exeunt.quant import asked
 from exeunt.quant.compress import load_network
+from exeunt.quant.compress.subject import COMPRESSED
 from exeunt.quant.exits import moved
 from exeunt.quant.exits.calibration import scores
+from exeunt.quant.needs import needs
 from exeunt.quant.network.logits import exact
-from exeunt.quant.train import fingerprint, is_trained, train
+from exeunt.quant.train import CHECKPOINT, fingerprint, is_trained, train
 from exeunt.report import store
+from exeunt.scheduler import HERE, Machines, Task
 from exeunt.splits import SPLITS, Labelled, read_fingerprint, read_split
 
 FOLDER = "criteria"
@@ -42,6 +45,7 @@ def compare(
     seeds: Sequence[int] = (),
     names: Sequence[str] = (),
     progress: Progress = silent,
+    machines: Machines = HERE,
 ) -> list[dict[str, Any]]:
     """Calibrate every criterion for every permitted drop; writes the rows to report.json.
 
@@ -54,6 +58,7 @@ def compare(
         seeds: of the networks; none: the config's.
         names: criteria; none: all.
         progress: told of every network.
+        machines: each seed is a task for them.
 
     Returns:
         a row for each criterion, permitted drop and seed: criterion, permitted (0..1), seed, saved
@@ -74,24 +79,52 @@ def compare(
         )
     rules = [criteria.get(name) for name in dict.fromkeys(names or criteria.names())]
     wanted = seeds_of(config, seeds)
-    validation = read_split(run_dir / SPLITS, "validation")
-    test = read_split(run_dir / SPLITS, "test")
-    rows: list[dict[str, Any]] = []
-    for number, seed in enumerate(wanted):
-        begin, end = 100 * number // len(wanted), 100 * (number + 1) // len(wanted)
-        progress(begin, 100, f"{', '.join(rule.name for rule in rules)}, seed {seed}")
-        at = other_seed(config, seed)
-        folder = trained_at(config, at, run_dir, data_dir, progress=part(progress, begin, end))
-        network = exact(load_network(at, folder), at)
-        if len(network.scales) == 1:
-            raise InputError(
-                "criteria must have two exits or more to be compared, got 1: add a stage, or "
-                "exits with `exeunt attach`"
-            )
-        rows += [{"seed": seed, **row} for row in _rows(network, config, rules, validation, test)]
+    machines.agree(needs(config, data_dir.absolute()))
+    found: dict[int, list[dict[str, Any]]] = {}
+
+    def finished(number: int, rows: list[dict[str, Any]]) -> None:
+        found[number] = rows
+        rows = [row for number in sorted(found) for row in found[number]]
         store.update(run_dir, {"calibration": {"criteria": rows}})
+
+    tasks = [
+        Task(
+            f"{', '.join(rule.name for rule in rules)}, seed {seed}",
+            run_dir,
+            (config, data_dir.absolute(), seed, [rule.name for rule in rules]),
+            (CHECKPOINT, SPLITS, COMPRESSED, f"{FOLDER}/seed{seed}"),
+        )
+        for seed in wanted
+    ]
+    made = machines.map(_of_seed, tasks, progress=progress, finished=finished)
+    rows = [row for rows in made for row in rows]
+    test = read_split(run_dir / SPLITS, "test")
     progress(100, 100, f"{len(rules)} criteria on {len(test.labels):,} test images")
     return rows
+
+
+def _of_seed(
+    run_dir: Path,
+    config: Config,
+    data_dir: Path,
+    seed: int,
+    names: Sequence[str],
+    *,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """The rows of one network, which is trained when it is absent."""
+    at = other_seed(config, seed)
+    folder = trained_at(config, at, run_dir, data_dir, progress=progress)
+    network = exact(load_network(at, folder), at)
+    if len(network.scales) == 1:
+        raise InputError(
+            "criteria must have two exits or more to be compared, got 1: add a stage, or exits "
+            "with `exeunt attach`"
+        )
+    validation = read_split(run_dir / SPLITS, "validation")
+    test = read_split(run_dir / SPLITS, "test")
+    rules = [criteria.get(name) for name in names]
+    return [{"seed": seed, **row} for row in _rows(network, config, rules, validation, test)]
 
 
 def _fixed(config: Config) -> bool:

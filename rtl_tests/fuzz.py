@@ -1,6 +1,7 @@
 """Random legal networks to RTL: every answer and cycle against the references.
 
-`make fuzz SEEDS=20` tries QONNX files; with LOG=file it can be stopped and goes on where it was.
+`make fuzz SEEDS=20` tries QONNX files; with LOG=file it can be stopped and goes on where it was;
+with SCHEDULER=... Dask's workers try them.
 `python rtl_tests/fuzz.py --kind configs` trains networks of random configs; `--first 7 1` tries
 seed 7 alone. A seed that ends in a sentence (exit code 2) was refused, which is no fault; a
 mismatch, a cycle count that is off by more than one in a hundred, or any other exception is one.
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -28,9 +29,11 @@ from PIL import Image
 
 from exeunt import criteria, registers
 from exeunt.config import tree
-from exeunt.errors import InputError
+from exeunt.errors import ExeuntError, InputError
 from exeunt.qonnx import seen
 from exeunt.report import store
+from exeunt.scheduler import Needs, Task, from_file, opened
+from exeunt.simulate import apart
 
 TOLERANCE = 0.01
 IMAGES = 18  # of each class
@@ -326,6 +329,28 @@ def _one(task: tuple[str, int, bool]) -> Outcome:
         return attempt_file(seed, Path(folder), simulated=simulated)
 
 
+def spread(
+    scheduler: str, tasks: Sequence[tuple[str, int, bool]], ended: Callable[[Outcome], None]
+) -> None:
+    """Try seeds on Dask's workers, which must have these files at the same place."""
+    here = Path(__file__).resolve().parent
+    packages = ("torch", "brevitas", "qonnx", "onnx", "onnxruntime", "finn-plus", "scipy")
+    facts = (("Verilator", apart.found),)
+    needs = Needs(packages, files=(("the tests of the RTL", here),), facts=facts)
+    with opened(scheduler) as machines:
+        machines.agree(needs)
+        machines.map(
+            from_file,
+            [Task(f"seed {t[1]}", Path(), (here / "fuzz.py", "as_task", t)) for t in tasks],
+            finished=lambda _, found: ended(Outcome(**found)),
+        )
+
+
+def as_task(task: tuple[str, int, bool]) -> dict[str, object]:
+    """A seed, in words that any process knows."""
+    return asdict(_one(task))
+
+
 def main(arguments: list[str]) -> int:
     """Try seeds; 1 when one of them shows a fault."""
     parser = argparse.ArgumentParser(prog="fuzz.py", description=__doc__)
@@ -334,6 +359,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--kind", choices=("files", "configs"), default="files")
     parser.add_argument("--no-rtl", action="store_true", help="compile alone")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--scheduler", default="", help="Dask's: local, tcp://... or its file")
     parser.add_argument(
         "--log", type=Path, help="a file of outcomes: what is in it is not repeated"
     )
@@ -342,13 +368,24 @@ def main(arguments: list[str]) -> int:
     known = [o for o in logged(asked.log) if o.seed in seeds]
     done = {outcome.seed for outcome in known}
     tasks = [(asked.kind, seed, not asked.no_rtl) for seed in seeds if seed not in done]
-    with multiprocessing.get_context("spawn").Pool(asked.workers) as pool:
-        for outcome in pool.imap_unordered(_one, tasks):
-            known.append(outcome)
-            if asked.log:
-                with asked.log.open("a") as file:
-                    file.write(json.dumps(asdict(outcome)) + "\n")
-            print(f"seed {outcome.seed}: {outcome.verdict}: {outcome.said}", flush=True)
+
+    def ended(outcome: Outcome) -> None:
+        known.append(outcome)
+        if asked.log:
+            with asked.log.open("a") as file:
+                file.write(json.dumps(asdict(outcome)) + "\n")
+        print(f"seed {outcome.seed}: {outcome.verdict}: {outcome.said}", flush=True)
+
+    if asked.scheduler:
+        try:
+            spread(asked.scheduler, tasks, ended)
+        except ExeuntError as error:
+            print(f"fuzz.py: {error}", file=sys.stderr)
+            return error.exit_code
+    else:
+        with multiprocessing.get_context("spawn").Pool(asked.workers) as pool:
+            for outcome in pool.imap_unordered(_one, tasks):
+                ended(outcome)
     print(summary(known))
     return int(any(outcome.fault for outcome in known))
 

@@ -56,7 +56,7 @@ ROOMS: Mapping[str, str] = {
     "reference": f"{RESULT} runtime",
     "explain": f"{RESULT} runtime reference",  # NumPy alone
     "samples": f"{RESULT} reference",
-    "simulate": f"{STEP} cost runtime reference synth explain",
+    "simulate": f"{STEP} cost runtime reference synth explain scheduler",
     "synth": f"{STEP} cost reference tool yowasp",
     "report": f"{GRAPH} promise splits report.store",
     # the training side: it never sees the compiler
@@ -76,7 +76,7 @@ ROOMS: Mapping[str, str] = {
     "quant.calibrate": f"{STEP} qonnx quant.exits quant.data quant.network quant.train "
     "quant.compress quant.rules quant.asked",
     "quant.compare": f"{STEP} criteria promise qonnx quant.exits quant.network quant.train "
-    "quant.compress quant.asked",
+    "quant.compress quant.asked quant.needs scheduler",
     "quant.resplits": f"{BASE} criteria qonnx promise splits quant.exits",
     "quant.heads": f"{BASE} config qonnx",
     "quant.attach": f"{STEP} qonnx quant.exits quant.data quant.network quant.train quant.compress "
@@ -106,7 +106,7 @@ ROOMS: Mapping[str, str] = {
     "hls.compile": f"{STEP} cost qonnx reference hls.explained hls.front hls.back hls.folded "
     "hls.baseline hls.bursts hls.chosen hls.optimised hls.compressed",
     "search": f"{STEP} kernels criteria cost optimise report report.store simulate synth "
-    "quant.train quant.calibrate quant.export hls.optimised hls.compile",
+    "quant.train quant.calibrate quant.export quant.needs scheduler hls.optimised hls.compile",
     "bench": f"{STEP} qonnx runtime reference simulate boards",
     "simulate.heatmaps": f"{STEP} runtime reference explain simulate report",
     "deploy": f"{STEP} runtime reference boards bench",

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from exeunt.command import completion, group, lists, setup, surroundings
+from exeunt.command.options import board as _board
+from exeunt.command.options import common as _options
+from exeunt.command.options import scheduler as _scheduler
 from exeunt.config.methods import METHODS
 from exeunt.errors import CheckFailed, ExeuntError, InputError
 
@@ -33,28 +36,6 @@ def cli() -> None:
     zoo:mnist, zoo:cifar10-vgg) or a TOML file. Exit codes: 0 good,
     1 a check failed, 2 the input is wrong, 3 a tool is missing or failed.
     """
-
-
-def _options(function: F) -> F:
-    """CONFIG, --out, --data and --debug, which every step has."""
-    for decorate in (
-        click.option("--debug", is_flag=True, help="Show tracebacks and all tool output."),
-        click.option("--data", default="data", show_default=True, help="Folder with datasets."),
-        click.option("--out", default=None, help="Run folder.  [default: build/<name>]"),
-        click.argument("config", default="digits", shell_complete=completion.configs),
-    ):
-        function = decorate(function)
-    return function
-
-
-def _board(text: str) -> Callable[[F], F]:
-    """--board."""
-    return click.option("--board", default="", help=text, shell_complete=completion.boards)
-
-
-_scheduler = click.option(
-    "--scheduler", default="", help="Dask's, for many machines: local, tcp://... or its file."
-)
 
 
 def _context(config: str, out: str | None, data: str) -> Context:
@@ -129,12 +110,13 @@ for _command in (setup.config, setup.new, setup.fetch):
     cli.add_command(_command)
 
 
-def _step(name: str, text: str, left: str = "") -> None:
+def _step(name: str, text: str, left: str = "", *, spread: bool = False) -> None:
     """The command of a step; behind it what the report says of it, where it has `left` a file."""
 
     @_options
-    def command(config: str, out: str | None, data: str, debug: bool) -> None:
-        run_dir = _one(name, config, out, data, debug)
+    @(_scheduler if spread else lambda function: function)
+    def command(config: str, out: str | None, data: str, debug: bool, scheduler: str = "") -> None:
+        run_dir = _one(name, config, out, data, debug, scheduler)
         if left:
             from exeunt.report import store
 
@@ -227,7 +209,10 @@ def rules(
 
 
 _step("attach", "Put early exits on a trained network that has none.", "attach/config.toml")
-_step("search", "Try networks around this one, for the board; resumes.", "search/front.html")
+_step(
+    "search", "Try networks around this one, for the board; resumes.", "search/front.html",
+    spread=True,
+)  # fmt: skip
 
 
 @cli.command()
@@ -235,10 +220,13 @@ _step("search", "Try networks around this one, for the board; resumes.", "search
 @click.option("--compare", is_flag=True, help="All exit criteria side by side, for the report.")
 @click.option("--criteria", "names", default="", help="With --compare: only these, as in a,b.")
 @click.option("--seeds", default="", help="With --compare: of the networks, as in 0,1,2.")
+@_scheduler
 def calibrate(
-    config: str, out: str | None, data: str, debug: bool, compare: bool, names: str, seeds: str
-) -> None:
+    config: str, out: str | None, data: str, debug: bool, scheduler: str, compare: bool,
+    names: str, seeds: str,
+) -> None:  # fmt: skip
     """Choose the exit thresholds, in the integers that the hardware sees."""
+    lists.only_with("--scheduler", scheduler, "--compare", compare)
     if not compare:
         if names or seeds:
             raise InputError(
@@ -248,7 +236,7 @@ def calibrate(
         _one("calibrate", config, out, data, debug)
         return
     chosen, given = lists.seeds(seeds), lists.criteria(names)
-    run_dir = _one("compare", config, out, data, debug, seeds=chosen, names=given)
+    run_dir = _one("compare", config, out, data, debug, scheduler, seeds=chosen, names=given)
     from exeunt.report import store
     from exeunt.report.criteria import lines
 
@@ -323,11 +311,13 @@ _step("compile", "From QONNX to RTL, exit by exit, with FINN as the compiler.")
 @_options
 @click.option("--waves", type=click.Choice(["vcd", "fst"]), help="Write waves of one frame.")
 @click.option("--frame", type=click.IntRange(min=0), help="The frame.  [default: the first]")
+@_scheduler
 def simulate(
-    config: str, out: str | None, data: str, debug: bool, waves: str | None, frame: int | None
-) -> None:
+    config: str, out: str | None, data: str, debug: bool, scheduler: str, waves: str | None,
+    frame: int | None,
+) -> None:  # fmt: skip
     """Run the test images through the RTL and compare every answer."""
-    run_dir = _one("simulate", config, out, data, debug, waves=waves or "", frame=frame)
+    run_dir = _one("simulate", config, out, data, debug, scheduler, waves=waves or "", frame=frame)
     if waves or frame is not None:
         click.echo(run_dir / "waves" / f"frame{frame or 0}.{waves or 'vcd'}")
 

@@ -170,6 +170,7 @@ STEPS: tuple[Step, ...] = (
         "Put exit criteria side by side",
         "exeunt.quant.compare:compare",
         sections=("data", "model", "train"),
+        spread=True,
         inputs=("checkpoint.pt", "splits.npz", "compressed.pt"),
         outputs=(),
         reports=("calibration.criteria",),
@@ -203,6 +204,7 @@ STEPS: tuple[Step, ...] = (
         "search",
         "Search for the network",
         "exeunt.search.step:search",
+        spread=True,
         sections=("data", "model", "train", "calibrate", "compile", "search"),
         inputs=(),
         outputs=("search",),
@@ -245,6 +247,7 @@ STEPS: tuple[Step, ...] = (
         "Run the test images through the RTL",
         "exeunt.simulate:simulate",
         sections=("simulate",),
+        spread=True,
         inputs=("manifest.json", "rtl", "design.f", "splits.npz", "baseline"),
         outputs=("simulation.json",),
         reports=(

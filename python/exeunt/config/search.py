@@ -27,6 +27,8 @@ class Search(Section):
         trials: networks that are tried, this one and its twin without early exits among them
         sampler: how they are drawn: by what was good before ("tpe", "nsga2"), or "random"
         seed: of the drawing
+        batch: networks that are drawn at once, each by those of batches before alone, so that they
+            can be trained side by side with --scheduler; other batches are other networks
         epochs: passes over the training images for each; unset: train.epochs
         accuracy: least accuracy with early exit, on validation images, that counts
         stages: fewest stages that are left
@@ -45,6 +47,7 @@ class Search(Section):
     trials: Annotated[int, Field(ge=1, le=100_000)] = 60
     sampler: Literal["tpe", "nsga2", "random"] = "tpe"
     seed: Annotated[int, Field(ge=0, lt=1 << 31)] = 0
+    batch: Annotated[int, Field(ge=1, le=1000)] = 1
     epochs: Positive | None = None
     accuracy: Fraction = 0.0
     stages: Positive = 1

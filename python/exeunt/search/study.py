@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from exeunt.config import tree
 from exeunt.errors import InputError, ToolError
 from exeunt.progress import Progress, part
+from exeunt.scheduler import HERE, Machines, Task
 from exeunt.search import space
 from exeunt.search.trial import Outcome, Stopped, evaluate
 
@@ -24,6 +25,7 @@ JOURNAL = "study.log"
 TRIALS = "trials"
 OWN, SINGLE = 0, 1  # the trials of the config's network, and of its last exit alone
 FIRST = 10  # trials that are drawn at random before the sampler learns
+WHOLE = "whole"  # how many trials there are in batches that have ended
 SECTIONS = ("data", "model", "train", "calibrate", "compile")
 
 
@@ -58,11 +60,12 @@ def run(
     wish: Wish,
     progress: Progress,
     evaluate: Callable[..., Outcome] = evaluate,
+    machines: Machines = HERE,
 ) -> list[Trial]:
     """Do the trials that are missing; all of them in order.
 
-    The same config and seed give the same trials, also when the search was interrupted: each is
-    drawn from those before it alone.
+    The same config and seed give the same trials, also when the search was interrupted, and on
+    however many machines: each is drawn from those of batches before its own alone.
 
     Args:
         config: of the network around which is searched.
@@ -72,16 +75,54 @@ def run(
         wish: what is asked of a design.
         progress: told of each trial.
         evaluate: does one, as `trial.evaluate`.
+        machines: each trial of a batch is a task for them.
 
     Raises:
         ToolError: Optuna is not installed.
         InputError: the journal in `home` is of another config, or no network can be trained.
     """
     optuna = _optuna()
-    study = _opened(optuna, home, tree.hash_of(config, *SECTIONS) + _space(section))
+    study = _opened(optuna, home, tree.hash_of(config, *SECTIONS) + _space(section), section.batch)
     done = _ended(study)
-    state = optuna.trial.TrialState
     while len(done) < section.trials:
+        drawn, settled = _drawn(optuna, study, config, section, done)
+        if not drawn and not settled:
+            break
+        begin, end = (100 * (len(done) + k) // section.trials for k in (0, len(drawn)))
+        finished = tuple(t.outcome for t in done if t.outcome)
+        tasks = [
+            Task(
+                network.name, folder_of(home, trial.number),
+                (network, data_dir.absolute(), wish, finished, section.accuracy, evaluate), (".",),
+            )
+            for trial, network in drawn
+        ]  # fmt: skip
+        values = machines.map(_tried, tasks, progress=part(progress, begin, end))
+        for (trial, _), (outcome, why, refused) in zip(drawn, values, strict=True):
+            if refused and not any(t.outcome for t in (*done, *settled)):
+                raise InputError(why)
+            settled.append(Trial(trial.number, dict(trial.params), outcome, why))
+            if outcome is None:
+                trial.set_user_attr("why", why)
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            else:
+                trial.set_user_attr("outcome", outcome.to_json())
+                study.tell(trial, (outcome.accuracy, outcome.cost))
+        done += sorted(settled, key=lambda t: t.number)
+        if section.batch > 1:
+            study.set_user_attr(WHOLE, len(study.get_trials(deepcopy=False)))
+        progress(end, 100, f"network {len(done)} of {section.trials}")
+    return done[: section.trials]
+
+
+def _drawn(
+    optuna: Any, study: Any, config: Config, section: Search, done: Sequence[Trial]
+) -> tuple[list[tuple[Any, Config]], list[Trial]]:
+    """The next batch: new networks to be tried, and trials that gave no network."""
+    state = optuna.trial.TrialState
+    drawn: list[tuple[Any, Config]] = []
+    settled: list[Trial] = []
+    while len(drawn) + len(settled) < min(section.batch, section.trials - len(done)):
         before = study.get_trials(deepcopy=False)
         number = len(before)
         if number >= _most(section):
@@ -92,35 +133,19 @@ def run(
         elif before[-1].state == state.FAIL:  # a network that there was already: one like it
             study.enqueue_trial(_mutated(config, section, before[-1].params, number))
         trial = study.ask()
-        begin, end = (100 * (len(done) + k) // section.trials for k in (0, 1))
-        told = part(progress, begin, end)
-
-        def doing(network: Config, *, number: int = number, told: Progress = told) -> Outcome:
-            return evaluate(
-                network, folder_of(home, number), data_dir, wish=wish,
-                finished=[t.outcome for t in done if t.outcome], accuracy=section.accuracy,
-                progress=told,
-            )  # fmt: skip
-
         try:
             network = space.network(config, section, trial.suggest_categorical)
         except InputError as error:
-            found = Trial(number, dict(trial.params), None, str(error))
-        else:
-            if any(t.choices == trial.params for t in done):
-                study.tell(trial, state=state.FAIL)  # which no sampler learns from
-                continue
-            network = network.model_copy(update={"name": f"{config.name}-{number}"})
-            found = _tried(network, number, dict(trial.params), done, doing)
-        if found.outcome is None:
-            trial.set_user_attr("why", found.why)
+            settled.append(Trial(number, dict(trial.params), None, str(error)))
+            trial.set_user_attr("why", str(error))
             study.tell(trial, state=state.PRUNED)
-        else:
-            trial.set_user_attr("outcome", found.outcome.to_json())
-            study.tell(trial, (found.outcome.accuracy, found.outcome.cost))
-        done.append(found)
-        told(1, 1, f"network {len(done)} of {section.trials}")
-    return done[: section.trials]
+            continue
+        known = [t.choices for t in (*done, *settled)] + [t.params for t, _ in drawn]
+        if trial.params in known:
+            study.tell(trial, state=state.FAIL)  # which no sampler learns from
+            continue
+        drawn.append((trial, network.model_copy(update={"name": f"{config.name}-{number}"})))
+    return drawn, settled
 
 
 def _most(section: Search) -> int:
@@ -144,25 +169,25 @@ def _mutated(config: Config, section: Search, choices: dict[str, Any], seed: int
 
 
 def _tried(
+    folder: Path,
     network: Config,
-    number: int,
-    choices: dict[str, Any],
-    done: Sequence[Trial],
-    doing: Callable[[Config], Outcome],
-) -> Trial:
-    """The trial.
-
-    Raises:
-        InputError: it cannot be trained, and no other one could.
-    """
+    data_dir: Path,
+    wish: Wish,
+    finished: tuple[Outcome, ...],
+    accuracy: float,
+    evaluate: Callable[..., Outcome],
+    *,
+    progress: Progress,
+) -> tuple[Outcome | None, str, bool]:
+    """A trial as a task: what came of it, or why nothing did, and whether it was refused."""
     try:
-        return Trial(number, choices, doing(network))
-    except Stopped as error:
-        return Trial(number, choices, None, str(error))
-    except InputError as error:
-        if not any(t.outcome for t in done):
-            raise
-        return Trial(number, choices, None, str(error))
+        found = evaluate(
+            network, folder, data_dir, wish=wish, finished=finished, accuracy=accuracy,
+            progress=progress,
+        )  # fmt: skip
+    except (Stopped, InputError) as error:
+        return None, str(error), isinstance(error, InputError)
+    return found, "", False
 
 
 def _optuna() -> Any:
@@ -179,10 +204,11 @@ def _optuna() -> Any:
 
 def _space(section: Search) -> str:
     """What a journal must agree in: all but how many trials there are, and what comes after."""
-    return section.model_dump_json(exclude={"trials", "finalists", "count"})
+    later = {"trials", "finalists", "count"} | ({"batch"} if section.batch == 1 else set())
+    return section.model_dump_json(exclude=later)
 
 
-def _opened(optuna: Any, home: Path, asked: str) -> Any:
+def _opened(optuna: Any, home: Path, asked: str, batch: int) -> Any:
     """The study in `home`, begun when there is none, without a trial that was interrupted."""
     import warnings
 
@@ -211,13 +237,14 @@ def _opened(optuna: Any, home: Path, asked: str) -> Any:
             f"the search in {home} must be of this config, got one of another: choose another "
             f"--out, or delete {home} to search again"
         )
-    return _without_interrupted(optuna, study, storage, home, asked)
+    return _without_interrupted(optuna, study, storage, asked, batch)
 
 
-def _without_interrupted(optuna: Any, study: Any, storage: Any, home: Path, asked: str) -> Any:
-    """The study with ended trials alone: a new journal when its last one was interrupted."""
+def _without_interrupted(optuna: Any, study: Any, storage: Any, asked: str, batch: int) -> Any:
+    """The study with trials of batches that have ended: a new journal when one was interrupted."""
     trials = study.get_trials(deepcopy=False)
-    ended = [t for t in trials if t.state.is_finished()]
+    whole = study.user_attrs.get(WHOLE, 0) if batch > 1 else None
+    ended = [t for t in trials if t.state.is_finished()] if whole is None else trials[:whole]
     if len(ended) == len(trials):
         return study
     optuna.delete_study(study_name="search", storage=storage)
@@ -225,6 +252,8 @@ def _without_interrupted(optuna: Any, study: Any, storage: Any, home: Path, aske
         storage=storage, study_name="search", directions=("maximize", "minimize")
     )
     study.set_user_attr("asked", asked)
+    if whole is not None:
+        study.set_user_attr(WHOLE, whole)
     study.add_trials(ended)
     return study
 

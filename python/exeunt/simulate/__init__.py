@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exeunt.progress import Progress, silent
+from exeunt.scheduler import HERE, Machines
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Config
@@ -18,8 +19,11 @@ def simulate(
     progress: Progress = silent,
     waves: str = "",
     frame: int | None = None,
+    machines: Machines = HERE,
 ) -> None:
     """The simulate step; see `exeunt.simulate.run.simulate`, which is imported when it is run."""
     from exeunt.simulate import run
 
-    run.simulate(config, run_dir, progress=progress, wave_kind=waves, frame=frame)
+    run.simulate(
+        config, run_dir, progress=progress, wave_kind=waves, frame=frame, machines=machines
+    )

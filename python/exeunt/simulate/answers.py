@@ -20,6 +20,7 @@ from exeunt.manifest import Manifest
 from exeunt.progress import Progress, silent
 from exeunt.reference import controller, system
 from exeunt.reference.looks import Looks, Made
+from exeunt.scheduler import HERE, Machines
 from exeunt.simulate import bulk, localise
 from exeunt.simulate.library import Cycles, decode
 from exeunt.simulate.maps import Maps
@@ -106,6 +107,7 @@ def answer(
     looks: Looks | None = None,
     maps: Maps | None = None,
     progress: Progress = silent,
+    machines: Machines = HERE,
 ) -> Answers:
     """Put images through the RTL and set its answers beside the reference's.
 
@@ -120,6 +122,7 @@ def answer(
         looks: further looks at the images, of the reference.
         maps: heat maps that are asked for meanwhile; None: none.
         progress: told of images done.
+        machines: each simulator is a task for them.
 
     Raises:
         CheckFailed: an assertion of the RTL failed.
@@ -138,6 +141,7 @@ def answer(
     slices = bulk.run(
         manifest, library, images, processes=processes, thresholds=limits, settings=settings,
         progress=tell, more=maps.writes if maps else (), linger=maps.linger if maps else 0,
+        machines=machines,
     )  # fmt: skip
     seconds = time.perf_counter() - started
     expected = controller.decide(
@@ -163,19 +167,25 @@ def answer(
     return Answers(got, want, latency, left, tuple(slices), seconds, expected.looks)
 
 
-def _predictions(
-    manifest: Manifest, accelerator: Accelerator, answers: Answers
-) -> list[system.Prediction]:
-    """The cycle reference for every slice, in a process each when there is enough to do."""
-    parts = [
+def parts_of(answers: Answers) -> list[tuple[IntArray, Made | None]]:
+    """Of every slice, where its images leave and how often they are looked at again."""
+    return [
         (
             answers.want["exit"][s.first : s.end],
             answers.looks and answers.looks.some(s.first, s.end),
         )
         for s in answers.slices
     ]
+
+
+def _predictions(
+    manifest: Manifest, accelerator: Accelerator, answers: Answers
+) -> list[system.Prediction]:
+    """The cycle reference for every slice, in a process each when there is enough to do."""
+    parts = parts_of(answers)
     sizes = system.Sizes.of(manifest.data)
-    if len(parts) < 2 or len(answers.latency) < ALONE:
+    alone = len(parts) < 2 or len(answers.latency) < ALONE
+    if alone or multiprocessing.current_process().daemon:  # which may not start others
         return [
             system.predict(accelerator, exits, sizes=sizes, looks=looks) for exits, looks in parts
         ]
@@ -189,16 +199,25 @@ def _predictions(
 
 
 def check_cycles(
-    manifest: Manifest, accelerator: Accelerator, answers: Answers
+    manifest: Manifest,
+    accelerator: Accelerator,
+    answers: Answers,
+    predictions: list[system.Prediction] | None = None,
 ) -> tuple[dict[str, Any], list[system.Prediction]]:
     """How far the cycle reference is from a continuous simulation.
+
+    Args:
+        manifest: of the design.
+        accelerator: the compiled graph.
+        answers: of all slices.
+        predictions: what the reference says of each slice, where that is known.
 
     Returns:
         `cycle_reference` of report.json: `max_relative_error` of the slices' total cycles and mean
         latencies, `max_frame_error` of a single frame's latency, both totals, the frames whose
         accept, result and latency are exact; and the prediction of every slice.
     """
-    predictions = _predictions(manifest, accelerator, answers)
+    predictions = predictions or _predictions(manifest, accelerator, answers)
     worst, single = 0.0, 0.0
     exact, total, predicted = 0, 0, 0
     for part, found in zip(answers.slices, predictions, strict=True):

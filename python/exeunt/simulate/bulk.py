@@ -20,8 +20,10 @@ from exeunt import packing, registers
 from exeunt.errors import CheckFailed, ToolError
 from exeunt.graph import Stream
 from exeunt.manifest import Manifest
-from exeunt.simulate import worker
-from exeunt.simulate.library import Bytes, Cycles, Trace
+from exeunt.progress import Progress
+from exeunt.scheduler import HERE, Machines, Task
+from exeunt.simulate import apart, verilator, worker
+from exeunt.simulate.library import Bytes, Cycles, Trace, Words
 
 SPARE_CYCLES = 100_000
 
@@ -121,6 +123,7 @@ def run(
     more: Sequence[tuple[int, int]] = (),
     linger: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    machines: Machines = HERE,
 ) -> list[Slice]:
     """Simulate all images.
 
@@ -139,6 +142,7 @@ def run(
         more: register writes behind those of thresholds and order: (byte address, value).
         linger: see `Model.run`.
         progress: called with (images done, cycles so far).
+        machines: each slice is a task for them, of a build without taps and waves.
 
     Raises:
         CheckFailed: an assertion of the RTL failed.
@@ -148,13 +152,10 @@ def run(
     slices = split(len(images), processes)
     with tempfile.TemporaryDirectory(prefix="exeunt-") as scratch:
         folder = Path(scratch)
-        np.save(folder / "words.npy", packing.pack(stream, images.reshape(-1, *stream.shape)))
-        running = []
+        words = packing.pack(stream, images.reshape(-1, *stream.shape))
+        jobs: list[dict[str, Any]] = []
         for i, (first, end) in enumerate(slices):
             job: dict[str, Any] = {
-                "library": str(library.resolve()),
-                "folder": str((manifest.folder / "rtl").resolve()),
-                "words": str(folder / "words.npy"),
                 "first": first * stream.words,
                 "end": end * stream.words,
                 "frames": end - first,
@@ -169,25 +170,102 @@ def run(
                 "seed": settings.seed + i,
                 "taps": taps,
                 "windows": [vars(w) for w in windows],
-                "tapped": str(folder / f"tapped{i}.npz"),
                 "waves": str(waves.resolve()) if waves else "",
                 "wave_cycles": wave_cycles,
-                "out": str(folder / f"out{i}.npz"),
             }
-            path = folder / f"job{i}.json"
-            path.write_text(json.dumps(job))
-            running.append(_Process(path))
-        try:
-            _wait(running, progress)
-        finally:
-            for process in running:
-                process.kill()
+            jobs.append(job)
+        if machines.here:
+            _run(jobs, words, library, manifest.folder / "rtl", folder, progress)
+        else:
+            assert not taps, "taps stay here"
+            assert waves is None, "so do waves"
+            _away(manifest, jobs, words, library, folder, progress, machines)
         found = []
         for i, (first, end) in enumerate(slices):
             trace, seconds, processor = worker.load(folder / f"out{i}.npz")
             taken = _tapped(folder, i, windows)
             found.append(Slice(first, end, trace, seconds, processor, taken))
     return found
+
+
+def _run(
+    jobs: Sequence[dict[str, Any]],
+    words: Words,
+    library: Path,
+    rtl: Path,
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """A process for each job; their outcomes are out0.npz, out1.npz, ... in `folder`."""
+    np.save(folder / "words.npy", words)
+    running: list[_Process] = []
+    try:
+        for i, job in enumerate(jobs):
+            places = {
+                "library": str(library.resolve()),
+                "folder": str(rtl.resolve()),
+                "words": str(folder / "words.npy"),
+                "tapped": str(folder / f"tapped{i}.npz"),
+                "out": str(folder / f"out{i}.npz"),
+            }
+            path = folder / f"job{i}.json"
+            path.write_text(json.dumps({**job, **places}))
+            running.append(_Process(path))
+        _wait(running, progress)
+    finally:
+        for process in running:
+            process.kill()
+
+
+def _away(
+    manifest: Manifest,
+    jobs: Sequence[dict[str, Any]],
+    words: Words,
+    library: Path,
+    folder: Path,
+    progress: Callable[[int, int], None] | None,
+    machines: Machines,
+) -> None:
+    """As `_run`, a task for each job."""
+    done, cycles = 0, 0
+
+    def finished(number: int, outcome: bytes) -> None:
+        nonlocal done, cycles
+        path = folder / f"out{number}.npz"
+        path.write_bytes(outcome)
+        done, cycles = done + jobs[number]["frames"], cycles + worker.load(path)[0].cycles
+        if progress is not None:
+            progress(done, cycles)
+
+    with apart.packed(manifest, library) as design:
+        tasks = [
+            Task(
+                f"slice {number}",
+                design,
+                (manifest, job, words[job["first"] : job["end"]], verilator.processor()),
+                apart.READS,
+            )
+            for number, job in enumerate(jobs)
+        ]
+        machines.map(_slice, tasks, finished=finished)
+
+
+def _slice(
+    folder: Path,
+    manifest: Manifest,
+    job: dict[str, Any],
+    words: Words,
+    processor: str,
+    *,
+    progress: Progress,
+) -> bytes:
+    """One job as a task: its out0.npz."""
+    mine, library = apart.unpacked(manifest, folder, processor)
+    whole = {**job, "first": 0, "end": len(words)}
+    with tempfile.TemporaryDirectory(prefix="exeunt-") as scratch:
+        _run([whole], words, library, mine.folder / "rtl", Path(scratch))
+        progress(1, 1)
+        return (Path(scratch) / "out0.npz").read_bytes()
 
 
 def _tapped(folder: Path, index: int, windows: Sequence[Window]) -> dict[int, tuple[Bytes, Cycles]]:

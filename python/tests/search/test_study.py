@@ -88,6 +88,78 @@ def test_an_interrupted_search_gives_the_same_trials(tmp_path: Path):
     assert run(tmp_path / "b", section, []) == whole
 
 
+def test_a_batch_that_was_interrupted_at_its_end_is_drawn_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """All of its trials but the last are in the journal."""
+    import optuna
+
+    section = Search(trials=6, batch=3)
+    whole = run(tmp_path / "a", section, [])
+    tell, told = optuna.Study.tell, []
+
+    def interrupted(study, *arguments, **more):
+        told.append(1)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+        return tell(study, *arguments, **more)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(optuna.Study, "tell", interrupted)
+        run(tmp_path / "b", section, [])
+    assert run(tmp_path / "b", section, []) == whole
+
+
+class Backwards:
+    """Machines that do the last task first."""
+
+    here = False
+
+    def agree(self, needs) -> None:
+        pass
+
+    def map(self, work, tasks, *, progress=silent, finished=None) -> list:
+        values = [work(t.folder, *t.arguments, progress=progress) for t in reversed(tasks)]
+        return values[::-1]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_a_batch_is_the_same_in_whatever_order_it_is_done(tmp_path: Path, sampler: str):
+    section = Search(trials=14, sampler=sampler, batch=4)
+    whole = run(tmp_path / "a", section, [])
+    other = study.run(
+        CONFIG, section, tmp_path / "b", Path("data"), wish=WISH, progress=silent,
+        evaluate=pretend([]), machines=Backwards(),
+    )  # fmt: skip
+    assert other == whole
+    assert len(whole) == 14
+    if sampler == "tpe":
+        assert whole != run(tmp_path / "c", Search(trials=14, sampler=sampler), [])
+
+
+@pytest.mark.parametrize("fail", [2, 7, 12])
+def test_a_batch_that_was_interrupted_is_drawn_again(tmp_path: Path, fail: int):
+    section = Search(trials=14, batch=4)
+    whole = run(tmp_path / "a", section, [])
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "b", section, [], fail=fail)
+    assert run(tmp_path / "b", section, []) == whole
+
+
+def test_a_batch_knows_only_the_networks_of_batches_before(tmp_path: Path):
+    counts = []
+
+    def evaluate(config, folder, data_dir, *, finished, **more):
+        counts.append(len(finished))
+        return pretend([])(config, folder, data_dir)
+
+    section = Search(trials=10, batch=4)
+    study.run(
+        CONFIG, section, tmp_path, Path("data"), wish=WISH, progress=silent, evaluate=evaluate
+    )
+    assert counts == [0] * 4 + [4] * 4 + [8] * 2
+
+
 def test_more_trials_go_on_with_those_there_are(tmp_path: Path):
     few = run(tmp_path, Search(trials=6, sampler="random"), [])
     calls: list[str] = []
