@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from exeunt.command import completion, group, lists, setup, surroundings
+from exeunt.command import group, lists, setup, surroundings
 from exeunt.command.options import board as _board
 from exeunt.command.options import common as _options
 from exeunt.command.options import scheduler as _scheduler
