@@ -23,7 +23,7 @@ from exeunt.manifest import Manifest
 from exeunt.progress import Progress
 from exeunt.scheduler import HERE, Machines, Task
 from exeunt.simulate import apart, verilator, worker
-from exeunt.simulate.library import Bytes, Cycles, Trace, Words
+from exeunt.simulate.library import Bytes, Cycles, Trace
 
 SPARE_CYCLES = 100_000
 
@@ -190,7 +190,7 @@ def run(
 
 def _run(
     jobs: Sequence[dict[str, Any]],
-    words: Words,
+    words: npt.NDArray[Any],
     library: Path,
     rtl: Path,
     folder: Path,
@@ -220,7 +220,7 @@ def _run(
 def _away(
     manifest: Manifest,
     jobs: Sequence[dict[str, Any]],
-    words: Words,
+    words: npt.NDArray[Any],
     library: Path,
     folder: Path,
     progress: Callable[[int, int], None] | None,
@@ -254,7 +254,7 @@ def _slice(
     folder: Path,
     manifest: Manifest,
     job: dict[str, Any],
-    words: Words,
+    words: npt.NDArray[Any],
     processor: str,
     *,
     progress: Progress,
