@@ -32,18 +32,19 @@ module ex_result_ring (
   logic [7:0] write_q, send_q, current_q, data_q;
   logic [7:0] kept_q;  // results that again may ask for
   logic [3:0] byte_q;
-  // Registers, since whoever sends, and whoever waits to give a result, has much to decide by them
-  logic some_q;  // a result is to be sent
-  logic full_q;  // 255 are
+  // write_q - send_q: a register, since whoever sends, and whoever waits to give a result, has much to
+  // decide by it
+  logic [7:0] unsent_q;
 
-  wire put = s_valid && !full_q && !flush;
+  wire full = &unsent_q;
+  wire put = s_valid && !full && !flush;
   wire store = put && &byte_q;
   wire [7:0] behind = write_q - again_seq;
 
-  assign s_ready = flush || (&byte_q && !full_q);
+  assign s_ready = flush || (&byte_q && !full);
   assign known = behind <= kept_q;
   assign next = write_q;
-  assign m_valid = some_q;
+  assign m_valid = unsent_q != '0;
   assign m_seq = send_q;
   assign m_data = data_q;
 
@@ -52,35 +53,32 @@ module ex_result_ring (
     data_q <= memory[{current_q, m_index}];
   end
 
-  logic [7:0] write_d, send_d;
-  always_comb begin
-    write_d = write_q + 8'(store);
-    send_d = send_q + 8'(take);
-    if (again && known) send_d = again_seq;
-    if (flush) send_d = write_q;
-  end
-  wire [7:0] unsent_d = write_d - send_d;
-
   always_ff @(posedge clk) begin
     if (put) byte_q <= byte_q + 1'b1;
-    write_q <= write_d;
-    send_q  <= send_d;
-    some_q  <= write_d != send_d;
-    full_q  <= &unsent_d;
+    if (store) write_q <= write_q + 1'b1;
+    unsent_q <= unsent_q + 8'(store) - 8'(take);
     if (hello) kept_q <= {7'd0, store};
     else if (store && !(&kept_q)) kept_q <= kept_q + 1'b1;
-    if (take) current_q <= send_q;
+    if (take) begin
+      current_q <= send_q;
+      send_q    <= send_q + 1'b1;
+    end
+    if (again && known) begin
+      send_q   <= again_seq;
+      unsent_q <= behind + 8'(store);
+    end
     if (flush) begin
       byte_q <= '0;
       kept_q <= '0;
+      send_q <= write_q;
+      unsent_q <= '0;
     end
     if (rst) begin
       byte_q  <= '0;
       kept_q  <= '0;
       write_q <= '0;
       send_q  <= '0;
-      some_q  <= 1'b0;
-      full_q  <= 1'b0;
+      unsent_q <= '0;
     end
   end
 endmodule
