@@ -411,7 +411,7 @@ MUTANTS = (
     ),
     Mutant(
         "boards/common/rtl/ex_result_ring.sv",
-        "wire full = &unsent;",
+        "wire full = &unsent_q;",
         "wire full = 1'b0;",
         "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
         corners="result_ring",

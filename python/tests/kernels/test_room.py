@@ -50,8 +50,8 @@ HOMONYMS = {
 INSIDE = {
     # one kind's hardware is made of another's, or the same part is in both
     "mvu": {
-        "hls/back/kernels/sparse.py", "python/exeunt/kernels/sparse/__init__.py",
-        "python/exeunt/kernels/sparse/size.py",
+        "hls/back/kernels/sparse.py", "hls/rtl/ex_packed.sv",
+        "python/exeunt/kernels/sparse/__init__.py", "python/exeunt/kernels/sparse/size.py",
     },
     "threshold": {
         "hls/back/kernels/levels.py", "hls/back/kernels/mvu.py", "hls/back/kernels/sparse.py",
