@@ -331,6 +331,13 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_swg.sv",
+        "need_q <= present ? offset_q : LW'(-DEPTH);",
+        "need_q <= offset_q;",
+        "rtl_tests/swg/test_swg.py::test_swg",
+        corners="serial_3x3x1_k33_s11_same_simd1_u2_d11_b1",
+    ),
+    Mutant(
+        "hls/rtl/ex_swg.sv",
         "known_q <= 1'b0;",
         "known_q <= 1'b1;",
         "rtl_tests/swg/test_swg.py::test_swg",
@@ -413,6 +420,13 @@ MUTANTS = (
         "boards/common/rtl/ex_result_ring.sv",
         "wire full = &unsent_q;",
         "wire full = 1'b0;",
+        "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
+        corners="result_ring",
+    ),
+    Mutant(
+        "boards/common/rtl/ex_result_ring.sv",
+        "unsent_q <= behind + 8'(store);",
+        "unsent_q <= behind;",
         "rtl_tests/serial_blocks/test_serial_blocks.py::test_serial_blocks",
         corners="result_ring",
     ),

@@ -70,6 +70,13 @@ MUTANTS = (
     ),
     Mutant(
         "boards/common/rtl/ex_packet_tx.sv",
+        "wait_q  <= 2'd2;",
+        "wait_q  <= 2'd1;",
+        BLOCKS,
+        corners="packet_tx784",
+    ),
+    Mutant(
+        "boards/common/rtl/ex_packet_tx.sv",
         "p_end ? 8'h86 : 8'h85",
         "p_end ? 8'h85 : 8'h86",
         BLOCKS,

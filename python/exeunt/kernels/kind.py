@@ -79,6 +79,11 @@ def passing(node: Node) -> Effort:
     return Effort(max(node.input.words, node.output.words))
 
 
+def one(node: Node) -> int:
+    """The registers of a node whose word out leaves a cycle after the last one in that it needs."""
+    return 1
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kernel kind.
@@ -94,6 +99,8 @@ class Kind:
             comes delay nothing any more, however long ago.
         size: (node, dsp) -> what it takes on xc7; `dsp`: multipliers may become DSPs.
         effort: (node) -> cycles and multiplications of a frame.
+        stages: (node) -> cycles from the last word in that an output word needs to that word, when
+            the node never waits.
         parts: (**parameters of a corner in rtl_tests/cost_sizes.jsonl) -> number of each part,
             which the LUT model is fitted to; None: its size is not fitted.
         layer: class of the layers that become nodes of the kind; None: no layer does.
@@ -111,6 +118,7 @@ class Kind:
     resume: Resume
     size: Callable[[Any, bool], Size]
     effort: Callable[[Any], Effort] = passing
+    stages: Callable[[Any], int] = one
     parts: Callable[..., dict[str, float]] | None = None
     layer: type[Layer] | None = None
     styles: tuple[Style, ...] = ("",)

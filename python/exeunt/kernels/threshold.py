@@ -68,7 +68,12 @@ def resume(
     Returns:
         takes int64 (n,), gives int64 (m,), and the past for the frames that follow.
     """
-    return levels.registers(levels.stages(node.levels) + 1, past, offered, ready)
+    return levels.registers(stages(node), past, offered, ready)
+
+
+def stages(node: Threshold) -> int:
+    """Registers of the search, and of what it found."""
+    return levels.stages(node.levels) + 1
 
 
 def steps(
@@ -131,6 +136,7 @@ register(
         values=values,
         resume=resume,
         size=size,
+        stages=stages,
         layer=Levels,
         foldings=foldings,
         lower=lower,

@@ -22,7 +22,6 @@ from exeunt.kernels.parts.size import Size, fifo, lutrams, ram, selection
 from exeunt.optimise import known
 
 STYLES: tuple[Style, ...] = ("lut", "dsp", "packed")  # each with fewer DSPs than that before
-STAGES = 8  # cycles that a word spends in a kernel when it never waits, about
 
 
 @dataclass(frozen=True)
@@ -171,11 +170,14 @@ def _options(
             beside += Size(control.decision(stream))
         for styled in _styles(layer, fold, dsp):
             if styled.multiplier in known.STYLES:  # whose products are where synthesis likes them
-                size = _size(layer, styled, dsp=True)
+                nodes = _nodes(layer, styled)
+                size = _taken(nodes, dsp=True)
             else:
-                size = _size(bare, styled, dsp)
+                nodes = _nodes(bare, styled)
+                size = _taken(nodes, dsp)
             if dsp or not size.dsp:
-                found.append(Option(styled, size + beside, fold.period, _tail(layer, fold)))
+                tail = _tail(layer, fold) + sum(_stages(node) for node in nodes)
+                found.append(Option(styled, size + beside, fold.period, tail))
     return tuple(found)
 
 
@@ -190,22 +192,28 @@ def _styles(layer: Layer, fold: Fold, dsp: bool) -> list[Fold]:
         if style == "packed" and layer.source.signed:
             continue
         styled = dataclasses.replace(fold, multiplier=style)
-        taken = _size(bare, styled, dsp).dsp
+        taken = _taken(_nodes(bare, styled), dsp).dsp
         if 0 < taken < least:
             found.append(styled)
             least = taken
     return found
 
 
-def _size(layer: Layer, fold: Fold, dsp: bool) -> Size:
-    """The kernels of one layer whose streams have its lanes, and the queues behind them."""
+def _nodes(layer: Layer, fold: Fold) -> Sequence[Node]:
+    """The kernels of one layer whose streams have its lanes."""
     streams = [Stream(shape, dtype, fold.lanes_in) for shape, dtype in layer.inputs]
     made = Lowering("", streams[0])
     made.join(layer, fold, [(ENTRY, stream) for stream in streams])
-    return _taken(made.nodes, dsp)
+    return made.nodes
+
+
+def _stages(node: Node) -> int:
+    """Cycles that a word spends in a kernel and in the queue behind it when it never waits."""
+    return registry.of(node).stages(node) + 1
 
 
 def _taken(nodes: Sequence[Node], dsp: bool) -> Size:
+    """The kernels and the queues behind them."""
     total = Size()
     for node in nodes:
         total += registry.of(node).size(node, dsp)
@@ -239,7 +247,7 @@ def waiting(stream: Stream, buffer_frames: int, kept_frames: int) -> Size:
 
 
 def _tail(layer: Layer, fold: Fold) -> float:
-    """Cycles from a frame's last word in to its last word out, about."""
+    """Cycles from a frame's last word in to its last word out, about, beside `_stages`."""
     height = layer.output[0]
     vector = fold.period / max(1, layer.vectors)
     rows = 0
@@ -249,7 +257,7 @@ def _tail(layer: Layer, fold: Fold) -> float:
         rows = max(0, height - 1 - max(0, first))
     if isinstance(layer, Matrix):
         vector *= 1 - fold.pe / layer.rows if fold.pe < layer.rows else 0
-    return rows * fold.period / height + vector + STAGES
+    return rows * fold.period / height + vector
 
 
 @lru_cache(maxsize=1 << 14)

@@ -109,7 +109,9 @@ def _address(text: str) -> str:
 
 def _client(distributed: Any, address: str) -> Any:
     """A client of the scheduler, once something there has begun to speak."""
-    kind, host, port = _ADDRESS.fullmatch(address).groups()  # type: ignore[union-attr]
+    parts = _ADDRESS.fullmatch(address)
+    assert parts is not None, f"{address} is no address"
+    kind, host, port = parts.groups()
     try:
         if kind == "tcp":  # a client of Dask waits for the first word for ever
             with socket.create_connection((host.strip("[]"), int(port)), PATIENCE) as line:

@@ -165,6 +165,11 @@ def lower(lowering: Lowering, layer: Matrix, fold: Fold) -> None:
         lowering.lower(behind, Fold(fold.pe, fold.pe))
 
 
+def stages(node: Logic) -> int:
+    """Registers on the way."""
+    return node.stages
+
+
 registry.register(
     Kind(
         node=Logic,
@@ -172,6 +177,7 @@ registry.register(
         resume=resume,
         size=size,
         effort=effort,
+        stages=stages,
         layer=Matrix,
         styles=("constant",),
         foldings=foldings,

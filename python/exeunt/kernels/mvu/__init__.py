@@ -332,6 +332,11 @@ def effort(node: Mvu) -> Effort:
     )
 
 
+def stages(node: Mvu) -> int:
+    """Registers in front of the accumulator, itself, the room for the input, and the search."""
+    return operands(node.simd, signs=node.signs) + 2 + node.behind.latency
+
+
 def windows(layer: MatrixLayer, together: int = 1, *, parallel: bool = False) -> Windows:
     """What stands in front of the matrix of a convolution with so many groups side by side.
 
@@ -468,6 +473,7 @@ register(
         foldings=foldings,
         lower=lower,
         effort=effort,
+        stages=stages,
         parts=parts,
         fast=Fast(steps=steps, bound=bound, takes_product=dense),
         back=back,

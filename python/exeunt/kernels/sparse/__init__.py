@@ -74,6 +74,11 @@ def registers(node: Sparse) -> int:
     return 3 + (node.block > GROUP) + bool(node.centroids)
 
 
+def stages(node: Sparse) -> int:
+    """Registers in front of the accumulators, these, the room for the input, and the search."""
+    return registers(node) + 2 + node.behind.latency
+
+
 def words(node: Sparse) -> int:
     """Of a vector of input."""
     return mvu.columns(node) // node.input.lanes
@@ -329,6 +334,7 @@ registry.register(
         resume=resume,
         size=size,
         effort=effort,
+        stages=stages,
         parts=parts,
         layer=Matrix,
         styles=STYLES,

@@ -143,12 +143,18 @@ def lower(lowering: Lowering, layer: Windows, fold: Fold) -> None:
     )
 
 
+def stages(node: Swg) -> int:
+    """Of a word, or of a whole window."""
+    return 3 if node.parallel else 2
+
+
 register(
     Kind(
         node=Swg,
         values=values,
         resume=resume,
         size=size,
+        stages=stages,
         layer=Windows,
         foldings=foldings,
         lower=lower,
