@@ -103,13 +103,19 @@ def _from_class(path: Path, name: str) -> nn.Module:
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[None]:
-    """Let what runs inside import the modules in `folder`, as `python file.py` does there."""
+    """Let what runs inside import the modules in `folder`, as `python file.py` does there.
+
+    No byte code is kept of them: that of a file which has changed within a second, to as many
+    bytes, would be taken for its own.
+    """
     folder = folder.resolve()
-    before = set(sys.modules)
+    before, kept = set(sys.modules), sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
     try:
         yield
     finally:
+        sys.dont_write_bytecode = kept
         sys.path.remove(str(folder))
         for name in set(sys.modules) - before:
             place = folder.joinpath(*name.split("."))

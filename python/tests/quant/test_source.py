@@ -136,8 +136,9 @@ class Net(torch.nn.Module):
 """
 
 
-def test_modules_beside_the_own_file_are_found(tmp_path):
+def test_modules_beside_the_own_file_are_found(tmp_path, monkeypatch):
     """Each network gets those of its own folder, also when another one had some of the name."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # whatever the machine says
     before = list(sys.path)
     for folder, bits, classes in (("a", 2, 10), ("b", 3, 7)):
         (tmp_path / folder).mkdir()
@@ -147,6 +148,8 @@ def test_modules_beside_the_own_file_are_found(tmp_path):
         network = build(model(f"python:{tmp_path}/{folder}/net.py:Net", classes=classes))
         assert network.bits == bits
     assert sys.path == before
+    assert not sys.dont_write_bytecode
+    assert not list(tmp_path.rglob("__pycache__"))
     (tmp_path / "b" / "parts.py").write_text("CLASSES = 5")
     assert build(model(f"python:{tmp_path}/b/net.py:Net", classes=5)).layer.out_features == 5
 
