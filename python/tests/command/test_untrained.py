@@ -139,7 +139,7 @@ def test_a_config_that_cannot(tmp_path: Path) -> None:
 def test_a_board_that_cannot_hold_it() -> None:
     """Before any training; targets wait for what calibration measures."""
     with pytest.raises(InputError, match=r"the resources must hold the network, which takes"):
-        check(tree.parse(STAGES + "resources = { lut = 2000 }\n"))
+        check(tree.parse(STAGES + "resources = { lut = 1500 }\n"))
     check(tree.parse(STAGES + "resources = { lut = 9000 }\nfps = 1e8\n"))
 
 
