@@ -6,6 +6,7 @@ Nothing here imports FINN until a network is compiled: its import takes seconds.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import criteria, promise, rules
+from exeunt import criteria, hold, promise, rules
 from exeunt.cost.folding import targets
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
@@ -231,6 +232,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         thresholds=exits.get("thresholds"),
         **held(compiled, config),
         explained=explained.of(accelerator, config, run_dir),
+        holds=following(config, exits),
         extra={
             "clock_mhz": config.compile.clock_mhz,
             "folding": summary(compiled),
@@ -320,6 +322,25 @@ def held(compiled: Compiled, config: Config) -> dict[str, Any]:
         "kept_frames": room.queues,
         "in_flight": room.in_flight,
     }
+
+
+def following(config: Config, exits: Mapping[str, Any]) -> hold.Asked | None:
+    """What thresholds can follow: the rates of the validation images; None: they cannot.
+
+    Raises:
+        InputError: these are not known.
+    """
+    section, reach = config.compile.hold, exits.get("reach")
+    if section is None:
+        return None
+    if not reach:
+        raise InputError(
+            "compile.hold must know which part of the validation images gets to each exit, and "
+            "exits.json does not say: calibrate first, or leave it out"
+        )
+    pairs = itertools.pairwise(reach)
+    rates = tuple(1.0 - after / before if before else 0.0 for before, after in pairs)
+    return hold.Asked(rates, section.window, section.within, section.step, section.most)
 
 
 def _backend(config: Config) -> str:

@@ -14,6 +14,7 @@ from explain_registers import faults as explain_registers
 from explain_slots import faults as explain_slots
 from explain_store import faults as explain_store
 from explain_tap import faults as explain_tap
+from hold import faults as hold
 from logic import faults as logic
 from margin import faults as margin
 from merge import faults as merge
@@ -37,6 +38,7 @@ MUTANTS = (
     *explain_slots.MUTANTS,
     *explain_store.MUTANTS,
     *explain_tap.MUTANTS,
+    *hold.MUTANTS,
     *logic.MUTANTS,
     *margin.MUTANTS,
     *merge.MUTANTS,

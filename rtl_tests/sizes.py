@@ -27,6 +27,7 @@ import explain_slots.corners
 import explain_store.corners
 import explain_tap.corners
 import frame_buffer.corners
+import hold.corners
 import look_buffer.corners
 import looks.corners
 import margin.corners
@@ -126,11 +127,15 @@ def chosen() -> dict[str, Corner]:
         "decide: 10 classes one by one, offsets of 6 bits": decide.corners.corner(
             1, 10, 14, 15, offset_bits=6
         ),
+        "decide: 10 classes one by one, 16 bits held": decide.corners.corner(
+            1, 10, 14, 15, held=16
+        ),
         "decide: 1,000 classes one by one, offsets of 6 bits": decide.corners.corner(
             1, 1000, 14, 15, offset_bits=6
         ),
         "frame_buffer: 32 bits, 4 frames of 49": frame_buffer.corners.corner(32, 49, 196),
         "merge: 3 exits, 16 in flight": merge.corners.corner(3, 16),
+        "hold: 3 exits, of which 2 hold, 16 bits": hold.corners.corner(2, 16),
         "registers: 3 exits": registers.corners.corner(3, 5),
         "axil": corners()["axil"][0],
         "explain_encode: 8 bits, 49 tiles": explain_encode.corners.corner(8, 49),

@@ -236,6 +236,20 @@ ILLEGAL: list[tuple[str, Mapping[str, int | str], str]] = [
     ("ex_uart_rx", {"DIVISOR": 7}, "ex_uart_rx: DIVISOR must be 8 to 65535, is 7"),
     ("ex_frame_store", {"FRAME": 0}, "ex_frame_store: FRAME must be at least 1, is 0"),
     ("ex_packet_tx", {"STORE": 256}, "ex_packet_tx: STORE must be 1 to 255, is 256"),
+    ("ex_decide", {"HELD": 31, "LIMIT": 0}, "ex_decide: HELD must be 0 or 2 to 30, is 31"),
+    ("ex_decide", {"HELD": 1, "LIMIT": 0}, "ex_decide: HELD must be 0 or 2 to 30, is 1"),
+    (
+        "ex_decide",
+        {"HELD": 9, "LIMIT": 1},
+        "ex_decide: LIMIT must be 0 with HELD, score_limit would",
+    ),
+    ("ex_hold", {"EXITS": 8}, "ex_hold: EXITS must be 1 to 7, is 8"),
+    ("ex_hold", {"HELD": 1}, "ex_band: HELD must be 2 to 30, is 1"),
+    (
+        "ex_hold",
+        {"A_BAND": 4},
+        "ex_hold: addresses of registers per exit must be multiples of 32",
+    ),
     ("ex_accumulate", {"WORDS": 3}, "ex_accumulate: AW must address WORDS 3, not be 1"),
 ]
 

@@ -74,6 +74,7 @@ def register_map() -> str:
         ("Every accelerator", registers.MAP, "These are always there."),
         ("With rules", registers.RULES, "These are there with `[rules]` in the config."),
         ("With heat maps", registers.EXPLAIN, "These are there with `[explain.hardware]`."),
+        ("With a held rate", registers.HOLD, "These are there with `[compile.hold]`."),
     )
     lines: list[str] = []
     for title, group, text in groups:

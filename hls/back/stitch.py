@@ -18,7 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from exeunt import archive, criteria, graph, manifest, registers, rules
+from exeunt import archive, criteria, graph, hold, manifest, registers, rules
 from exeunt.errors import InputError
 from exeunt.explain import hardware
 from exeunt.explain.hardware import Explained
@@ -172,6 +172,17 @@ def _rules(core: stitch_core.CoreDescription) -> dict[str, Any]:
     return {rules.KEY: {"set": rules.to_json(core.rules.rules), "unit": core.rules.unit.to_json()}}
 
 
+def _hold(
+    holds: hold.Asked | None, core: stitch_core.CoreDescription, limits: tuple[int, ...]
+) -> dict[str, Any]:
+    """What thresholds can follow, and in how many bits."""
+    if holds is None:
+        return {}
+    wanted = holds.of(limits[:-1], core.held)
+    wanted.check(len(core.exits), core.held)
+    return {hold.KEY: {"bits": core.held, **wanted.to_json()}}
+
+
 def _with_all_fifos(chain: Dataflow) -> None:
     if len(chain.fifos) != len(chain.streams):
         raise InputError(
@@ -189,6 +200,7 @@ def write(
     kept_frames: int | Sequence[int] = 2,
     in_flight: int = 16,
     explained: Explained | None = None,
+    holds: hold.Asked | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Write rtl/, design.f and manifest.json of `accelerator` into `run_dir`.
@@ -202,6 +214,7 @@ def write(
             hold up those behind it in the frame buffer; 0: none; or before each of them.
         in_flight: most frames inside at once.
         explained: how frames are explained beside it; None: they are not.
+        holds: what thresholds follow once a host turns that on; None: they cannot.
         extra: more entries for the manifest (folding targets, clock).
 
     Raises:
@@ -236,7 +249,7 @@ def write(
     def described(word: int) -> stitch_core.CoreDescription:
         return stitch_core.describe(
             accelerator, buffer_frames=buffer_frames, in_flight=in_flight, hash_word=word,
-            explain=explain,
+            explain=explain, holds=holds is not None,
         )  # fmt: skip
 
     memories |= described(0).memories
@@ -295,10 +308,11 @@ def write(
             "decision_depth": final.exits[0].decision_depth,
             "in_flight": in_flight,
             "registers": registers.to_json(
-                rules=final.rules is not None, explain=explained is not None
+                rules=final.rules is not None, explain=explained is not None, hold=final.holds
             ),
             **_rules(final),
             **({hardware.KEY: explained.to_json()} if explained else {}),
+            **_hold(holds, final, limits),
             "kernels": _kernels(accelerator, explain.watches if explain else {}),
             "cycles": predictions(accelerator),
             "graph": graph.to_json(accelerator),

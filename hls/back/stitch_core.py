@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from exeunt import criteria, registers
+from exeunt import criteria, hold, registers
 from exeunt.criteria.criterion import MAX_CLASSES, MAX_LOGIT_BITS, Criterion, Logits
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
@@ -78,6 +78,7 @@ class CoreDescription:
     criterion: name of what the exits go by; its score block is behind every head.
     rules: the rule unit in front of segment 0; None: there is none.
     explain: what explains frames; None: nothing does.
+    holds: whether thresholds can follow a rate or a latency.
     """
 
     name: str
@@ -90,13 +91,29 @@ class CoreDescription:
     criterion: str = criteria.DEFAULT
     rules: RulesDescription | None = None
     explain: ExplainDescription | None = None
+    holds: bool = False
 
     @property
     def modules(self) -> tuple[str, ...]:
         """The hand-written modules (hls/rtl/<name>.sv) that core and shell instantiate."""
         unit: tuple[str, ...] = ("ex_rules",) if self.rules else ()
         unit += ("ex_looks", "ex_again", "ex_look_buffer") if self.looks else ()
+        unit += ("ex_hold",) if self.holds else ()
         return (*_MODULES, self.scoring.module, *unit)
+
+    @property
+    def held(self) -> int:
+        """Bits of what is added to thresholds; 0: nothing is."""
+        bits = max(self.scoring.score_bits(self.logits(i)) for i in range(len(self.exits)))
+        return hold.bits_of(bits) if self.holds else 0
+
+    @property
+    def hold_parameters(self) -> dict[str, str]:
+        """Parameters of ex_hold, as SystemVerilog."""
+        found = {"EXITS": f"{len(self.exits) - 1}", "HELD": f"{self.held}"}
+        width = registers.ADDRESS_BITS
+        places = registers.hold_parameters().items()
+        return found | {key: f"{width}'d{value}" for key, value in places}
 
     @property
     def looks(self) -> int:
@@ -183,6 +200,8 @@ class CoreDescription:
                 f"an exit needs 2 to {MAX_CLASSES} classes, {self.name} has {self.classes}; "
                 "change the last linear layer"
             )
+        if self.holds:
+            self._check_hold()
         for i, e in enumerate(self.exits):
             if not 2 <= e.logits_bits <= MAX_LOGIT_BITS:
                 raise InputError(
@@ -194,6 +213,25 @@ class CoreDescription:
                     f"the frame buffer of exit {i} must hold a frame of {e.segment_words} words, "
                     f"its depth is {e.buffer_depth}; raise compile.buffer_frames to 1 or more"
                 )
+
+    def _check_hold(self) -> None:
+        """Refuse thresholds that cannot follow."""
+        carry = self.scoring.carry
+        if len(self.exits) == 1:
+            raise InputError(
+                f"what holds a rate must have an exit before the last, {self.name} has one exit: "
+                "leave compile.hold out"
+            )
+        if self.looks:
+            raise InputError(
+                f"what holds a rate must go without further looks, {self.name} has {self.looks}: "
+                "leave compile.hold or the looks out"
+            )
+        if carry is not None and not carry.fixed:
+            raise InputError(
+                "what holds a rate must go with a criterion whose frames carry nothing that "
+                f'depends on thresholds, got "{self.criterion}": leave compile.hold out'
+            )
 
 
 def offset_file(offsets: tuple[int, ...]) -> str:
@@ -216,10 +254,12 @@ def describe(
     in_flight: int = 16,
     hash_word: int = 0,
     explain: ExplainDescription | None = None,
+    holds: bool = False,
 ) -> CoreDescription:
     """The description of the controlled pipeline of `accelerator`, explained or not.
 
     `buffer_frames`: frames in each frame buffer, or in each of them; the last exit has none.
+    `holds`: whether thresholds can follow a rate or a latency.
 
     Raises:
         InputError: the accelerator or an option is outside what the controller supports.
@@ -260,6 +300,7 @@ def describe(
         criterion=accelerator.criterion,
         rules=stitch_rules.describe(accelerator),
         explain=explain,
+        holds=holds,
     )
 
 

@@ -5,13 +5,14 @@
 // signed score of SCORE_BITS bits above a class of CLASS_BITS bits. Per frame
 //   take = LAST or (threshold != never and score >= threshold), signed, with the threshold of the
 //          bank in the frame's metadata; 7fffffff = never, 80000000 = always.
+// With HELD, held is added to every other threshold than these two: score >= threshold + held, exactly.
 // With OFFSET_BITS, the score is one less the offset of its class, 0 <= offset < 2**OFFSET_BITS, in
 // what is compared and in the token: each class then has the threshold plus its offset. It must fit
 // in 32 bits.
 // One token {take, silent, class, score, meta} per frame joins its score with one meta_data {.., bank};
 // it leaves when both are there, logits pass without waiting for the metadata.
 // In the cycle in which a score is taken, score_keep = !take and score_limit = that threshold, for
-// score blocks whose frames carry something on.
+// score blocks whose frames carry something on, not with HELD.
 // Throughput: one beat a cycle; latency: logits 0 cycles, token 1 cycle after its score.
 // raw_later (logits of a later exit are wanted): never takes. raw_here (of this one): the logits
 // also leave on raw, sign-extended, one a cycle, raw_last with the last, and the token takes
@@ -28,14 +29,17 @@ module ex_decide #(
     parameter int OFFSET_BITS = 0,  // bits of an offset of a class; 0: there are none
     parameter     OFFSET_FILE = "", // offsets, one a line, class 0 first; empty: not initialised
     parameter int META = 5,         // bits of the metadata, the bank lowest
-    parameter bit LIMIT = 1'b1,     // score_limit is wanted, else it is 0
+    parameter int HELD = 0,         // bits of held, signed; 0: it is 0
+    parameter bit LIMIT = HELD == 0, // score_limit is wanted, else it is 0
     parameter bit LAST = 1'b0,      // the last exit takes every frame
-    localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1
+    localparam int CLASS_BITS = CLASSES > 2 ? $clog2(CLASSES) : 1,
+    localparam int HELD_BITS = HELD > 0 ? HELD : 1
 ) (
     input  wire                             clk,
     input  wire                             rst,
     input  wire [31:0]                      threshold0,
     input  wire [31:0]                      threshold1,
+    input  wire [HELD_BITS-1:0]             held,
     input  wire                             raw_here,
     input  wire                             raw_later,
     input  wire                             s_valid,
@@ -71,6 +75,7 @@ module ex_decide #(
   localparam logic [BEAT_BITS-1:0] FINAL = BEAT_BITS'(BEATS - 1);
   localparam int KEPT = OFFSET_BITS > 0 ? 32 : SCORE_BITS;  // bits of a score in the token
   localparam logic [31:0] NEVER = 32'h7fff_ffff;
+  localparam logic [31:0] ALWAYS = 32'h8000_0000;
 
   if (CLASSES < 2 || CLASSES > 65536) begin : g_bad_classes
     $error("ex_decide: CLASSES must be 2 to 65536, is %0d", CLASSES);
@@ -90,6 +95,12 @@ module ex_decide #(
   end
   if (OFFSET_BITS < 0 || OFFSET_BITS > 30) begin : g_bad_offset
     $error("ex_decide: OFFSET_BITS must be 0 to 30, is %0d", OFFSET_BITS);
+  end
+  if (HELD < 0 || HELD > 30 || HELD == 1) begin : g_bad_held
+    $error("ex_decide: HELD must be 0 or 2 to 30, is %0d", HELD);
+  end
+  if (LIMIT && HELD > 0) begin : g_bad_limit
+    $error("ex_decide: LIMIT must be 0 with HELD, score_limit would lack what is held");
   end
 
   // told: raw has the last lane of the beat; silent: the oldest frame inside is raw
@@ -136,10 +147,24 @@ module ex_decide #(
   end
   wire [31:0] threshold = meta_data[0] ? threshold1 : threshold0;
   // as a difference, whose sign counts: the choice of the threshold then needs no LUTs of its own. A
-  // score of fewer than 32 bits never reaches 7fffffff.
-  wire [32:0] over = 33'($signed(score_in)) - 33'($signed(threshold));
-  wire reaches = (SCORE_BITS < 32 || threshold != NEVER) && !over[32];
-  wire unused_over = &{1'b0, over[31:0]};
+  // score of fewer than 32 bits never reaches 7fffffff, one of 30 not with 30 bits off either.
+  wire reaches;
+  if (HELD > 0) begin : g_held
+    localparam int LEFT = (KEPT > HELD ? KEPT : HELD) + 1;
+    // by itself, since Yosys makes more LUTs of three terms at once
+    (* keep *) wire [LEFT-1:0] left = LEFT'($signed(score_in)) - LEFT'($signed(held));
+    wire [33:0] over = 34'($signed(left)) - 34'($signed(threshold));
+    wire unused_over = &{1'b0, over[32:0]};
+    if (KEPT > 30) begin : g_codes
+      assign reaches = threshold == ALWAYS || (threshold != NEVER && !over[33]);
+    end else begin : g_plain
+      assign reaches = !over[33];
+    end
+  end else begin : g_fixed
+    wire [32:0] over = 33'($signed(score_in)) - 33'($signed(threshold));
+    wire unused_over = &{1'b0, over[31:0], held, ALWAYS};
+    assign reaches = (SCORE_BITS < 32 || threshold != NEVER) && !over[32];
+  end
   wire takes = LAST || silent_q || (!raw_later && reaches);
   wire t_free = !t_valid_q || m_ready;
 

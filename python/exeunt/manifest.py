@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from exeunt import graph
+from exeunt import graph, hold
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, Node, Stream
 from exeunt.kernels import registry
@@ -67,6 +67,12 @@ class Manifest:
     def offsets(self) -> tuple[tuple[int, ...], ...]:
         """Per exit, of each class: what is taken off the score; none: nothing is."""
         return tuple(tuple(e["offsets"]) for e in self.data["exits"] if "offsets" in e)
+
+    @property
+    def hold(self) -> hold.Hold | None:
+        """What thresholds follow when that is turned on; None: they cannot."""
+        found = self.data.get(hold.KEY)
+        return None if found is None else hold.from_json(found)
 
     @property
     def sources(self) -> tuple[Path, ...]:

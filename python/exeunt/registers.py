@@ -219,7 +219,59 @@ EXPLAIN: tuple[Register, ...] = (
 )
 """The registers of explanations, in accelerators that explain their frames."""
 
-BY_NAME: Mapping[str, Register] = {r.name: r for r in (*MAP, *RULES, *EXPLAIN)}
+HOLD: tuple[Register, ...] = (
+    Register(
+        "hold",
+        0x180,
+        "rw",
+        "on: thresholds follow what is held; latency: that is the latency of results, else the "
+        "rate of frames that leave at each exit; writing it begins anew, with offsets 0 and an "
+        "empty window",
+        fields={"on": Field(0), "latency": Field(1)},
+    ),
+    Register(
+        "hold_window",
+        0x184,
+        "w",
+        "events of a window less 1, 7 at the least; this and what follows is written while it is "
+        "off",
+        fields={"last": Field(0, 16)},
+    ),
+    Register("hold_limit", 0x188, "w", "cycles above which the latency of a result is a hit"),
+    Register(
+        "hold_band",
+        0x1A0,
+        "w",
+        "hits in a window, frames that the exit keeps or late results: more than `high` lower its "
+        "threshold by a step, fewer than `low` raise it",
+        per_exit=True,
+        fields={"low": Field(0, 16), "high": Field(16, 16)},
+    ),
+    Register("hold_step", 0x1C0, "w", "by how much a threshold changes at once", per_exit=True),
+    Register("hold_floor", 0x1E0, "w", "the least offset, signed, at most 0", per_exit=True),
+    Register("hold_ceiling", 0x200, "w", "the largest offset, at least 0", per_exit=True),
+    Register(
+        "hold_offset",
+        0x220,
+        "r",
+        "signed number in force, added to the threshold of the frame's bank; NEVER and ALWAYS "
+        "stay what they are",
+        per_exit=True,
+    ),
+    Register(
+        "hold_changes",
+        0x240,
+        "r",
+        "how often the offset has become larger and smaller since the last reset, modulo 65536, "
+        "at the last snapshot",
+        per_exit=True,
+        counter=True,
+        fields={"raised": Field(0, 16), "lowered": Field(16, 16)},
+    ),
+)
+"""The registers of what holds a rate or a latency, in accelerators that have it."""
+
+BY_NAME: Mapping[str, Register] = {r.name: r for r in (*MAP, *RULES, *EXPLAIN, *HOLD)}
 
 
 def address(name: str, exit_index: int = 0) -> int:
@@ -244,6 +296,14 @@ def rule_parameters() -> dict[str, int]:
 def explain_parameters() -> dict[str, int]:
     """Verilog parameters of what explains, like those of `parameters`."""
     return {f"A_{r.name.removeprefix('explain_').upper()}": r.address for r in EXPLAIN}
+
+
+def hold_parameters() -> dict[str, int]:
+    """Verilog parameters of ex_hold, like those of `parameters`."""
+    found = {"A_CONTROL": BY_NAME["control"].address, "A_HOLD": BY_NAME["hold"].address}
+    return found | {
+        f"A_{r.name.removeprefix('hold_').upper()}": r.address for r in HOLD if r.name != "hold"
+    }
 
 
 def criteria_codes() -> dict[str, int]:
@@ -278,11 +338,12 @@ def threshold_word(threshold: int | None) -> int:
     return value & 0xFFFFFFFF
 
 
-def to_json(*, rules: bool = False, explain: bool = False) -> dict[str, Any]:
+def to_json(*, rules: bool = False, explain: bool = False, hold: bool = False) -> dict[str, Any]:
     """The map as plain data for the manifest: name -> address, access, reset, text, fields.
 
-    `rules`: there is a rule unit. `explain`: frames are explained.
+    `rules`: there is a rule unit. `explain`: frames are explained. `hold`: thresholds can follow.
     """
+    more = (*(RULES if rules else ()), *(EXPLAIN if explain else ()), *(HOLD if hold else ()))
     return {
         r.name: {
             "address": r.address,
@@ -293,5 +354,5 @@ def to_json(*, rules: bool = False, explain: bool = False) -> dict[str, Any]:
             "text": r.text,
             "fields": {k: [f.low, f.width] for k, f in r.fields.items()},
         }
-        for r in (*MAP, *(RULES if rules else ()), *(EXPLAIN if explain else ()))
+        for r in (*MAP, *more)
     }

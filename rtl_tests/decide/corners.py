@@ -8,6 +8,7 @@ from exeunt.hls.back.stitch_core import offset_file
 INPUTS = {
     "threshold0": 32,
     "threshold1": 32,
+    "held": 1,
     "raw_here": 1,
     "raw_later": 1,
     "s_valid": 1,
@@ -51,13 +52,20 @@ def offsets_of(classes: int, bits: int) -> tuple[int, ...]:
 
 
 def corner(
-    pe: int, classes: int, bits: int, score_bits: int, last: int = 0, offset_bits: int = 0
+    pe: int,
+    classes: int,
+    bits: int,
+    score_bits: int,
+    last: int = 0,
+    offset_bits: int = 0,
+    held: int = 0,
 ) -> Corner:
     score = score_bits + (classes - 1).bit_length()
-    inputs = {**INPUTS, "s_data": pe * bits, "score_data": score}
+    inputs = {**INPUTS, "s_data": pe * bits, "score_data": score, "held": max(held, 1)}
     outputs = {**OUTPUTS, "logits_data": pe * bits}
     name = f"pe{pe}_classes{classes}_bits{bits}_score{score_bits}" + ("_last" if last else "")
     name += f"_offsets{offset_bits}" if offset_bits else ""
+    name += f"_held{held}" if held else ""
     file = f"{name}.hex" if offset_bits else ""
     return Corner(
         name=name,
@@ -65,6 +73,7 @@ def corner(
         parameters={
             "PE": pe, "CLASSES": classes, "BITS": bits, "SCORE_BITS": score_bits, "LAST": last,
             "OFFSET_BITS": offset_bits, "OFFSET_FILE": file, "META": 7,
+            "HELD": held, "LIMIT": int(not held),
         },
         memories={file: offset_file(offsets_of(classes, offset_bits))} if offset_bits else {},
         ports=tuple(Port(k, w) for k, w in inputs.items())
@@ -85,4 +94,9 @@ CORNERS = [
     corner(2, 2, 31, 31, offset_bits=30),
     corner(3, 9, 16, 9, offset_bits=1),
     corner(20, 100, 8, 8, offset_bits=7),
+    corner(1, 10, 14, 15, held=16),
+    corner(10, 10, 31, 32, held=30),
+    corner(2, 2, 30, 30, held=30),
+    corner(3, 9, 16, 9, offset_bits=1, held=2),
+    corner(2, 2, 8, 4, last=1, held=5),
 ]

@@ -29,6 +29,7 @@ class Line:
         found = {k.lower(): int(v) for k, v in corner.parameters.items() if k != "OFFSET_FILE"}
         self.pe, self.classes, self.bits = found["pe"], found["classes"], found["bits"]
         self.score_bits, self.last = found["score_bits"], found["last"]
+        self.held_bits, self.held = found["held"], 0
         self.beats = self.classes // self.pe
         self.offsets = np.array(offsets_of(self.classes, found["offset_bits"]), np.int64)
         self.class_bits = (self.classes - 1).bit_length()
@@ -59,11 +60,19 @@ class Line:
             names = ("score_keep", "score_limit")
             self.told.append(tuple(int(self.port(name).value) for name in names))
 
-    def configure(self, t0: int, t1: int, *, here: int = 0, later: int = 0) -> None:
+    def configure(self, t0: int, t1: int, *, here: int = 0, later: int = 0, held: int = 0) -> None:
+        self.held = held
+        self.port("held").value = held & (1 << max(1, self.held_bits)) - 1
         self.port("threshold0").value = t0 & 0xFFFFFFFF
         self.port("threshold1").value = t1 & 0xFFFFFFFF
         self.port("raw_here").value = here
         self.port("raw_later").value = later
+
+    def offset(self, seed: int) -> int:
+        """What is held: the largest, the smallest and others; 0 where nothing is."""
+        most = (1 << (self.held_bits - 1)) - 1 if self.held_bits else 0
+        least = -most - 1 if self.held_bits else 0
+        return (most, least, 0, most // 3, least // 2, min(1, most), max(-1, least))[seed % 7]
 
     def clear(self) -> None:
         for source in (self.source, self.score, self.meta):
@@ -105,16 +114,18 @@ class Line:
         found = []
         for klass, score, meta in zip(classes, self.less(classes, scores), metas, strict=True):
             t = thresholds[meta >> BANK & 1]
-            take = bool(self.last or here or (not later and t != NEVER and score >= t))
+            reaches = t == ALWAYS or (t != NEVER and score >= t + self.held)
+            take = bool(self.last or here or (not later and reaches))
             told = int(score) & 0xFFFFFFFF
             found.append(meta | told << 7 | int(klass) << 39 | take << 55 | here << 56)
         return found
 
     def verdicts(self, tokens: list[int], thresholds: tuple[int, int]) -> list[tuple[int, int]]:
         """What the score block is told of the frames with these tokens."""
-        return [
-            (1 - (token >> 55 & 1), thresholds[token >> BANK & 1] & 0xFFFFFFFF) for token in tokens
-        ]
+        limits = (
+            (0, 0) if self.held_bits else thresholds
+        )  # score blocks that want it: not with held
+        return [(1 - (token >> 55 & 1), limits[token >> BANK & 1] & 0xFFFFFFFF) for token in tokens]
 
     def block(self, odds: float, seed: int) -> Iterator[bool]:
         """A score only for frames whose logits have all come, some of them late."""
@@ -150,8 +161,11 @@ async def exact(dut: Any) -> None:
             middle = int(
                 np.sort(line.less(classes, scores))[FRAMES // 2]
             )  # a threshold that is met exactly
+            held = line.offset(seed)
+            middle -= held  # met exactly with it
             limits = [(middle, NEVER), (ALWAYS, middle + 1), (0, -5), (middle, middle)][seed % 4]
-            line.configure(*limits)
+            limits = tuple(min(max(t, ALWAYS), NEVER) for t in limits)
+            line.configure(*limits, held=held)
             line.clear()
             words = line.words(logits)
             first = {

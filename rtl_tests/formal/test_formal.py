@@ -42,6 +42,8 @@ PROOFS = [
     Proof("decide", {"PE": 2, "CLASSES": 4, "BITS": 2, "SCORE_BITS": 3}),
     Proof("decide", {"PE": 1, "CLASSES": 2, "BITS": 2, "SCORE_BITS": 32}),
     Proof("decide", {"PE": 1, "CLASSES": 2, "BITS": 2, "SCORE_BITS": 3, "OFFSET_BITS": 2}),
+    Proof("decide", {"PE": 1, "CLASSES": 2, "BITS": 2, "SCORE_BITS": 3, "HELD": 4, "LIMIT": 0}),
+    Proof("band", {"HELD": 3}, cover=26),
     Proof("rules", {"HEIGHT": 1, "WIDTH": 3, "SLOTS": 2}, free="measure"),
     Proof("rules", {"HEIGHT": 2, "WIDTH": 1, "SLOTS": 3, "TABLES": 0}, free="measure"),
     Proof("rules", {"HEIGHT": 1, "WIDTH": 2, "SLOTS": 1, "SHEARS": 0}, free="measure"),
@@ -194,6 +196,7 @@ BROKEN = [
         fault=("if (m_valid && m_ready) begin", "if (m_valid) begin"),
         free="best",
     ),
+    Proof("band", {"HELD": 3}, search=20, fault=("load && moves_q && up_q", "load && up_q")),
     Proof(
         "decide",
         {"PE": 2, "CLASSES": 4, "BITS": 2, "SCORE_BITS": 3},

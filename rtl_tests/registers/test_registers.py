@@ -15,7 +15,7 @@ def test_registers() -> None:
 
 def test_map_does_not_overlap() -> None:
     seen: dict[int, str] = {}
-    for register in (*registers.MAP, *registers.RULES, *registers.EXPLAIN):
+    for register in (*registers.MAP, *registers.RULES, *registers.EXPLAIN, *registers.HOLD):
         for i in range(registers.MAX_EXITS if register.per_exit else 1):
             address = registers.address(register.name, i)
             assert address % 4 == 0
@@ -46,8 +46,25 @@ def test_registers_of_units_are_there_with_them() -> None:
     explain = set(registers.to_json(explain=True))
     assert rules - every == {r.name for r in registers.RULES}
     assert explain - every == {r.name for r in registers.EXPLAIN}
-    data = registers.to_json(rules=True, explain=True)
-    assert set(data) == rules | explain
+    hold = set(registers.to_json(hold=True))
+    assert hold - every == {r.name for r in registers.HOLD}
+    data = registers.to_json(rules=True, explain=True, hold=True)
+    assert set(data) == rules | explain | hold
+    assert {n for n in hold - every if data[n]["counter"]} == {
+        r.name for r in registers.HOLD if "at the last snapshot" in r.text
+    }
+    assert registers.hold_parameters() == {
+        "A_CONTROL": 0x00C,
+        "A_HOLD": 0x180,
+        "A_WINDOW": 0x184,
+        "A_LIMIT": 0x188,
+        "A_BAND": 0x1A0,
+        "A_STEP": 0x1C0,
+        "A_FLOOR": 0x1E0,
+        "A_CEILING": 0x200,
+        "A_OFFSET": 0x220,
+        "A_CHANGES": 0x240,
+    }
     assert data["explain_below"]["reset"] == 0x7FFFFFFF
     assert data["explain_below"]["per_exit"]
     assert {n for n in explain - every if data[n]["counter"]} == {

@@ -253,6 +253,7 @@ STEPS: tuple[Step, ...] = (
         reports=(
             "simulation",
             "cycle_reference",
+            "hold",
             "exits.latency_cycles",
             "exits.latency_images",
             "hardware.equal.multipliers",

@@ -27,6 +27,8 @@ def check(config: Any) -> None:
         _rules(config)
     if config.explain.hardware is not None:
         _hardware(config)
+    if config.compile.hold is not None:
+        _hold(config)
 
 
 def _data(config: Any) -> None:
@@ -145,6 +147,24 @@ def _hardware(config: Any) -> None:
         raise ValueError(
             "explain.hardware must go without further looks, got rules.looks = "
             f"{config.rules.looks}"
+        )
+
+
+def _hold(config: Any) -> None:
+    if len(config.model.stages) == 1:
+        raise ValueError(
+            "compile.hold must be absent for a network of one exit, which no image leaves early, "
+            "got one"
+        )
+    if config.rules is not None and config.rules.looks:
+        raise ValueError(
+            f"compile.hold must go without further looks, got rules.looks = {config.rules.looks}"
+        )
+    carry = criteria.get(config.calibrate.criterion).carry
+    if carry is not None and not carry.fixed:
+        raise ValueError(
+            "compile.hold must go with a criterion whose images carry on nothing that depends on "
+            f'thresholds, got "{config.calibrate.criterion}"'
         )
 
 

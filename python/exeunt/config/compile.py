@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from exeunt.config.layers import Natural
 from exeunt.config.section import Section
 
-UNSET = {"constants": 0, "compressed": None}  # younger as well, where they are not set
+UNSET = {
+    "constants": 0,
+    "compressed": None,
+    "hold": None,
+}  # younger as well, where they are not set
 CYCLES = 1024  # where nothing else is asked for
 YOUNG = (  # keys that are younger than the hashes of runs without them
     *("board", "resources", "use", "objective", "fps", "latency_us", "percentile"),
@@ -35,6 +39,25 @@ class Resources(Section):
     lut: Natural | None = None
     dsp: Natural | None = None
     bram18: Natural | None = None
+
+
+class Hold(Section):
+    """What keeps the rate of each exit, or the latency, within limits, by thresholds that follow.
+
+    It is built, and off until a host turns it on; then these are its limits unless it gives others.
+
+    Attributes:
+        window: decisions of an exit after which its threshold may change
+        within: how far the share of images that leave at an exit may be off that of the validation
+            images, absolute
+        step: by which part of itself a threshold changes at once
+        most: by which part of itself it changes all in all, up or down
+    """
+
+    window: Annotated[int, Field(ge=16, le=65_536)] = 128
+    within: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
+    step: Annotated[float, Field(gt=0.0, le=1.0)] = 0.125
+    most: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
 
 
 class Compile(Section):
@@ -68,6 +91,8 @@ class Compile(Section):
         buffer_frames: frames that wait for a decision, behind each exit but the last; unset: as
             many as those exits ask for
         in_flight: frames in the accelerator at once, a power of two; unset: the same
+        hold: thresholds that follow a rate or a latency can be turned on; true: with all defaults;
+            unset: they are not built
         baseline: whether the same network without exits is compiled and simulated too
         finn_part: device for which kernels = "vitis" makes its IPs
     """
@@ -88,8 +113,15 @@ class Compile(Section):
     folding: str | None = None
     buffer_frames: Annotated[int, Field(ge=1, le=64)] | None = None
     in_flight: Annotated[int, Field(ge=2, le=256), AfterValidator(_power_of_two)] | None = None
+    hold: Hold | None = None
     baseline: bool = True
     finn_part: Annotated[str, Field(min_length=1)] = "xc7z020clg400-1"
+
+    @field_validator("hold", mode="before")
+    @classmethod
+    def _switch(cls, value: Any) -> Any:
+        """The words true and false."""
+        return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
     @property
     def optimised(self) -> bool:

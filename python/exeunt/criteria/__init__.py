@@ -7,12 +7,12 @@ says how one is added.
 """
 
 from exeunt.criteria.criterion import Carry, Criterion, History, Logits, Scored
-from exeunt.criteria.leaving import Frames, Left, every, run
+from exeunt.criteria.leaving import Follows, Frames, Left, every, run
 from exeunt.criteria.registry import get, names, text
 
 DEFAULT = names()[0]
 
 __all__ = [
-    "DEFAULT", "Carry", "Criterion", "Frames", "History", "Left", "Logits", "Scored", "every",
-    "get", "names", "run", "text",
+    "DEFAULT", "Carry", "Criterion", "Follows", "Frames", "History", "Left", "Logits", "Scored",
+    "every", "get", "names", "run", "text",
 ]  # fmt: skip

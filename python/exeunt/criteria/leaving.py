@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,13 @@ IntArray = npt.NDArray[np.int64]
 Offsets = Sequence[Sequence[int]]
 
 _NO_SCORE = 1 << 62  # above every score
+
+
+class Follows(Protocol):
+    """What changes the threshold of one exit by what happened there before; see `exeunt.hold`."""
+
+    def leave(self, scores: npt.NDArray[Any], limits: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Which frames leave, of the next ones there: scores (n,), the threshold of each (n,)."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ class Frames:
         states: what each exit remembers of the frames before these; none: nothing.
         offsets: integers (classes,) for each exit, taken off the score of a frame by its answer;
             none: nothing is.
+        follows: what changes the thresholds of each exit but the last; none: nothing does.
     """
 
     def __init__(
@@ -77,7 +85,9 @@ class Frames:
         *,
         scales: Sequence[float] = (),
         offsets: Offsets = (),
+        follows: Sequence[Follows] = (),
     ) -> None:
+        self._follows = follows
         assert not offsets or criterion.by_class, f"{criterion.name} takes no offsets"
         self._criterion = criterion
         self._scales = scales
@@ -126,7 +136,10 @@ class Frames:
         if self._offsets:
             off = self._offsets[self._exit][scored.classes]
             scored = Scored(scored.classes, scored.scores - off)
-        leave = np.asarray(scored.scores >= limits)
+        if self._exit < len(self._follows):
+            leave = self._follows[self._exit].leave(scored.scores, limits)
+        else:
+            leave = np.asarray(scored.scores >= limits)
         if carry is not None:
             stay = ~leave
             self._carried = carry.next(
@@ -148,6 +161,7 @@ def run(
     banks: npt.NDArray[np.integer] | None = None,
     states: Sequence[Any] = (),
     offsets: Offsets = (),
+    follows: Sequence[Follows] = (),
 ) -> Left:
     """Where each frame leaves: at the first exit whose score reaches the threshold, else the last.
 
@@ -160,6 +174,7 @@ def run(
         banks: int (N,), the row of `thresholds` that was in force when each frame was accepted.
         states: `Left.states` of the frames before these, if there were any.
         offsets: taken off the scores by their class, see `Frames`.
+        follows: what changes thresholds, see `Frames`; changed by these frames.
     """
     rule = registry.get(criterion) if isinstance(criterion, str) else criterion
     count, exits = len(logits[0]), len(logits)
@@ -173,7 +188,9 @@ def run(
     bank = np.zeros(count, np.int64) if banks is None else np.asarray(banks, np.int64)
     found = [np.empty(count, np.int64) for _ in range(3)]
     wanted = np.zeros((exits, count), np.int64)
-    frames = Frames(rule, count, logits[0].shape[1], states, scales=scales, offsets=offsets)
+    frames = Frames(
+        rule, count, logits[0].shape[1], states, scales=scales, offsets=offsets, follows=follows
+    )
     inside = np.arange(count)
     for e, values in enumerate(logits):
         wanted[e, inside] = frames.wanted

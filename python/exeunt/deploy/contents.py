@@ -41,6 +41,7 @@ MODULES = (
     "manifest.py",
     "packing.py",
     "progress.py",
+    "hold.py",
     "promise.py",
     "registers.py",
     "splits.py",

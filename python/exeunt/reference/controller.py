@@ -56,6 +56,7 @@ def decide(
     banks: IntArray | None = None,
     offsets: Sequence[Sequence[int]] = (),
     looks: Looks | None = None,
+    follows: Sequence[criteria.Follows] = (),
 ) -> Decisions:
     """The exit that each frame takes: the first with score >= threshold, at the latest the last.
 
@@ -68,8 +69,11 @@ def decide(
         banks: int (N,), the row of `thresholds` that was in force when each frame was accepted.
         offsets: per exit, of each class: taken off the scores; none: nothing is.
         looks: further looks at frames that would stay at exit 0; None: there are none.
+        follows: what changes thresholds, see `exeunt.criteria.run`; not with looks.
     """
-    left = criteria.run(criterion, logits, thresholds, scales=scales, banks=banks, offsets=offsets)
+    left = criteria.run(
+        criterion, logits, thresholds, scales=scales, banks=banks, offsets=offsets, follows=follows
+    )
     if looks is None:
         return Decisions(left.exits, left.classes, left.scores)
     made, gone, classes, scores = decided(

@@ -133,6 +133,10 @@ class Modelled:
         entry = self._map[name[0]]
         if name[0] == "rule_word":
             raise TransferFault("the model has the rules of its manifest and takes no others")
+        if name[0] == "hold" and value & 1:
+            raise TransferFault(
+                "the model's thresholds stay; use the simulated device to hold a rate"
+            )
         if name[0] == "control":
             actions = {field for field, (low, _) in entry["fields"].items() if value >> low & 1}
             if "reset" in actions:

@@ -20,11 +20,12 @@ import numpy.typing as npt
 from exeunt import registers as codes
 from exeunt.errors import InputError
 from exeunt.promise import Promise
-from exeunt.runtime import description, packing, selftests, streams
+from exeunt.runtime import description, holding, packing, selftests, streams
 from exeunt.runtime.device import Device, signed
 from exeunt.runtime.errors import OutsidePromise
 from exeunt.runtime.explanations import NONE, Choice, Explainer, Explanations
 from exeunt.runtime.golden import Golden
+from exeunt.runtime.holding import Holding
 from exeunt.runtime.registermap import Registers
 from exeunt.runtime.results import RESULT, Answer, Results
 from exeunt.runtime.rules import Rules
@@ -100,6 +101,7 @@ class Accelerator:
             if found.explains is not None and self._device.packets is not None:
                 self._explanations = Explanations(self._device, found.explains)
                 self._explainer = Explainer(self._device, found.explains, self._device.packets)
+            self._hold = holding.of(self._device)
             self._promised = found.promise.covers(found.thresholds[:-1])
         except BaseException:
             transport.close()
@@ -456,6 +458,12 @@ class Accelerator:
         return self._rules
 
     @property
+    def hold(self) -> Holding:
+        """Thresholds that follow a rate or a latency; InputError where it was compiled without."""
+        self._device.usable()
+        return holding.built(self._hold, self._device)
+
+    @property
     def explains(self) -> bool:
         """Whether images can be explained: it was built for that, and maps can be fetched."""
         return self._explanations is not None
@@ -490,8 +498,8 @@ class Accelerator:
 
     @property
     def promised(self) -> bool:
-        """Whether the promise is about the thresholds that were set last."""
-        return self._promised
+        """Whether the promise is about the thresholds that were set last, wherever they follow."""
+        return self._promised and not (self._hold and self._hold.outside())
 
     def reset(self) -> None:
         """Bring the device into its known empty state; thresholds and order stay.
@@ -506,6 +514,6 @@ class Accelerator:
             self._device.recover()
 
     def selftest(self, golden: str | Path | Golden | None = None) -> selftests.Selftest:
-        """Answer the golden images and compare; see `exeunt.runtime.selftests.run`."""
-        with self._device.alone():
+        """Answer the golden images, with no rate held, and compare; see `selftests.run`."""
+        with self._device.alone(), holding.paused(self._hold):
             return selftests.run(self, self._device.description, golden)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exeunt import promise
+from exeunt import hold, promise
 from exeunt import registers as codes
 from exeunt.errors import InputError
+from exeunt.hold import Hold
 from exeunt.promise import Promise
 from exeunt.rules import KEY as RULES
 from exeunt.rules import RuleSet, from_json
@@ -52,6 +53,8 @@ class Description:
     unit: Unit | None = None
     offsets: tuple[tuple[int, ...], ...] = ()
     explains: Built | None = None
+    hold: Hold | None = None
+    held_bits: int = 0
 
     @property
     def look_thresholds(self) -> tuple[int, ...]:
@@ -122,6 +125,8 @@ def load(manifest: str | Path | Mapping[str, Any]) -> Description:
         unit=unit,
         offsets=tuple(tuple(e["offsets"]) for e in data["exits"] if "offsets" in e),
         explains=Built.of(data[EXPLAIN], cycles) if EXPLAIN in data else None,
+        hold=hold.from_json(data[hold.KEY]) if hold.KEY in data else None,
+        held_bits=int(data[hold.KEY]["bits"]) if hold.KEY in data else 0,
     )
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import criteria
+from exeunt import criteria, registers
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator, IntArray
+from exeunt.hold import Held, Hold, start
 from exeunt.manifest import Manifest
 from exeunt.progress import Progress, silent
 from exeunt.reference import controller, system
@@ -42,7 +43,7 @@ class Answers:
     `latency`: int64 (N,), the results' own field.
     `left`: int64 (N,), cycle of each result in its slice.
     `slices`: the raw runs. `seconds`: wall time of the simulation alone.
-    `looks`: how often each was looked at again.
+    `looks`: how often each was looked at again. `held`: what thresholds followed, for each exit.
     """
 
     got: Mapping[str, IntArray]
@@ -52,6 +53,7 @@ class Answers:
     slices: tuple[bulk.Slice, ...]
     seconds: float
     looks: Made | None = None
+    held: tuple[Held, ...] = ()
 
     @property
     def wrong(self) -> Cycles:
@@ -106,6 +108,7 @@ def answer(
     settings: bulk.Settings = bulk.CONTINUOUS,
     looks: Looks | None = None,
     maps: Maps | None = None,
+    hold: Hold | None = None,
     progress: Progress = silent,
     machines: Machines = HERE,
 ) -> Answers:
@@ -116,11 +119,13 @@ def answer(
         library: its compiled model.
         images: uint8 (N, H, W, C).
         logits: integers (N, classes) per exit, of the reference.
-        processes: simulators side by side; one where exits remember the images before.
+        processes: simulators side by side; one where exits remember the images before, or
+            thresholds follow them.
         thresholds: one per exit, if not the manifest's.
         settings: idle and stalled cycles, result order.
         looks: further looks at the images, of the reference.
         maps: heat maps that are asked for meanwhile; None: none.
+        hold: a rate that thresholds follow; None: they do not.
         progress: told of images done.
         machines: each simulator is a task for them.
 
@@ -130,6 +135,9 @@ def answer(
     """
     limits = manifest.thresholds if thresholds is None else tuple(thresholds)
     rule = criteria.get(manifest.criterion)
+    held = () if hold is None else start(hold)
+    if held:
+        processes = 1
     if rule.history is not None:
         processes = 1
     started = time.perf_counter()
@@ -140,13 +148,13 @@ def answer(
 
     slices = bulk.run(
         manifest, library, images, processes=processes, thresholds=limits, settings=settings,
-        progress=tell, more=maps.writes if maps else (), linger=maps.linger if maps else 0,
-        machines=machines,
+        progress=tell, more=[*(maps.writes if maps else ()), *(writes(hold) if hold else ())],
+        reads=counts(hold) if hold else (), linger=maps.linger if maps else 0, machines=machines,
     )  # fmt: skip
     seconds = time.perf_counter() - started
     expected = controller.decide(
         logits, limits, criterion=manifest.criterion, scales=manifest.logit_scales,
-        offsets=manifest.offsets, looks=looks,
+        offsets=manifest.offsets, looks=looks, follows=held,
     )  # fmt: skip
     want = {"class": expected.classes, "exit": expected.exits, "score": expected.scores}
     want["flags"] = np.zeros(len(images), np.int64)
@@ -164,7 +172,18 @@ def answer(
         got["flags"][index] = table["flags"][inside] & ~BANK_FLAG  # the bank is not an answer
         latency[index] = table["latency"][inside]
         left[index] = part.trace.result_cycles[inside]
-    return Answers(got, want, latency, left, tuple(slices), seconds, expected.looks)
+    return Answers(got, want, latency, left, tuple(slices), seconds, expected.looks, held)
+
+
+def writes(hold: Hold) -> list[tuple[int, int]]:
+    """Register writes that turn it on: (byte address, 32-bit value)."""
+    return [(registers.address(name, i), value) for name, i, value in hold.writes()]
+
+
+def counts(hold: Hold) -> list[int]:
+    """Addresses of the offsets of each exit, then of the counts of their changes."""
+    names = ("hold_offset", "hold_changes")
+    return [registers.address(name, i) for name in names for i in range(len(hold.bands))]
 
 
 def parts_of(answers: Answers) -> list[tuple[IntArray, Made | None]]:

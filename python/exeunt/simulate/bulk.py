@@ -121,6 +121,7 @@ def run(
     wave_cycles: tuple[int, int] = (0, 1 << 62),
     limit: int | None = None,
     more: Sequence[tuple[int, int]] = (),
+    reads: Sequence[int] = (),
     linger: int = 0,
     progress: Callable[[int, int], None] | None = None,
     machines: Machines = HERE,
@@ -140,6 +141,7 @@ def run(
         wave_cycles: cycles from and to which waves are written.
         limit: cycles to give up after; chosen from the predictions unless given.
         more: register writes behind those of thresholds and order: (byte address, value).
+        reads: registers to read behind the last result, byte addresses.
         linger: see `Model.run`.
         progress: called with (images done, cycles so far).
         machines: each slice is a task for them, of a build without taps and waves.
@@ -161,6 +163,7 @@ def run(
                 "frames": end - first,
                 "exits": len(manifest.data["exits"]),
                 "writes": [*writes(manifest, thresholds=thresholds, order=settings.order), *more],
+                "reads": list(reads),
                 "linger": linger,
                 "map_stall": settings.map_stall,
                 "limit": limit or cycle_limit(manifest, end - first, settings),

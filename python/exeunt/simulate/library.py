@@ -83,7 +83,8 @@ class Trace:
     `accepts`: int64, cycle of each frame's first input beat.
     `decides[i]`, `takes[i]`: cycle of each decision at exit i, and whether it took the frame.
     `cycles`: cycles simulated. `complete`: every result asked for has come.
-    `maps`: words of heat maps, of a design that explains.
+    `maps`: words of heat maps, of a design that explains. `reads`: registers that were asked for,
+    behind the last result.
     """
 
     results: Bytes
@@ -94,6 +95,7 @@ class Trace:
     cycles: int
     complete: bool
     maps: Words = Words()
+    reads: tuple[int, ...] = ()
 
 
 def _u8(array: Bytes) -> Any:

@@ -22,7 +22,7 @@ from exeunt.progress import Progress, silent
 from exeunt.reference import network, system
 from exeunt.report import store
 from exeunt.scheduler import HERE, Machines, Task
-from exeunt.simulate import apart, bulk, maps, traffic, verilator, waves
+from exeunt.simulate import apart, bulk, following, maps, traffic, verilator, waves
 from exeunt.simulate.answers import (
     BLOCK_FRAMES,
     Answers,
@@ -118,6 +118,11 @@ def simulate(
         manifest, accelerator, library, images, logits, answers, run_dir=run_dir,
         promise=promised(before), points=points, machines=machines,
     )  # fmt: skip
+    followed = following.told(
+        manifest, accelerator, library, images, labels, logits, answers, run_dir=run_dir
+    )
+    if followed is not None:
+        reported["hold"] = followed
     found = network_part(before, manifest, answers, logits, labels)
     reported["simulation"] |= found.pop("simulation")
     reported |= found

@@ -1,11 +1,13 @@
 """One process of a bulk simulation: `python -m exeunt.simulate.worker JOB.json`.
 
-The job names the library, the folder with the memory-init files, the packed images and the
-registers to write. Progress goes to stdout as lines of "results cycles", the outcome to an .npz.
+The job names the library, the folder with the memory-init files, the packed images, the registers
+to write, and those to read afterwards, as they are at a snapshot. Progress goes to stdout as lines
+of "results cycles", the outcome to an .npz.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -15,10 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from exeunt import registers
 from exeunt.errors import ExeuntError
 from exeunt.simulate.library import Model, Trace, Words
 
 FAILED = 3
+SETTLED = 8
 
 
 def save(path: Path, trace: Trace, *, seconds: float, processor: float) -> None:
@@ -31,6 +35,7 @@ def save(path: Path, trace: Trace, *, seconds: float, processor: float) -> None:
         "complete": np.bool_(trace.complete),
         "seconds": np.float64(seconds),
         "processor": np.float64(processor),
+        "reads": np.array(trace.reads, np.int64),
         **{f"map_{name}": column for name, column in vars(trace.maps).items()},
     }
     for i, (cycles, takes) in enumerate(zip(trace.decides, trace.takes, strict=True)):
@@ -52,6 +57,7 @@ def load(path: Path) -> tuple[Trace, float, float]:
             cycles=int(data["cycles"]),
             complete=bool(data["complete"]),
             maps=Words(data["map_data"], data["map_cycles"], data["map_lasts"]),
+            reads=tuple(data["reads"].tolist()),
         )
         return trace, float(data["seconds"]), float(data["processor"])
 
@@ -88,6 +94,12 @@ def run(job: dict[str, Any]) -> None:
             progress=tell,
         )
         seconds, processor = time.perf_counter() - start, time.process_time() - used
+        if job.get("reads"):
+            for _ in range(SETTLED):  # what the last result changes comes some cycles later
+                model.read(registers.address("id"))
+            snapshot = registers.BY_NAME["control"].fields["snapshot"].put(1)
+            model.write(registers.address("control"), snapshot)
+            trace = dataclasses.replace(trace, reads=tuple(map(model.read, job["reads"])))
         if job.get("taps"):
             kept: dict[str, Any] = {}
             for tap in job["windows"]:

@@ -21,6 +21,7 @@ classes = 10
 blocks = [{ conv = 8, kernel = 3 }]
 [compile]
 """
+TWO = BASE.replace("[compile]", "[[model.stages]]\nblocks = [{ conv = 8, kernel = 3 }]\n[compile]")
 
 
 def parsed(text: str) -> tree.Compile:
@@ -49,6 +50,48 @@ def test_nothing_changes_for_runs_without_a_board() -> None:
     assert plain.compile.cycles == CYCLES == 1024
     assert plain.compile.asked is None
     assert not plain.compile.optimised
+
+
+def test_thresholds_that_follow() -> None:
+    plain = tree.parse(BASE)
+    assert plain.compile.hold is None
+    assert tree.hash_of(plain) == tree.hash_of(tree.parse(BASE + "hold = false"))
+    found = tree.parse(TWO + "hold = true").compile.hold
+    assert found is not None
+    assert (found.window, found.within, found.step, found.most) == (128, 0.05, 0.125, 1.0)
+    other = tree.parse(TWO + "hold = { window = 64 }")
+    assert other.compile.hold is not None
+    assert other.compile.hold.window == 64
+    hashes = {tree.hash_of(tree.parse(TWO + text), "compile") for text in (
+        "", "hold = true", "hold = { window = 64 }")}  # fmt: skip
+    assert len(hashes) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            BASE + "hold = true",
+            "compile.hold must be absent for a network of one exit, which no image leaves early, "
+            "got one",
+        ),
+        (
+            TWO.replace("[compile]", "[rules]\nlooks = 1\n[compile]\nhold = true"),
+            "compile.hold must go without further looks, got rules.looks = 1",
+        ),
+        (
+            TWO.replace(
+                "[compile]", '[calibrate]\ncriterion = "exclusion"\n[compile]\nhold = true'
+            ),
+            "compile.hold must go with a criterion whose images carry on nothing that depends on "
+            'thresholds, got "exclusion"',
+        ),
+    ],
+)  # fmt: skip
+def test_where_thresholds_cannot_follow(text: str, sentence: str) -> None:
+    with pytest.raises(InputError) as told:
+        tree.parse(text)
+    assert sentence in str(told.value)
 
 
 def test_with_a_board_every_wish_counts() -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exeunt import criteria
+from exeunt import criteria, hold
 from exeunt import manifest as manifests
 from exeunt.config import tree as configuration
+from exeunt.config.compile import Hold
 from exeunt.errors import CheckFailed, InputError
 from exeunt.hls import compile as compiler
 from exeunt.hls.front import finn_env
@@ -239,3 +240,30 @@ def test_importing_the_step_does_not_import_finn() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_thresholds_can_follow_the_rates_of_the_validation_images(
+    model: Path, tmp_path: Path
+) -> None:
+    found = settings()
+    section = found.compile.model_copy(update={"hold": Hold(window=64)})
+    config = found.model_copy(update={"compile": section})
+    folder = run_folder(model, tmp_path / "run", reach=[1.0, 0.25])
+    compiler.compile(config, folder)
+    manifest = manifests.read(folder)
+    bits = manifest.data["hold"]["bits"]
+    assert manifest.hold == hold.Asked((0.75,), 64, 0.05, 0.125, 1.0).of([7], bits)
+    assert manifest.hold.bands == (hold.Band(13, 19, 1, -7, 7),)
+    assert "rtl/ex_hold.sv" in manifest.data["sources"]
+    assert "hold_offset" in manifest.data["registers"]
+    plain = run_folder(model, tmp_path / "plain")
+    compiler.compile(found, plain)
+    assert manifests.read(plain).hold is None
+    assert "rtl/ex_hold.sv" not in manifests.read(plain).data["sources"]
+    unknown = run_folder(model, tmp_path / "unknown", reach=None)
+    with pytest.raises(InputError) as told:
+        compiler.compile(config, unknown)
+    assert str(told.value) == (
+        "compile.hold must know which part of the validation images gets to each exit, and "
+        "exits.json does not say: calibrate first, or leave it out"
+    )

@@ -36,6 +36,20 @@ def accelerator(logits: Integer = Integer(14, signed=True)) -> Accelerator:  # n
     )
 
 
+def test_thresholds_follow_only_where_asked_for() -> None:
+    plain, holds = describe(accelerator()), describe(accelerator(), holds=True)
+    assert plain.held == 0
+    assert "ex_hold" not in plain.modules
+    assert "hold_rdata" not in render_core(plain)
+    assert holds.held == 16  # margins of logits of 14 bits have 15
+    assert "ex_hold" in holds.modules
+    text = render_core(holds)
+    assert ".HELD(16)" in text
+    assert ".held(held[0 +: 16])" in text
+    assert text.count(".held(1'b0)") == 1  # the last exit's
+    assert "assign reg_rdata = base_rdata | hold_rdata;" in text
+
+
 def test_describe() -> None:
     found = describe(accelerator(), buffer_frames=3, in_flight=8, hash_word=7)
     assert (found.input_width, found.input_words, found.classes) == (8, 64, 10)
@@ -70,6 +84,16 @@ def test_describe() -> None:
             {"exits": (dataclasses.replace(EXIT, buffer_depth=8), EXIT)},
             "the frame buffer of exit 0 must hold a frame of 9 words, its depth is 8; raise "
             "compile.buffer_frames to 1 or more",
+        ),
+        (
+            {"exits": (EXIT,), "holds": True},
+            "what holds a rate must have an exit before the last, net has one exit: leave "
+            "compile.hold out",
+        ),
+        (
+            {"criterion": "exclusion", "holds": True},
+            "what holds a rate must go with a criterion whose frames carry nothing that depends on "
+            'thresholds, got "exclusion": leave compile.hold out',
         ),
     ],
 )

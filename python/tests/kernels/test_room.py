@@ -24,7 +24,8 @@ HOMONYMS = {
         "python/exeunt/registers.py", "python/exeunt/report/overview.py",
         "python/exeunt/rules/form.py", "python/exeunt/runtime/description.py",
         "python/exeunt/runtime/device.py", "python/exeunt/simulate/bulk.py",
-        "python/exeunt/simulate/run.py",
+        "python/exeunt/simulate/run.py", "python/exeunt/report/hold.py",
+        "python/exeunt/simulate/following.py",
     },
     # a layer of a config
     "pool": {

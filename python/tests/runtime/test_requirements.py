@@ -12,7 +12,7 @@ import exeunt
 
 ROOT = Path(exeunt.__file__).parent
 FOLDERS = ("runtime", "criteria", "rules")
-FILES = ("__init__.py", "errors.py", "promise.py", "registers.py")
+FILES = ("__init__.py", "errors.py", "hold.py", "promise.py", "registers.py")
 TRY = """
 import sys
 
