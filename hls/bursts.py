@@ -8,6 +8,7 @@ played quickly, by whole frames (`exeunt.reference.frames`), to choose; then by 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -223,18 +224,19 @@ def smallest(
     """
     parts = frames.stages(accelerator) if parts is None else parts
     known = system.Known() if known is None else known
-    least = pace(frames.play(parts, exits, largest(len(parts), given)))
+    paces = frames.Paces(parts, exits)
+    least = paces.of(largest(len(parts), given))
     limit = max(wanted, least * ENOUGH)
     tight = limit
     rooms: list[Room] = []
     while True:
-        room = _descended(accelerator, parts, exits, given, tight, blocks)
+        room = _descended(accelerator, paces, given, tight, blocks)
         if room in rooms:
             return _raised(accelerator, parts, exits, room, given, limit, blocks, known)
         rooms.append(room)
         found = play(accelerator, exits, room, known=known, parts=parts)
         same = pace(frames.play(parts, found.exits, room))  # what whole frames say of the same
-        reached = pace(frames.play(parts, exits, room)) * (found.pace / same if same else 1.0)
+        reached = paces.of(room) * (found.pace / same if same else 1.0)
         if reached <= limit * CLOSE:
             return room, found
         tight = max(least, tight * limit / reached)
@@ -402,29 +404,27 @@ def headroom(
 
 
 def _descended(
-    accelerator: Accelerator,
-    parts: Sequence[Stage],
-    exits: Exits,
-    given: Given,
-    limit: float,
-    blocks: int | None,
+    accelerator: Accelerator, paces: frames.Paces, given: Given, limit: float, blocks: int | None
 ) -> Room:
     """From the largest room down: first what costs least speed for what it saves."""
-    room = largest(len(parts), given)
-    now = pace(frames.play(parts, exits, room))
+    room = largest(len(accelerator.heads), given)
+    now = paces.of(room)
     while True:
-        best: tuple[float, float, Room] | None = None
+        best: tuple[float, int, float] | None = None
         over = blocks is not None and size(accelerator, room).bram18 > blocks
-        for smaller in _near(room, given, -1):
-            reached = pace(frames.play(parts, exits, smaller))
-            if reached <= limit or (over and smaller.in_flight == room.in_flight):
-                saved = _worth(accelerator, room) - _worth(accelerator, smaller)
-                loss = (reached / now - 1 + 1e-4) / (saved + 1)
-                if best is None or loss < best[0]:
-                    best = (loss, reached, smaller)
+        worth, smaller = _worth(accelerator, room), _near(room, given, -1)
+        saved = [worth - _worth(accelerator, s) + 1 for s in smaller]
+        for i in sorted(range(len(smaller)), key=lambda i: -saved[i]):  # the likely ones first
+            most = math.inf if over and smaller[i].in_flight == room.in_flight else limit
+            if best is not None and saved[i] > 0:  # slower than that it is no better
+                most = min(most, now * (1 - 1e-4 + best[0] * saved[i]) + 1e-6)
+            reached = paces.of(smaller[i], limit=most)
+            if reached <= most:
+                loss = (reached / now - 1 + 1e-4) / saved[i]
+                best = min(best or (loss, i, reached), (loss, i, reached))
         if best is None:
             return room
-        _, now, room = best
+        room, now = smaller[best[1]], best[2]
 
 
 def _worth(accelerator: Accelerator, room: Room) -> float:

@@ -17,6 +17,7 @@ from exeunt.kernels.parts.fifo import Cycles
 OURS = "exeunt"
 _kinds: dict[str, Kind] = {}
 _resume: dict[tuple[str, str], Resume] = {}
+_implements: dict[tuple[type[Layer], Style], Kind] = {}  # which kind a layer becomes
 
 
 def register(kind: Kind) -> Kind:
@@ -33,6 +34,7 @@ def register(kind: Kind) -> Kind:
             f"and {known.node.__module__}: rename one"
         )
     _kinds[name] = kind
+    _implements.clear()
     register_resume(name, OURS, kind.resume)
     return kind
 
@@ -66,9 +68,13 @@ def of(node: Node) -> Kind:
 
 
 def _implementing(layer: Layer, style: Style = "") -> Kind:
-    found = {s: kind for kind in kinds().values() if kind.layer is type(layer) for s in kind.styles}
-    assert found, f"no kind implements a {type(layer).__name__}"
-    return found.get(style, found[""])
+    key = type(layer), style
+    if key not in _implements:
+        kind = type(layer)
+        found = {s: k for k in kinds().values() if k.layer is kind for s in k.styles}
+        assert found, f"no kind implements a {kind.__name__}"
+        _implements[key] = found.get(style, found[""])
+    return _implements[key]
 
 
 def foldings(layer: Layer, style: Style = "") -> Iterator[Fold]:

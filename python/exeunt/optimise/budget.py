@@ -35,6 +35,14 @@ class Budget:
         """What is left beside something; may be below zero."""
         return Budget(**{name: limit - getattr(size, name) for name, limit in self.items()})
 
+    def within(self, other: Budget) -> bool:
+        """Whether it allows no more of anything than another one."""
+        return all(
+            limit is not None and limit <= most
+            for name, most in other.items()
+            for limit in (getattr(self, name),)
+        )
+
     def excess(self, size: Size) -> dict[str, int]:
         """By how much a design is too large, by resource."""
         over = {name: getattr(size, name) - limit for name, limit in self.items()}

@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any
 
 from exeunt.cost import control
 from exeunt.graph import ENTRY, Integer, Node, Stream
@@ -72,14 +73,57 @@ class Place:
     layer: Layer | None
     options: tuple[Option, ...]
 
+    @cached_property
+    def front(self) -> dict[tuple[int, int], list[tuple[tuple[int, int, int], Option]]]:
+        """By lanes in and out the options that may be worth it, each with its resources.
+
+        Those are sorted by them, and none has all of a resource and as many cycles as another.
+        """
+        groups: dict[tuple[int, int], list[tuple[tuple[int, int, int], Option]]] = {}
+        for option in self.options:
+            key = (option.size.lut, option.size.dsp, option.size.bram18)
+            groups.setdefault((option.fold.lanes_in, option.fold.pe), []).append((key, option))
+        found = {}
+        for lanes, group in groups.items():
+            kept: list[tuple[tuple[int, int, int], Option]] = []
+            for (lut, dsp, bram), option in sorted(group, key=lambda item: item[0]):
+                if not any(
+                    k[1] <= dsp and k[2] <= bram and o.period <= option.period for k, o in kept
+                ):
+                    kept.append(((lut, dsp, bram), option))
+            found[lanes] = kept
+        return found
+
+    def within(self, bound: int | None) -> list[Option]:
+        """Of the options that take at most so many cycles those that no other one beats.
+
+        That is one with the same lanes and no more of any resource.
+        """
+        first = {(o.fold.lanes_in, o.fold.pe): None for o in self.options
+                 if bound is None or o.period <= bound}  # fmt: skip
+        found = []
+        for lanes in first:
+            kept: list[tuple[int, int, int]] = []
+            for key, option in self.front[lanes]:
+                if bound is not None and option.period > bound:
+                    continue
+                if not any(k[1] <= key[1] and k[2] <= key[2] for k in kept):
+                    kept.append(key)
+                    found.append(option)
+        return found
+
 
 @dataclass(frozen=True)
 class Problem:
-    """A whole network; `links` are all its streams, `stages` the number of exits."""
+    """A whole network; `links` are all its streams, `stages` the number of exits.
+
+    `found`: what searches keep of it for the next one.
+    """
 
     places: tuple[Place, ...]
     links: tuple[Link, ...]
     stages: int
+    found: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def folds(self, chosen: Sequence[Option]) -> dict[str, tuple[Fold, ...]]:
         """The chosen foldings by chain; `chosen` has one option a place."""
@@ -168,35 +212,48 @@ def _options(
         if decides:
             stream = Stream((1, 1, math.prod(layer.output)), layer.result, fold.pe)
             beside += Size(control.decision(stream))
-        for styled in _styles(layer, fold, dsp):
-            if styled.multiplier in known.STYLES:  # whose products are where synthesis likes them
-                nodes = _nodes(layer, styled)
-                size = _taken(nodes, dsp=True)
-            else:
-                nodes = _nodes(bare, styled)
-                size = _taken(nodes, dsp)
+        nodes = _nodes(layer if fold.multiplier in known.STYLES else bare, fold)
+        tail = _tail(layer, fold) + sum(_stages(node) for node in nodes)
+        for styled, size in _styles(layer, fold, nodes, dsp):
             if dsp or not size.dsp:
-                tail = _tail(layer, fold) + sum(_stages(node) for node in nodes)
                 found.append(Option(styled, size + beside, fold.period, tail))
     return tuple(found)
 
 
-def _styles(layer: Layer, fold: Fold, dsp: bool) -> list[Fold]:
-    """The folding with each kind of multiplier that the layer may have."""
+def _styles(
+    layer: Layer, fold: Fold, nodes: Sequence[Node], dsp: bool
+) -> Iterator[tuple[Fold, Size]]:
+    """The folding with each kind of multiplier that the layer may have, and what it takes.
+
+    Args:
+        layer: the layer.
+        fold: the folding.
+        nodes: its kernels, of which the multipliers are those of the folding.
+        dsp: multipliers may be DSPs.
+    """
+    if fold.multiplier in known.STYLES:  # whose products are where synthesis likes them
+        yield fold, _taken(nodes, dsp=True)
+        return
     if not isinstance(layer, Matrix) or layer.signs or fold.multiplier:
-        return [fold]
-    found = [dataclasses.replace(fold, multiplier=STYLES[0])]
-    bare = dataclasses.replace(layer, arrays={}, finn=())
-    least = math.inf
-    for style in STYLES[1:] if dsp else ():
+        yield fold, _taken(nodes, dsp)
+        return
+    (node,) = (node for node in nodes if hasattr(node, "multiplier"))
+    (_, own), *sizes = _multiplied(node, dsp)
+    rest, least = _taken(nodes, dsp).less(own), math.inf
+    for style, size in sizes:
         if style == "packed" and layer.source.signed:
             continue
-        styled = dataclasses.replace(fold, multiplier=style)
-        taken = _taken(_nodes(bare, styled), dsp).dsp
-        if 0 < taken < least:
-            found.append(styled)
-            least = taken
-    return found
+        if style == STYLES[0] or 0 < size.dsp < least:
+            least = size.dsp or least
+            yield dataclasses.replace(fold, multiplier=style), rest + size
+
+
+@lru_cache(maxsize=1 << 14)
+def _multiplied(node: Any, dsp: bool) -> tuple[tuple[Style, Size], ...]:
+    """The size of a node that multiplies, as synthesis likes it and by each kind of multiplier."""
+    size, styles = registry.of(node).size, STYLES if dsp else STYLES[:1]
+    made = {style: dataclasses.replace(node, multiplier=style) for style in ("", *styles)}
+    return tuple((style, size(other, dsp)) for style, other in made.items())
 
 
 def _nodes(layer: Layer, fold: Fold) -> Sequence[Node]:

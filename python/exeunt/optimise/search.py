@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from exeunt.cost.folding import MAX_STRETCH
 from exeunt.kernels.parts.size import Size
 from exeunt.optimise.budget import NAMES, Budget
-from exeunt.optimise.problem import Option, Problem
+from exeunt.optimise.problem import Link, Option, Problem
 from exeunt.optimise.solver import Programme, Solution
 
 SCALES: Mapping[str, int] = {"lut": 53200, "dsp": 220, "bram18": 280}  # of an xc7z020
@@ -84,20 +84,43 @@ def fastest(
         if not steps:
             return None
     value = weights(budget)
-    made: dict[int, Programme] = {}
+    made: dict[tuple[int, ...], Programme] = problem.found.setdefault(Programme, {})
+    refused: list[tuple[Budget, tuple[int, ...]]] = problem.found.setdefault(Budget, [])
 
     def programme(index: int) -> Programme:
-        if index not in made:
-            made[index] = Programme(problem, bounds(steps[index], share))
-        return made[index]
+        limits = bounds(steps[index], share)
+        if limits not in made:
+            made[limits] = Programme(problem, limits)
+        return made[limits]
 
     def possible(index: int) -> bool:
-        return programme(index).least(budget, value) is not None
+        if programme(index).least(budget, value) is None:
+            refused.append((budget, bounds(steps[index], share)))
+            return False
+        return True
+
+    def impossible(index: int) -> bool:
+        """Whether even more was too little before."""
+        limits = bounds(steps[index], share)
+        return any(
+            budget.within(more) and all(a <= b for a, b in zip(limits, slower, strict=True))
+            for more, slower in refused
+        )
 
     last = len(steps) - 1
-    if not possible(last):
+    low = _first(lambda index: not impossible(index), 0, len(steps))
+    if low > last:
         return None
-    first = _first(possible, 0, last)
+    first, step = low, 1
+    if low:  # what an earlier search found is near
+        while first < last and not possible(first):
+            low = first + 1
+            first, step = min(first + step, last), 2 * step
+        first = _first(possible, low, first)
+    else:
+        first = _first(possible, 0, last)
+    if first == last and not possible(last):
+        return None
     found: dict[int, Solution] = {}
 
     def whole(index: int) -> bool:
@@ -150,16 +173,16 @@ def others(
         count: how many.
     """
     value = weights(Budget())
-    total = problem.size(chosen)
     found = []
     for index, place in enumerate(problem.places):
+        beside = [link for link in problem.links if index in (link.feeder, link.reader)]
+        taken = _alone(chosen[index], index, beside, chosen)
         seen = []
         for option in place.options:
             limit = limits[place.stage]
             if option is chosen[index] or (limit is not None and option.period > limit):
                 continue
-            size = problem.size([*chosen[:index], option, *chosen[index + 1 :]])
-            more = Size(size.lut - total.lut, size.dsp - total.dsp, size.bram18 - total.bram18)
+            more = _alone(option, index, beside, chosen).less(taken)
             seen.append(Other(option, more))
         seen.sort(key=lambda o: sum(value[n] * getattr(o.more, n) for n in NAMES))
         kernels = {option.kernel for option in (chosen[index], *(o.option for o in seen[:count]))}
@@ -169,3 +192,13 @@ def others(
                 rest.setdefault(other.option.kernel, other)
         found.append([*seen[:count], *rest.values()])
     return found
+
+
+def _alone(option: Option, index: int, beside: Sequence[Link], chosen: Sequence[Option]) -> Size:
+    """An option of a place and the converters beside it."""
+    total = option.size
+    for link in beside:
+        feeder = option if link.feeder == index else chosen[link.feeder]
+        reader = option if link.reader == index else chosen[link.reader]
+        total += link.between(feeder.fold.pe, reader.fold.lanes_in)[0]
+    return total

@@ -10,9 +10,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from exeunt.kernels.parts.size import Size
 from exeunt.optimise.budget import NAMES, Budget
@@ -20,6 +22,7 @@ from exeunt.optimise.problem import Option, Place, Problem
 
 SECONDS = 120.0  # that one search may take; it ends by the limits below, so that it can be repeated
 GAP = 1e-4  # of the best possible, at which a search ends
+NEAR = (0.003, 0.03)  # of the relaxed value, by which options may raise it that are looked at first
 SPREAD_GAP, SPREAD_NODES = (
     0.02,
     8,
@@ -96,9 +99,12 @@ class Programme:
         self.delay = delay
         self.spread = spread
         self.options = [
-            undominated(_within(place, bounds[place.stage]), period=delay is not None and spread)
+            undominated(_within(place, bounds[place.stage]))
+            if delay is not None and spread
+            else place.within(bounds[place.stage])
             for place in problem.places
         ]
+        self._known: dict[Any, tuple[float, npt.NDArray[np.float64]] | None] = {}
         self._columns = 0
         self._rows: list[tuple[dict[int, float], float, float]] = []
         self._sizes: list[Size] = []
@@ -116,8 +122,10 @@ class Programme:
 
         It is the relaxation, so that what it refuses is impossible.
         """
-        found = self._solve(budget, weights, whole=False)
-        return None if found is None else float(found.fun)
+        if self.empty:
+            return None
+        relaxed = self._relaxed(budget, weights)
+        return None if relaxed is None else relaxed[0]
 
     def solve(self, budget: Budget, weights: Mapping[str, float]) -> Solution | None:
         """The choice with the least weighted resources within the budget; None: none was found.
@@ -126,7 +134,7 @@ class Programme:
             budget: limits.
             weights: of LUT, DSP and BRAM18 in what is minimised.
         """
-        found = self._solve(budget, weights, whole=True)
+        found = None if self.empty else self._solve(budget, weights)
         if found is None:
             return None
         chosen = tuple(
@@ -234,14 +242,10 @@ class Programme:
         pairs = zip(self.delay.weights, self.bounds, strict=True)
         return sum(w * b for w, b in pairs if b is not None)
 
-    def _solve(self, budget: Budget, weights: Mapping[str, float], *, whole: bool) -> Any:
-        from scipy.optimize import Bounds, LinearConstraint, milp
-        from scipy.sparse import csr_array
-
-        if self.empty:
-            return None
-        values = {name: np.array([getattr(s, name) for s in self._sizes], float) for name in NAMES}
-        rows = list(self._rows)
+    def _rows_of(self, budget: Budget, weights: Mapping[str, float]) -> _Rows:
+        """The programme in numbers."""
+        values, base, low, high = self._table
+        rows: list[tuple[dict[int, float], float, float]] = []
         for name, limit in budget.items():
             row = {k: v for k, v in enumerate(values[name].tolist()) if v}
             rows.append((row, -np.inf, float(limit)))
@@ -254,30 +258,117 @@ class Programme:
                 cost = cost * TINY / max(1.0, float(cost.sum()))
                 for column, cycles in delays.items():
                     cost[column] += cycles
-        data = [v for row, _, _ in rows for v in row.values()]
-        indices = [k for row, _, _ in rows for k in row]
-        ends = np.cumsum([0, *(len(row) for row, _, _ in rows)])
-        matrix = csr_array((data, indices, ends), shape=(len(rows), self._columns))
+        matrix = _stacked(base, _sparse(rows, self._columns))
         integral = np.zeros(self._columns)
         upper = np.ones(self._columns)
-        if whole:
-            for place in self._places:
-                integral[place.start : place.stop] = 1
-            for above in self._above:
-                integral[above.start : above.stop] = 1
+        for place in self._places:
+            integral[place.start : place.stop] = 1
+        for above in self._above:
+            integral[above.start : above.stop] = 1
         if self._stages:
             upper[self._stages : self._stages + self.problem.stages] = np.inf
-        options: dict[str, Any] = {"time_limit": SECONDS, "mip_rel_gap": GAP}
+        low = np.concatenate([low, [r[1] for r in rows]])
+        high = np.concatenate([high, [r[2] for r in rows]])
+        return _Rows(cost, matrix, low, high, integral, upper)
+
+    @cached_property
+    def _table(self) -> tuple[dict[str, npt.NDArray[np.float64]], Any, Any, Any]:
+        """Resources of every column, and the rows that are always there."""
+        sizes = np.array([(s.lut, s.dsp, s.bram18) for s in self._sizes], float).reshape(-1, 3)
+        low, high = (np.array([row[k] for row in self._rows]) for k in (1, 2))
+        return dict(zip(NAMES, sizes.T, strict=True)), _sparse(self._rows, self._columns), low, high
+
+    def _relaxed(
+        self, budget: Budget, weights: Mapping[str, float]
+    ) -> tuple[float, npt.NDArray[np.float64]] | None:
+        """The least value with parts of options, and by how much each column would raise it."""
+        key = (budget, tuple(sorted(weights.items())))
+        if key not in self._known:
+            self._known[key] = self._rows_of(budget, weights).relaxed()
+        return self._known[key]
+
+    def _solve(self, budget: Budget, weights: Mapping[str, float]) -> Any:
+        """The integer programme, first without the columns that raise its value too much.
+
+        Where the choice is within what the others raise it by at least, none with them is better.
+        """
+        rows = self._rows_of(budget, weights)
         if self._stages:
-            options |= {"mip_rel_gap": SPREAD_GAP, "node_limit": SPREAD_NODES}
-        found = milp(
-            cost,
-            integrality=integral,
-            bounds=Bounds(0.0, upper),
-            constraints=LinearConstraint(matrix, [r[1] for r in rows], [r[2] for r in rows]),
-            options=options,
+            return rows.solved(mip_rel_gap=SPREAD_GAP, node_limit=SPREAD_NODES)
+        relaxed = self._relaxed(budget, weights)
+        if relaxed is None:
+            return None
+        least, raises = relaxed
+        for near in NEAR:
+            most = least + near * abs(least)
+            found = rows.solved(np.flatnonzero(raises <= most - least + 1e-9), mip_rel_gap=GAP)
+            if found is not None and found.fun <= most:
+                found.mip_dual_bound = min(found.mip_dual_bound, most)
+                return found
+        return rows.solved(mip_rel_gap=GAP)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Least `cost` x with low <= `matrix` x <= high, 0 <= x <= `upper`, some of it integral."""
+
+    cost: npt.NDArray[np.float64]
+    matrix: Any
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    integral: npt.NDArray[np.float64]
+    upper: npt.NDArray[np.float64]
+
+    def relaxed(self) -> tuple[float, npt.NDArray[np.float64]] | None:
+        """Without integers: the least value and the reduced costs; None: nothing fits."""
+        from scipy.optimize import linprog
+
+        same, above, below = self.low == self.high, self.high < np.inf, self.low > -np.inf
+        above, below = above & ~same, below & ~same
+        found = linprog(
+            self.cost,
+            A_ub=_stacked(self.matrix[above], -self.matrix[below]),
+            b_ub=np.concatenate([self.high[above], -self.low[below]]),
+            A_eq=self.matrix[same],
+            b_eq=self.low[same],
+            bounds=np.stack([np.zeros_like(self.upper), self.upper], axis=1),
+            method="highs",
         )
-        return found if found.x is not None else None
+        return None if found.x is None else (float(found.fun), found.lower.marginals)
+
+    def solved(self, columns: Any = None, **options: Any) -> Any:
+        """With integers, perhaps with some columns alone; None: nothing was found."""
+        from scipy.optimize import Bounds, LinearConstraint, milp
+
+        part = slice(None) if columns is None else columns
+        found = milp(
+            self.cost[part],
+            integrality=self.integral[part],
+            bounds=Bounds(0.0, self.upper[part]),
+            constraints=LinearConstraint(self.matrix[:, part], self.low, self.high),
+            options={"time_limit": SECONDS, **options},
+        )
+        if found.x is None:
+            return None
+        whole = np.zeros(len(self.cost))
+        whole[part] = found.x
+        found.x = whole
+        return found
+
+
+def _sparse(rows: Sequence[tuple[dict[int, float], float, float]], columns: int) -> Any:
+    from scipy.sparse import csr_array
+
+    data = [v for row, _, _ in rows for v in row.values()]
+    indices = [k for row, _, _ in rows for k in row]
+    ends = np.cumsum([0, *(len(row) for row, _, _ in rows)])
+    return csr_array((data, indices, ends), shape=(len(rows), columns))
+
+
+def _stacked(above: Any, below: Any) -> Any:
+    from scipy.sparse import vstack
+
+    return vstack([above, below], format="csr")
 
 
 def spread(
@@ -315,19 +406,16 @@ def _thinned(periods: set[int]) -> list[int]:
     return sorted({int(known[np.abs(known - w).argmin()]) for w in wanted})
 
 
-def undominated(options: Sequence[Option], *, period: bool) -> list[Option]:
-    """The options that no other one with the same lanes beats in every resource.
+def undominated(options: Sequence[Option]) -> list[Option]:
+    """The options that no other one with the same lanes beats in resources, cycles and tail.
 
     Args:
         options: of one place.
-        period: it must also be as quick.
     """
     groups: dict[tuple[int, int], list[tuple[tuple[float, ...], Option]]] = {}
     for option in options:
         size = option.size
-        key: tuple[float, ...] = (size.lut, size.dsp, size.bram18)
-        if period:
-            key += (option.period, option.tail)
+        key: tuple[float, ...] = (size.lut, size.dsp, size.bram18, option.period, option.tail)
         groups.setdefault((option.fold.lanes_in, option.fold.pe), []).append((key, option))
     found = []
     for group in groups.values():

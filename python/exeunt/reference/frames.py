@@ -8,14 +8,17 @@ then confirms.
 
 from __future__ import annotations
 
-import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from heapq import heappop, heappush, heapreplace
+from typing import Any
 
 import numpy as np
 
 from exeunt import criteria
-from exeunt.graph import Accelerator, IntArray, Node, in_a_row
+from exeunt.graph import Accelerator, Dataflow, IntArray, Node, in_a_row
 from exeunt.reference import pipeline
 from exeunt.reference.pipeline import Cycles
 from exeunt.reference.system import ENTRY_DEPTH, STEM_DEPTH, Sizes
@@ -80,33 +83,37 @@ class Room:
 def stages(accelerator: Accelerator) -> tuple[Stage, ...]:
     """Every stage of an accelerator with sized FIFOs."""
     criterion = criteria.get(accelerator.criterion)
-    found = []
-    for i, (segment, head) in enumerate(zip(accelerator.segments, accelerator.heads, strict=True)):
-        stem: tuple[Node | None, ...] = segment.nodes or (None,)
-        given = max(1, len(segment.streams))
-        moved = (tuple(number + given for number in sources) for sources in head.reads)
-        flow = pipeline.flow(
-            stem + head.nodes,
-            (segment.fifos or (STEM_DEPTH,)) + head.fifos,
-            pipeline.back_to_back(segment.input.words, 1),
-            reads=(segment.reads or in_a_row(1)) + tuple(moved),
-            entry=0 if i else ENTRY_DEPTH,
-            fork=len(stem),
-        )
-        intervals = [
-            pipeline.interval(part.nodes, part.fifos, reads=part.reads) for part in (segment, head)
-        ]
-        found.append(
-            Stage(
-                words=segment.input.words,
-                taken=int(flow.takes[0][-1]),
-                shows=int(flow.shows[0]),
-                gone=int(flow.shows[-1]),
-                token=int(flow.leaves[-1]) + criterion.latency(accelerator.logits(i)) + 1,
-                interval=max(*intervals, segment.input.words, segment.output.words),
-            )
-        )
-    return tuple(found)
+    pairs = zip(accelerator.segments, accelerator.heads, strict=True)
+    return tuple(
+        _stage(segment, head, 0 if i else ENTRY_DEPTH, criterion.latency(accelerator.logits(i)))
+        for i, (segment, head) in enumerate(pairs)
+    )
+
+
+@lru_cache(maxsize=64)
+def _stage(segment: Dataflow, head: Dataflow, entry: int, scoring: int) -> Stage:
+    stem: tuple[Node | None, ...] = segment.nodes or (None,)
+    given = max(1, len(segment.streams))
+    moved = (tuple(number + given for number in sources) for sources in head.reads)
+    flow = pipeline.flow(
+        stem + head.nodes,
+        (segment.fifos or (STEM_DEPTH,)) + head.fifos,
+        pipeline.back_to_back(segment.input.words, 1),
+        reads=(segment.reads or in_a_row(1)) + tuple(moved),
+        entry=entry,
+        fork=len(stem),
+    )
+    intervals = [
+        pipeline.interval(part.nodes, part.fifos, reads=part.reads) for part in (segment, head)
+    ]
+    return Stage(
+        words=segment.input.words,
+        taken=int(flow.takes[0][-1]),
+        shows=int(flow.shows[0]),
+        gone=int(flow.shows[-1]),
+        token=int(flow.leaves[-1]) + scoring + 1,
+        interval=max(*intervals, segment.input.words, segment.output.words),
+    )
 
 
 def ideal(parts: Sequence[Stage], exits: IntArray) -> float:
@@ -124,54 +131,109 @@ def pace(accepts: Cycles) -> float:
     return float(full[-1] - full[0]) / max(1, len(full) - 1)
 
 
-def play(parts: Sequence[Stage], exits: IntArray, room: Room) -> Cycles:
+def play(parts: Sequence[Stage], exits: IntArray, room: Room, *, limit: float = math.inf) -> Cycles:
     """When the first beat of each frame is taken if there always is one, about: int64 (N,).
 
     Args:
         parts: the stages.
         exits: int64 (N,), the exit that each frame takes.
         room: what frames wait in.
+        limit: a pace; where it is plain that frames come further apart, fewer than N are told.
     """
-    count = len(parts)
+    count, frames, most = len(parts), len(exits), room.in_flight
     begun = [float(_AGO)] * count  # when the last frame of each stage began
     places = [[float(_AGO)] * b for b in room.buffers]  # when the places become free, ascending
-    queued: list[list[float]] = [[] for _ in room.queues]  # when frames had left the queue
     given = [float(_AGO)] * count  # when the last kept frame had left the buffer
     inside: list[float] = []  # when results leave
-    accepts = np.empty(len(exits), np.int64)
+    accepts: list[float] = []
+    later = [_later(i, part, places, room) for i, part in enumerate(parts) if i]
+    ways = [later[:last] for last in range(count)]
+    first, ahead, only = parts[0], [*places, []][0], count == 1
+    interval, decides, shows = first.interval, first.token, first.shows
+    start = float(_AGO)
+    quarter, latest = frames // 4, math.inf
     for n, last in enumerate(exits.tolist()):
-        offered = 0.0
-        if len(inside) >= room.in_flight:
-            offered = heapq.heappop(inside) + 1
-        for i in range(last + 1):
-            part = parts[i]
-            start = max(offered, begun[i] + part.interval)
-            if i + 1 < count:
-                free = places[i][0] + 1
-                if last > i or free <= start + part.token:  # else it is dropped before it came
-                    start = max(start, free - part.shows)
-            begun[i] = start
-            if i == 0:
-                accepts[n] = start
-            else:
-                queue, depth = queued[i - 1], room.queues[i - 1]
-                taken = start + part.taken
-                queue.append(taken)
-                left = max(offered + part.words - 1, given[i] + part.words)
-                if depth == 0:
-                    left = max(left, taken)
-                elif len(queue) > depth:
-                    left = max(left, queue[-depth - 1] + 1)
-                given[i] = left
-                del places[i - 1][0]
-                heapq.heappush(places[i - 1], left)
-            token = start + part.token
-            if last == i:
-                heapq.heappush(inside, token + RESULT)
-                if i + 1 < count:
-                    del_at = max(token, start + part.shows + 1)
-                    if places[i][0] + 1 <= del_at:
-                        heapq.heapreplace(places[i], del_at)
-            elif i + 1 < count:
-                offered = max(token, start + part.shows, given[i + 1]) + KEPT
-    return accepts
+        offered = heappop(inside) + 1 if len(inside) >= most else 0.0
+        start += interval
+        if offered > start:
+            start = offered
+        if not only:
+            free = ahead[0] + 1
+            if free - shows > start and (last or free <= start + decides):
+                start = free - shows  # else it is dropped before it came
+        accepts.append(start)
+        if n == quarter:  # where `pace` begins
+            latest = start + limit * (1 + 1e-9) * (frames - 1 - quarter) + 2
+        elif start + (frames - 1 - n) * interval > latest:
+            break
+        token, shown = start + decides, start + shows
+        for i, every, tokens, showing, taking, words, own, here, queue, depth in ways[last]:
+            offered = token if token > shown else shown
+            left = given[i]
+            if left > offered:
+                offered = left
+            offered += KEPT
+            began = begun[i] + every
+            if offered > began:
+                began = offered
+            token = began + tokens
+            if here:
+                free = here[0] + 1
+                if free - showing > began and (last > i or free <= token):
+                    began = free - showing
+                    token = began + tokens
+            begun[i] = began
+            shown = began + showing
+            queue.append(began + taking)
+            offered -= 1
+            if offered > left:
+                left = offered
+            left += words
+            if len(queue) > depth:
+                free = queue[-depth - 1] + 1 if depth else queue[-1]
+                if free > left:
+                    left = free
+            given[i] = left
+            del own[0]
+            heappush(own, left)
+        heappush(inside, token + RESULT)
+        if last + 1 < count:
+            gone = token if token > shown else shown + 1
+            if places[last][0] + 1 <= gone:
+                heapreplace(places[last], gone)
+    return np.array(accepts, float).astype(np.int64)
+
+
+def _later(index: int, part: Stage, places: list[list[float]], room: Room) -> tuple[Any, ...]:
+    """A stage behind a frame buffer, what holds its frames, and when those had left its queue."""
+    here = places[index] if index < len(places) else []
+    return (
+        index, part.interval, part.token, part.shows, part.taken, part.words, places[index - 1],
+        here, [], room.queues[index - 1],
+    )  # fmt: skip
+
+
+class Paces:
+    """Cycles between frames in different rooms, each of which is played once.
+
+    Args:
+        parts: the stages.
+        exits: int64 (N,), the exit that each frame takes.
+    """
+
+    def __init__(self, parts: Sequence[Stage], exits: IntArray) -> None:
+        self._parts, self._exits = parts, exits
+        self._found: dict[Room, float] = {}
+        self._above: dict[Room, float] = {}  # more than this
+
+    def of(self, room: Room, *, limit: float = math.inf) -> float:
+        """Cycles between frames; infinite where they are more than `limit`, perhaps."""
+        if room not in self._found:
+            if limit <= self._above.get(room, -math.inf):
+                return math.inf
+            accepts = play(self._parts, self._exits, room, limit=limit)
+            if len(accepts) < len(self._exits):
+                self._above[room] = limit
+                return math.inf
+            self._found[room] = pace(accepts)
+        return self._found[room]

@@ -14,12 +14,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from exeunt.graph import ENTRY, Dataflow, Node, Reads, in_a_row
 from exeunt.kernels import registry
-from exeunt.kernels.parts.fifo import LONG_AGO, Cycles
+from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
 from exeunt.reference import tokens
 
 MAX_PASSES = 4096
@@ -91,9 +92,7 @@ class Patience:
 
 def in_order(earliest: Cycles) -> Cycles:
     """Cycles of transfers, one a cycle at most and in order, none before `earliest[k]`."""
-    k = np.arange(len(earliest), dtype=np.int64)
-    accumulated: Cycles = np.maximum.accumulate(earliest - k) + k
-    return accumulated
+    return spaced(earliest)
 
 
 def occupancy(enters: Cycles, leaves: Cycles) -> int:
@@ -147,6 +146,7 @@ def flow(
     takes: list[tuple[Cycles, ...]] = [()] * len(stages)
     gives: list[Cycles] = [offered] * len(depths)
     stale = [True] * len(stages)
+    held = [False] * len(stages)  # whether a sink was late
     come = shows = np.zeros(0, np.int64)
     for step in range(passes):
         settled = True
@@ -160,7 +160,9 @@ def flow(
                 here = wiring.gives[i]
                 if patience is not None:
                     patience.spend(sum(map(len, arriving)))
-                takes[i], gives[here], after[i] = _run(node, kernels[i], arriving, blocked[here])
+                takes[i], gives[here], after[i], held[i] = _run(
+                    node, kernels[i], arriving, blocked[here], held=held[i]
+                )
                 stale[i] = False
         arriving_last = gives[-1] + 1 if stages else offered
         leaves = _pass(arriving_last, ready, last)
@@ -242,16 +244,22 @@ def _run(
     past: Cycles | None,
     offered: tuple[Cycles, ...],
     ready: Sequence[Cycles | None],
-) -> tuple[tuple[Cycles, ...], tuple[Cycles, ...], Cycles]:
-    """The kernel's cycles; where its sinks are never late, the faster ones of free sinks."""
+    *,
+    held: bool,
+) -> tuple[tuple[Cycles, ...], tuple[Cycles, ...], Cycles, bool]:
+    """The kernel's cycles, and whether a sink is late.
+
+    Where none is, or was with earlier words (`held`), the faster ones of free sinks do.
+    """
     if node is None:
         taken = _pass(offered[0], ready[0], LONG_AGO if past is None else past[0])
-        return (taken,), (taken,), taken[-1:]
-    found = registry.transfers(node, past, offered, [None] * len(ready))
-    pairs = zip(found[1], ready, strict=True)
-    if all(r is None or bool((gives >= r).all()) for gives, r in pairs):
-        return found
-    return registry.transfers(node, past, offered, ready)
+        return (taken,), (taken,), taken[-1:], False
+    if not held:
+        found = registry.transfers(node, past, offered, [None] * len(ready))
+        pairs = zip(found[1], ready, strict=True)
+        if all(r is None or bool((gives >= r).all()) for gives, r in pairs):
+            return *found, False
+    return *registry.transfers(node, past, offered, ready), True
 
 
 def _pass(offered: Cycles, ready: Cycles | None, last: np.int64) -> Cycles:
@@ -495,6 +503,7 @@ def _least(low: int, high: int, good: Callable[[int], bool]) -> int:
     return low
 
 
+@lru_cache(maxsize=64)
 def with_depths(segment: Dataflow, head: Dataflow) -> tuple[Dataflow, Dataflow]:
     """Segment and head with FIFOs that let both run at the rate of the slowest kernel of the two.
 

@@ -41,6 +41,28 @@ def test_the_least_room_that_does() -> None:
             assert max(exact(smaller), quick) > limit * 0.998
 
 
+@pytest.mark.parametrize("blocks", [None, 0, 4])
+def test_steps_down_are_those_of_all_that_could_be_tried(blocks: int | None) -> None:
+    """Rooms that are plainly no better are not played to the end; the best is still found."""
+    parts, given = frames.stages(WHOLE), Given()
+    least = bursts.pace(frames.play(parts, EXITS, bursts.largest(3, given)))
+    for limit in (least, least * 1.01, least * 1.1, least * 3):
+        room, now = bursts.largest(3, given), least
+        while True:
+            tried = []
+            over = blocks is not None and bursts.size(WHOLE, room).bram18 > blocks
+            for i, smaller in enumerate(bursts._near(room, given, -1)):
+                reached = bursts.pace(frames.play(parts, EXITS, smaller))
+                if reached <= limit or (over and smaller.in_flight == room.in_flight):
+                    saved = bursts._worth(WHOLE, room) - bursts._worth(WHOLE, smaller) + 1
+                    tried.append(((reached / now - 1 + 1e-4) / saved, i, reached, smaller))
+            if not tried:
+                break
+            *_, now, room = min(tried, key=lambda t: t[:2])
+        paces = frames.Paces(parts, EXITS)
+        assert bursts._descended(WHOLE, paces, given, limit, blocks) == room
+
+
 def test_a_slower_wish_takes_less_room() -> None:
     quick, _ = bursts.smallest(WHOLE, EXITS)
     slow, played = bursts.smallest(WHOLE, EXITS, wanted=3 * exact(quick))

@@ -142,8 +142,7 @@ def test_no_other_choice_is_better(seed: int) -> None:
     cycles = int(rng.choice([4, 16, 64, 256]))
     most = Budget(bram18=int(rng.integers(0, 3)))
     options = [
-        [o for o in undominated(place.options, period=True) if o.period <= cycles]
-        for place in made.places
+        [o for o in undominated(place.options) if o.period <= cycles] for place in made.places
     ]
     best = None
     for picked in itertools.product(*options):

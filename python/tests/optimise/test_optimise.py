@@ -22,7 +22,7 @@ from exeunt.kernels.registry import foldings
 from exeunt.optimise import budget as budgets
 from exeunt.optimise.budget import NAMES, Budget
 from exeunt.optimise.choose import Asked, choose, waited
-from exeunt.optimise.problem import Problem, problem, waiting
+from exeunt.optimise.problem import Option, Problem, problem, waiting
 from exeunt.optimise.search import bounds, fastest, others, shares, weights
 from exeunt.optimise.solver import Delay, Programme, spread, undominated
 from exeunt.window import Window
@@ -114,7 +114,7 @@ class Everything:
 
 
 def everything(made: Problem, share: Sequence[float]) -> Everything:
-    options = [undominated(place.options, period=True) for place in made.places]
+    options = [undominated(place.options) for place in made.places]
     shape = tuple(map(len, options))
     assert math.prod(shape) <= 8_000_000, shape
 
@@ -236,6 +236,44 @@ def test_sizes_are_those_of_the_lowered_network() -> None:
             else:
                 total += Size(control.decision(flow.output))
     assert found.solution.size == total
+
+
+def test_options_that_are_left_out_are_beaten() -> None:
+    """For every bound those options are left that no other one beats, in the same order."""
+    segments, heads = chain()
+    for place in space(segments, heads).places:
+        for bound in (None, *sorted({option.period for option in place.options})):
+            options = [o for o in place.options if bound is None or o.period <= bound]
+            groups: dict[tuple[int, int], list[Option]] = {}
+            for option in options:
+                groups.setdefault((option.fold.lanes_in, option.fold.pe), []).append(option)
+            left = []
+            for group in groups.values():
+                kept: list[tuple[int, ...]] = []
+                for option in sorted(group, key=lambda o: tuple(vars(o.size).values())):
+                    size = tuple(vars(option.size).values())
+                    if not any(all(a <= b for a, b in zip(k, size, strict=True)) for k in kept):
+                        kept.append(size)
+                        left.append(option)
+            assert place.within(bound) == left
+
+
+def test_what_a_search_leaves_changes_no_other() -> None:
+    """The same network within different budgets, in any order, as if each were the first."""
+    segments, heads = chain()
+    made, share = space(segments, heads), (1.0, 0.5)
+    for lut in (5000, 1500, 4900, 2000, 3000, 2900, 2990, 10000, 1000, 2500):
+        for between in (None, (40, 4000)):
+            limit = Budget(lut, 20, 20)
+            again = fastest(made, limit, share, between=between)
+            assert again == fastest(space(segments, heads), limit, share, between=between)
+
+
+def test_a_budget_within_another() -> None:
+    assert Budget(1, 2, 3).within(Budget(1, 3))
+    assert not Budget(1, 2, 3).within(Budget(0, 3))
+    assert not Budget(dsp=2).within(Budget(1))
+    assert Budget(dsp=2).within(Budget())
 
 
 def test_shares_are_the_folding_s_targets() -> None:

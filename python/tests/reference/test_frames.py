@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,72 @@ EXITS = np.random.default_rng(1).choice(3, 300, p=[0.6, 0.3, 0.1]).astype(np.int
 def test_pace_leaves_out_the_frames_that_fill_it() -> None:
     assert frames.pace(np.array([0, 1, 11, 21])) == 10.0
     assert frames.pace(np.array([7])) == 0.0
+
+
+def plainly(parts: list[frames.Stage], exits: np.ndarray, room: Room) -> np.ndarray:
+    """What `frames.play` says, rule by rule."""
+    count, ago = len(parts), -float(1 << 40)
+    begun, given, inside = [ago] * count, [ago] * count, list[float]()
+    places = [[ago] * b for b in room.buffers]
+    queued: list[list[float]] = [[] for _ in room.queues]
+    accepts = []
+    for last in exits.tolist():
+        offered = heapq.heappop(inside) + 1 if len(inside) >= room.in_flight else 0.0
+        for i in range(last + 1):
+            part = parts[i]
+            start = max(offered, begun[i] + part.interval)
+            if i + 1 < count:
+                free = places[i][0] + 1
+                if last > i or free <= start + part.token:
+                    start = max(start, free - part.shows)
+            begun[i] = start
+            if i == 0:
+                accepts.append(int(start))
+            else:
+                queued[i - 1].append(start + part.taken)
+                left = max(offered + part.words - 1, given[i] + part.words)
+                depth = room.queues[i - 1]
+                if len(queued[i - 1]) > depth:
+                    left = max(left, queued[i - 1][-depth - 1] + (depth > 0))
+                given[i] = left
+                del places[i - 1][0]
+                heapq.heappush(places[i - 1], left)
+            token = start + part.token
+            if i < last:
+                offered = max(token, start + part.shows, given[i + 1]) + frames.KEPT
+        heapq.heappush(inside, token + frames.RESULT)
+        gone = max(token, start + parts[last].shows + 1)
+        if last + 1 < count and places[last][0] + 1 <= gone:
+            heapq.heapreplace(places[last], gone)
+    return np.array(accepts, np.int64)
+
+
+def test_whole_frames_go_by_their_rules_and_stop_where_they_are_too_slow() -> None:
+    stopped = 0
+    for seed in range(80):
+        rng = np.random.default_rng([3, seed])
+        count, frame_count = int(rng.integers(1, 5)), int(rng.integers(1, 400))
+        parts = []
+        for _ in range(count):
+            words, wait, shows, more, token = rng.integers(1, 90, 5).tolist()
+            interval = float(rng.integers(1, 400)) / float(rng.choice([1, 3]))
+            parts.append(frames.Stage(words, words + wait, shows, shows + more, token, interval))
+        exits = rng.choice(count, frame_count, p=rng.dirichlet(np.ones(count))).astype(np.int64)
+        room = Room(
+            tuple(rng.integers(1, 9, count - 1).tolist()),
+            tuple(rng.integers(0, 9, count - 1).tolist()), int(rng.choice([1, 4, 8, 64])),
+        )  # fmt: skip
+        want = plainly(parts, exits, room)
+        np.testing.assert_array_equal(frames.play(parts, exits, room), want)
+        pace = frames.pace(want)
+        for part in (0.5, 0.9, 0.999, 1.0, 1.001, 2.0):
+            paces = frames.Paces(parts, exits)
+            found = paces.of(room, limit=part * pace)
+            assert found == pace or (found == np.inf and part < 1)
+            stopped += found == np.inf
+            assert paces.of(room) == pace  # and again, without a limit
+            assert paces.of(room, limit=part * pace) in (pace, found)
+    assert stopped > 80
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,14 @@ from exeunt.kernels.layer import Fold, Levels, Style, Windows, divisors
 from exeunt.kernels.layer import Matrix as MatrixLayer
 from exeunt.kernels.lowering import Lowering
 from exeunt.kernels.mvu.products import operands, parts, searched, unit
+from exeunt.kernels.mvu.stalls import Unit, solve
 from exeunt.kernels.parts import back as backwards
 from exeunt.kernels.parts import levels
 from exeunt.kernels.parts.fast import Floats, Matrix, Step, paired
 from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
 from exeunt.kernels.parts.levels import narrow
 from exeunt.kernels.parts.size import Size
-from exeunt.kernels.parts.turns import Passing, Search
+from exeunt.kernels.parts.turns import Search
 from exeunt.kernels.parts.weights import Weighted
 from exeunt.kernels.registry import foldings as foldings_of
 from exeunt.kernels.registry import register
@@ -153,17 +154,15 @@ def resume(
     nf, sf = folds(node)
     before = operands(node.simd, signs=node.signs)  # registers in front of the accumulator
     search = node.behind
-    room = 2 if nf == 1 else 2 * sf
+    found = Unit(nf, sf, before, search)
+    room = found.room
     offered = np.asarray(offered, np.int64)
     if past is None:
         past = np.full(3 + room + before + search.length, LONG_AGO, np.int64)
-    # last word taken, last step started, last result accumulated; then the cycles in which each
-    # input word was read for the last time, at whose end each step goes into the accumulator, and
-    # those of results
-    ends, read, enter, left = np.split(past, (3, 3 + room, 3 + room + before))
     if ready is None and (past < offered[:1]).all():
         takes, steps, gives = _free(offered.reshape(-1, sf), nf, before + 1 + search.latency)
         last = steps[-1, -1]
+        read, left = past[3 : 3 + room], past[3 + room + before :]
         after = [
             [takes[-1], last, last + before + 1],
             np.concatenate([read, steps.reshape(-1)])[-room:],
@@ -171,44 +170,7 @@ def resume(
             search.after(left, gives),
         ]
         return takes, gives, np.concatenate(after)
-    taken, last, leave = ends.tolist()
-    free, entered, passing = read.tolist(), enter.tolist(), Passing(search, left.tolist())
-    offers = offered.tolist()
-    accepts = (
-        [int(LONG_AGO)] * (len(offers) // sf * nf) if ready is None else np.asarray(ready).tolist()
-    )
-    entries: list[int] = []
-    leaves: list[int] = []
-    for vector in range(len(offers) // sf):
-        for fold in range(nf):
-            shortcut = fold > 0 and sf > before
-            for word in range(before if shortcut else sf):
-                started = last + 1
-                if fold == 0:
-                    k = vector * sf + word
-                    taken = max(offers[k], taken + 1, free[k] + 1)
-                    entries.append(taken)
-                    started = max(started, taken + 1)
-                last = max(started, entered[-before])
-                enters = max(last + before, entered[-1] + 1)
-                if word == 0:
-                    enters = max(enters, leave)
-                entered.append(enters)
-                if fold == nf - 1:
-                    free.append(last)
-            if shortcut:  # the steps that are left follow without a gap
-                count = sf - before
-                enters = entered[-1]
-                entered.extend(range(enters + max(1, count - before + 1), enters + count + 1))
-                last = enters + count - before
-                if fold == nf - 1:
-                    free.extend(range(last - count + 1, last + 1))
-            leave = max(entered[-1] + 1, leave + 1)
-            leave, given = passing.word(leave, accepts[len(leaves)])
-            leaves.append(given)
-            del entered[:-before]
-    after = [taken, last, leave, *free[-room:], *entered, *passing.state()]
-    return np.array(entries, np.int64), np.array(leaves, np.int64), np.array(after, np.int64)
+    return solve(found, past, offered, ready)
 
 
 def _free(offered: Cycles, nf: int, latency: int) -> tuple[Cycles, Cycles, Cycles]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from exeunt.errors import InputError
 from exeunt.kernels.layer import Style
@@ -57,6 +58,7 @@ def operands(simd: int, *, signs: bool) -> int:
     return 2 + max(added, 1) if signs else 3 + added
 
 
+@lru_cache(maxsize=1 << 14)
 def searched(*, pe: int, steps: int, levels: int) -> int:
     """Lanes that search thresholds: the fewest through which `pe` lanes get in `steps` - 1 cycles.
 
@@ -107,6 +109,7 @@ def parts(
     }
 
 
+@lru_cache(maxsize=1 << 16)
 def unit(
     *,
     rows: int,

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
 Cycles = npt.NDArray[np.int64]
 
 LONG_AGO = np.int64(-(1 << 40))  # a cycle that delays nothing
+MANY = 256  # cycles from which on it pays to see first whether they are in order already
 
 
 def spaced(cycles: Cycles) -> Cycles:
     """Earliest cycles >= `cycles` of which no two are the same, in order: int64 (n,)."""
-    index = np.arange(cycles.size, dtype=np.int64)
-    return np.maximum.accumulate(cycles - index) + index
+    if cycles.size >= MANY and (cycles[1:] > cycles[:-1]).all():
+        return cycles.copy()
+    places = index(cycles.size)
+    found: Cycles = cycles - places
+    np.maximum.accumulate(found, out=found)
+    found += places
+    return found
+
+
+def index(count: int) -> Cycles:
+    """0 to count - 1, int64 (count,), which nobody may change."""
+    return _upto(max(count - 1, 0).bit_length())[:count]
+
+
+@cache
+def _upto(bits: int) -> Cycles:
+    found = np.arange(1 << bits, dtype=np.int64)
+    found.flags.writeable = False
+    return found
 
 
 def times(depth: int, offered: Cycles, ready: Cycles | None = None) -> tuple[Cycles, Cycles]:

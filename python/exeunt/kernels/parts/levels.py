@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -102,24 +103,15 @@ def registers(
     past = np.full(depth + 1, LONG_AGO, np.int64) if past is None else past
     earliest = np.array(offered, np.int64)
     earliest[:1] = np.maximum(earliest[:1], past[-1:] + 1)
-    first = earliest[:depth]
-    np.maximum(first, past[: len(first)], out=first)
-    takes = spaced(earliest)
-    gives = np.concatenate([past[:-1], takes + depth])
-    free = ready is None and not (takes[:1] + depth <= past[-2]).any()
-    accepts = np.full(len(earliest), LONG_AGO) if ready is None else np.asarray(ready, np.int64)
-    # within `depth` words none waits for another
-    for start in range(0, 0 if free else len(earliest), depth):
-        part = slice(start, min(start + depth, len(earliest)))
-        behind = slice(part.start + depth, part.stop + depth)
-        enters = np.maximum(earliest[part], gives[part])
-        if start:
-            enters[0] = max(enters[0], takes[start - 1] + 1)
-        takes[part] = spaced(enters)
-        leaves = np.maximum(takes[part] + depth, accepts[part])
-        leaves[0] = max(leaves[0], gives[behind.start - 1] + 1)
-        gives[behind] = spaced(leaves)
-    return takes, gives[depth:], np.append(gives[len(earliest) :], takes[-1:])
+    gives = np.concatenate([past[:-1], np.full(len(earliest), LONG_AGO)])
+    while True:  # each rule for all words at once, until all hold
+        takes = spaced(np.maximum(earliest, gives[: len(earliest)]))
+        leaves = takes + depth if ready is None else np.maximum(takes + depth, ready)
+        leaves[:1] = np.maximum(leaves[:1], past[-2:-1] + 1)
+        leaves = spaced(leaves)
+        gives[depth:] = leaves
+        if (takes >= gives[: len(earliest)]).all():
+            return takes, leaves, np.append(gives[len(earliest) :], takes[-1:])
 
 
 class _Table:
@@ -229,6 +221,7 @@ def parts(*, channels: int, pe: int, in_bits: int, levels: int) -> dict[str, flo
     }
 
 
+@lru_cache(maxsize=1 << 14)
 def size(*, channels: int, pe: int, in_bits: int, levels: int) -> Size:
     """Thresholds: `levels` (1 to 255) a channel, `pe` channels a word.
 

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -35,6 +35,10 @@ class Size:
     def __add__(self, other: Size) -> Size:
         """Both."""
         return Size(self.lut + other.lut, self.dsp + other.dsp, self.bram18 + other.bram18)
+
+    def less(self, other: Size) -> Size:
+        """What is left without another one."""
+        return Size(self.lut - other.lut, self.dsp - other.dsp, self.bram18 - other.bram18)
 
 
 @cache
@@ -88,6 +92,7 @@ def converter(in_width: int, out_width: int) -> Size:
     return Size(4 + in_width // 4)
 
 
+@lru_cache(maxsize=1 << 16)
 def _blocks(words: int, bits: int) -> tuple[int, int]:
     """(Yosys' cost, 18 kbit blocks) of the cheapest arrangement of blocks."""
     found = []

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exeunt.kernels.parts.fifo import Cycles
-from exeunt.kernels.parts.levels import stages
+from exeunt.kernels.parts.fifo import LONG_AGO, Cycles, spaced
+from exeunt.kernels.parts.levels import registers, stages
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,64 @@ class Search:
         found = (gives[-self.stages :, None] - np.arange(self.turns, 0, -1)).reshape(-1)
         found = np.concatenate([left[:-2], found])[-self.stages :]
         return np.append(found, [gives[-1] - self.stages - 1, gives[-1]])
+
+    def solve(
+        self, state: Cycles, left: np.int64, comes: Cycles, ready: Cycles | None
+    ) -> tuple[Cycles, Cycles, Cycles]:
+        """Cycles of words that come one behind the other, as `Passing` tells them one by one.
+
+        Args:
+            state: the state before.
+            left: when the word before these left its accumulator.
+            comes: int64 (n,), first cycle in which each may leave its own.
+            ready: int64 (n,), first cycle in which each is taken; None: always.
+
+        Returns:
+            when each leaves its accumulator, when for good, and the state behind them.
+        """
+        if self.turns > 1:
+            return self._solve_turns(state, left, comes, ready)
+        if self.stages:
+            past = np.append(state, left)
+            leaves, gives, past = registers(self.stages, past, comes, ready)
+            return leaves, gives, past[:-1]
+        earliest = comes.copy() if ready is None else np.maximum(comes, ready)
+        earliest[0] = max(earliest[0], left + 1)
+        leaves = spaced(earliest)
+        return leaves, leaves, leaves[-1:]
+
+    def _solve_turns(
+        self, state: Cycles, left: np.int64, comes: Cycles, ready: Cycles | None
+    ) -> tuple[Cycles, Cycles, Cycles]:
+        depth, turns, words = self.stages, self.turns, len(comes)
+        turned, given = state[depth:]
+        comes = comes.copy()
+        comes[0] = max(comes[0], left + 1, turned + 1)
+        # of two turns one a cycle at most, and a cycle more from word to word
+        apart = (np.arange(words)[:, None] * (turns + 1) + np.arange(turns)).reshape(-1)
+        index = np.arange(words * turns)
+        exits = np.concatenate([state[:depth], np.full(words * turns, LONG_AGO)])
+        gives = np.append(given, np.full(words, LONG_AGO))
+        if ready is not None:
+            gives[1:] = ready
+        while True:  # each rule for all words at once, until all hold
+            begun = exits[: len(index)].copy()
+            np.maximum(begun[::turns], comes + 1, out=begun[::turns])
+            begun = np.maximum.accumulate(begun - apart) + apart
+            gone = begun + depth
+            gone[0] = max(gone[0], state[depth - 1] + 1)
+            np.maximum(gone[turns - 1 :: turns], gives[:-1], out=gone[turns - 1 :: turns])
+            gone = np.maximum.accumulate(gone - index) + index
+            exits[depth:] = gone
+            np.maximum(gives[1:], gone[turns - 1 :: turns] + 1, out=gives[1:])
+            if (begun >= exits[: len(index)]).all() and (
+                gone[turns - 1 :: turns] >= gives[:-1]
+            ).all():
+                break
+        ends = begun[turns - 1 :: turns]
+        leaves = comes
+        leaves[1:] = np.maximum(leaves[1:], ends[:-1] + 1)
+        return leaves, gives[1:], np.concatenate([exits[-depth:], ends[-1:], gives[-1:]])
 
 
 class Passing:

@@ -68,7 +68,7 @@ def resume(
     after = np.zeros(0, np.int64)
     for frame, words in enumerate(offered):
         taken, given, after = timing.frame(
-            node, past, words.tolist(), None if accepts is None else accepts[frame].tolist()
+            node, past, words, None if accepts is None else accepts[frame]
         )
         takes.append(taken)
         gives.append(given)

@@ -90,7 +90,7 @@ class _Pipeline:
 
 
 def frame(
-    node: Swg, past: Cycles | None, offers: list[int], accepts: list[int] | None
+    node: Swg, past: Cycles | None, offered: Cycles, ready: Cycles | None
 ) -> tuple[Cycles, Cycles, Cycles]:
     """Transfer cycles of a further frame, see `kind.resume`.
 
@@ -99,6 +99,7 @@ def frame(
     and when there is room for each of the next `depth` words.
     """
     p = plan(node)
+    offers, accepts = offered.tolist(), None if ready is None else ready.tolist()
     words, w = node.input.words, node.input.shape[1]
     depth = (node.extent[0] + (w <= p.tail or w == 1)) * w
     windows = sum(p.tail_ends)

@@ -29,14 +29,20 @@ class Plan:
         depth: words of the ring.
         base: int64 (windows + 1,), base of each window; at the end the next frame's.
         word: int64 (windows, reads), word that each read waits for.
-        last: for every window, pairs (word, reads from it to the window's end) that decide when
-            the window is read: the last word of each run of successive words.
+        frees: int64 (words of a frame,), window behind which each word's room is free.
+        runs: int64, of every window the words that decide when it is read: the last one of each
+            run of successive words.
+        rests: int64, reads behind each of these in its window.
+        starts: int64 (windows,), index into `runs` of each window's first.
     """
 
     depth: int
     base: IntArray
     word: IntArray
-    last: tuple[tuple[tuple[int, int], ...], ...]
+    frees: IntArray
+    runs: IntArray
+    rests: IntArray
+    starts: IntArray
 
 
 def depth(node: Swg) -> int:
@@ -78,61 +84,68 @@ def plan(node: Swg) -> Plan:
     ends = np.ones_like(inside)  # a word that the next read does not continue
     ends[:, :-1] = word[:, 1:] != word[:, :-1] + 1
     ends[:, 1:] &= inside[:, 1:]
-    last = tuple(
-        tuple((int(word[i, j]), reads - 1 - int(j)) for j in np.flatnonzero(ends[i]))
-        for i in range(oh * ow)
+    window, read = np.nonzero(ends)
+    bases = np.append(base, h * w * folds)
+    return Plan(
+        depth(node),
+        bases,
+        word,
+        frees=np.repeat(np.arange(oh * ow), np.diff(bases)),
+        runs=word[window, read],
+        rests=reads - 1 - read,
+        starts=np.searchsorted(window, np.arange(oh * ow)),
     )
-    return Plan(depth(node), np.append(base, h * w * folds), word, last)
 
 
 def frame(
-    node: Swg, past: Cycles | None, offers: list[int], accepts: list[int] | None
+    node: Swg, past: Cycles | None, offers: Cycles, accepts: Cycles | None
 ) -> tuple[Cycles, Cycles, Cycles]:
     """Transfer cycles of a further frame, see `kind.resume`.
 
     The past holds when the last word was taken, when the next read can come, and when there is
-    room in the ring for each of the next `depth` words.
+    room in the ring for each of the next `depth` words. Writer and reader are solved in turn, each
+    for all words at once, until every rule holds: first as if the ring never filled.
     """
     p = plan(node)
     words = node.input.words
-    before = [int(LONG_AGO)] * (p.depth + 2) if past is None else past.tolist()
-    last, free = before[:2]
-    room = before[2:]
-    takes: list[int] = []
-
-    def write(limit: int) -> None:
-        nonlocal last
-        for k in range(len(takes), limit if limit < words else words):
-            last = max(offers[k], last + 1, room[k])
-            takes.append(last)
-
-    write(p.depth)
-    reads, bases = p.word.shape[1], p.base.tolist()
-    gives: list[int] = []
-    table = p.word.tolist() if accepts is not None else [[]] * len(p.last)
-    for i, runs in enumerate(p.last):
+    before = np.full(p.depth + 2, LONG_AGO, np.int64) if past is None else past
+    free, room = before[1], before[2:]
+    earliest = offers.copy()
+    known = earliest[: p.depth]
+    np.maximum(known, room[: len(known)], out=known)
+    earliest[0] = max(earliest[0], before[0] + 1)
+    waiting = earliest[p.depth :].copy()
+    frees = p.frees[: len(waiting)]
+    while True:
+        takes = spaced(earliest)
         if accepts is None:
-            # reads of the window fill the cycles `free`..end-1
-            end = max(free, takes[bases[i]] + 1) + reads
-            for word, rest in runs:
-                late = takes[word] + 2 + rest
-                if late > end:
-                    end = late
-            free = end
+            ends = _ends(p, takes, free)
         else:
-            for word in table[i]:
-                read = max(free, takes[word] + 1)
-                give = max(read + 1, accepts[len(gives)])
-                gives.append(give)
-                free = give
-            end = read + 1
-        room.extend([end] * (bases[i + 1] - bases[i]))
-        write(len(room))
-    done = np.asarray(takes, np.int64)
+            reading = takes[p.word.ravel()] + 1
+            gives = np.maximum(reading + 1, accepts)
+            gives[0] = max(gives[0], free + 1)
+            gives = spaced(gives)
+            reading[0] = max(reading[0], free)
+            np.maximum(reading[1:], gives[:-1], out=reading[1:])
+            ends = reading.reshape(p.word.shape)[:, -1] + 1
+        freed = ends[frees]
+        if (takes[p.depth :] >= freed).all():
+            break
+        np.maximum(waiting, freed, out=earliest[p.depth :])
     if accepts is None:
-        reading = done[p.word.ravel()] + 1
-        reading[0] = max(reading[0], before[1])
-        given = spaced(reading) + 1
-    else:
-        given = np.asarray(gives, np.int64)
-    return done, given, np.array([last, free, *room[words:]], np.int64)
+        reading = takes[p.word.ravel()] + 1
+        reading[0] = max(reading[0], free)
+        gives = spaced(reading) + 1
+    room = np.concatenate([room, ends[p.frees]])[words:]
+    return takes, gives, np.concatenate([takes[-1:], gives[-1:], room])
+
+
+def _ends(p: Plan, takes: Cycles, free: np.int64) -> Cycles:
+    """When each window was read, if the reader never waits for a sink: the cycle after."""
+    reads = p.word.shape[1]
+    late = np.maximum.reduceat(takes[p.runs] + p.rests, p.starts) + 2
+    late = np.maximum(late, takes[p.base[:-1]] + 1 + reads)
+    late[0] = max(late[0], free + reads)
+    index = np.arange(len(late), dtype=np.int64) * reads
+    ends: Cycles = np.maximum.accumulate(late - index) + index
+    return ends
