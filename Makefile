@@ -29,7 +29,7 @@ help:
 	@echo "make fuzz      SEEDS=10 random QONNX files to RTL, every answer and cycle compared;"
 	@echo "               LOG=file keeps the outcomes, and the same command goes on after them;"
 	@echo "               SCHEDULER=local, tcp://... or a file: by Dask's workers"
-	@echo "make mutants   deliberate faults, each of which a test must catch within MINUTES=$(MINUTES)"
+	@echo "make mutants   deliberate faults, each of which a test must catch within MINUTES=$(MINUTES); FILES=ex_mvu"
 	@echo "make docs      the site (build/docs/index.html): pages, references, executed tutorials"
 	@echo "make venv      only install; make clean: remove build/"
 
@@ -77,7 +77,7 @@ fuzz: $(VENV)/.dev.stamp
 	  $(if $(LOG),--log $(LOG)) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 mutants: $(VENV)/.dev.stamp
-	$(BIN)/python rtl_tests/mutants.py --workers $(WORKERS) --minutes $(MINUTES)
+	$(BIN)/python rtl_tests/mutants.py $(FILES) --workers $(WORKERS) --minutes $(MINUTES)
 
 # built anew each time: a notebook is executed again, whatever has changed in what it calls
 docs: $(VENV)/.docs.stamp
