@@ -89,6 +89,7 @@ module ex_registers #(
   logic [EXIT_BITS-1:0] exit_q, exit_next_q;
   logic [31:0] batch_q;
   logic [3:0]  reset_q;
+  logic        resetting_q;  // reset_q is not 0: a register, since core_rst is in front of much
   logic [7:0]  epoch_q;
 
   logic [31:0] in_q, out_q, bad_q, stall_q, cycles_q;
@@ -119,8 +120,8 @@ module ex_registers #(
   wire empty1 = flight1 == '0;
   wire mode = order_q != order_next_q || raw_q != raw_next_q || (raw_q && exit_q != exit_next_q);
   wire commit = commit_q && (bank_q ? empty0 : empty1);
-  wire resetting = reset_q != '0;
   wire last_cycle = reset_q == 4'd1;
+  wire count_down = resetting_q && !(last_cycle && offer);
   wire [COUNT_BITS:0] occupied = {1'b0, flight0} + {1'b0, flight1};  // frames_in - frames_out
 
   assign threshold0 = threshold0_q;
@@ -132,10 +133,11 @@ module ex_registers #(
   assign raw_exit = 8'(exit_q);
   assign batch = batch_q;
   assign now = cycles_q;
-  assign core_rst = rst || resetting;
+  assign core_rst = rst || resetting_q;
 
   always_ff @(posedge clk) begin
-    if (resetting && !(last_cycle && offer)) reset_q <= reset_q - 1'b1;
+    if (count_down) reset_q <= reset_q - 1'b1;
+    if (count_down && last_cycle) resetting_q <= 1'b0;
     if (write && at[ORDER_AT]) order_next_q <= wdata[0];
     if (write && at[BATCH_AT]) batch_q <= wdata;
     if (write && at[RAW_AT]) begin
@@ -159,8 +161,9 @@ module ex_registers #(
     end
     if (commit_q && control && wdata[1]) refused_q <= 1'b1;
     if (control && wdata[0]) begin
-      reset_q <= '1;
-      epoch_q <= &epoch_q ? 8'd1 : epoch_q + 1'b1;
+      reset_q     <= '1;
+      resetting_q <= 1'b1;
+      epoch_q     <= &epoch_q ? 8'd1 : epoch_q + 1'b1;
     end
     if (control && wdata[1] && !commit_q) begin
       commit_q  <= 1'b1;
@@ -168,6 +171,7 @@ module ex_registers #(
     end
     if (rst) begin
       reset_q      <= '0;
+      resetting_q  <= 1'b0;
       epoch_q      <= '0;
       order_next_q <= 1'b0;
       order_q      <= 1'b0;
@@ -257,7 +261,7 @@ module ex_registers #(
     if (at[HASH_AT]) state_d = HASH;
     if (at[CRITERION_AT]) state_d = CRITERION;
     if (at[STATUS_AT])
-      state_d = {16'(occupied), epoch_q, 3'd0, refused_q, bank_q, resetting, mode, commit_q};
+      state_d = {16'(occupied), epoch_q, 3'd0, refused_q, bank_q, resetting_q, mode, commit_q};
     if (at[ORDER_AT]) state_d = {31'd0, order_next_q};
     if (at[RAW_AT]) state_d = {raw_next_q, 23'd0, 8'(exit_next_q)};
     if (at[INSIDE_AT]) state_d = 32'(inside_s_q);

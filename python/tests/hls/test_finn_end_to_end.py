@@ -29,7 +29,7 @@ source = "qonnx:x.onnx"
 input = [8, 6, 1]
 classes = 5
 [compile]
-kernels = "finn"
+kernels = "{kernels}"
 target_cycles = {cycles}
 """
 
@@ -46,7 +46,7 @@ def three_exits(b: Any) -> Any:
 @pytest.mark.parametrize("cycles", [400, pytest.param(60, marks=pytest.mark.slow)])
 def test_finns_kernels_answer_as_the_reference(builder: type, tmp_path: Path, cycles: int) -> None:
     path = three_exits(builder((8, 6, 1))).save(tmp_path / "model.onnx")
-    config = configuration.parse(CONFIG.format(cycles=cycles))
+    config = configuration.parse(CONFIG.format(cycles=cycles, kernels="finn"))
     finn_env.prepare()
     with finn_env.quiet():
         found = compiler.compile_network(path, config=config)
@@ -73,3 +73,32 @@ def test_finns_kernels_answer_as_the_reference(builder: type, tmp_path: Path, cy
     for idle, stall in ((0.5, 0.5), (0.0, 0.9)):
         settings = bulk.Settings(idle=idle, stall=stall, seed=3)
         assert not len(answers.answer(design, library, images, logits, settings=settings).wrong)
+
+
+@pytest.mark.bench
+def test_simulation_of_ours_beside_finns(builder: type, tmp_path: Path) -> None:
+    """The same network and images through the bulk simulation, processor seconds of each."""
+    b = builder((8, 8, 1))
+    x = b.conv(b.conv("image", 16, pad=1), 16, pad=1)
+    b.exit(b.linear(b.pool(x), 5))
+    path = b.save(tmp_path / "model.onnx")
+    images = np.random.default_rng(0).integers(0, 256, (4_000, 8, 8, 1), dtype=np.uint8)
+    for cycles, least in ((576, 3.0), (4096, 2.0)):
+        spent: dict[str, float] = {}
+        for kernels in ("finn", "exeunt"):
+            text = CONFIG.format(cycles=cycles, kernels=kernels).replace("[8, 6, 1]", "[8, 8, 1]")
+            finn_env.prepare()
+            with finn_env.quiet():
+                found = compiler.compile_network(path, config=configuration.parse(text))
+            accelerator = compiler.with_fifos(found)
+            logits = network.run(accelerator, images).logits
+            design = stitch.write(accelerator, tmp_path / f"{kernels}{cycles}", thresholds=[None])
+            library = verilator.build(design, cache=tmp_path / "models")
+            answered = answers.answer(design, library, images, logits)
+            assert not len(answered.wrong)
+            spent[kernels] = answered.slices[0].processor
+            said = answered.slices[0].trace.cycles
+            print(f"\n{cycles} cycles, {kernels}: {said} cycles, {spent[kernels]:.2f} s", end="", flush=True)
+        ratio = spent["finn"] / spent["exeunt"]
+        print(f": {ratio:.1f} times")
+        assert ratio >= least, f"FINN's kernels must take {least:g} times as long, take {ratio:.1f}"
