@@ -49,8 +49,20 @@ MUTANTS = (
     *sparse.MUTANTS,
     Mutant(
         "hls/rtl/ex_fifo.sv",
-        "assign s_ready = count != COUNT_BITS'(DEPTH);",
+        "assign s_ready = room_q;",
         "assign s_ready = 1'b1;",
+        "rtl_tests/fifo/test_fifo.py::test_fifo",
+    ),
+    Mutant(
+        "hls/rtl/ex_fifo.sv",
+        "room_q <= give || count != COUNT_BITS'(DEPTH - 1);",
+        "room_q <= count != COUNT_BITS'(DEPTH - 1);",
+        "rtl_tests/fifo/test_fifo.py::test_fifo",
+    ),
+    Mutant(
+        "hls/rtl/ex_fifo.sv",
+        "some_q <= take || count != COUNT_BITS'(1);",
+        "some_q <= take || count != '0;",
         "rtl_tests/fifo/test_fifo.py::test_fifo",
     ),
     Mutant(

@@ -37,12 +37,21 @@ module ex_fifo #(
   wire take = s_valid && s_ready;
   wire give = m_valid && m_ready;
 
-  assign s_ready = count != COUNT_BITS'(DEPTH);
-  assign m_valid = count != '0;
+  // what the count says of both sides, as registers: long chains of ready and valid begin here
+  logic room_q, some_q;
+  assign s_ready = room_q;
+  assign m_valid = some_q;
 
   always_ff @(posedge clk) begin
-    if (rst) count <= '0;
-    else if (take != give) count <= take ? count + 1'b1 : count - 1'b1;
+    if (rst) begin
+      count  <= '0;
+      room_q <= 1'b1;
+      some_q <= 1'b0;
+    end else if (take != give) begin
+      count  <= take ? count + 1'b1 : count - 1'b1;
+      room_q <= give || count != COUNT_BITS'(DEPTH - 1);
+      some_q <= take || count != COUNT_BITS'(1);
+    end
   end
 
   if (DEPTH == 1) begin : g_one

@@ -20,6 +20,7 @@
       assert (WIDTH'(count) == f_in - f_out);
       if (m_valid) assert (m_data == f_out);
       assert (s_ready == (count < COUNT_BITS'(DEPTH)));
+      assert (m_valid == (count != '0));
     end
   end
   if (DEPTH == 1) begin : g_f_one

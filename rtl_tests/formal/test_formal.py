@@ -262,10 +262,13 @@ BROKEN = [
         )
     ),
     Proof("route", {"META": 2}, fault=("s_take && !s_silent && !result_done_q", "s_take")),
-    Proof(
-        "fifo",
-        {"WIDTH": 5, "DEPTH": 2},
-        fault=("s_ready = count != COUNT_BITS'(DEPTH)", "s_ready = 1'b1"),
+    *(
+        Proof("fifo", {"WIDTH": 5, "DEPTH": 2}, fault=fault)
+        for fault in (
+            ("s_ready = room_q", "s_ready = 1'b1"),
+            ("room_q <= give ||", "room_q <="),
+            ("some_q <= take ||", "some_q <="),
+        )
     ),
     Proof(
         "frame_buffer",
