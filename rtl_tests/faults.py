@@ -352,6 +352,12 @@ MUTANTS = (
     ),
     Mutant(
         "hls/rtl/ex_swg.sv",
+        "assign lack = need_q - level_q;",
+        "assign lack = need_q - level_q - LW'(1);",
+        "rtl_tests/swg/test_swg.py::test_swg",
+    ),
+    Mutant(
+        "hls/rtl/ex_swg.sv",
         "known_q <= 1'b0;",
         "known_q <= 1'b1;",
         "rtl_tests/swg/test_swg.py::test_swg",

@@ -149,9 +149,13 @@ module ex_swg #(
   logic [AW-1:0] address_q;  // where it is in the ring
   logic signed [LW-1:0] need_q;  // how many words it waits for, less DEPTH
   logic signed [LW-1:0] move_q;  // how far the base moves with it
+  logic signed [LW-1:0] lack;  // what it waits for less what is there: its sign alone counts
   logic go, step, load;
   assign go = !valid_q || m_ready;
-  assign step = go && level_q > need_q;
+  assign lack = need_q - level_q;
+  assign step = go && lack[LW-1];
+  logic unused_lack;
+  assign unused_lack = &{1'b0, lack[LW-2:0]};
   assign load = step || !known_q;
 
   // Position of the word behind it

@@ -113,7 +113,9 @@ module ex_swg_parallel #(
   logic signed [LW-1:0] level_q;  // pixels held; negative: later rows are freed already
   logic signed [LW-1:0] arrived_q;  // pixels written of the reader's frame and later ones
   logic take;
-  assign s_ready = level_q < LW'(DEPTH);
+  logic signed [LW-1:0] over;  // of differences the sign alone counts, which needs no LUTs behind them
+  assign over = level_q - LW'(DEPTH);
+  assign s_ready = over[LW-1];
   assign take = s_valid && s_ready;
 
   // Reader: column steps
@@ -130,7 +132,11 @@ module ex_swg_parallel #(
   assign x_end = x_q == XW'(COLUMNS - 1);
   assign oy_end = y0_q == YW'(Y_LAST);
   assign ahead = frame_start && tail_q != '0 ? LW'(tail_q) - LW'(1) : '0;
-  assign ready = !pixel || arrived_q > need_q + ahead;
+  logic signed [LW-1:0] lack;
+  assign lack = need_q + ahead - arrived_q;
+  assign ready = !pixel || lack[LW-1];
+  logic unused_differences;
+  assign unused_differences = &{1'b0, over[LW-2:0], lack[LW-2:0]};
   assign flush = frame_start && tail_q != '0 && !ready;
   assign step = go && (ready || flush);
   assign row_end = step && !flush && x_end;
