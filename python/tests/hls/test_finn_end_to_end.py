@@ -98,7 +98,7 @@ def test_simulation_of_ours_beside_finns(builder: type, tmp_path: Path) -> None:
             assert not len(answered.wrong)
             spent[kernels] = answered.slices[0].processor
             said = answered.slices[0].trace.cycles
-            print(f"\n{cycles} cycles, {kernels}: {said} cycles, {spent[kernels]:.2f} s", end="", flush=True)
+            print(f"\n{cycles} cycles, {kernels}: {said} cycles, {spent[kernels]:.2f} s", end="")
         ratio = spent["finn"] / spent["exeunt"]
         print(f": {ratio:.1f} times")
         assert ratio >= least, f"FINN's kernels must take {least:g} times as long, take {ratio:.1f}"
