@@ -27,14 +27,14 @@ module ex_band #(
     output wire            raised,
     output wire            lowered
 );
-  localparam logic [3:0] LAG = 4'd7;  // events after a window before the one that loads held
+  localparam logic [2:0] LAG = 3'd7;  // events after a window before the one that loads held
 
   if (HELD < 2 || HELD > 30) begin : g_bad_held
     $error("ex_band: HELD must be 2 to 30, is %0d", HELD);
   end
 
   logic [15:0] left_q;   // events that the window lacks behind the next one
-  logic [3:0]  since_q;  // events of the window so far, or more than LAG
+  logic [2:0]  since_q;  // events of the window so far, modulo 8: held is loaded again in vain
   logic        seen_q, hit_q, ends_q;  // the event of the cycle before
   logic [16:0] hits_q, total_q;
   logic        full_q, raise_q, lower_q, tried_q, up_q, moves_q;
@@ -60,7 +60,7 @@ module ex_band #(
   always_ff @(posedge clk) begin
     if (count) begin
       left_q  <= ends ? last : left_q - 1'b1;
-      since_q <= ends ? '0 : (since_q > LAG ? since_q : since_q + 1'b1);
+      since_q <= ends ? '0 : since_q + 1'b1;
     end
     seen_q <= count;
     hit_q  <= hit;

@@ -41,6 +41,6 @@
       end
       if (next_q != held_q) assert (up_q == ($signed(next_q) > $signed(held_q)));
       if (f_events > 17'd5 && f_events < 17'd8) assert (moves_q == (next_q != held_q));
-      assert (since_q == (f_events > 17'd7 ? 4'd8 : 4'(f_events)));
+      assert (since_q == 3'(f_events));
     end
   end

@@ -31,6 +31,7 @@ class Line:
         self.held: tuple[Held, ...] = ()
         self.rate, self.odds = 0.0, 0.5  # of events, and of hits among them
         self.changes = [[0, 0] for _ in range(self.exits)]  # before the present windows
+        self.shot = [0] * self.exits  # what the last snapshot had of them
         self.events = 0
         self.waits: list[tuple[int, int]] = [(0, 0)]  # whether a result left, and too late
         self._cycles = cycles
@@ -112,6 +113,7 @@ class Line:
             kept[1] += held.lowered
         if changes:
             self.changes = [[0, 0] for _ in range(self.exits)]
+            self.shot = [0] * self.exits
         self.held = ()
 
     async def begin(self, hold: Hold | None) -> None:
@@ -145,6 +147,9 @@ async def counts(line: Line) -> None:
     """The counts of changes and the offsets, as read."""
     line.rate = 0.0
     await line._cycles.wait(12)
+    await line.put(address("control"), SNAPSHOT ^ 7)  # anything else
+    for e, before in enumerate(line.shot):
+        assert await line.read(address("hold_changes", e)) == before, f"{line.name}: no snapshot"
     await line.put(address("control"), SNAPSHOT)
     for e in range(line.exits):
         up, down = line.changes[e]
@@ -153,6 +158,7 @@ async def counts(line: Line) -> None:
         want = down % COUNTED << 16 | up % COUNTED
         got = await line.read(address("hold_changes", e))
         assert got == want, f"{line.name}: exit {e} counts {got:#x}, not {want:#x}"
+        line.shot[e] = want
         want = line.held[e].offset & 0xFFFFFFFF if line.held else 0
         got = await line.read(address("hold_offset", e))
         assert got == want, f"{line.name}: exit {e} reads {got:#x}, not {want:#x}"
@@ -171,9 +177,12 @@ async def every_offset(dut: Any) -> None:
                 await cycles.wait(int(2.5 * window / rate) + line.rng.randrange(window))
             await counts(line)
             turned += sum(h.raised + h.lowered for h in line.held)
-        assert turned > 12, f"{line.name}: offsets changed only {turned} times"
-        line.rate = 0.0
+        assert turned > 6, f"{line.name}: offsets changed only {turned} times"
+        await line.begin(Hold(8, (Band(0, 0, 1, -1, 1),) * line.exits))
         await line.begin(None)
+        line.rate = line.odds = 1.0  # off, so nothing counts
+        await cycles.wait(40)
+        line.rate = 0.0
     assert min(line.events for line in lines) > 1000
 
 
@@ -182,16 +191,17 @@ async def begins_anew(dut: Any) -> None:
     """Writing the register, a clear and rst forget offset and window in the middle of one."""
     cycles, lines = await lines_of(dut)
     for line in lines:
-        band = Band(3, 5, 1, -line.most, line.most)
-        hold = Hold(8, (band,) * line.exits)
-        for latency in (None, 77):
-            hold = Hold(8, hold.bands, latency)
+        for latency, high in ((None, 5), (77, 5), (None, 8), (77, 8)):  # of 8, all of them hits
+            band = Band(min(high, 3), high, 1, -line.most, line.most)
+            hold = Hold(8, (band,) * line.exits, latency)
             await line.begin(hold)
             for n, events in enumerate((19, 7, 16, 13, 15)):
                 line.rate, line.odds = 1.0, 1.0
                 await cycles.wait(events)
                 line.rate = 0.0
                 if n % 2:
+                    line.rate = 1.0  # a result leaves in this cycle
+                    await cycles.wait(2)
                     line.port["clear"].value = 1
                     await cycles.wait()
                     line.port["clear"].value = 0
@@ -200,7 +210,7 @@ async def begins_anew(dut: Any) -> None:
             line.rate = 1.0
             await cycles.wait(40)
             await counts(line)
-            assert all(h.lowered for h in line.held), f"{line.name}: nothing was lowered"
+            assert all(bool(h.lowered) == (high < 8) for h in line.held), line.name
         line.rate = 0.0
         await line.begin(None)
 

@@ -11,6 +11,7 @@ import pytest
 from exeunt import manifest, registers, samples
 from exeunt.errors import InputError
 from exeunt.hls.back import stitch, stitch_chain
+from exeunt.hold import Asked
 from exeunt.simulate import verilator
 
 
@@ -103,8 +104,11 @@ def test_taps_are_numbered_in_pipeline_order() -> None:
 
 @pytest.mark.sim
 @pytest.mark.parametrize("define", [[], ["-DEX_TAPS=1", "-DEX_BULK=1"]], ids=["plain", "bulk"])
-def test_lint_is_silent(tmp_path: Path, define: list[str]) -> None:
-    found = stitch.write(samples.accelerator(sized=False), tmp_path, thresholds=[9, 5, None])
+@pytest.mark.parametrize("holds", [None, Asked((0.5, 0.5), 16, 0.1, 0.1, 1.0)], ids=["", "holds"])
+def test_lint_is_silent(tmp_path: Path, define: list[str], holds: Asked | None) -> None:
+    found = stitch.write(
+        samples.accelerator(sized=False), tmp_path, thresholds=[9, 5, None], holds=holds
+    )
     tool = verilator.find()
     done = subprocess.run(
         [tool.program, "--lint-only", "-Wall", "-Wno-PINCONNECTEMPTY", "-Wno-DECLFILENAME",
