@@ -71,6 +71,12 @@ _SYSTEM = (
         f"{_RTL}test_rates_that_came_with_it_and_others",
     ),
     (
+        "python/exeunt/hold.py",
+        "if self._count < LAG == self._count + count:",
+        "if self._count + count == self._window:",
+        "python/tests/test_hold.py::test_offsets_are_as_defined",
+    ),
+    (
         "python/exeunt/simulate/following.py",
         "BEHIND = 2  #",
         "BEHIND = 400  #",
