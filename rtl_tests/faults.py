@@ -351,6 +351,24 @@ MUTANTS = (
         corners="serial_3x3x1_k33_s11_same_simd1_u2_d11_b1",
     ),
     Mutant(
+        "hls/rtl/ex_registers.sv",
+        "if (count_down && last_cycle) resetting_q",
+        "if (last_cycle) resetting_q",
+        "rtl_tests/registers/test_registers.py::test_registers",
+    ),
+    Mutant(
+        "hls/rtl/ex_swg_parallel.sv",
+        "assign lack = need_q + ahead - arrived_q;",
+        "assign lack = need_q - arrived_q;",
+        "rtl_tests/swg/test_swg.py::test_swg",
+    ),
+    Mutant(
+        "hls/rtl/ex_swg_parallel.sv",
+        "assign over = level_q - LW'(DEPTH);",
+        "assign over = level_q - LW'(DEPTH + 1);",
+        "rtl_tests/swg/test_swg.py::test_swg",
+    ),
+    Mutant(
         "hls/rtl/ex_swg.sv",
         "assign lack = need_q - level_q;",
         "assign lack = need_q - level_q - LW'(1);",

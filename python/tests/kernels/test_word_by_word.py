@@ -107,7 +107,7 @@ def _window(rng: np.random.Generator) -> Swg | None:
         "window", Stream((h, w, channels), Integer(4), lanes),
         Stream((oh, ow, channels * kh * kw), Integer(4), lanes), kernel=(kh, kw), stride=(sh, sw),
         pad=pad, dilation=dilation, blocks=blocks,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
 
 
 def _matrix(rng: np.random.Generator) -> Mvu:
