@@ -142,7 +142,7 @@ def play(parts: Sequence[Stage], exits: IntArray, room: Room, *, limit: float = 
     """
     count, frames, most = len(parts), len(exits), room.in_flight
     begun = [float(_AGO)] * count  # when the last frame of each stage began
-    places = [[float(_AGO)] * b for b in room.buffers]  # when the places become free, ascending
+    places = [[float(_AGO)] * b for b in room.buffers]  # heaps: when the places become free
     given = [float(_AGO)] * count  # when the last kept frame had left the buffer
     inside: list[float] = []  # when results leave
     accepts: list[float] = []
@@ -194,8 +194,7 @@ def play(parts: Sequence[Stage], exits: IntArray, room: Room, *, limit: float = 
                 if free > left:
                     left = free
             given[i] = left
-            del own[0]
-            heappush(own, left)
+            heapreplace(own, left)
         heappush(inside, token + RESULT)
         if last + 1 < count:
             gone = token if token > shown else shown + 1

@@ -32,7 +32,7 @@ def plainly(parts: list[frames.Stage], exits: np.ndarray, room: Room) -> np.ndar
             part = parts[i]
             start = max(offered, begun[i] + part.interval)
             if i + 1 < count:
-                free = places[i][0] + 1
+                free = min(places[i]) + 1
                 if last > i or free <= start + part.token:
                     start = max(start, free - part.shows)
             begun[i] = start
@@ -45,15 +45,16 @@ def plainly(parts: list[frames.Stage], exits: np.ndarray, room: Room) -> np.ndar
                 if len(queued[i - 1]) > depth:
                     left = max(left, queued[i - 1][-depth - 1] + (depth > 0))
                 given[i] = left
-                del places[i - 1][0]
-                heapq.heappush(places[i - 1], left)
+                places[i - 1].remove(min(places[i - 1]))
+                places[i - 1].append(left)
             token = start + part.token
             if i < last:
                 offered = max(token, start + part.shows, given[i + 1]) + frames.KEPT
         heapq.heappush(inside, token + frames.RESULT)
         gone = max(token, start + parts[last].shows + 1)
-        if last + 1 < count and places[last][0] + 1 <= gone:
-            heapq.heapreplace(places[last], gone)
+        if last + 1 < count and min(places[last]) + 1 <= gone:
+            places[last].remove(min(places[last]))
+            places[last].append(gone)
     return np.array(accepts, np.int64)
 
 
