@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from exeunt.hls import beside as besides
 from exeunt.hls import bursts
 from exeunt.hls.back import folding
 from exeunt.hls.bursts import PERCENTILES, Case
@@ -49,6 +50,7 @@ def told(
         "available": dict(allowed.available.items()),
         "predicted": dataclasses.asdict(design.taken),
         "kernels": dataclasses.asdict(choice.solution.size),
+        "beside": besides.told(design.beside),
         "cycles": choice.cycles,
         "cycles_per_image": per_image,
         "fps": hertz / per_image,
@@ -119,7 +121,10 @@ def said(found: Mapping[str, Any]) -> str:
         + f" {NAMES[name]}"
         for name in NAMES
     ]
-    text = f"for {found['title']}: {', '.join(parts)} predicted, {found['fps']:,.0f} frames/s, "
+    taken = [f"{name} {size['lut']:,}" for name, size in found["beside"].items()]
+    told = f" ({', '.join(taken)} LUT of it)" if taken else ""
+    text = f"for {found['title']}: {', '.join(parts)} predicted{told}, "
+    text += f"{found['fps']:,.0f} frames/s, "
     p = found["percentile"]
     text += f"p{p} of the latency {found['latency']['alone'][f'p{p}']:,} cycles"
     if found["gap"]:

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from exeunt import criteria, hold, promise, rules
+from exeunt import hold, promise
 from exeunt.cost.folding import targets
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
 from exeunt.hls import baseline as plain
+from exeunt.hls import beside as besides
 from exeunt.hls import bursts, chosen, compressed, explained, optimised
 from exeunt.hls.back import codebooks, folding
+from exeunt.hls.beside import Beside
 from exeunt.hls.bursts import Case, Fit, Given
 from exeunt.hls.folded import Compiled as Compiled
 from exeunt.hls.folded import assemble as assemble
@@ -41,6 +43,7 @@ from exeunt.splits import SPLITS, read_classes, read_split
 if TYPE_CHECKING:
     from exeunt.config.tree import Config
     from exeunt.hls.front.network import Network
+    from exeunt.reference.frames import Room
 
 _CHECK_IMAGES = 4  # of which the front end takes the first few
 
@@ -119,8 +122,16 @@ def build(
     config: Config,
     reach: Sequence[float] | None = None,
     sequence: str | None = None,
+    beside: Beside = besides.NOTHING,
 ) -> Compiled:
     """Fold the network for what the config asks for and make the accelerator of it.
+
+    Args:
+        network: the layers.
+        config: name and the [compile] section.
+        reach: fraction of the frames that reach each exit; None: all reach all.
+        sequence: exits of frames in the order in which they come, a digit each; None: not known.
+        beside: what is to stand beside the kernels, within the same resources.
 
     Raises:
         InputError: a folding file that does not fit the network, resources or targets that no
@@ -128,7 +139,9 @@ def build(
     """
     targets(network.exits, target=1, headroom=1.0, reach=reach)  # refuses a wrong reach
     if config.compile.optimised:
-        return optimised.build(network, config=config, reach=reach, sequence=sequence)
+        return optimised.build(
+            network, config=config, reach=reach, sequence=sequence, beside=beside
+        )
     overrides = read_folding(config.compile.folding)
     folding.check_names(overrides, network.nodes)
     case = Case.of(config.compile, sequence, reach, network.exits)
@@ -209,9 +222,11 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
     )
     if config.compile.kernels == "vitis":
         limits.finn_ips(split(network.integers))
+    beside = besides.of(config, exits, run_dir)
     compiled = build(
-        network, config=config, reach=exits.get("reach"), sequence=exits.get("sequence")
-    )
+        network, config=config, reach=exits.get("reach"), sequence=exits.get("sequence"),
+        beside=beside,
+    )  # fmt: skip
     check_calibration(compiled.accelerator, run_dir)
     from exeunt.hls.back import reports
 
@@ -220,12 +235,7 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
             network, compiled.foldings, run_dir / "report", clock_mhz=config.compile.clock_mhz
         )
     compiled = sized(compiled)
-    accelerator = codebooks.attach(compiled.accelerator, run_dir / codebooks.NAME)
-    rule = criteria.get(exits.get("criterion", criteria.DEFAULT))
-    offsets = tuple(tuple(map(int, row)) for row in exits.get("offsets", ()))
-    accelerator = dataclasses.replace(
-        accelerator, criterion=rule.name, offsets=offsets, rules=rules.found_in(exits)
-    )
+    accelerator = beside.dressed(codebooks.attach(compiled.accelerator, run_dir / codebooks.NAME))
     stitch.write(
         accelerator,
         run_dir,
@@ -252,6 +262,9 @@ def compile(config: Config, run_dir: Path, *, progress: Progress = silent) -> No
         section["kernels"] = compiled.kernels
     if compiled.bursts is not None:
         section["bursts"] = compiled.bursts
+    sizes = beside.sizes(compiled.accelerator, _room(compiled, config))
+    if sizes:
+        section["beside"] = besides.told(sizes)
     if config.compile.baseline:
         section["baseline"] = _baseline(network, compiled, run_dir, config)
     if config.compile.kernels == "vitis":
@@ -290,9 +303,11 @@ def _baseline(
                 compressed=_compressed(config),
             )  # fmt: skip
     else:
+        taken = besides.together(Size(**size) for size in found["beside"].values())
         base = optimised.twin(
-            network, name=name, section=config.compile, size=Size(**found["predicted"])
-        )
+            network, name=name, section=config.compile,
+            size=Size(**found["predicted"]).less(taken),
+        )  # fmt: skip
     for made, folder in [
         (base, run_dir / "baseline"),
         *((rung, run_dir / plain.LADDER / str(plain.cycles(rung))) for rung in others),
@@ -316,12 +331,16 @@ def stitch_of(compiled: Compiled, folder: Path, config: Config, extra: Mapping[s
 
 def held(compiled: Compiled, config: Config) -> dict[str, Any]:
     """What frames wait in, as the stitcher takes it."""
-    room = compiled.room or Given.of(config.compile).usual(len(compiled.accelerator.heads))
+    room = _room(compiled, config)
     return {
         "buffer_frames": room.buffers,
         "kept_frames": room.queues,
         "in_flight": room.in_flight,
     }
+
+
+def _room(compiled: Compiled, config: Config) -> Room:
+    return compiled.room or Given.of(config.compile).usual(len(compiled.accelerator.heads))
 
 
 def following(config: Config, exits: Mapping[str, Any]) -> hold.Asked | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from exeunt.hls import bursts
 from exeunt.hls.bursts import Case, Fit
@@ -32,6 +33,7 @@ class Design:
         fit: what frames wait in, and how they do.
         taken: all resources.
         waits: latency of a frame alone, by exit.
+        beside: what of it stands beside kernels and controller, see `exeunt.hls.beside`.
     """
 
     compiled: Compiled
@@ -40,6 +42,7 @@ class Design:
     fit: Fit
     taken: Size
     waits: tuple[int, ...]
+    beside: Mapping[str, Size] = field(default_factory=dict)
 
     @property
     def pace(self) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,11 @@ from exeunt.boards import targets
 from exeunt.cost import control
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
+from exeunt.hls import beside as besides
 from exeunt.hls import bursts, chosen, folded
 from exeunt.hls.back import folding
 from exeunt.hls.back.folding import Overrides
+from exeunt.hls.beside import Beside
 from exeunt.hls.bursts import Case
 from exeunt.hls.designs import Design, Limits
 from exeunt.hls.folded import Compiled
@@ -31,7 +33,7 @@ from exeunt.kernels.parts.size import Size
 from exeunt.optimise import budget as budgets
 from exeunt.optimise import known, search
 from exeunt.optimise.budget import NAMES, Budget
-from exeunt.optimise.choose import Asked, Choice, choose
+from exeunt.optimise.choose import Asked, Choice, choose, smallest
 from exeunt.optimise.problem import Problem, problem
 from exeunt.reference import system
 from exeunt.reference.frames import Room
@@ -95,6 +97,7 @@ def build(
     config: Config,
     reach: Sequence[float] | None,
     sequence: str | None = None,
+    beside: Beside = besides.NOTHING,
 ) -> Compiled:
     """The network folded for what the config asks for, its FIFOs sized.
 
@@ -104,6 +107,7 @@ def build(
         reach: fraction of the frames that reach each exit; None: all reach all.
         sequence: exits of frames in the order in which they come, a digit each; None: that many as
             `reach` says, in random order.
+        beside: what stands beside the kernels, within the same resources.
 
     Raises:
         InputError: a folding file that does not fit the network, a budget that is too small, a
@@ -116,7 +120,7 @@ def build(
     found = _settled(
         network.layers[0::2], network.layers[1::2], limits(section), asked(section),
         name=config.name, network=network, section=section, overrides=overrides,
-        case=Case.of(section, sequence, reach, network.exits),
+        case=Case.of(section, sequence, reach, network.exits), beside=beside,
     )  # fmt: skip
     folded.check_values(found.accelerator, network)
     assert found.optimised is not None
@@ -136,6 +140,7 @@ def twin(network: Network, *, name: str, section: Compile, size: Size) -> Compil
         [backbone], [network.layers[-1]], Limits(budget, budget, "what the design takes"),
         Asked("throughput", clock_mhz=section.clock_mhz), name=name, network=network,
         section=section, overrides={}, case=Case.of(section, None, None, 1),
+        beside=besides.NOTHING,
     )  # fmt: skip
     folded.check_values(found.accelerator, network)
     return found
@@ -167,6 +172,8 @@ class Designer:
     allowed: Limits
     case: Case
     space: Problem
+    beside: Beside
+    known: Mapping[str, Size]  # what of that takes how much, before the folding is known
 
     def settled(self, wish: Asked) -> Design:
         """The best design of which also the cycle reference says that it fits.
@@ -203,14 +210,16 @@ class Designer:
         """The choice with that head room, of those cycles between frames; None: there is none."""
         case, allowed = self.case, self.allowed
         share = search.shares(case.reach, case.stages, spare)
-        beside = Size(control.shared(case.stages))
+        shared = {"controller": Size(control.shared(case.stages)), **self.known}
+        beside = besides.together(shared.values())
         stretch = 1.0
         for _ in range(ROUNDS):
             budget = allowed.budget.less(beside)
             if between is None:
                 choice = choose(
-                    self.space, budget, wish, share=share, reach=case.reach, stretch=stretch
-                )
+                    self.space, budget, wish, share=share, reach=case.reach, stretch=stretch,
+                    beside=_with_rest(shared, beside),
+                )  # fmt: skip
             else:
                 found = search.fastest(self.space, budget, share, between=between)
                 if found is None:
@@ -229,16 +238,21 @@ class Designer:
 
     def _design(self, choice: Choice, share: tuple[float, ...], wish: Asked) -> Design:
         """The design of a choice, with FIFOs and room."""
-        made = _assembled(
-            self.name, self.segments, self.heads, self.space, choice, share, self.network
+        made = folded.sized(
+            _assembled(
+                self.name, self.segments, self.heads, self.space, choice, share, self.network
+            )
         )
         bare, limit = cost.network(made.accelerator), self.allowed.budget.bram18
+        held = bare.bram18 + besides.together(self.known.values()).bram18
         fit = self.case.fit(
             made.accelerator, wanted=wish.cycles or 0.0,
-            blocks=None if limit is None else limit - bare.bram18,
+            blocks=None if limit is None else limit - held,
         )  # fmt: skip
-        taken = total(made.accelerator, fit.room)
-        return Design(made, choice, share, fit, taken, tuple(latencies(made.accelerator, fit.room)))
+        beside = self.beside.sizes(made.accelerator, fit.room, dsp=self.allowed.budget.dsp != 0)
+        taken = total(made.accelerator, fit.room) + besides.together(beside.values())
+        waits = tuple(latencies(made.accelerator, fit.room))
+        return Design(made, choice, share, fit, taken, waits, beside)
 
 
 def _settled(
@@ -252,10 +266,11 @@ def _settled(
     section: Compile,
     overrides: Overrides,
     case: Case,
+    beside: Beside,
 ) -> Compiled:
     """The best design, and what report.json says of it."""
     choices = {
-        label: _choices(layers, overrides)
+        label: _choices(layers, overrides, constants=beside.hardware is None)
         for i, pair in enumerate(zip(segments, heads, strict=True))
         for label, layers in zip((f"seg{i}", f"head{i}"), pair, strict=True)
     }
@@ -264,7 +279,8 @@ def _settled(
         segments, heads, choices, buffer_frames=usual.buffers[0], kept_frames=usual.queues[0],
         dsp=allowed.budget.dsp != 0,
     )  # fmt: skip
-    designer = Designer(segments, heads, name, network, allowed, case, space)
+    known = _foreseen(name, segments, heads, space, network, beside, usual, allowed)
+    designer = Designer(segments, heads, name, network, allowed, case, space, beside, known)
     design = designer.settled(wish)
     told = chosen.told(design, space, allowed, wish, section, case)
     return dataclasses.replace(
@@ -272,13 +288,18 @@ def _settled(
     )
 
 
-def _choices(layers: Sequence[Layer], overrides: Overrides) -> folding.Choices:
-    """The foldings of each layer, of all kernels; a layer that the folding file names is dense."""
+def _choices(layers: Sequence[Layer], overrides: Overrides, *, constants: bool) -> folding.Choices:
+    """The foldings of each layer, of all kernels; a layer that the folding file names is dense.
+
+    Additions of its own (`constants`) have thresholds that do not know which sums there can be:
+    the engine of explanations finds no line through them.
+    """
     dense = folding.choices(layers, overrides)
-    return [
-        folds if set(layer.finn) & set(overrides) else [*folds, *known.ways(layer)]
-        for layer, folds in zip(layers, dense, strict=True)
-    ]
+    found = []
+    for layer, folds in zip(layers, dense, strict=True):
+        ways = [] if set(layer.finn) & set(overrides) else known.ways(layer)
+        found.append([*folds, *(w for w in ways if constants or w.multiplier != "constant")])
+    return found
 
 
 def _assembled(
@@ -297,8 +318,31 @@ def _assembled(
         slowest[place.stage] = max(slowest[place.stage], option.period)
     cycles = slowest if choice.cycles is None else search.bounds(choice.cycles, share)
     scales = [part.scale for part in network.parts[1::2]][-len(heads) :]
-    made = folded.assemble(
+    return folded.assemble(
         name, segments, heads, scales=scales, cycles=cycles,
         choices={label: folds.get(label, []) for label in labels}, image=network.shape,
     )  # fmt: skip
-    return folded.sized(made)
+
+
+def _foreseen(
+    name: str,
+    segments: Sequence[Sequence[Layer]],
+    heads: Sequence[Sequence[Layer]],
+    space: Problem,
+    network: Network,
+    beside: Beside,
+    room: Room,
+    allowed: Limits,
+) -> dict[str, Size]:
+    """What stands beside the smallest folding: most of that is the same for all of them."""
+    if beside.empty:
+        return {}
+    least = Choice(smallest(space, Budget()), None)
+    made = _assembled(name, segments, heads, space, least, (1.0,) * len(heads), network)
+    return beside.sizes(made.accelerator, room, dsp=allowed.budget.dsp != 0)
+
+
+def _with_rest(shared: Mapping[str, Size], beside: Size) -> dict[str, Size]:
+    """What is beside the kernels, with what only the design before showed."""
+    rest = beside.less(besides.together(shared.values()))
+    return {**shared, **({"queues": rest} if rest != Size() else {})}

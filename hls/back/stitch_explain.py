@@ -64,15 +64,19 @@ class Pool:
     route: Route
 
     @property
-    def parameters(self) -> Mapping[str, str]:
-        """As SystemVerilog."""
+    def numbers(self) -> Mapping[str, int]:
+        """Its parameters, but for the sign."""
         stream, (height, width, channels) = self.watch.stream, self.route.shape
-        numbers = {
+        return {
             "LANES": stream.lanes, "IN_BITS": stream.dtype.bits, "C": channels, "H": height,
             "W": width, "KH": self.route.kernel[0], "KW": self.route.kernel[1],
         }  # fmt: skip
-        signed = f"1'b{int(stream.dtype.signed)}"
-        return {**{key: literal(n) for key, n in numbers.items()}, "IN_SIGNED": signed}
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """As SystemVerilog."""
+        signed = f"1'b{int(self.watch.stream.dtype.signed)}"
+        return {**{key: literal(n) for key, n in self.numbers.items()}, "IN_SIGNED": signed}
 
     @property
     def way_bits(self) -> int:

@@ -101,10 +101,12 @@ ROOMS: Mapping[str, str] = {
     "boards": f"{STEP} cost synth tool yowasp",
     "hls.bursts": f"{GRAPH} config cost optimise reference",
     "hls.designs": f"{GRAPH} optimise hls hls.bursts hls.folded",
-    "hls.chosen": f"{GRAPH} config optimise hls hls.back hls.bursts hls.designs",
+    "hls.chosen": f"{GRAPH} config optimise hls hls.back hls.beside hls.bursts hls.designs",
+    "hls.beside": f"{RESULT} config cost explain reference hls hls.back hls.explained",
     "hls.optimised": f"{RESULT} config cost optimise reference hls hls.front hls.back hls.folded "
-    "hls.bursts hls.designs hls.chosen boards",
-    "hls.compile": f"{STEP} cost qonnx reference hls.explained hls.front hls.back hls.folded "
+    "hls.beside hls.bursts hls.designs hls.chosen boards",
+    "hls.compile": f"{STEP} cost qonnx reference hls.beside hls.explained hls.front hls.back "
+    "hls.folded "
     "hls.baseline hls.bursts hls.chosen hls.optimised hls.compressed",
     "search": f"{STEP} kernels criteria cost optimise report report.store simulate synth "
     "quant.train quant.calibrate quant.export quant.needs scheduler hls.optimised hls.compile",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -134,6 +134,16 @@ def calibrated(
             program, known, known.logits.argmax(1), bits=bits, prune=prune
         )
     return Explained(chosen, bits, lanes, slots, every, programs, found)
+
+
+def folded(accelerator: Accelerator, like: Explained) -> Explained:
+    """The explanation path of the same network, folded otherwise; scales stay.
+
+    Args:
+        accelerator: the compiled graph, with its arrays.
+        like: the path of the other folding.
+    """
+    return replace(like, programs=_programs(accelerator, like.methods))
 
 
 def from_json(accelerator: Accelerator, data: Mapping[str, Any]) -> Explained:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from exeunt.errors import InputError
+from exeunt.kernels.parts.size import Size
 from exeunt.optimise.budget import NAMES, Budget, told
 from exeunt.optimise.problem import Problem
 from exeunt.optimise.search import bounds, fastest, weights
@@ -64,6 +65,7 @@ def choose(
     share: Sequence[float],
     reach: Sequence[float] | None = None,
     stretch: float = 1.0,
+    beside: Mapping[str, Size] | None = None,
 ) -> Choice:
     """The best choice.
 
@@ -74,11 +76,14 @@ def choose(
         share: of the cycles between frames that a stage has for its own, see `search.shares`.
         reach: fraction of the frames that reach each exit.
         stretch: latency that the cycle reference measured over what was estimated before.
+        beside: what stands beside the kernels, for which the budget is less already, by name: for
+            messages. None: not known.
 
     Raises:
         InputError: the budget is too small for the network, or a target cannot be reached.
     """
     stages = problem.stages
+    others = {} if beside is None else beside
     path = waited(reach, stages, asked.percentile)
     value = weights(budget)
     if asked.objective == "area":
@@ -86,7 +91,7 @@ def choose(
     if asked.objective == "throughput" and asked.cycles is None:
         found = fastest(problem, budget, share)
         if found is None:
-            raise InputError(_too_small(problem, budget))
+            raise InputError(_too_small(problem, budget, others))
         return Choice(found.solution, found.cycles)
     limits = (None,) * stages if asked.cycles is None else bounds(asked.cycles, share)
     delay = None
@@ -99,7 +104,7 @@ def choose(
     else:
         solution = spread(problem, limits, delay, budget, value)
     if solution is None:
-        raise InputError(_unreachable(problem, budget, asked, share, delay, stretch))
+        raise InputError(_unreachable(problem, budget, asked, share, delay, stretch, others))
     return Choice(solution, asked.cycles)
 
 
@@ -110,8 +115,8 @@ def smallest(problem: Problem, budget: Budget) -> Solution:
     return found
 
 
-def _too_small(problem: Problem, budget: Budget) -> str:
-    """By how much the budget misses the smallest design, and the layer that takes most of it."""
+def _too_small(problem: Problem, budget: Budget, beside: Mapping[str, Size]) -> str:
+    """By how much the budget misses the smallest design, and what takes most of it."""
     lacking = None
     for name, limit in budget.items():
         weighted = {n: 1.0 if n == name else 1e-6 for n in NAMES}
@@ -124,7 +129,8 @@ def _too_small(problem: Problem, budget: Budget) -> str:
         least = smallest(problem, budget)
         return (
             f"the resources must hold the network, whose smallest design takes {told(least.size)} "
-            f"together, got {told(dict(budget.items()))} beside the controller: give more of them"
+            f"together, got {told(dict(budget.items()))} beside {_listed(beside)}: give more of "
+            "them"
         )
     name, need, least = lacking
     sizes = [getattr(option.size, name) for option in least.chosen]
@@ -132,9 +138,21 @@ def _too_small(problem: Problem, budget: Budget) -> str:
     limit = getattr(budget, name)
     return (
         f"the resources must hold the network, which takes {need:,} {NAMES[name]} at least without "
-        f"its controller, got {max(0, limit):,} for it: {need - limit:,} {NAMES[name]} more are "
-        f"needed; most go to {problem.places[most].name} ({sizes[most]:,})"
+        f"{_listed(beside, name)}, got {max(0, limit):,} for it: {need - limit:,} {NAMES[name]} "
+        f"more are needed; most go to {problem.places[most].name} ({sizes[most]:,})"
     )
+
+
+def _listed(beside: Mapping[str, Size], resource: str = "") -> str:
+    """What stands beside the kernels, with what each takes of a resource."""
+    found = []
+    for name, size in beside.items():
+        taken = getattr(size, resource) if resource else 0
+        found.append(f"{name} ({taken:,})" if taken else name)
+    if not found:
+        return "its controller"
+    *first, last = found
+    return f"its {', '.join(first)} and {last}" if first else f"its {last}"
 
 
 def _unreachable(
@@ -144,11 +162,12 @@ def _unreachable(
     share: Sequence[float],
     delay: Delay | None,
     stretch: float,
+    beside: Mapping[str, Size],
 ) -> str:
     """What could be asked instead."""
     best = fastest(problem, budget, share)
     if best is None:
-        return _too_small(problem, budget)
+        return _too_small(problem, budget, beside)
     hertz = asked.clock_mhz * 1e6
     if asked.cycles is not None and asked.cycles < best.cycles:
         return (

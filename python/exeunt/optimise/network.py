@@ -32,7 +32,8 @@ class Filled:
         cycles: between frames; where latency alone was asked for, what the slowest stage takes.
         latency: of the percentile of the frames that was asked for, each alone in the accelerator,
             in cycles, before FIFOs are sized.
-        size: what it takes, the controller included, before FIFOs are sized.
+        size: what it takes, the controller and what else stands in it included, before FIFOs are
+            sized.
         folds: of every layer, by "seg0", "head0", ...
         gap: by what part the best folding could be better at most; 0: this is the best.
     """
@@ -52,6 +53,7 @@ def network(
     reach: Sequence[float] | None = None,
     headroom: float = 1.5,
     buffer_frames: int = 4,
+    beside: Mapping[str, Size] | None = None,
 ) -> Filled:
     """The best folding within a budget.
 
@@ -62,6 +64,7 @@ def network(
         reach: fraction of the frames that reach exit i, from 1.0 down; None: all reach all.
         headroom: drift of reach that is allowed for, `compile.headroom`.
         buffer_frames: frames that wait for a decision, `compile.buffer_frames`.
+        beside: what else stands in the design, by name, within the same budget.
 
     Raises:
         InputError: a network without stages, a budget that is too small, or a target that is out of
@@ -75,9 +78,10 @@ def network(
     }
     space = problem(segments, heads, choices, buffer_frames=buffer_frames, dsp=budget.dsp != 0)
     stages = len(heads)
-    beside = Size(control.shared(stages))
+    others = {"controller": Size(control.shared(stages)), **(beside or {})}
+    taken = sum(others.values(), Size())
     share = shares(reach, stages, headroom)
-    found = choose(space, budget.less(beside), asked, share=share, reach=reach)
+    found = choose(space, budget.less(taken), asked, share=share, reach=reach, beside=others)
     chosen = found.solution.chosen
     pace = max(
         math.ceil(max(1, option.period) * share[place.stage])
@@ -87,7 +91,7 @@ def network(
     return Filled(
         cycles=pace if found.cycles is None else found.cycles,
         latency=math.ceil(path.of(space, chosen)),
-        size=found.solution.size + beside,
+        size=found.solution.size + taken,
         folds=space.folds(chosen),
         gap=found.solution.gap,
     )

@@ -10,6 +10,7 @@ from typing import Any
 from exeunt.report import (
     attach,
     bench,
+    beside,
     bitstreams,
     bursts,
     compared,
@@ -53,6 +54,7 @@ def sections(run_dir: Path, report: Mapping[str, Any]) -> list[Part]:
         overview.timeline(run_dir),
         optimised.optimised(report),
         kernels.kernels(report),
+        beside.beside(report),
         bursts.latency(report),
         bursts.bursts(report),
         hold.hold(report),

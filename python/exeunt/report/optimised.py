@@ -156,7 +156,10 @@ def _picture(found: Mapping[str, Any]) -> str:
 
 
 def _parts(found: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, int]]]:
-    """What the layers of each stage take, then the rest: controller, converters, deeper queues."""
+    """What the layers of each stage take, what stands beside them, then the rest.
+
+    That is the controller, converters and deeper queues.
+    """
     nodes: Sequence[Mapping[str, Any]] = found["nodes"]
     stages = list(dict.fromkeys(node["chain"].lstrip("seghad") for node in nodes))
     rest = dict(found["predicted"])
@@ -165,4 +168,7 @@ def _parts(found: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, int]]]:
         parts = {name: sum(n[name] for n in here) for name in WIDE}
         rest = {name: rest[name] - parts[name] for name in WIDE}
         yield f"stage {stage}", parts
+    for name, parts in (found.get("beside") or {}).items():
+        rest = {kind: rest[kind] - parts[kind] for kind in WIDE}
+        yield name, parts
     yield "controller and the rest", {name: max(0, value) for name, value in rest.items()}

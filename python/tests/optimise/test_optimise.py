@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -374,6 +375,35 @@ def test_what_is_out_of_reach(budget: Budget, asked: Asked, sentence: str) -> No
     segments, heads = chain(6 if budget.bram18 else 48)  # small frames need no block of memory
     with pytest.raises(InputError, match=sentence):
         choose(space(segments, heads), budget, asked, share=(1.0, 1.0))
+
+
+def test_what_stands_beside_the_network_is_named_and_within_the_budget() -> None:
+    """The same network with and without something beside it, in one budget."""
+    model, reach = tree.load("digits").model, (1.0, 0.2, 0.05)
+    limit = Budget(9000, 60, 60)
+    alone = optimise.network(model, limit, reach=reach)
+    others = {"explanations": Size(2400, 9, 12), "hold": Size(490)}
+    beside = optimise.network(model, limit, reach=reach, beside=others)
+    assert beside.size.lut <= 9000
+    assert beside.size.bram18 <= 60
+    assert beside.cycles > alone.cycles
+    with pytest.raises(InputError) as error:
+        optimise.network(model, Budget(6000, 60, 60), reach=reach, beside=others)
+    assert re.fullmatch(
+        r"the resources must hold the network, which takes [\d,]+ LUT at least without its "
+        r"controller \(1,105\), explanations \(2,400\) and hold \(490\), got 2,005 for it: [\d,]+ "
+        r"LUT more are needed; most go to [\w \[\]\.]+ \([\d,]+\)",
+        str(error.value),
+    ), str(error.value)
+    least = int(str(error.value).split("takes ")[1].split(" ")[0].replace(",", ""))
+    few = Budget(least + 1105 + 2890, 10, None)  # enough LUT where DSPs do the products
+    sentence = (
+        r"the resources must hold the network, whose smallest design takes [\d,]+ LUT, \d+ DSP, "
+        r"\d+ BRAM18 together, got [\d,]+ LUT, 1 DSP beside its controller, explanations and hold: "
+        r"give more of them$"
+    )
+    with pytest.raises(InputError, match=sentence):
+        optimise.network(model, few, reach=reach, beside=others)
 
 
 def test_what_is_said_to_be_reachable_is() -> None:

@@ -73,6 +73,11 @@ def ram(words: int, bits: int) -> int:
     return blocks if cost < in_luts + (deep - 1) * bits / 4 else 0
 
 
+def blocks(words: int, bits: int) -> int:
+    """18 kbit blocks of a memory that is told to be made of them."""
+    return _blocks(words, bits)[1]
+
+
 def lutrams(words: int, bits: int) -> int:
     """Groups of four LUT that hold `words` words in registers' place, 3 or 6 bits of each."""
     return min(
