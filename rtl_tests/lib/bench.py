@@ -276,8 +276,8 @@ def rtl_sources(module: str) -> list[Path]:
         if name in found:
             continue
         found.append(name)
-        text = names[name].read_text()
-        wanted += [n for n in names if n != name and any(t == n for t in _words(text))]
+        words = _words(names[name].read_text())
+        wanted += [n for n in names if n != name and n in words]
     return sorted(names[n] for n in found)
 
 

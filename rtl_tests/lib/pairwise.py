@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 
 def grid(
     factors: Mapping[str, Sequence[Any]], legal: Callable[[dict[str, Any]], bool] = lambda _: True
@@ -21,18 +23,20 @@ def pairwise(
 ) -> list[dict[str, Any]]:
     """A subset of `grid` in which every pair of values that meets in the grid meets; greedy."""
     rows = grid(factors, legal)
-    indexed = [
+    values = {n: list(of) for n, of in factors.items()}
+    numbers: dict[Any, int] = {}  # of each pair that meets in the grid
+    met = [
         [
-            tuple((n, factors[n].index(row[n])) for n in pair)
-            for pair in itertools.combinations(row, 2)
+            numbers.setdefault(pair, len(numbers))
+            for pair in itertools.combinations([(n, values[n].index(v)) for n, v in row.items()], 2)
         ]
         for row in rows
     ]
-    missing = {pair for pairs in indexed for pair in pairs}
+    pairs = np.array(met, np.int64).reshape(len(rows), -1)
+    missing = np.ones(len(numbers), bool)
     chosen = []
-    while missing:
-        gains = [sum(pair in missing for pair in pairs) for pairs in indexed]
-        best = gains.index(max(gains))
-        missing.difference_update(indexed[best])
+    while missing.any():
+        best = int(missing[pairs].sum(axis=1).argmax())
+        missing[pairs[best]] = False
         chosen.append(rows[best])
     return chosen

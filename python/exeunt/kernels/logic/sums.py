@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,7 +156,7 @@ class _Builder:
         # signals of one block are looked at together
         size = self._block_size()
         self._block = [c // size for c in range(columns)]
-        self._counts: Counter[Key] = Counter()
+        self._counts: dict[Key, int] = {}
         self._seen: dict[Key, set[int]] = {}  # rows that have had it
         self._heap: list[tuple[float, int, Key]] = []
 
@@ -177,8 +177,7 @@ class _Builder:
         for number, row in enumerate(self._rows):
             terms = sorted(row)
             for k, one in enumerate(terms):
-                for other in terms[k + 1 :]:
-                    self._count(number, one, other, 1)
+                self._count(number, one, terms[k + 1 :], 1)
         self._heap = [(self._worth(key, n), n, key) for key, n in self._counts.items() if n > 1]
         heapq.heapify(self._heap)
         while self._heap:
@@ -210,24 +209,26 @@ class _Builder:
         shifts = one.shift - base, other.shift - base
         return Output(self._add(one.signal, other.signal, *shifts, minus=True), base)
 
-    def _key(self, row: dict[Term, int], one: Term, other: Term) -> Key | None:
-        if self._block[one[0]] != self._block[other[0]]:
-            return None
-        first, second = (one, other) if one <= other else (other, one)
-        base = min(first[1], second[1])
-        sign = row[first] * row[second]
-        return first[0], second[0], first[1] - base, second[1] - base, sign
-
-    def _count(self, number: int, one: Term, other: Term, by: int) -> None:
-        key = self._key(self._rows[number], one, other)
-        if key is None:
-            return
-        self._counts[key] += by
-        if by > 0:
-            self._seen.setdefault(key, set()).add(number)
-            n = self._counts[key]
-            if self._heap and n > 1:
-                heapq.heappush(self._heap, (self._worth(key, n), n, key))
+    def _count(self, number: int, one: Term, others: Iterable[Term], by: int) -> None:
+        """Count the pairs of a term and others of a row, of those in one block."""
+        row, blocks, counts = self._rows[number], self._block, self._counts
+        signal, shift = one
+        block, sign = blocks[signal], row[one]
+        for other in others:
+            left, far = other
+            if blocks[left] != block:
+                continue
+            base = min(shift, far)
+            if one <= other:
+                key = signal, left, shift - base, far - base, sign * row[other]
+            else:
+                key = left, signal, far - base, shift - base, sign * row[other]
+            n = counts.get(key, 0) + by
+            counts[key] = n
+            if by > 0:
+                self._seen.setdefault(key, set()).add(number)
+                if self._heap and n > 1:
+                    heapq.heappush(self._heap, (self._worth(key, n), n, key))
 
     def _worth(self, key: Key, n: int) -> float:
         """The smaller the sooner it is shared, if `n` places have it."""
@@ -268,18 +269,15 @@ class _Builder:
         self._block.append(self._block[a])
         for number, one, other in found:
             row = self._rows[number]
-            for term in (one, other):
-                for left in row:
-                    if left != term and not (term == other and left == one):
-                        self._count(number, term, left, -1)
+            rest = [left for left in row if left != one]
+            self._count(number, one, rest, -1)
+            self._count(number, other, (left for left in rest if left != other), -1)
             first = row[one]
             base = one[1] - shift_a
             del row[one], row[other]
             new = signal, base
             row[new] = first
-            for left in row:
-                if left != new:
-                    self._count(number, new, left, 1)
+            self._count(number, new, (left for left in row if left != new), 1)
         self._counts[key] = 0
 
     def _add(self, a: int, b: int, shift_a: int, shift_b: int, *, minus: bool) -> int:
