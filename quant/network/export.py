@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import enum
+import functools
+import hashlib
 import io
 import logging
 import re
 import tempfile
 import traceback
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +26,14 @@ from exeunt.qonnx import file, meaning
 from exeunt.qonnx.file import Graph
 from exeunt.qonnx.integers import IntegerNetwork
 from exeunt.quant.network.brevitas import export_qonnx
+from exeunt.quant.network.model import MultiExitNetwork
 from exeunt.quant.network.qonnx_graph import GraphNetwork
 
 MODEL = "model.onnx"
 _LINE = re.compile(r"(?:File \"|Caused by: \()([^\"\n]+?)(?:\", line |:)(\d+),? in forward")
+KEPT = 16  # exported networks of configs: most steps ask for the one that the step before had
+SMALL = 4 << 20  # bytes of one that is kept
+_kept: OrderedDict[str, bytes] = OrderedDict()  # the one that was used last is the last
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
@@ -44,14 +52,49 @@ def to_qonnx(network: nn.Module, *, shape: tuple[int, int, int], where: str = ""
         return network.graph
     network.eval()
     name = where or type(network).__name__
+    key = _digest(network, shape) if type(network) is MultiExitNetwork else ""
+    if key in _kept:
+        _kept.move_to_end(key)
+        return file.read(onnx.load_model_from_string(_kept[key]), name, trained=True)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / MODEL
+        _described_once()
         try:
             export_qonnx(network, torch.zeros(1, *shape), str(path), verbose=False)
             model = onnx.load(path)  # with the weights that the exporter put beside it
         except Exception as error:  # the exporter may raise anything
             raise InputError(_sentence(error, network, name)) from error
+    if key and model.ByteSize() <= SMALL:
+        _kept[key] = model.SerializeToString()
+        if len(_kept) > KEPT:
+            _kept.popitem(last=False)
     return file.read(model, name, trained=True)
+
+
+def _described_once() -> None:
+    """Let the exporter describe its operators once: for each network anew takes it a second."""
+    with contextlib.suppress(ImportError, AttributeError):  # another PyTorch may have it elsewhere
+        from torch.onnx._internal.exporter._registration import onnxscript_apis
+
+        if not hasattr(onnxscript_apis.get_torchlib_ops, "cache_info"):
+            onnxscript_apis.get_torchlib_ops = functools.cache(onnxscript_apis.get_torchlib_ops)
+
+
+def _digest(network: nn.Module, shape: tuple[int, int, int]) -> str:
+    """Of all that the export of a network of ours depends on: modules, settings, tensors."""
+    digest = hashlib.sha256(repr(shape).encode())
+    for name, module in network.named_modules():
+        settings = sorted(
+            (key, repr(value))
+            for key, value in vars(module).items()
+            if isinstance(value, bool | int | float | str | tuple | enum.Enum | None)
+        )
+        digest.update(repr((name, type(module), settings)).encode())
+    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+        values = tensor.detach().cpu().contiguous()
+        digest.update(repr((name, values.dtype, values.shape)).encode())
+        digest.update(values.view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _sentence(error: BaseException, network: nn.Module, name: str) -> str:

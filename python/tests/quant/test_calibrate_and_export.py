@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import OrderedDict
 
 import numpy as np
 import onnx
 import pytest
 import torch
 from torch import nn
+from torch.onnx._internal.exporter._registration import onnxscript_apis
 
 from exeunt import criteria, promise, registers
 from exeunt.config import tree
@@ -21,6 +23,7 @@ from exeunt.quant import train as training
 from exeunt.quant.calibrate import calibrate
 from exeunt.quant.exits import calibration
 from exeunt.quant.export import export
+from exeunt.quant.network import export as exporter
 from exeunt.quant.network.export import to_qonnx
 from exeunt.quant.network.logits import exact, grid_and_cost, integer_logits, logits
 from exeunt.quant.network.model import MultiExitNetwork, cumulative_macs
@@ -258,11 +261,53 @@ def test_file_computes_the_same_in_qonnx(exported):
             assert np.allclose(found[f"exit{e}"], ours[e][k], rtol=1e-5, atol=1e-4)
 
 
-def test_same_network_same_bytes(exported, tiny, tmp_path):
+def test_same_network_same_bytes(exported, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporter, "_kept", OrderedDict())  # or the first export would be told again
     again = tmp_path / "again"
     shutil.copytree(exported, again)
     export(tiny, again)
     assert (again / "model.onnx").read_bytes() == (exported / "model.onnx").read_bytes()
+
+
+@pytest.fixture
+def exports(monkeypatch):
+    """How often a network went through the exporter, of which nothing is kept before."""
+    made, plain = [], exporter.export_qonnx
+    monkeypatch.setattr(exporter, "_kept", OrderedDict())
+    monkeypatch.setattr(
+        exporter, "export_qonnx", lambda *given, **more: made.append(1) or plain(*given, **more)
+    )
+    return made
+
+
+def test_a_network_is_exported_once_whoever_asks(trained, tiny, exports, monkeypatch):
+    """The graph that is kept is the exporter's, and a change of anything makes another one."""
+    first = to_qonnx(load_checkpoint(tiny, trained), shape=(1, 8, 8))
+    second = to_qonnx(load_checkpoint(tiny, trained), shape=(1, 8, 8))
+    assert len(exports) == 1
+    assert second is not first
+    images = read_split(trained / "splits.npz", "test").images[:20]
+    both = [meaning.integers(graph).logits(images) for graph in (first, second)]
+    assert all(np.array_equal(a, b) for a, b in zip(*both, strict=True))
+
+    monkeypatch.setattr(exporter, "KEPT", 1)
+    changed = load_checkpoint(tiny, trained)
+    with torch.no_grad():
+        list(changed.parameters())[-1].add_(0.01)
+    to_qonnx(changed, shape=(1, 8, 8))
+    assert len(exports) == 2
+    (kept,) = exporter._kept
+
+    monkeypatch.setattr(exporter, "SMALL", 0)
+    wider = load_checkpoint(tiny, trained)
+    said = wider.state_dict()
+    silent = (b for name, b in wider.named_buffers() if "bit_width" in name and name not in said)
+    next(silent).add_(1)
+    to_qonnx(wider, shape=(1, 8, 8))
+    assert len(exports) == 3
+    assert [*exporter._kept] == [kept]
+    operators = onnxscript_apis.get_torchlib_ops.cache_info()
+    assert (operators.misses, operators.hits > 1) == (1, True)
 
 
 def test_costs_of_graph_and_layers_agree(exported, tiny):
