@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("python/exeunt", "quant", "hls", "boards", "examples")
+OBJECTS = "build/rtl_tests/objects"  # of the Verilator runtime, kept by rtl_tests/lib/bench.py
 SUFFIXES = (".py", ".sv", ".svh", ".j2", ".toml", ".ipynb", ".cpp", ".h", ".tcl")
 
 
@@ -59,4 +60,7 @@ def copy_with(added: Path, folder: Path) -> Copy:
     package.mkdir(parents=True)
     for path in [*(folder / "python" / "exeunt").iterdir(), folder / "quant", folder / "hls"]:
         (package / path.name).symlink_to(path)
+    (ROOT / OBJECTS).mkdir(parents=True, exist_ok=True)
+    (folder / OBJECTS).parent.mkdir(parents=True)
+    (folder / OBJECTS).symlink_to(ROOT / OBJECTS)
     return Copy(folder)
