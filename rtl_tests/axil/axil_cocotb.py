@@ -7,7 +7,8 @@ from itertools import chain, repeat
 from typing import Any
 
 import cocotb
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+from cocotbext.axi import AxiResp
+from lib.axil import master
 from lib.bench import bench_corners
 from lib.patterns import bernoulli
 from lib.streams import Cycles
@@ -43,7 +44,7 @@ async def accesses(dut: Any) -> None:
             (
                 corner,
                 Memory(dut, i, cycles),
-                AxiLiteMaster(AxiLiteBus.from_prefix(dut, f"u{i}"), dut.clk, dut.rst),
+                master(dut, f"u{i}"),
             )
         )
     await cycles.reset()
@@ -137,7 +138,7 @@ async def reset_within_an_access(dut: Any) -> None:
         (
             corner,
             Memory(dut, i, cycles),
-            AxiLiteMaster(AxiLiteBus.from_prefix(dut, f"u{i}"), dut.clk, dut.rst),
+            master(dut, f"u{i}"),
         )
         for i, corner in enumerate(bench_corners())
     ]

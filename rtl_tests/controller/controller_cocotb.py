@@ -8,7 +8,6 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 from controller.design import (
     CLASSES,
     EXITS,
@@ -19,6 +18,7 @@ from controller.design import (
     beats,
     frames_for,
 )
+from lib.axil import master
 from lib.bench import bench_data
 from lib.handles import stream
 from lib.patterns import always, bernoulli, bursts
@@ -50,8 +50,7 @@ class Device:
         self.source = StreamSource(s, "x", self.cycles)
         self.m = m
         self.sink = StreamSink(m, "x", self.cycles)
-        bus = AxiLiteBus.from_prefix(dut, "s_axil")
-        self.axil = AxiLiteMaster(bus, dut.clk, dut.rst)
+        self.axil = master(dut, "s_axil")
         self.next_id = 0
 
     async def write(self, name: str, value: int, exit_index: int = 0) -> None:

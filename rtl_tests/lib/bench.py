@@ -33,7 +33,7 @@ OBJECTS = BUILD / "objects"  # of the Verilator runtime, the same in every bench
 TOP = "bench"
 
 # Compile time counts for more than simulation speed in benches of a few thousand cycles.
-COMPILE = ["-CFLAGS", "-O1 -fno-var-tracking -Wno-attributes", "--output-split", "20000"]
+COMPILE = ["-CFLAGS", "-O0 -fno-var-tracking -Wno-attributes", "--output-split", "20000"]
 VERILATE = ["--no-timing", "--assert", "-Wno-fatal", "--x-assign", "unique", "--x-initial"]
 VERILATE += ["unique", "--no-public-flat-rw", "--noassert-case", "-Werror-USERERROR"]
 

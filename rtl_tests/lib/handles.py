@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+from lib.quick import reader
 from lib.streams import Cycles
 
 
@@ -14,13 +15,14 @@ class Joined:
 
     def __init__(self, *parts: tuple[Any, int]) -> None:
         self._parts = parts
+        self._reads = [(reader(handle), width) for handle, width in parts]
 
     @property
     def value(self) -> int:
         """The signals' values side by side."""
         word, low = 0, 0
-        for handle, width in self._parts:
-            word |= int(handle.value) << low
+        for read, width in self._reads:
+            word |= read() << low
             low += width
         return word
 

@@ -15,6 +15,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 from lib.patterns import always
+from lib.quick import reader
 
 PERIOD_NS = 10
 
@@ -84,7 +85,7 @@ class StreamSource:
         self, dut: Any, prefix: str, cycles: Cycles, *, idle: Iterator[bool] | None = None
     ) -> None:
         self._valid = getattr(dut, prefix + "_valid")
-        self._ready = getattr(dut, prefix + "_ready")
+        self._ready = reader(getattr(dut, prefix + "_ready"))
         self._data = getattr(dut, prefix + "_data")
         self._last = getattr(dut, prefix + "_last", None)
         self._cycles = cycles
@@ -114,7 +115,7 @@ class StreamSource:
             self._offering = False
             self._valid.value = 0
             return
-        if self._offering and self._words and int(self._ready.value):
+        if self._offering and self._words and self._ready():
             self._words.popleft()
             self.takes.append(cycle)
             self._offering = False
@@ -141,10 +142,11 @@ class StreamSink:
         self, dut: Any, prefix: str, cycles: Cycles, *, stall: Iterator[bool] | None = None
     ) -> None:
         self.name = prefix
-        self._valid = getattr(dut, prefix + "_valid")
+        self._valid = reader(getattr(dut, prefix + "_valid"))
         self._ready = getattr(dut, prefix + "_ready")
-        self._data = getattr(dut, prefix + "_data")
-        self._last = getattr(dut, prefix + "_last", None)
+        self._data = reader(getattr(dut, prefix + "_data"))
+        last = getattr(dut, prefix + "_last", None)
+        self._last = (lambda: 0) if last is None else reader(last)
         self._cycles = cycles
         self._accepting = False
         self._held: tuple[int, int] | None = None
@@ -166,8 +168,8 @@ class StreamSink:
             self._held, self._accepting = None, False
             self._ready.value = 0
             return
-        if int(self._valid.value):
-            word = (int(self._data.value), int(self._last.value) if self._last is not None else 0)
+        if self._valid():
+            word = self._data(), self._last()
             if self._held is not None and word != self._held:
                 raise AssertionError(
                     f"{self.name}: word {len(self.words)} changed from {self._held} to {word} "
