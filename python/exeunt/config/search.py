@@ -10,6 +10,7 @@ from exeunt.config.layers import Bits, Natural, Positive
 from exeunt.config.section import Fraction, Section
 
 Factor = Annotated[float, Field(gt=0.0, le=16.0)]
+Budget = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
 def _distinct(values: tuple[float, ...]) -> tuple[float, ...]:
@@ -39,6 +40,8 @@ class Search(Section):
         weight_bits: of layers that say nothing themselves
         activation_bits: of layers that say nothing themselves
         criteria: exit criteria
+        budgets: of the passes of [compress], beside their own; where there are some, each pass may
+            also be left out
         finalists: of the best, how many go through the RTL, and besides these the two by which the
             gain of early exit is told; 0: none
         count: whether Yosys counts these too, which takes minutes
@@ -58,5 +61,6 @@ class Search(Section):
     weight_bits: Annotated[tuple[Bits, ...], AfterValidator(_distinct)] = (2, 3, 4)
     activation_bits: Annotated[tuple[Bits, ...], AfterValidator(_distinct)] = (2, 3, 4)
     criteria: tuple[str, ...] = ()
+    budgets: Annotated[tuple[Budget, ...], AfterValidator(_distinct)] = ()
     finalists: Natural = 6
     count: bool = False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from exeunt.errors import InputError
 
 if TYPE_CHECKING:
+    from exeunt.config.compress import AnyPass, Compress
     from exeunt.config.layers import Stage
     from exeunt.config.search import Search
     from exeunt.config.tree import Config
@@ -71,11 +72,35 @@ def network(config: Config, section: Search, choose: Choose) -> Config:
     if section.criteria and len(made) > 1:
         criterion = str(choose("criterion", _with(section.criteria, config.calibrate.criterion)))
         data["calibrate"] = {**data.get("calibrate", {}), "criterion": criterion}
+    if config.compress is not None:
+        passes = _passes(config.compress, section.budgets, choose)
+        data["compress"] = {**data["compress"], "passes": passes} if passes else None
     if section.epochs is not None:
         data["train"] = {**data.get("train", {}), "epochs": section.epochs}
     data["compile"] = {**data.get("compile", {}), "baseline": False}
     data.pop("search", None)
     return tree.made(data, where="of the search")
+
+
+def _passes(
+    section: Compress, budgets: Sequence[float], choose: Choose
+) -> tuple[dict[str, Any], ...]:
+    """The passes that are left, with the budgets that are chosen."""
+    made = []
+    for i, spec in enumerate(section.passes):
+        budget = spec.budget
+        if budgets:
+            budget = float(choose(_pass(i, spec), (1.0, *_with(budgets, budget))))
+        if budgets and budget == 1.0:
+            continue
+        chosen = spec if budget == spec.budget else spec.with_budget(budget)
+        made.append(chosen.model_dump(mode="python", exclude_unset=True))
+    return tuple(made)
+
+
+def _pass(index: int, spec: AnyPass) -> str:
+    """The name by which the budget of a pass is asked for."""
+    return f"{spec.kind}{index}"
 
 
 def own(config: Config, section: Search, *, single: bool = False) -> dict[str, Any]:
@@ -96,6 +121,8 @@ def own(config: Config, section: Search, *, single: bool = False) -> dict[str, A
             found[key] = getattr(config.model, key)
     if section.criteria:
         found["criterion"] = config.calibrate.criterion
+    if config.compress is not None and section.budgets:
+        found |= {_pass(i, spec): spec.budget for i, spec in enumerate(config.compress.passes)}
     return found
 
 

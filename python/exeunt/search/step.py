@@ -29,6 +29,7 @@ FOLDER = "search"
 FRONT = "front"
 PAGE = "front.html"
 COMPILER = ("qonnx", "onnx", "onnxruntime", "finn-plus")
+PRICED = ("filters", "precision")  # passes after which the description says what there is to fold
 TRIALS_SHARE = 80  # of a hundred of the time, with finalists
 
 
@@ -133,7 +134,7 @@ def _check(config: Config, section: Search) -> None:
             f"search.stages must be at most the {len(config.model.stages)} of model.stages, got "
             f"{section.stages}: lower it"
         )
-    lists = ("widths", "strides", "pools", "weight_bits", "activation_bits", "criteria")
+    lists = ("widths", "strides", "pools", "weight_bits", "activation_bits", "criteria", "budgets")
     still = section.stages == len(config.model.stages) and (
         not section.exits or len(config.model.stages) == 1
     )
@@ -142,11 +143,22 @@ def _check(config: Config, section: Search) -> None:
             "a search must have something to choose, got a [search] table whose lists are all "
             "empty: give widths, say"
         )
-    if config.compress is not None or config.rules is not None:
-        name = "compress" if config.compress is not None else "rules"
+    if config.rules is not None:
         raise InputError(
-            f"a search must be of networks without [{name}], which is for one network, got the "
+            "a search must be of networks without [rules], which is for one network, got the "
             "table: leave it out, and use it on a network of the front"
+        )
+    for spec in () if config.compress is None else config.compress.passes:
+        if spec.kind not in PRICED:
+            raise InputError(
+                f"the passes of [compress] in a search must be {' or '.join(PRICED)}, which make "
+                f"layers smaller before they are folded, got {spec.kind}: leave it out, and use it "
+                "on a network of the front"
+            )
+    if section.budgets and config.compress is None:
+        raise InputError(
+            "search.budgets must be of the passes of [compress], got a config without the table: "
+            'give passes = [{ kind = "filters" }], say'
         )
 
 

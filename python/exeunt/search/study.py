@@ -82,7 +82,8 @@ def run(
         InputError: the journal in `home` is of another config, or no network can be trained.
     """
     optuna = _optuna()
-    study = _opened(optuna, home, tree.hash_of(config, *SECTIONS) + _space(section), section.batch)
+    sections = SECTIONS if config.compress is None else (*SECTIONS, "compress")
+    study = _opened(optuna, home, tree.hash_of(config, *sections) + _space(section), section.batch)
     done = _ended(study)
     while len(done) < section.trials:
         drawn, settled = _drawn(optuna, study, config, section, done)
@@ -205,6 +206,7 @@ def _optuna() -> Any:
 def _space(section: Search) -> str:
     """What a journal must agree in: all but how many trials there are, and what comes after."""
     later = {"trials", "finalists", "count"} | ({"batch"} if section.batch == 1 else set())
+    later |= set() if section.budgets else {"budgets"}
     return section.model_dump_json(exclude=later)
 
 

@@ -126,7 +126,9 @@ def evaluate(
     accuracy: float = 0.0,
     progress: Progress = silent,
 ) -> Outcome:
-    """Train a network, choose its thresholds, price it; all of it lies in `folder`.
+    """Train a network, compress it, choose its thresholds, price it; all of it lies in `folder`.
+
+    What a compressed network costs is known behind its training, so that none is stopped for it.
 
     Args:
         config: of the network.
@@ -142,21 +144,29 @@ def evaluate(
         Stopped: it does not fit, or cannot become one of the best.
     """
     from exeunt.quant.calibrate import EXITS, calibrate
+    from exeunt.quant.compress.rehearsal import rehearse
+    from exeunt.quant.compress.step import compress
+    from exeunt.quant.compress.subject import load_subject
     from exeunt.quant.train import HISTORY, train
 
+    smaller = config.compress is not None
     try:
-        best = wish.at_best(config.model)
+        best = 0.0 if smaller else wish.at_best(config.model).cost
     except InputError as error:
         raise Stopped(str(error)) from None
-    judge = Judge(tuple(finished), best.cost, config.train.epochs, accuracy)
+    judge = Judge(tuple(finished), best, config.train.epochs, accuracy)
     folder.mkdir(parents=True, exist_ok=True)
     store.write_text(folder / CONFIG, tree.to_toml(config))
+    if smaller:
+        rehearse(config)
     train(config, folder, data_dir, watch=judge, progress=progress)
+    if smaller:
+        compress(config, folder, data_dir, progress=progress)
     calibrate(config, folder)
     exits = json.loads((folder / EXITS).read_text(encoding="utf-8"))
     history = json.loads((folder / HISTORY).read_text(encoding="utf-8"))["history"]
     try:
-        price = wish.price(config.model, exits["reach"])
+        price = wish.price(load_subject(config, folder).model, exits["reach"])
     except InputError as error:
         raise Stopped(str(error)) from None
     return Outcome(

@@ -45,6 +45,41 @@ def test_its_last_exit_alone_has_all_blocks():
     assert stage.head == config.model.stages[-1].head
 
 
+PASSES = """
+[compress]
+passes = [{ kind = "filters", budget = 0.5 }, { kind = "precision", weight_budget = 0.8 }]
+images = 99
+"""
+
+
+def test_passes_and_their_budgets():
+    config = tree.parse(tree.to_toml(tree.load("digits")) + PASSES)
+    section = NONE.model_copy(update={"stages": 3, "budgets": (0.25, 0.5)})
+    own = space.own(config, section)
+    assert own == {"stages": 3, "filters0": 0.5, "precision1": 0.8}
+    made = space.network(config, section, space.answers(own))
+    assert made.compress == config.compress
+    made = space.network(config, section, space.answers({**own, "filters0": 1.0}))
+    assert made.compress is not None
+    assert [p.kind for p in made.compress.passes] == ["precision"]
+    assert made.compress.images == 99
+    made = space.network(config, section, space.answers({**own, "precision1": 0.25}))
+    assert made.compress is not None
+    first, second = made.compress.passes
+    assert (first.budget, second.budget) == (0.5, 0.25)
+    none = space.answers({**own, "filters0": 1.0, "precision1": 1.0})
+    assert space.network(config, section, none).compress is None
+    with pytest.raises(InputError, match=r"^the choice filters0 must be one of 1.0, 0.25, 0.5, "):
+        space.network(config, section, space.answers({**own, "filters0": 0.75}))
+
+
+def test_passes_stay_as_they_are_without_budgets():
+    config = tree.parse(tree.to_toml(tree.load("digits")) + PASSES)
+    section = NONE.model_copy(update={"stages": 3})
+    made = space.network(config, section, space.answers({"stages": 3}))
+    assert made.compress == config.compress
+
+
 def test_nothing_is_asked_where_nothing_may_change():
     config = tree.load("digits")
 

@@ -12,11 +12,14 @@ from click.testing import CliRunner
 from exeunt.command.cli import cli
 from exeunt.config import tree
 from exeunt.errors import InputError
+from exeunt.optimise import Budget
+from exeunt.quant.compress.subject import load_subject
 from exeunt.report import search as told
 from exeunt.report import store
 from exeunt.search import step
 from exeunt.search.front import Point, spread
 from exeunt.search.front import front as best
+from exeunt.search.wish import wish
 
 PAGE = "search/front.html"
 
@@ -174,6 +177,32 @@ def test_a_search_for_little_latency_tells_what_the_rtl_has(tmp_path: Path):
     assert "latency in RTL (us)" in page
 
 
+@pytest.mark.sim
+def test_a_compressed_network_is_priced_as_what_is_left_of_it(tmp_path: Path):
+    passes = 'passes = [{ kind = "filters", budget = 0.5, multiple = 1, epochs = 1 }]\nimages = 64'
+    text = TEXT.replace("[simulate]", f"[compress]\n{passes}\n[simulate]")
+    text = text.replace("trials = 6\nfinalists = 2", "trials = 2\nfinalists = 1")
+    text = text.replace("widths = [0.5, 1.0]", "widths = []\nbudgets = [0.75]\npools = []")
+    config = tree.parse(f"{text}weight_bits = []\nactivation_bits = []\n")
+    step.search(config, tmp_path, tmp_path / "data")
+    networks = store.read(tmp_path)["search"]["networks"]
+    own = next(row for row in networks if row["trial"] == 0)
+    assert own["choices"]["filters0"] == 0.5
+    made = tree.load(tmp_path / "search" / "trials" / "0000" / "config.toml")
+    assert made.compress is not None
+    assert made.compress.passes[0].budget == 0.5
+    left = load_subject(made, tmp_path / "search" / "trials" / "0000").model
+    asks = wish(config.compile, Budget(lut=30000))
+    reach = [1.0, 1.0 - own["rates"][0]]
+    assert own["lut"] == asks.price(left, reach).size.lut < asks.price(config.model, reach).size.lut
+    final = [row for row in networks if row["rtl"]]
+    assert final
+    assert all(row["rtl"]["mismatches"] == 0 for row in final)
+    for row in networks:
+        if row["front"] and row["choices"]["filters0"] < 1.0:
+            assert tree.load(tmp_path / "search" / row["config"]).compress is not None
+
+
 def asked(old: str, new: str) -> tree.Config:
     assert old in TEXT
     return tree.parse(TEXT.replace(old, new))
@@ -198,9 +227,26 @@ REFUSED: dict[str, tuple[str, str, str]] = {
         "activation_bits = []",
         "a search must have something to choose, got a .search. table whose lists are all empty",
     ),
-    "compressed": (
-        "[compile]", '[compress]\npasses = [{ kind = "filters", budget = 0.5 }]\n[compile]',
-        "a search must be of networks without .compress., which is for one network, got the table",
+    "zeros": (
+        "[compile]", '[compress]\npasses = [{ kind = "blocks" }]\n[compile]',
+        "the passes of .compress. in a search must be filters or precision, which make layers "
+        "smaller before they are folded, got blocks: leave it out, and use it on a network of the "
+        "front",
+    ),
+    "budgets of nothing": (
+        "widths = [0.5, 1.0]", "budgets = [0.5]",
+        "search.budgets must be of the passes of .compress., got a config without the table: give "
+        'passes = .{ kind = "filters" }., say',
+    ),
+    "a pass that no layer allows": (
+        "[compile]", '[compress]\npasses = [{ kind = "filters", budget = 0.001 }]\n[compile]',
+        "budget of a filters pass must leave every layer its floor of filters, got 6 multiplies "
+        "where the narrowest network has 3,680: raise budget or lower floor",
+    ),
+    "rules": (
+        "[compile]", "[rules]\n[compile]",
+        "a search must be of networks without .rules., which is for one network, got the table: "
+        "leave it out, and use it on a network of the front",
     ),
     "nothing fits": (
         "lut = 30000", "lut = 900",
