@@ -55,6 +55,7 @@ def told(
         "cycles_per_image": per_image,
         "fps": hertz / per_image,
         "gap": choice.solution.gap,
+        "nanojoules": space.nanojoules(choice.solution.chosen, case.reach),
         "latency": {
             "exits": list(waits),
             "alone": {f"p{p}": bursts.percentile(waits, leaves, p) for p in PERCENTILES},
@@ -127,6 +128,8 @@ def said(found: Mapping[str, Any]) -> str:
     text += f"{found['fps']:,.0f} frames/s, "
     p = found["percentile"]
     text += f"p{p} of the latency {found['latency']['alone'][f'p{p}']:,} cycles"
+    if found["objective"] == "energy":
+        text += f", {found['nanojoules']:,.1f} nJ an image by estimate"
     if found["gap"]:
         text += f", at most {found['gap']:.1%} from the best choice"
     return f"{text}, chosen in {found['seconds']:.1f} s"

@@ -80,7 +80,6 @@ def limits(section: Compile) -> Limits:
 
 def asked(section: Compile) -> Asked:
     """What the section [compile] asks for, in cycles."""
-    assert section.objective != "energy"
     latency = section.latency_us
     return Asked(
         section.objective,

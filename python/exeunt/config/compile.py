@@ -77,7 +77,7 @@ class Compile(Section):
         use: part of the board that the design may take
         objective: "throughput": most frames a second, or fewest resources for fps; "latency":
             least latency, or fewest resources for latency_us; "area": fewest LUT for the targets;
-            "energy" is refused, since nothing that compile knows tells foldings apart
+            "energy": least energy of an image, an estimate, within the targets
         fps: frames a second that are enough
         latency_us: latency that is enough, of `percentile`
         percentile: of frames that latency counts, each alone in the accelerator
@@ -178,12 +178,6 @@ class Compile(Section):
                 "fps must be absent with target_cycles, which says the same in cycles, got "
                 f"{self.fps:g} beside {self.target_cycles}"
             )
-        if self.objective == "energy":
-            raise ValueError(
-                'objective must be "throughput", "latency" or "area", since energy depends on how '
-                'often signals toggle, which compile does not know, got "energy" ("area" with the '
-                "fps that you need comes nearest)"
-            )
         if self.objective == "area" and self.asked is None and self.latency_us is None:
             raise ValueError(
                 'objective must come with fps, latency_us or target_cycles where it is "area", got '
@@ -191,7 +185,7 @@ class Compile(Section):
             )
         if self.objective == "throughput" and self.latency_us is not None:
             raise ValueError(
-                'latency_us must go with objective "latency" or "area", got '
+                'latency_us must go with objective "latency", "area" or "energy", got '
                 f'{self.latency_us:g} with "throughput"'
             )
         return self

@@ -12,9 +12,9 @@ from exeunt.kernels.parts.size import Size
 from exeunt.optimise.budget import NAMES, Budget, told
 from exeunt.optimise.problem import Problem
 from exeunt.optimise.search import bounds, fastest, weights
-from exeunt.optimise.solver import Delay, Programme, Solution, spread
+from exeunt.optimise.solver import ENERGY, Delay, Programme, Solution, spread
 
-Objective = Literal["throughput", "latency", "area"]
+Objective = Literal["throughput", "latency", "area", "energy"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Asked:
     """What is asked of a design.
 
     Attributes:
-        objective: what is best: most frames, least latency or least LUT.
+        objective: what is best: most frames, least latency, least LUT or least energy of an image.
         cycles: between frames, at most; None: any.
         latency: cycles of `percentile` of the frames, at most; None: any.
         percentile: of the frames, each alone in the accelerator, that latency counts.
@@ -88,6 +88,10 @@ def choose(
     value = weights(budget)
     if asked.objective == "area":
         value = {"lut": 1.0, "dsp": 1e-6, "bram18": 1e-6}
+    spent: Sequence[float] | None = None
+    if asked.objective == "energy":
+        spent = (1.0,) * stages if reach is None else reach
+        value = {ENERGY: 1.0, **{name: 1e-9 * worth for name, worth in value.items()}}
     if asked.objective == "throughput" and asked.cycles is None:
         found = fastest(problem, budget, share)
         if found is None:
@@ -100,9 +104,9 @@ def choose(
         rest = sum(path)  # stages beyond the percentile count a little, so that they are not left
         delay = Delay(tuple(p or 1e-3 / rest for p in path), limit)
     if delay is None:
-        solution = Programme(problem, limits).solve(budget, value)
+        solution = Programme(problem, limits, reach=spent).solve(budget, value)
     else:
-        solution = spread(problem, limits, delay, budget, value)
+        solution = spread(problem, limits, delay, budget, value, spent)
     if solution is None:
         raise InputError(_unreachable(problem, budget, asked, share, delay, stretch, others))
     return Choice(solution, asked.cycles)

@@ -36,6 +36,7 @@ class Filled:
             sized.
         folds: of every layer, by "seg0", "head0", ...
         gap: by what part the best folding could be better at most; 0: this is the best.
+        nanojoules: energy of an image, an estimate: see `exeunt.cost.energy`.
     """
 
     cycles: int
@@ -43,6 +44,7 @@ class Filled:
     size: Size
     folds: Mapping[str, tuple[Fold, ...]]
     gap: float
+    nanojoules: float
 
 
 def network(
@@ -94,4 +96,5 @@ def network(
         size=found.solution.size + taken,
         folds=space.folds(chosen),
         gap=found.solution.gap,
+        nanojoules=space.nanojoules(chosen, reach),
     )

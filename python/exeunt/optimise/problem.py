@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from exeunt.cost import control
+from exeunt.cost.energy import nanojoules
 from exeunt.graph import ENTRY, Integer, Node, Stream
 from exeunt.kernels import registry
 from exeunt.kernels.layer import Copies, Fold, Layer, Matrix, Style
@@ -139,6 +140,24 @@ class Problem:
         for link in self.links:
             a, b = chosen[link.feeder].fold.pe, chosen[link.reader].fold.lanes_in
             total += link.between(a, b)[0]
+        return total
+
+    def nanojoules(self, chosen: Sequence[Option], reach: Sequence[float] | None) -> float:
+        """Energy of an image, an estimate: see `exeunt.cost.energy`.
+
+        Args:
+            chosen: one option a place.
+            reach: fraction of the frames that reach each stage; None: all reach all.
+        """
+        shares = (1.0,) * self.stages if reach is None else reach
+        total = 0.0
+        for place, option in zip(self.places, chosen, strict=True):
+            total += shares[place.stage] * nanojoules(option.size, option.period)
+        for link in self.links:
+            size, cycles = link.between(
+                chosen[link.feeder].fold.pe, chosen[link.reader].fold.lanes_in
+            )
+            total += shares[self.places[link.reader].stage] * nanojoules(size, cycles)
         return total
 
 

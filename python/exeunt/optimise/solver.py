@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from exeunt.cost.energy import nanojoules
 from exeunt.kernels.parts.size import Size
 from exeunt.optimise.budget import NAMES, Budget
 from exeunt.optimise.problem import Option, Place, Problem
@@ -28,6 +29,7 @@ SPREAD_GAP, SPREAD_NODES = (
     8,
 )  # the same where latency is spread over the stages, and its nodes
 TINY = 1e-6
+ENERGY = "energy"  # beside the resources something that can be weighted: nanojoules of an image
 STEPS = 40  # of the cycles of a stage, that help to bound latency
 
 
@@ -84,6 +86,8 @@ class Programme:
         delay: latency that is limited or minimised.
         spread: how latency is spread over the stages is part of the choice; False: each stage takes
             its bound, which makes the search much shorter.
+        reach: fraction of the frames that reach each stage, where energy is weighted; None: it is
+            not.
     """
 
     def __init__(
@@ -93,14 +97,16 @@ class Programme:
         delay: Delay | None = None,
         *,
         spread: bool = True,
+        reach: Sequence[float] | None = None,
     ) -> None:
         self.problem = problem
         self.bounds = tuple(bounds)
         self.delay = delay
         self.spread = spread
+        self.reach = reach
         self.options = [
             undominated(_within(place, bounds[place.stage]))
-            if delay is not None and spread
+            if (delay is not None and spread) or reach is not None
             else place.within(bounds[place.stage])
             for place in problem.places
         ]
@@ -108,6 +114,7 @@ class Programme:
         self._columns = 0
         self._rows: list[tuple[dict[int, float], float, float]] = []
         self._sizes: list[Size] = []
+        self._spent: dict[int, float] = {}  # nanojoules of an image, by column
         self._places: list[range] = []
         self._above: list[range] = []
         self._build()
@@ -153,6 +160,7 @@ class Programme:
             self._columns += len(options)
             self._places.append(range(first, self._columns))
             self._sizes += [option.size for option in options]
+            self._spend(self._places[-1], options)
             self._rows.append(({k: 1.0 for k in self._places[-1]}, 1.0, 1.0))
         for link in self.problem.links:
             self._link(link)
@@ -163,6 +171,14 @@ class Programme:
             self._sizes += [Size()] * self.problem.stages
             self._wait()
 
+    def _spend(self, columns: range, options: Sequence[Option]) -> None:
+        """What the options of a place spend."""
+        stage = self.problem.places[len(self._places) - 1].stage
+        if self.reach is not None:
+            for column, option in zip(columns, options, strict=True):
+                spent = nanojoules(option.size, option.period)
+                self._spent[column] = self.reach[stage] * spent
+
     def _link(self, link: Any) -> None:
         """Which lanes meet on a stream; those that would be too slow or must agree do not."""
         ends: list[dict[int, list[int]]] = []
@@ -171,7 +187,8 @@ class Programme:
             for column, option in zip(self._places[place], self.options[place], strict=True):
                 by.setdefault(getattr(option.fold, lanes), []).append(column)
             ends.append(by)
-        bound = self.bounds[self.problem.places[link.reader].stage]
+        stage = self.problem.places[link.reader].stage
+        bound = self.bounds[stage]
         out: dict[int, dict[int, float]] = {a: dict.fromkeys(ends[0][a], -1.0) for a in ends[0]}
         into: dict[int, dict[int, float]] = {b: dict.fromkeys(ends[1][b], -1.0) for b in ends[1]}
         for a in ends[0]:
@@ -181,6 +198,8 @@ class Programme:
                     continue
                 out[a][self._columns] = into[b][self._columns] = 1.0
                 self._sizes.append(size)
+                if self.reach is not None:
+                    self._spent[self._columns] = self.reach[stage] * nanojoules(size, period)
                 self._columns += 1
         for row in (*out.values(), *into.values()):
             self._rows.append((row, 0.0, 0.0))
@@ -249,7 +268,7 @@ class Programme:
         for name, limit in budget.items():
             row = {k: v for k, v in enumerate(values[name].tolist()) if v}
             rows.append((row, -np.inf, float(limit)))
-        cost = sum((weights.get(n, 0.0) * values[n] for n in NAMES), np.zeros(self._columns))
+        cost = sum((weights.get(n, 0.0) * v for n, v in values.items()), np.zeros(self._columns))
         if self.delay is not None:
             delays = self._delays()
             if self.delay.limit is not None:
@@ -276,7 +295,9 @@ class Programme:
         """Resources of every column, and the rows that are always there."""
         sizes = np.array([(s.lut, s.dsp, s.bram18) for s in self._sizes], float).reshape(-1, 3)
         low, high = (np.array([row[k] for row in self._rows]) for k in (1, 2))
-        return dict(zip(NAMES, sizes.T, strict=True)), _sparse(self._rows, self._columns), low, high
+        values = dict(zip(NAMES, sizes.T, strict=True))
+        values[ENERGY] = np.array([self._spent.get(k, 0.0) for k in range(self._columns)])
+        return values, _sparse(self._rows, self._columns), low, high
 
     def _relaxed(
         self, budget: Budget, weights: Mapping[str, float]
@@ -377,19 +398,21 @@ def spread(
     delay: Delay,
     budget: Budget,
     weights: Mapping[str, float],
+    reach: Sequence[float] | None = None,
 ) -> Solution | None:
     """The choice with the least latency, or the least resources within one; None: none was found.
 
     Where the search for how latency is spread over the stages ends without a choice, all stages get
     as many cycles, fewer and fewer.
     """
-    found = Programme(problem, bounds, delay).solve(budget, weights)
+    found = Programme(problem, bounds, delay, reach=reach).solve(budget, weights)
     if found is not None or delay.limit is None:
         return found
     each = delay.limit / sum(delay.weights)
     for part in (0.9, 0.8, 0.65, 0.5, 0.35):
         limits = [int(each * part) if b is None else min(int(each * part), b) for b in bounds]
-        found = Programme(problem, limits, delay, spread=False).solve(budget, weights)
+        made = Programme(problem, limits, delay, spread=False, reach=reach)
+        found = made.solve(budget, weights)
         if found is not None:
             return dataclasses.replace(found, bound=0.0)
     return None

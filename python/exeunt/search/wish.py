@@ -96,14 +96,18 @@ def wish(section: Compile, budget: Budget) -> Wish:
         budget: what it lets a design take.
 
     Raises:
-        InputError: neither board nor resources.
+        InputError: neither board nor resources, or an objective that no search has.
     """
     if not section.optimised:
         raise InputError(
             "a search must have compile.board or compile.resources to know what a network costs, "
             'got neither: add board = "pynq-z2", say'
         )
-    assert section.objective != "energy", "the config refuses it"
+    if section.objective == "energy":
+        raise InputError(
+            'a search must have compile.objective "throughput", "latency" or "area", got "energy": '
+            'choose one of them, and compile what is found with "energy"'
+        )
     limit = section.latency_us
     enough = limit is not None or (section.objective == "throughput" and section.asked is not None)
     asked = Asked(

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exeunt import manifest as manifests
+from exeunt.cost.energy import joules
 from exeunt.errors import CheckFailed, InputError
 from exeunt.manifest import Manifest
 from exeunt.progress import Progress, part, silent
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 FOLDER = "activity"
 FILE = "activity.saif"
-FARAD = 1.0e-12  # of a routed signal and the inputs that it drives, assumed
-VOLT = 1.0  # supply of the logic of 7-series
 CORE = "exeunt_core"
 CLOCKS = re.compile(r"^(clk|tick)")
 CHAIN = re.compile(r"^u_(seg|head)\d+$")
@@ -50,11 +49,6 @@ class Scope:
     name: str
     nets: Counter[Signature] = field(default_factory=Counter)
     inside: list[Scope] = field(default_factory=list)
-
-
-def joules(toggles: float) -> float:
-    """The energy that so many toggles stand for."""
-    return toggles * FARAD * VOLT * VOLT / 2
 
 
 def read(lines: Iterable[str]) -> Scope:

@@ -130,6 +130,13 @@ def test_without_targets_only_what_fits_is_asked() -> None:
     assert plain.untargeted() == plain
 
 
+def test_energy_needs_no_target() -> None:
+    free = parsed('board = "pynq-z2"\nobjective = "energy"')
+    assert (free.objective, free.asked) == ("energy", None)
+    both = parsed('board = "pynq-z2"\nobjective = "energy"\nfps = 9.0\nlatency_us = 3.0')
+    assert both.untargeted().objective == "throughput"
+
+
 REFUSED = [
     (
         'board = "pynq-z2"\nfps = 3.0\ntarget_cycles = 5',
@@ -166,10 +173,13 @@ REFUSED = [
         'not known before synthesis, got "finn": change it',
     ),
     (
-        'board = "pynq-z2"\nobjective = "energy"',
-        'compile.objective must be "throughput", "latency" or "area", since energy depends on how '
-        'often signals toggle, which compile does not know, got "energy" ("area" with the fps that '
-        "you need comes nearest): change it",
+        'objective = "energy"',
+        'compile.objective must come with board or resources, got "energy" without them: change it',
+    ),
+    (
+        'board = "pynq-z2"\nobjective = "energie"',
+        'compile.objective must be "throughput", "latency", "area" or "energy", got "energie": '
+        'did you mean "energy"?',
     ),
     (
         'board = "pynq-z2"\nobjective = "area"',
@@ -178,8 +188,8 @@ REFUSED = [
     ),
     (
         'board = "pynq-z2"\nlatency_us = 3.0',
-        'compile.latency_us must go with objective "latency" or "area", got 3 with "throughput": '
-        "change it",
+        'compile.latency_us must go with objective "latency", "area" or "energy", got 3 with '
+        '"throughput": change it',
     ),
     ('board = "pynq-z2"\nuse = 1.5', "compile.use must be at most 1, got 1.5: change it"),
     ('board = "pynq-z2"\nuse = 0.0', "compile.use must be above 0, got 0.0: change it"),

@@ -128,6 +128,19 @@ def test_targets_are_kept_by_the_cycle_reference(network: Any) -> None:
     assert half["latency"]["alone"]["p50"] <= first["latency"]["alone"]["p50"]
 
 
+def test_least_energy_is_chosen_within_a_target(network: Any) -> None:
+    plenty = "resources = { lut = 20000, dsp = 20, bram18 = 60 }\ntarget_cycles = 250\n"
+    few = built(network, plenty + 'objective = "area"').optimised
+    found = built(network, plenty + 'objective = "energy"').optimised
+    assert found["nanojoules"] < few["nanojoules"]
+    assert found["predicted"]["lut"] > few["predicted"]["lut"]
+    assert found["cycles_per_image"] <= 250 * 1.01
+    assert f", {found['nanojoules']:,.1f} nJ an image by estimate, " in chosen.said(found)
+    free = built(network, plenty.split("\n")[0] + '\nobjective = "energy"').optimised
+    assert free["cycles"] is None
+    assert free["nanojoules"] <= found["nanojoules"] * 1.001
+
+
 def test_every_layer_is_told_with_its_runners_up(network: Any) -> None:
     found = built(network, "resources = { lut = 6000, dsp = 40 }").optimised
     assert [n["chain"] for n in found["nodes"]] == ["seg0", "head0", "seg1", "head1"]

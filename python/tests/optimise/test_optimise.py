@@ -12,7 +12,7 @@ import pytest
 
 from exeunt import cost, optimise
 from exeunt.config import tree
-from exeunt.cost import control
+from exeunt.cost import control, energy
 from exeunt.cost.folding import targets
 from exeunt.errors import InputError
 from exeunt.graph import Integer
@@ -96,6 +96,7 @@ class Everything:
     """
 
     sizes: dict[str, np.ndarray]
+    energy: np.ndarray  # toggles of outputs, eight times as many as there are
     cycles: np.ndarray  # between frames; infinite where lanes that must agree do not
     latency: np.ndarray  # of all stages, one behind the other
 
@@ -114,7 +115,13 @@ class Everything:
         return total
 
 
-def everything(made: Problem, share: Sequence[float]) -> Everything:
+def toggled(size: Size, cycles: float) -> float:
+    return cycles * (size.lut + 48 * size.dsp + 36 * size.bram18)
+
+
+def everything(
+    made: Problem, share: Sequence[float], reach: Sequence[float] = (1.0, 1.0)
+) -> Everything:
     options = [undominated(place.options) for place in made.places]
     shape = tuple(map(len, options))
     assert math.prod(shape) <= 8_000_000, shape
@@ -123,12 +130,14 @@ def everything(made: Problem, share: Sequence[float]) -> Everything:
         return np.array(values, float).reshape([-1 if k == axis else 1 for k in range(len(shape))])
 
     sizes = {name: np.zeros(shape) for name in NAMES}
-    cycles = np.ones(shape)
+    cycles, energy = np.ones(shape), np.zeros(shape)
     slowest = [np.zeros(shape) for _ in range(made.stages)]
     tails = np.zeros(shape)
     for axis, (place, found) in enumerate(zip(made.places, options, strict=True)):
         for name in NAMES:
             sizes[name] += along(axis, [getattr(o.size, name) for o in found])
+        spent = [reach[place.stage] * toggled(o.size, o.period) for o in found]
+        energy += along(axis, spent)
         periods = along(axis, [o.period for o in found])
         cycles = np.maximum(cycles, np.ceil(periods * share[place.stage]))
         slowest[place.stage] = np.maximum(slowest[place.stage], periods)
@@ -151,9 +160,11 @@ def everything(made: Problem, share: Sequence[float]) -> Everything:
 
         for name in NAMES:
             sizes[name] += table([getattr(between[p][0], name) for p in pairs])
+        finite = [(size, 0 if math.isinf(p) else p) for size, p in (between[p] for p in pairs)]
+        energy += table([reach[stage] * toggled(*each) for each in finite])
         periods = table([between[p][1] for p in pairs])
         cycles = np.maximum(cycles, np.ceil(periods * share[stage]))
-    return Everything(sizes, cycles, sum(slowest, tails))
+    return Everything(sizes, energy, cycles, sum(slowest, tails))
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -179,6 +190,51 @@ def test_no_other_choice_is_better(seed: int) -> None:
     cheapest = every.weighed(value)[fits & (every.cycles <= found.cycles)].min()
     weighed = sum(value[n] * getattr(size, n) for n in NAMES)
     assert weighed == pytest.approx(cheapest, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_no_other_choice_takes_less_energy(seed: int) -> None:
+    """Of all choices that fit, and are fast enough where that is asked."""
+    rng = np.random.default_rng(seed + 300)
+    segments, heads = network(rng)
+    made = space(segments, heads)
+    reach = (1.0, 0.3)[: len(heads)]
+    share = shares(reach, len(heads), 1.0)
+    every = everything(made, share, reach)
+    least = every.sizes["lut"][every.within(FREE)].min()
+    limit = Budget(int(least * rng.uniform(1.0, 2.0)), int(rng.integers(0, 12)), 12)
+    fits = every.within(limit)
+    if not fits.any():
+        with pytest.raises(InputError, match="the resources must hold the network"):
+            choose(made, limit, Asked("energy"), share=share, reach=reach)
+        return
+    known = [int(c) for c in np.unique(every.cycles[fits])]
+    for cycles in (None, known[len(known) // 2]):
+        found = choose(made, limit, Asked("energy", cycles), share=share, reach=reach)
+        allowed = fits if cycles is None else fits & (every.cycles <= cycles)
+        best = 1e9 * 0.125 * 0.5e-12 * every.energy[allowed].min()
+        spent = made.nanojoules(found.solution.chosen, reach)
+        assert spent == pytest.approx(best, rel=1e-3)
+        assert not limit.excess(found.solution.size)
+        assert found.solution.value == pytest.approx(spent, rel=1e-6)
+
+
+def test_energy_is_as_its_formula_says() -> None:
+    """An eighth of a toggle of each output in a cycle, half a picojoule each."""
+    assert energy.nanojoules(Size(100), 80) == pytest.approx(1000 * 0.5e-3)
+    assert energy.nanojoules(Size(0, 1, 0), 8) == pytest.approx(48 * 0.5e-3)
+    assert energy.nanojoules(Size(0, 0, 1), 8) == pytest.approx(36 * 0.5e-3)
+    model, budget = tree.load("digits").model, Budget(12000, 60, 60)
+    reach = (1.0, 0.2, 0.05)
+    asked = {name: Asked(name, 200) for name in ("energy", "area", "throughput")}
+    found = {k: optimise.network(model, budget, asked=a, reach=reach) for k, a in asked.items()}
+    assert found["energy"].nanojoules < 0.99 * found["area"].nanojoules
+    assert found["energy"].nanojoules <= found["throughput"].nanojoules
+    assert found["area"].size.lut < found["energy"].size.lut
+    rare = optimise.network(model, budget, asked=asked["energy"], reach=(1.0, 0.02, 0.01))
+    assert rare.nanojoules < found["energy"].nanojoules
+    late = optimise.network(model, budget, asked=Asked("energy", latency=8000), reach=reach)
+    assert late.latency <= 8000
 
 
 @pytest.mark.parametrize("seed", range(12))

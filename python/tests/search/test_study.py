@@ -286,6 +286,12 @@ def test_what_is_asked_is_latency():
     early = least.price(CONFIG.model, (1.0, 0.005))  # 99% of the frames leave at exit 0
     assert early.latency < price.latency
     assert least.at_best(CONFIG.model).cost <= early.latency
+    with pytest.raises(InputError) as error:
+        wish(compiled(objective="energy"), budget)
+    assert str(error.value) == (
+        'a search must have compile.objective "throughput", "latency" or "area", got "energy": '
+        'choose one of them, and compile what is found with "energy"'
+    )
     half = wish(compiled(objective="latency", percentile=50), budget)
     assert half.price(CONFIG.model, (1.0, 0.25)).latency == early.latency
     both = wish(compiled(objective="latency", target_cycles=64), budget)
