@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +17,7 @@ import pytest
 from exeunt import registers, samples
 from exeunt.config import tree
 from exeunt.report import store
+from exeunt.simulate import verilator
 
 
 def _loaded(file: str) -> ModuleType:
@@ -24,6 +28,26 @@ def _loaded(file: str) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_models() -> Iterator[None]:
+    """Simulations are compiled quickly: tests run few cycles, and wait for the compiler instead.
+
+    `inspect.unwrap(verilator.build)` compiles as users do, and so does what runs in other
+    processes; `simulate/test_simulate.py` tests that models of both kinds answer the same.
+    """
+    plain = verilator.build
+
+    @functools.wraps(plain)
+    def quickly(manifest, *, options=verilator.Options(), **more):  # noqa: B008
+        if not options.waves:
+            options = dataclasses.replace(options, quick=True)
+        return plain(manifest, options=options, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verilator, "build", quickly)
+        yield
 
 
 @pytest.fixture(scope="session")

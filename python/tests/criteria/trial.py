@@ -6,6 +6,7 @@ Calibrates, compiles and simulates with it, and prints what came of it as JSON.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import sys
 from pathlib import Path
@@ -93,4 +94,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    quick = verilator.Options(quick=True)
+    verilator.build = functools.partial(verilator.build, options=quick)
     main(Path(sys.argv[1]))

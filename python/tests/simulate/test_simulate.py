@@ -33,6 +33,7 @@ from exeunt.simulate import (
 )
 
 Images = npt.NDArray[np.uint8]
+AS_USERS_DO = verilator.build  # other tests compile quickly, see `quick_models` in conftest.py
 CONFIG = """
 name = "small"
 [data]
@@ -75,7 +76,7 @@ def design(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Design:
     images = samples.images(300, size=16, channels=4, seed=1)
     folder = tmp_path_factory.mktemp("pooling")
     found = stitch.write(whole, folder, thresholds=_thresholds(whole, images))
-    return Design(whole, found, verilator.build(found, cache=cache), images, cache)
+    return Design(whole, found, AS_USERS_DO(found, cache=cache), images, cache)
 
 
 def _logits(design: Design) -> tuple[npt.NDArray[np.int64], ...]:
@@ -256,7 +257,7 @@ def test_a_dead_process_ends_in_a_sentence(design: Design, tmp_path: Path) -> No
 @pytest.mark.sim
 def test_models_are_built_once(design: Design) -> None:
     before = design.library.stat().st_mtime_ns
-    assert verilator.build(design.manifest, cache=design.cache) == design.library
+    assert AS_USERS_DO(design.manifest, cache=design.cache) == design.library
     assert design.library.stat().st_mtime_ns == before
 
 
@@ -292,7 +293,10 @@ def run_folder(design: Design, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.mark.sim
-def test_the_step_fills_its_part_of_the_report(run_folder: Path, tmp_path: Path) -> None:
+def test_the_step_fills_its_part_of_the_report(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verilator, "build", AS_USERS_DO)
     counted = {"baseline": {"folder": run.BASELINE}, "ours": {}, "speedup": None}
     store.update(run_folder, {"exits": [{"index": 0, "threshold": 0, "calibrated": True}]})
     store.update(run_folder, {"hardware": {"equal": {"lut": counted}}})
@@ -495,7 +499,7 @@ def test_failing_compiler_shows_its_last_words(
     log = tmp_path / f"{verilator.key(design.manifest, verilator.Options())}.log"
     sentence = f"g++ must succeed and ended with 4; see {log}, which ends with: it is full"
     with pytest.raises(ToolError, match="^" + re.escape(sentence) + "$"):
-        verilator.build(design.manifest, cache=tmp_path)
+        AS_USERS_DO(design.manifest, cache=tmp_path)
     assert not list(tmp_path.glob("*.part*"))
 
 
