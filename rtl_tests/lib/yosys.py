@@ -20,7 +20,8 @@ from exeunt.synth.counts import ECP5, KINDS, XC7, XC7_LUTS, Target
 READER = "read_verilog -sv"
 END = "EXEUNT_END"  # ABC can die with exit code 0, so the log must reach this line
 SYNTH = {
-    "generic": "synth -noabc -top bench",
+    # until each process is logic and each memory one cell; bits of them tell no more of a fault
+    "generic": "synth -noabc -run begin:fine -top bench; opt -undriven",
     "xc7": f"{XC7.command} -top bench",
     "xc7_luts": f"{XC7_LUTS.command} -top bench",
     "ecp5": f"{ECP5.command} -top bench",
