@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from dataclasses import asdict
@@ -17,6 +18,7 @@ import random_files
 
 from exeunt.config import tree
 from exeunt.qonnx import file, meaning, operators
+from exeunt.simulate import verilator
 
 
 def test_a_seed_is_a_legal_config_and_always_the_same():
@@ -28,7 +30,9 @@ def test_a_seed_is_a_legal_config_and_always_the_same():
 
 @pytest.mark.sim
 @pytest.mark.parametrize("seed", [8, 9])
-def test_answers_and_cycles(seed: int, tmp_path: Path):
+def test_answers_and_cycles(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    quick = verilator.Options(quick=True)
+    monkeypatch.setattr(verilator, "build", functools.partial(verilator.build, options=quick))
     outcome = fuzz.attempt(seed, tmp_path)
     assert outcome.verdict == "ok", outcome.said
     assert "0 mismatches" in outcome.said
