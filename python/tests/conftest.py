@@ -40,7 +40,8 @@ def quick_models() -> Iterator[None]:
     plain = verilator.build
 
     @functools.wraps(plain)
-    def quickly(manifest, *, options=verilator.Options(), **more):  # noqa: B008
+    def quickly(manifest, **more):
+        options = more.pop("options", verilator.Options())
         if not options.waves:
             options = dataclasses.replace(options, quick=True)
         return plain(manifest, options=options, **more)
