@@ -8,7 +8,8 @@ from dataclasses import dataclass
 PLACING, REFINING, ROUTING = 0.05, 0.55, 0.75  # share of the time that is over before each
 _PLACED = re.compile(r"at iteration #(\d+), type ALL")
 _REFINED = re.compile(r"at iteration #(\d+): temp")
-_ROUTED = re.compile(r"iter=(\d+) wires=\d+ overused=(\d+)")
+_ROUTED = re.compile(r"iter=(\d+) wires=\d+ overused=(\d+)")  # of router2, in rounds over all wires
+_LEFT = re.compile(r"\d+ \| +\d+ +\d+ \| +\d+ +\d+ \| +(\d+)\|")  # of router1, one by one
 
 
 @dataclass
@@ -17,12 +18,14 @@ class Routing:
 
     share: float = 0.0
     text: str = "packing"
-    conflicts: int = 0  # wires that share a place, when routing began
+    conflicts: int = 0  # wires that share a place or have none yet, when routing began
 
     def read(self, lines: str) -> None:
         """Take new lines of the log in."""
         for line in lines.splitlines():
-            placed, refined, routed = (p.search(line) for p in (_PLACED, _REFINED, _ROUTED))
+            placed, refined, routed, left_over = (
+                pattern.search(line) for pattern in (_PLACED, _REFINED, _ROUTED, _LEFT)
+            )
             if placed:  # the rounds get shorter, and nobody knows how many there will be
                 self.share = PLACING + (REFINING - PLACING) * (1 - 0.85 ** int(placed[1]))
                 self.text = f"placing, round {placed[1]}"
@@ -30,7 +33,13 @@ class Routing:
                 self.share = REFINING + (ROUTING - REFINING) * (1 - 0.85 ** int(refined[1]))
                 self.text = f"refining the places, round {refined[1]}"
             elif routed:
-                left = int(routed[2])
-                self.conflicts = max(self.conflicts, left, 1)
-                self.share = ROUTING + (1 - ROUTING) * (1 - left / self.conflicts)
-                self.text = f"routing, round {routed[1]}, {left:,} wires in conflict"
+                self._route(int(routed[2]))
+                self.text = f"routing, round {routed[1]}, {int(routed[2]):,} wires in conflict"
+            elif left_over:
+                self._route(int(left_over[1]))
+                self.text = f"routing, {int(left_over[1]):,} wires to go"
+
+    def _route(self, left: int) -> None:
+        """`left` wires are not done; those that are routed anew for the clock change nothing."""
+        self.conflicts = max(self.conflicts, left, 1)
+        self.share = max(self.share, ROUTING + (1 - ROUTING) * (1 - left / self.conflicts))

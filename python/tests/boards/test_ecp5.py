@@ -131,7 +131,8 @@ def test_script_and_options(board: Board, design: Manifest) -> None:
     ]
     assert " ".join(ecp5.nextpnr_options(flow, 3)) == (
         "--85k --package CABGA381 --speed 6 --json netlist.json --lpf pins.lpf "
-        "--textcfg placed.config --report timing.json --seed 3 --timing-allow-fail "
+        "--textcfg placed.config --report timing.json --placer-heap-timingweight 30 "
+        "--placer-heap-critexp 4 --tmg-ripup --seed 3 --timing-allow-fail "
         "-q -l nextpnr.log"
     )
 
@@ -282,6 +283,29 @@ def test_progress_of_nextpnr() -> None:
         (0.75, "routing, round 1, 14,320 wires in conflict"),
         (0.97, "routing, round 2, 1,432 wires in conflict"),
         (1.0, "routing, round 3, 0 wires in conflict"),
+    ]
+
+
+def test_progress_of_a_router_that_takes_wires_one_by_one() -> None:
+    far, told = Routing(), []
+    for line in (
+        "Info:   at iteration #5: temp = 0.000000, timing cost = 932, wirelen = 113899",
+        "Info:    IterCnt |  w/ripup   wo/ripup |  w/r  wo/r |      arcs| batch(sec) total(sec)|",
+        "Info:       1000 |       18        981 |   18   981 |    110500|       4.15       4.15|",
+        "Info:     100000 |    16509     108187 |   15   793 |     27625|       1.17     132.07|",
+        "Info:     6 arcs ripped up due to negative slack WNS=-0.05ns TNS=-0.27ns.",
+        "Info:       1000 |    16509     108187 |   15   793 |     30000|       1.17     133.07|",
+        "Info:          0 |    16627     108332 |  118   145 |         0|       2.32     134.39|",
+    ):
+        far.read(line)
+        told.append((round(far.share, 2), far.text))
+    assert told[1:] == [
+        (0.66, "refining the places, round 5"),
+        (0.75, "routing, 110,500 wires to go"),
+        (0.94, "routing, 27,625 wires to go"),
+        (0.94, "routing, 27,625 wires to go"),
+        (0.94, "routing, 30,000 wires to go"),
+        (1.0, "routing, 0 wires to go"),
     ]
 
 
