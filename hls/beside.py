@@ -136,13 +136,25 @@ def of(config: Config, exits: Mapping[str, Any], run_dir: Path) -> Beside:
         InputError: explanations without validation images.
     """
     wanted = config.explain.hardware
+    return dataclasses.replace(
+        of_exits(exits, holds=config.compile.hold is not None),
+        hardware=wanted,
+        images=None if wanted is None else explained.images(run_dir, ROUGH),
+    )
+
+
+def of_exits(exits: Mapping[str, Any], *, holds: bool) -> Beside:
+    """What a calibration asks for, without explanations.
+
+    Args:
+        exits: the contents of exits.json.
+        holds: whether thresholds can follow a rate.
+    """
     return Beside(
-        wanted,
-        None if wanted is None else explained.images(run_dir, ROUGH),
-        rules.found_in(exits),
-        config.compile.hold is not None,
-        criteria.get(exits.get("criterion", criteria.DEFAULT)).name,
-        tuple(tuple(map(int, row)) for row in exits.get("offsets", ())),
+        ruled=rules.found_in(exits),
+        holds=holds,
+        criterion=criteria.get(exits.get("criterion", criteria.DEFAULT)).name,
+        offsets=tuple(tuple(map(int, row)) for row in exits.get("offsets", ())),
     )
 
 

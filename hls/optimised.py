@@ -18,6 +18,7 @@ import numpy as np
 from exeunt import cost
 from exeunt.boards import targets
 from exeunt.cost import control
+from exeunt.cost.layers import chains
 from exeunt.errors import InputError
 from exeunt.graph import Accelerator
 from exeunt.hls import beside as besides
@@ -40,7 +41,7 @@ from exeunt.reference.frames import Room
 
 if TYPE_CHECKING:
     from exeunt.config.compile import Compile
-    from exeunt.config.tree import Config
+    from exeunt.config.tree import Config, Model
     from exeunt.hls.front.network import Network
 
 ROUNDS = 5
@@ -117,9 +118,8 @@ def build(
     overrides = folded.read_folding(section.folding)
     folding.check_names(overrides, network.nodes)
     found = _settled(
-        network.layers[0::2], network.layers[1::2], limits(section), asked(section),
-        name=config.name, network=network, section=section, overrides=overrides,
-        case=Case.of(section, sequence, reach, network.exits), beside=beside,
+        Unfolded.read(network, name=config.name), limits(section), asked(section), section=section,
+        overrides=overrides, case=Case.of(section, sequence, reach, network.exits), beside=beside,
     )  # fmt: skip
     folded.check_values(found.accelerator, network)
     assert found.optimised is not None
@@ -135,14 +135,48 @@ def twin(network: Network, *, name: str, section: Compile, size: Size) -> Compil
     """
     backbone = tuple(layer for segment in network.layers[0::2] for layer in segment)
     budget = Budget(size.lut, size.dsp, size.bram18)
+    made = Unfolded(
+        name, [backbone], [network.layers[-1]], (network.parts[-1].scale,), network.shape
+    )
     found = _settled(
-        [backbone], [network.layers[-1]], Limits(budget, budget, "what the design takes"),
-        Asked("throughput", clock_mhz=section.clock_mhz), name=name, network=network,
-        section=section, overrides={}, case=Case.of(section, None, None, 1),
-        beside=besides.NOTHING,
+        made, Limits(budget, budget, "what the design takes"),
+        Asked("throughput", clock_mhz=section.clock_mhz), section=section, overrides={},
+        case=Case.of(section, None, None, 1), beside=besides.NOTHING,
     )  # fmt: skip
     folded.check_values(found.accelerator, network)
     return found
+
+
+def foreseen(
+    source: Unfolded,
+    section: Compile,
+    *,
+    allowed: Limits,
+    wish: Asked,
+    reach: Sequence[float] | None = None,
+    sequence: str | None = None,
+    beside: Beside = besides.NOTHING,
+) -> Design:
+    """The design that `build` would make of a network, also of one that is still a config.
+
+    Without weights the accumulators are as wide as usual (`exeunt.cost.layers`), and no kernel is
+    weighed that needs the weights.
+
+    Args:
+        source: the network.
+        section: what it fixes: head room, buffers, frames in flight.
+        allowed: what the design may take.
+        wish: what is asked of it.
+        reach: fraction of the frames that reach each exit; None: all reach all.
+        sequence: exits of frames in the order in which they come, as of `build`.
+        beside: what stands beside the kernels, within the same resources.
+
+    Raises:
+        InputError: a budget that is too small, a target that is out of reach, or a sequence with
+            other exits.
+    """
+    case = Case.of(section, sequence, reach, len(source.heads))
+    return _designer(source, allowed, overrides={}, case=case, beside=beside).settled(wish)
 
 
 def total(accelerator: Accelerator, room: Room) -> Size:
@@ -161,13 +195,59 @@ def latencies(accelerator: Accelerator, room: Room) -> list[int]:
 
 
 @dataclass(frozen=True)
+class Unfolded:
+    """A network that is to be folded.
+
+    Attributes:
+        name: of the accelerator.
+        segments, heads: their layers.
+        scales: of the logits of each exit.
+        image: (H, W, C) of the images.
+    """
+
+    name: str
+    segments: Sequence[Sequence[Layer]]
+    heads: Sequence[Sequence[Layer]]
+    scales: tuple[float, ...]
+    image: tuple[int, int, int]
+
+    @classmethod
+    def read(cls, network: Network, *, name: str) -> Unfolded:
+        """A network that was read from a file."""
+        return cls(
+            name, network.layers[0::2], network.layers[1::2],
+            tuple(part.scale for part in network.parts[1::2]), network.shape,
+        )  # fmt: skip
+
+    @classmethod
+    def described(cls, model: Model) -> Unfolded:
+        """A network that is still a config, without weights.
+
+        Raises:
+            InputError: it is not described by stages.
+        """
+        segments, heads = chains(model)
+        return cls("described", segments, heads, (1.0,) * len(heads), model.input)
+
+    def assembled(self, space: Problem, choice: Choice, share: Sequence[float]) -> Compiled:
+        """The accelerator of a choice, its FIFOs as they come."""
+        folds = {k: [[f] for f in v] for k, v in space.folds(choice.solution.chosen).items()}
+        labels = [f"{kind}{i}" for i in range(len(self.heads)) for kind in ("seg", "head")]
+        slowest = [1] * len(self.heads)
+        for place, option in zip(space.places, choice.solution.chosen, strict=True):
+            slowest[place.stage] = max(slowest[place.stage], option.period)
+        cycles = slowest if choice.cycles is None else search.bounds(choice.cycles, share)
+        return folded.assemble(
+            self.name, self.segments, self.heads, scales=self.scales, cycles=cycles,
+            choices={label: folds.get(label, []) for label in labels}, image=self.image,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Designer:
     """What a network may become, and what is asked of it."""
 
-    segments: Sequence[Sequence[Layer]]
-    heads: Sequence[Sequence[Layer]]
-    name: str
-    network: Network
+    source: Unfolded
     allowed: Limits
     case: Case
     space: Problem
@@ -237,11 +317,7 @@ class Designer:
 
     def _design(self, choice: Choice, share: tuple[float, ...], wish: Asked) -> Design:
         """The design of a choice, with FIFOs and room."""
-        made = folded.sized(
-            _assembled(
-                self.name, self.segments, self.heads, self.space, choice, share, self.network
-            )
-        )
+        made = folded.sized(self.source.assembled(self.space, choice, share))
         bare, limit = cost.network(made.accelerator), self.allowed.budget.bram18
         held = bare.bram18 + besides.together(self.known.values()).bram18
         fit = self.case.fit(
@@ -255,36 +331,40 @@ class Designer:
 
 
 def _settled(
-    segments: Sequence[Sequence[Layer]],
-    heads: Sequence[Sequence[Layer]],
+    source: Unfolded,
     allowed: Limits,
     wish: Asked,
     *,
-    name: str,
-    network: Network,
     section: Compile,
     overrides: Overrides,
     case: Case,
     beside: Beside,
 ) -> Compiled:
     """The best design, and what report.json says of it."""
+    designer = _designer(source, allowed, overrides=overrides, case=case, beside=beside)
+    design = designer.settled(wish)
+    told = chosen.told(design, designer.space, allowed, wish, section, case)
+    return dataclasses.replace(
+        design.compiled, optimised=told, room=design.fit.room, bursts=bursts.told(design.fit, case)
+    )
+
+
+def _designer(
+    source: Unfolded, allowed: Limits, *, overrides: Overrides, case: Case, beside: Beside
+) -> Designer:
+    """All that the network may become."""
     choices = {
         label: _choices(layers, overrides, constants=beside.hardware is None)
-        for i, pair in enumerate(zip(segments, heads, strict=True))
+        for i, pair in enumerate(zip(source.segments, source.heads, strict=True))
         for label, layers in zip((f"seg{i}", f"head{i}"), pair, strict=True)
     }
     usual = case.given.usual(2)
     space = problem(
-        segments, heads, choices, buffer_frames=usual.buffers[0], kept_frames=usual.queues[0],
-        dsp=allowed.budget.dsp != 0,
+        source.segments, source.heads, choices, buffer_frames=usual.buffers[0],
+        kept_frames=usual.queues[0], dsp=allowed.budget.dsp != 0,
     )  # fmt: skip
-    known = _foreseen(name, segments, heads, space, network, beside, usual, allowed)
-    designer = Designer(segments, heads, name, network, allowed, case, space, beside, known)
-    design = designer.settled(wish)
-    told = chosen.told(design, space, allowed, wish, section, case)
-    return dataclasses.replace(
-        design.compiled, optimised=told, room=design.fit.room, bursts=bursts.told(design.fit, case)
-    )
+    known = _beside(source, space, beside, usual, allowed)
+    return Designer(source, allowed, case, space, beside, known)
 
 
 def _choices(layers: Sequence[Layer], overrides: Overrides, *, constants: bool) -> folding.Choices:
@@ -301,43 +381,14 @@ def _choices(layers: Sequence[Layer], overrides: Overrides, *, constants: bool) 
     return found
 
 
-def _assembled(
-    name: str,
-    segments: Sequence[Sequence[Layer]],
-    heads: Sequence[Sequence[Layer]],
-    space: Problem,
-    choice: Choice,
-    share: Sequence[float],
-    network: Network,
-) -> Compiled:
-    folds = {k: [[f] for f in v] for k, v in space.folds(choice.solution.chosen).items()}
-    labels = [f"{kind}{i}" for i in range(len(heads)) for kind in ("seg", "head")]
-    slowest = [1] * len(heads)
-    for place, option in zip(space.places, choice.solution.chosen, strict=True):
-        slowest[place.stage] = max(slowest[place.stage], option.period)
-    cycles = slowest if choice.cycles is None else search.bounds(choice.cycles, share)
-    scales = [part.scale for part in network.parts[1::2]][-len(heads) :]
-    return folded.assemble(
-        name, segments, heads, scales=scales, cycles=cycles,
-        choices={label: folds.get(label, []) for label in labels}, image=network.shape,
-    )  # fmt: skip
-
-
-def _foreseen(
-    name: str,
-    segments: Sequence[Sequence[Layer]],
-    heads: Sequence[Sequence[Layer]],
-    space: Problem,
-    network: Network,
-    beside: Beside,
-    room: Room,
-    allowed: Limits,
+def _beside(
+    source: Unfolded, space: Problem, beside: Beside, room: Room, allowed: Limits
 ) -> dict[str, Size]:
     """What stands beside the smallest folding: most of that is the same for all of them."""
     if beside.empty:
         return {}
     least = Choice(smallest(space, Budget()), None)
-    made = _assembled(name, segments, heads, space, least, (1.0,) * len(heads), network)
+    made = source.assembled(space, least, (1.0,) * len(source.heads))
     return beside.sizes(made.accelerator, room, dsp=allowed.budget.dsp != 0)
 
 

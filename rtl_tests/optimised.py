@@ -9,6 +9,7 @@ refused.
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import sys
 import tempfile
@@ -24,6 +25,8 @@ import random_files
 from exeunt import criteria
 from exeunt.config import tree
 from exeunt.errors import InputError
+from exeunt.hls.optimised import Unfolded
+from exeunt.kernels.layer import Layer
 
 FRAMES = 160
 CONFIG = """
@@ -42,10 +45,14 @@ headroom = {headroom}
 
 @dataclass(frozen=True)
 class Outcome:
-    """Cycles between frames, predicted and simulated; `said` tells why there are none."""
+    """Cycles between frames, predicted and simulated; `said` tells why there are none.
+
+    `foreseen` are those that are predicted before there are weights, as `exeunt search` does.
+    """
 
     seed: int
     predicted: float = 0.0
+    foreseen: float = 0.0
     simulated: float = 0.0
     exact: bool = False
     wrong: int = 0
@@ -55,6 +62,25 @@ class Outcome:
     def error(self) -> float:
         """Of the prediction, relative."""
         return abs(self.predicted - self.simulated) / self.simulated
+
+    @property
+    def early(self) -> float:
+        """Of the prediction without weights, relative."""
+        return abs(self.foreseen - self.simulated) / self.simulated
+
+
+def bare(source: Unfolded) -> Unfolded:
+    """The network without its weights and thresholds."""
+
+    def without(layer: Layer) -> Layer:
+        kept = {name: array for name, array in layer.arrays.items() if name == "offsets"}
+        return dataclasses.replace(layer, arrays=kept)
+
+    segments, heads = (
+        tuple(tuple(map(without, layers)) for layers in parts)
+        for parts in (source.segments, source.heads)
+    )
+    return dataclasses.replace(source, segments=segments, heads=heads)
 
 
 def attempt(seed: int, folder: Path, frames: int = FRAMES) -> Outcome:
@@ -95,6 +121,11 @@ def attempt(seed: int, folder: Path, frames: int = FRAMES) -> Outcome:
         built = optimised.build(found, config=config, reach=reach, sequence=sequence)
     except InputError as error:
         return Outcome(seed, said=str(error))
+    early = optimised.foreseen(
+        bare(optimised.Unfolded.read(found, name="bare")), config.compile,
+        allowed=optimised.limits(config.compile), wish=optimised.asked(config.compile),
+        reach=reach, sequence=sequence,
+    )  # fmt: skip
     told = built.optimised
     assert told is not None
     assert told["predicted"]["lut"] <= lut, "more than it may take"
@@ -110,6 +141,7 @@ def attempt(seed: int, folder: Path, frames: int = FRAMES) -> Outcome:
     return Outcome(
         seed,
         told["cycles_per_image"],
+        early.pace,
         bursts.pace(answered.slices[0].trace.accepts),
         cycles["frames_exact"] == frames,
         len(answered.wrong),
@@ -133,19 +165,24 @@ def main(count: int, first: int) -> int:
             found.append(outcome)
             print(
                 f"seed {outcome.seed}: {outcome.predicted:.1f} cycles predicted, "
-                f"{outcome.simulated:.1f} simulated, {outcome.error:.2%} off, "
+                f"{outcome.foreseen:.1f} without weights, "
+                f"{outcome.simulated:.1f} simulated, {outcome.error:.2%} and {outcome.early:.2%} "
+                "off, "
                 f"{outcome.wrong} wrong, reference {'exact' if outcome.exact else 'off'}; "
                 f"{outcome.said}",
                 flush=True,
             )
             if len(found) == count:
                 break
-    errors = sorted(outcome.error for outcome in found)
-    within = sum(error <= 0.02 for error in errors)
-    print(
-        f"{len(found)} networks: median {errors[len(errors) // 2]:.2%}, worst {errors[-1]:.2%}, "
-        f"{within} within 2%"
-    )
+    for name, errors in (
+        ("predicted", sorted(outcome.error for outcome in found)),
+        ("without weights", sorted(outcome.early for outcome in found)),
+    ):
+        within = sum(error <= 0.02 for error in errors)
+        print(
+            f"{len(found)} networks, {name}: median {errors[len(errors) // 2]:.2%}, worst "
+            f"{errors[-1]:.2%}, {within} within 2%"
+        )
     return int(any(outcome.wrong or not outcome.exact for outcome in found))
 
 

@@ -16,3 +16,4 @@ def test_predicted_cycles_are_simulated(seed: int, tmp_path: Path) -> None:
     assert found.wrong == 0
     assert found.exact
     assert found.error <= 0.02
+    assert found.early <= 0.02

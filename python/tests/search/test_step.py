@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +81,10 @@ def test_every_network_that_is_shown_as_final_went_through_the_rtl(searched: tup
     for row in final.values():
         assert (row["rtl"]["mismatches"], row["rtl"]["images"]) == (0, 60)
         assert (run / "search" / row["rtl"]["report"]).is_file()
+        foreseen, seen = row["rtl"]["cycles_foreseen"], row["rtl"]["cycles_per_image"]
+        assert abs(foreseen / seen - 1) <= 0.02, "cycles of the same images"
+        assert abs(row["cycles"] / row["rtl"]["cycles_compiled"] - 1) <= 0.02
+        assert row["throughput_fps"] == pytest.approx(1e8 / row["cycles"])
     assert "60 images through the RTL, 0 mismatches" in printed
     for row in front:
         path = run / "search" / row["config"]
@@ -110,17 +115,23 @@ def test_the_page_has_every_point_and_leads_to_the_front(searched: tuple[Path, s
 def row(trial: int, accuracy: float, latency: float, exits: int, rtl: float | None = None) -> dict:
     """A network as report.json has it, searched for latency."""
     measured = {
-        "images": 60, "mismatches": 0, "cycles_per_image": 70.0, "latency_us": rtl,
+        "images": 60, "mismatches": 0, "cycles_per_image": 70.0, "cycles_foreseen": 71.4,
+        "cycles_compiled": 64.5, "latency_us": rtl,
         "test_accuracy": 0.9, "lut_counted": None, "report": "trials/0000/report.html",
     }  # fmt: skip
     return {
         "trial": trial, "front": True, "config": f"front/{trial}.toml",
         "choices": {"stages": exits},
         "accuracy": accuracy, "accuracy_last": accuracy, "rates": [1 / exits] * exits,
-        "single_exit": exits == 1, "cycles": 64, "throughput_fps": 1562500.0,
+        "single_exit": exits == 1, "cycles": 64.25, "throughput_fps": 1562500.0,
         "latency_us": latency, "lut": 5000, "dsp": 0, "bram18": 2,
         "rtl": measured if rtl else None,
     }  # fmt: skip
+
+
+def other(found: dict) -> dict:
+    """The search without networks that went through the RTL."""
+    return {**found, "networks": [{**network, "rtl": None} for network in found["networks"]]}
 
 
 def test_the_page_of_a_search_for_latency():
@@ -146,6 +157,10 @@ def test_the_page_of_a_search_for_latency():
     assert "latency in us (predicted)" in svg
     cells = dict(zip(told.HEAD, part["parts"][1]["rows"][0], strict=True))
     assert (cells["latency (us)"], cells["latency in RTL (us)"]) == ("1.25", "1.50")
+    names = ("cycles", "cycles of test images", "cycles in RTL")
+    assert [cells[name] for name in names] == ["64.2", "71.4", "70.0"]
+    assert "the exits that they took, at most 2.00% off those in the RTL." in part["text"]
+    assert all("off those in the RTL" not in line for line in told.lines({"search": other(found)}))
 
 
 @pytest.mark.sim
@@ -169,7 +184,7 @@ def test_a_search_for_little_latency_tells_what_the_rtl_has(tmp_path: Path):
     for row in final:
         assert row["rtl"]["mismatches"] == 0
         ratio = row["rtl"]["latency_us"] / row["latency_us"]
-        assert 0.9 < ratio < 1.2, f"predicted {row['latency_us']}, in RTL {row['rtl']}"
+        assert 0.98 < ratio < 1.02, f"predicted {row['latency_us']}, in RTL {row['rtl']}"
     row = min((r for r in found["networks"] if r["front"]), key=lambda r: r["latency_us"])
     assert f" {row['latency_us']:.2f} us of latency (99% of the frames), " in result.output
     page = (tmp_path / "run" / PAGE).read_text()
@@ -193,8 +208,9 @@ def test_a_compressed_network_is_priced_as_what_is_left_of_it(tmp_path: Path):
     assert made.compress.passes[0].budget == 0.5
     left = load_subject(made, tmp_path / "search" / "trials" / "0000").model
     asks = wish(config.compile, Budget(lut=30000))
-    reach = [1.0, 1.0 - own["rates"][0]]
-    assert own["lut"] == asks.price(left, reach).size.lut < asks.price(config.model, reach).size.lut
+    exits = json.loads((tmp_path / "search" / "trials" / "0000" / "exits.json").read_text())
+    whole = asks.price(config.model, exits)
+    assert own["lut"] == asks.price(left, exits).size.lut < whole.size.lut
     final = [row for row in networks if row["rtl"]]
     assert final
     assert all(row["rtl"]["mismatches"] == 0 for row in final)

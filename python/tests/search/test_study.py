@@ -37,6 +37,11 @@ CONFIG = tree.parse(TEXT)
 WISH = wish(CONFIG.compile, optimise.Budget(lut=30000))
 
 
+def left(reach: float) -> dict:
+    """What calibration leaves where so many images reach the second exit."""
+    return {"reach": [1.0, reach], "criterion": "margin"}
+
+
 def outcome(accuracy: float, cost: float, *, exits: int = 2, best=(0.5, 0.8)) -> Outcome:
     rates = (1.0,) if exits == 1 else (0.75, 0.25)
     return Outcome(accuracy, accuracy, cost, int(cost), 1000, 0, 1, rates, best)
@@ -267,23 +272,24 @@ def compiled(**changes) -> Compile:
 
 def test_what_is_asked_is_images_or_lut():
     assert WISH.kind == "throughput_fps"
-    price = WISH.price(CONFIG.model, (1.0, 0.25))
+    price = WISH.price(CONFIG.model, left(0.25))
     assert (price.cost, price.size.lut <= 30000) == (price.cycles, True)
     assert WISH.images(price) == pytest.approx(1e8 / price.cycles)
     assert WISH.at_best(CONFIG.model).cost <= price.cost
     for change in ({"target_cycles": 256}, {"fps": 390625.0}):
         few = wish(compiled(**change), optimise.Budget(lut=30000))
-        found = few.price(CONFIG.model, (1.0, 0.25))
-        assert (few.kind, found.cost, found.cycles) == ("lut", found.size.lut, 256)
+        found = few.price(CONFIG.model, left(0.25))
+        assert (few.kind, found.cost) == ("lut", found.size.lut)
+        assert 128 < found.cycles <= 256 * 1.01
     assert found.size.lut < price.size.lut
 
 
 def test_what_is_asked_is_latency():
     budget = optimise.Budget(lut=30000)
     least = wish(compiled(objective="latency"), budget)
-    price = least.price(CONFIG.model, (1.0, 0.25))
+    price = least.price(CONFIG.model, left(0.25))
     assert (least.kind, price.cost) == ("latency_us", price.latency)
-    early = least.price(CONFIG.model, (1.0, 0.005))  # 99% of the frames leave at exit 0
+    early = least.price(CONFIG.model, left(0.005))  # 99% of the frames leave at exit 0
     assert early.latency < price.latency
     assert least.at_best(CONFIG.model).cost <= early.latency
     with pytest.raises(InputError) as error:
@@ -293,29 +299,30 @@ def test_what_is_asked_is_latency():
         'choose one of them, and compile what is found with "energy"'
     )
     half = wish(compiled(objective="latency", percentile=50), budget)
-    assert half.price(CONFIG.model, (1.0, 0.25)).latency == early.latency
+    assert half.price(CONFIG.model, left(0.25)).latency == early.latency
     both = wish(compiled(objective="latency", target_cycles=64), budget)
-    paced = both.price(CONFIG.model, (1.0, 0.25))
-    assert (both.kind, paced.cycles) == ("latency_us", 64)
+    paced = both.price(CONFIG.model, left(0.25))
+    assert both.kind == "latency_us"
+    assert paced.cycles <= 64 * 1.02
     assert paced.latency >= price.latency
 
 
 def test_latency_that_is_enough_is_bought_with_few_lut():
     budget = optimise.Budget(lut=30000)
-    least = wish(compiled(objective="latency"), budget).price(CONFIG.model, (1.0, 0.25))
+    least = wish(compiled(objective="latency"), budget).price(CONFIG.model, left(0.25))
     before = least.size.lut
     for times in (1.5, 4.0):
         for objective in ("latency", "area"):
             asked = compiled(objective=objective, latency_us=times * least.latency / 100)
             few = wish(asked, budget)
-            price = few.price(CONFIG.model, (1.0, 0.25))
+            price = few.price(CONFIG.model, left(0.25))
             assert (few.kind, price.cost) == ("lut", price.size.lut)
             assert price.latency <= times * least.latency
         assert price.size.lut < before
         before = price.size.lut
     early = wish(compiled(objective="area", latency_us=0.9 * least.latency / 100), budget)
     with pytest.raises(InputError, match=r"^compile\.latency_us must be at least .*: ask for more"):
-        early.price(CONFIG.model, (1.0, 0.25))
+        early.price(CONFIG.model, left(0.25))
 
 
 def test_what_a_search_cannot_ask():
