@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from exeunt.hls.front import finn_env
 
 HERE = Path(__file__).parent
 
@@ -33,3 +36,26 @@ def through() -> ModuleType:
 def graphs() -> ModuleType:
     """Networks of every kind: GRAPHS, `straight`, `frames`."""
     return _loaded(HERE.parent / "explain" / "explained_graphs.py")
+
+
+@pytest.fixture(scope="session")
+def finn() -> None:
+    """FINN's import, once, with its warnings about itself kept away."""
+    finn_env.prepare()
+    with finn_env.quiet():
+        import exeunt.hls.front.network  # noqa: F401 - only for its import of FINN
+
+
+@pytest.fixture(scope="session")
+def two_exits(builder: type) -> Callable[..., Path]:
+    """What saves a network with an exit behind each of two convolutions."""
+
+    def saved(folder: Path, shape: tuple[int, int, int], *filters: int) -> Path:
+        b = builder(shape)
+        x = b.conv("image", filters[0])
+        b.exit(b.linear(x, 3))
+        b.exit(b.linear(b.conv(x, filters[1]), 3))
+        path: Path = b.save(folder / "model.onnx")
+        return path
+
+    return saved

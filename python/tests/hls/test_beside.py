@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from exeunt.hls import bursts, chosen, explained
 from exeunt.hls import compile as compiler
 from exeunt.hls.back import stitch
 from exeunt.hls.beside import Beside
-from exeunt.hls.front import finn_env
 from exeunt.kernels.parts.size import Size
 from exeunt.reference.frames import Room
 from exeunt.rules import Condition, Modification, Rule, RuleSet, gain
+
+pytestmark = pytest.mark.usefixtures("finn")
 
 SHAPE, REACH = (8, 8, 1), (1.0, 0.25)
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, *SHAPE)).astype(np.uint8)
@@ -43,13 +45,6 @@ LOOKS = RuleSet(SHAPE, (), ((Rule((), Modification(dx=1)),),), (50,))
 PLENTY = "resources = { lut = 30000, dsp = 60, bram18 = 60 }"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def finn() -> None:
-    finn_env.prepare()
-    with finn_env.quiet():
-        import exeunt.hls.front.network  # noqa: F401 - only for its import of FINN
-
-
 def settings(text: str) -> configuration.Config:
     return configuration.parse(
         f'name = "tiny"\n[data]\ndataset = "digits"\n[model]\ninput = {list(SHAPE)}\nclasses = 3\n'
@@ -58,12 +53,8 @@ def settings(text: str) -> configuration.Config:
 
 
 @pytest.fixture(scope="module")
-def model(builder: type, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    b = builder(SHAPE)
-    x = b.conv("image", 6)
-    b.exit(b.linear(x, 3))
-    b.exit(b.linear(b.conv(x, 8), 3))
-    return b.save(tmp_path_factory.mktemp("tiny") / "model.onnx")
+def model(two_exits: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return two_exits(tmp_path_factory.mktemp("tiny"), SHAPE, 6, 8)
 
 
 @pytest.fixture(scope="module")

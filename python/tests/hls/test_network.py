@@ -23,13 +23,7 @@ from exeunt.kernels.reduce import Reduce
 from exeunt.kernels.swg import Swg
 from exeunt.kernels.threshold import Threshold
 
-
-@pytest.fixture(scope="module", autouse=True)
-def finn() -> None:
-    """FINN's import, once, with its warnings about itself kept away."""
-    finn_env.prepare()
-    with finn_env.quiet():
-        import exeunt.hls.front.network  # noqa: F401 - only for its import of FINN
+pytestmark = pytest.mark.usefixtures("finn")
 
 
 def settings(shape: tuple[int, int, int], classes: int, **compile: Any) -> configuration.Config:

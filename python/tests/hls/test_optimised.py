@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from exeunt.errors import InputError
 from exeunt.hls import bursts, chosen, optimised
 from exeunt.hls import compile as compiler
 from exeunt.hls.back import stitch
-from exeunt.hls.front import finn_env
 from exeunt.optimise.budget import Budget
 from exeunt.reference import system
+
+pytestmark = pytest.mark.usefixtures("finn")
 
 STAGES = """
 [[model.stages]]
@@ -31,13 +33,6 @@ blocks = [{ conv = 8, kernel = 3 }]
 REACH = (1.0, 0.25)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def finn() -> None:
-    finn_env.prepare()
-    with finn_env.quiet():
-        import exeunt.hls.front.network  # noqa: F401 - only for its import of FINN
-
-
 def settings(text: str) -> configuration.Config:
     return configuration.parse(
         f'name = "tiny"\n[data]\ndataset = "digits"\n[model]\ninput = [8, 7, 1]\nclasses = 3\n'
@@ -46,12 +41,8 @@ def settings(text: str) -> configuration.Config:
 
 
 @pytest.fixture(scope="module")
-def model(builder: type, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    b = builder((8, 7, 1))
-    x = b.conv("image", 6)
-    b.exit(b.linear(x, 3))
-    b.exit(b.linear(b.conv(x, 8), 3))
-    return b.save(tmp_path_factory.mktemp("tiny") / "model.onnx")
+def model(two_exits: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return two_exits(tmp_path_factory.mktemp("tiny"), (8, 7, 1), 6, 8)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from exeunt.config import tree as configuration
 from exeunt.config.compile import Hold
 from exeunt.errors import CheckFailed, InputError
 from exeunt.hls import compile as compiler
-from exeunt.hls.front import finn_env
 from exeunt.qonnx import file, meaning, seen
 from exeunt.rules import Modification, Rule, RuleSet, to_json
+
+pytestmark = pytest.mark.usefixtures("finn")
 
 STAGES = """
 [[model.stages]]
@@ -26,13 +28,6 @@ blocks = [{ conv = 3, kernel = 3 }]
 [[model.stages]]
 blocks = [{ conv = 4, kernel = 3 }]
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def finn() -> None:
-    finn_env.prepare()
-    with finn_env.quiet():
-        import exeunt.hls.front.network  # noqa: F401 - only for its import of FINN
 
 
 def settings(**model: Any) -> configuration.Config:
@@ -45,12 +40,8 @@ def settings(**model: Any) -> configuration.Config:
 
 
 @pytest.fixture(scope="module")
-def model(builder: type, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    b = builder((6, 7, 1))
-    x = b.conv("image", 3)
-    b.exit(b.linear(x, 3))
-    b.exit(b.linear(b.conv(x, 4), 3))
-    return b.save(tmp_path_factory.mktemp("tiny") / "model.onnx")
+def model(two_exits: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return two_exits(tmp_path_factory.mktemp("tiny"), (6, 7, 1), 3, 4)
 
 
 def run_folder(model: Path, folder: Path, **exits: Any) -> Path:
