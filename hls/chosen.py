@@ -55,7 +55,7 @@ def told(
         "cycles_per_image": per_image,
         "fps": hertz / per_image,
         "gap": choice.solution.gap,
-        "nanojoules": space.nanojoules(choice.solution.chosen, case.reach),
+        "nanojoules": design.nanojoules,
         "latency": {
             "exits": list(waits),
             "alone": {f"p{p}": bursts.percentile(waits, leaves, p) for p in PERCENTILES},

@@ -33,6 +33,7 @@ class Design:
         fit: what frames wait in, and how they do.
         taken: all resources.
         waits: latency of a frame alone, by exit.
+        nanojoules: energy of an image, an estimate: see `exeunt.cost.energy`.
         beside: what of it stands beside kernels and controller, see `exeunt.hls.beside`.
     """
 
@@ -42,6 +43,7 @@ class Design:
     fit: Fit
     taken: Size
     waits: tuple[int, ...]
+    nanojoules: float
     beside: Mapping[str, Size] = field(default_factory=dict)
 
     @property

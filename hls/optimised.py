@@ -327,7 +327,8 @@ class Designer:
         beside = self.beside.sizes(made.accelerator, fit.room, dsp=self.allowed.budget.dsp != 0)
         taken = total(made.accelerator, fit.room) + besides.together(beside.values())
         waits = tuple(latencies(made.accelerator, fit.room))
-        return Design(made, choice, share, fit, taken, waits, beside)
+        spent = self.space.nanojoules(choice.solution.chosen, self.case.reach)
+        return Design(made, choice, share, fit, taken, waits, spent, beside)
 
 
 def _settled(

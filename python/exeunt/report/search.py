@@ -45,7 +45,7 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     return [
         *(
             f"trial {row['trial']:4d}: {percent(row['accuracy'], 2)} of the validation images, "
-            f"{number(row['throughput_fps'])} images per second, {_latency(found, row)}"
+            f"{number(row['throughput_fps'])} images per second, {_counted(found, row)}"
             f"{number(row['lut'])} LUT, "
             f"{len(row['rates'])} exit{'s' * (len(row['rates']) > 1)}{_proved(row)}"
             for row in sorted(front, key=lambda row: _cost(found, row))
@@ -63,10 +63,11 @@ def _proved(row: Row) -> str:
 
 WHAT = {  # by which networks are compared, in words
     "throughput_fps": "the images per second", "latency_us": "the latency", "lut": "the LUT",
+    "nanojoules": "the energy of an image",
 }  # fmt: skip
 AXES = {
     "throughput_fps": "images per second (predicted)", "latency_us": "latency in us (predicted)",
-    "lut": "LUT (predicted)",
+    "lut": "LUT (predicted)", "nanojoules": "energy of an image in nJ (an estimate)",
 }  # fmt: skip
 
 
@@ -75,8 +76,10 @@ def _cost(found: Mapping[str, Any], row: Row) -> float:
     return -float(row[found["cost"]]) if found["cost"] == "throughput_fps" else row[found["cost"]]
 
 
-def _latency(found: Mapping[str, Any], row: Row) -> str:
-    """A part of a line, where latency is what counts."""
+def _counted(found: Mapping[str, Any], row: Row) -> str:
+    """A part of a line, where latency or energy is what counts."""
+    if found["cost"] == "nanojoules":
+        return f"{number(row['nanojoules'], 1)} nJ an image, "
     if found["cost"] != "latency_us":
         return ""
     return f"{row['latency_us']:.2f} us of latency ({found['percentile']}% of the frames), "
@@ -84,7 +87,7 @@ def _latency(found: Mapping[str, Any], row: Row) -> str:
 
 HEAD = (
     "network", "exits leave (%)", "validation (%)", "test (%)", "images per second",
-    "cycles", "latency (us)", "LUT", "DSP", "BRAM18", "cycles of test images",
+    "cycles", "latency (us)", "nJ an image", "LUT", "DSP", "BRAM18", "cycles of test images",
     "cycles in RTL", "latency in RTL (us)", "LUT by Yosys", "mismatches", "choices",
 )  # fmt: skip
 
@@ -99,6 +102,7 @@ def _cells(row: Row) -> list[str]:
         number(row["throughput_fps"]),
         number(row["cycles"], 1),
         number(row.get("latency_us"), 2),
+        number(row.get("nanojoules"), 1),
         *(number(row[key]) for key in ("lut", "dsp", "bram18")),
         number(rtl.get("cycles_foreseen"), 1),
         number(rtl.get("cycles_per_image"), 1),
@@ -198,7 +202,7 @@ def _measured(cost: str, row: Row) -> float | None:
     if cost == "throughput_fps":
         cycles = rtl.get("cycles_per_image")
         return row["throughput_fps"] * row["cycles"] / cycles if cycles else None
-    return rtl.get("lut_counted" if cost == "lut" else "latency_us")
+    return rtl.get({"lut": "lut_counted", "latency_us": "latency_us"}.get(cost))
 
 
 def _titled(drawn: str, row: Row, folder: str) -> str:

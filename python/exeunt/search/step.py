@@ -310,6 +310,7 @@ def _report(
                 "cycles": outcome.cycles,
                 "throughput_fps": config.compile.clock_mhz * 1e6 / outcome.cycles,
                 "latency_us": outcome.latency and outcome.latency / config.compile.clock_mhz,
+                "nanojoules": outcome.nanojoules,
                 "lut": outcome.lut,
                 "dsp": outcome.dsp,
                 "bram18": outcome.bram18,

@@ -37,6 +37,7 @@ class Outcome:
         rates: fraction of the validation images that leaves at each exit.
         best: accuracy of the best exit behind each epoch.
         latency: of a frame alone, in cycles, predicted; None: of a journal that is older.
+        nanojoules: of an image, an estimate; None: of a journal that is older.
     """
 
     accuracy: float
@@ -49,6 +50,7 @@ class Outcome:
     rates: tuple[float, ...]
     best: tuple[float, ...]
     latency: int | None = None
+    nanojoules: float | None = None
 
     def point(self, number: int) -> Point:
         """Where it stands."""
@@ -181,4 +183,5 @@ def evaluate(
         rates=tuple(exits["rates"]),
         best=tuple(best_of(history)),
         latency=price.latency,
+        nanojoules=price.nanojoules,
     )

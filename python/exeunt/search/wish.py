@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exeunt.optimise import Budget
 
 RARELY = 1e-3  # of the frames go on, at best
-Kind = Literal["throughput_fps", "latency_us", "lut"]
+Kind = Literal["throughput_fps", "latency_us", "lut", "nanojoules"]
 USUAL = 4  # frames that wait for a decision, where the compiler is to find out
 
 
@@ -30,15 +30,17 @@ class Price:
     """What a network costs.
 
     Attributes:
-        cost: the less, the better: cycles between frames, cycles of latency, or LUT.
+        cost: the less, the better: cycles between frames, cycles of latency, LUT, or nanojoules.
         cycles: between frames, once the accelerator is full.
         latency: of a frame alone in the accelerator, in cycles, see `compile.percentile`.
+        nanojoules: of an image, an estimate: see `exeunt.cost.energy`.
         size: of the whole design.
     """
 
     cost: float
     cycles: float
     latency: int
+    nanojoules: float
     size: Size
 
 
@@ -48,7 +50,8 @@ class Wish:
 
     Attributes:
         budget: what a design may take.
-        asked: most frames, least latency, or fewest LUT for so many frames or so little latency.
+        asked: most frames, least latency, fewest LUT or least energy, the last two also for so many
+            frames or so little latency.
         section: the table, for what it fixes.
     """
 
@@ -59,7 +62,9 @@ class Wish:
     @property
     def kind(self) -> Kind:
         """What a cost is: the key of a network in report.json by which networks are compared."""
-        kinds: dict[str, Kind] = {"area": "lut", "latency": "latency_us"}
+        kinds: dict[str, Kind] = {
+            "area": "lut", "latency": "latency_us", "energy": "nanojoules"
+        }  # fmt: skip
         return kinds.get(self.asked.objective, "throughput_fps")
 
     def design(self, model: Model, exits: Mapping[str, Any]) -> Design:
@@ -95,7 +100,7 @@ class Wish:
         found = self.design(model, exits)
         leaves = bursts.rates(exits["reach"], len(model.stages))
         latency = bursts.percentile(found.waits, leaves, self.asked.percentile)
-        return self._price(found.pace, latency, found.taken)
+        return self._price(found.pace, latency, found.nanojoules, found.taken)
 
     def at_best(self, model: Model) -> Price:
         """What it would cost at least: if nearly all images left at its first exit, none waiting.
@@ -108,11 +113,11 @@ class Wish:
             model, self.budget, asked=self.asked, reach=(1.0, *[RARELY] * (exits - 1)),
             headroom=self.section.spare, buffer_frames=self.section.buffer_frames or USUAL,
         )  # fmt: skip
-        return self._price(found.cycles, found.latency, found.size)
+        return self._price(found.cycles, found.latency, found.nanojoules, found.size)
 
-    def _price(self, cycles: float, latency: int, size: Size) -> Price:
-        costs = {"lut": size.lut, "latency_us": latency}
-        return Price(float(costs.get(self.kind, cycles)), cycles, latency, size)
+    def _price(self, cycles: float, latency: int, nanojoules: float, size: Size) -> Price:
+        costs = {"lut": size.lut, "latency_us": latency, "nanojoules": nanojoules}
+        return Price(float(costs.get(self.kind, cycles)), cycles, latency, nanojoules, size)
 
     def images(self, price: Price) -> float:
         """Images a second."""
@@ -149,20 +154,17 @@ def wish(section: Compile, budget: Budget) -> Wish:
         budget: what it lets a design take.
 
     Raises:
-        InputError: neither board nor resources, or an objective that no search has.
+        InputError: neither board nor resources.
     """
     if not section.optimised:
         raise InputError(
             "a search must have compile.board or compile.resources to know what a network costs, "
             'got neither: add board = "pynq-z2", say'
         )
-    if section.objective == "energy":
-        raise InputError(
-            'a search must have compile.objective "throughput", "latency" or "area", got "energy": '
-            'choose one of them, and compile what is found with "energy"'
-        )
     limit = section.latency_us
-    enough = limit is not None or (section.objective == "throughput" and section.asked is not None)
+    enough = section.objective != "energy" and (
+        limit is not None or (section.objective == "throughput" and section.asked is not None)
+    )
     asked = Asked(
         "area" if enough else section.objective, section.asked,
         None if limit is None else int(limit * section.clock_mhz), section.percentile,

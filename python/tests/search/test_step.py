@@ -124,7 +124,7 @@ def row(trial: int, accuracy: float, latency: float, exits: int, rtl: float | No
         "choices": {"stages": exits},
         "accuracy": accuracy, "accuracy_last": accuracy, "rates": [1 / exits] * exits,
         "single_exit": exits == 1, "cycles": 64.25, "throughput_fps": 1562500.0,
-        "latency_us": latency, "lut": 5000, "dsp": 0, "bram18": 2,
+        "latency_us": latency, "nanojoules": 40 * latency, "lut": 5000, "dsp": 0, "bram18": 2,
         "rtl": measured if rtl else None,
     }  # fmt: skip
 
@@ -134,7 +134,8 @@ def other(found: dict) -> dict:
     return {**found, "networks": [{**network, "rtl": None} for network in found["networks"]]}
 
 
-def test_the_page_of_a_search_for_latency():
+def compared(cost: str) -> dict:
+    """Two networks, compared by `cost`; the one with two exits went through the RTL."""
     networks = [row(3, 0.97, 4.5, 1), row(7, 0.96, 1.25, 2, rtl=1.5)]
     gain = {
         "factor": 4.5 / 1.25,
@@ -143,11 +144,15 @@ def test_the_page_of_a_search_for_latency():
         "trial": 7,
         "single": 3,
     }
-    found = {
+    return {
         "trials": 9, "stopped": 7, "sampler": "tpe", "seed": 0, "least_accuracy": 0.9,
-        "cost": "latency_us", "percentile": 95, "budget": {"lut": 30000}, "hypervolume": 3.0,
+        "cost": cost, "percentile": 95, "budget": {"lut": 30000}, "hypervolume": 3.0,
         "gain": gain, "networks": networks,
     }  # fmt: skip
+
+
+def test_the_page_of_a_search_for_latency():
+    found = compared("latency_us")
     lines = told.lines({"search": found})
     assert [line.split(":")[0].split()[-1] for line in lines[:2]] == ["7", "3"]  # shortest first
     assert "1.25 us of latency (95% of the frames), 5,000 LUT, 2 exits, 60 images" in lines[0]
@@ -161,6 +166,18 @@ def test_the_page_of_a_search_for_latency():
     assert [cells[name] for name in names] == ["64.2", "71.4", "70.0"]
     assert "the exits that they took, at most 2.00% off those in the RTL." in part["text"]
     assert all("off those in the RTL" not in line for line in told.lines({"search": other(found)}))
+
+
+def test_the_page_of_a_search_for_energy():
+    found = compared("nanojoules")
+    lines = told.lines({"search": found})
+    assert "50.0 nJ an image, 5,000 LUT, 2 exits, 60 images" in lines[0]
+    assert "180.0 nJ an image, 5,000 LUT, 1 exit" in lines[1]
+    assert "has 0.28 times the energy of an image of trial 3" in lines[-1]
+    part = told.search({"search": found})
+    assert "energy of an image in nJ (an estimate)" in part["parts"][0]["svg"]
+    cells = dict(zip(told.HEAD, part["parts"][1]["rows"][0], strict=True))
+    assert cells["nJ an image"] == "50.0"
 
 
 @pytest.mark.sim

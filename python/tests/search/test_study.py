@@ -292,12 +292,6 @@ def test_what_is_asked_is_latency():
     early = least.price(CONFIG.model, left(0.005))  # 99% of the frames leave at exit 0
     assert early.latency < price.latency
     assert least.at_best(CONFIG.model).cost <= early.latency
-    with pytest.raises(InputError) as error:
-        wish(compiled(objective="energy"), budget)
-    assert str(error.value) == (
-        'a search must have compile.objective "throughput", "latency" or "area", got "energy": '
-        'choose one of them, and compile what is found with "energy"'
-    )
     half = wish(compiled(objective="latency", percentile=50), budget)
     assert half.price(CONFIG.model, left(0.25)).latency == early.latency
     both = wish(compiled(objective="latency", target_cycles=64), budget)
@@ -305,6 +299,25 @@ def test_what_is_asked_is_latency():
     assert both.kind == "latency_us"
     assert paced.cycles <= 64 * 1.02
     assert paced.latency >= price.latency
+
+
+def test_what_is_asked_is_energy():
+    """Also where a rate or a latency is a limit, which then is kept."""
+    budget = optimise.Budget(lut=30000)
+    least = wish(compiled(objective="energy"), budget)
+    price = least.price(CONFIG.model, left(0.25))
+    assert (least.kind, price.cost) == ("nanojoules", price.nanojoules)
+    assert 0 < least.at_best(CONFIG.model).cost <= price.cost
+    assert least.price(CONFIG.model, left(0.5)).cost > price.cost
+    for limit in ({"target_cycles": 256}, {"latency_us": 2 * price.latency / 100}):
+        asked, few = (
+            wish(compiled(objective=objective, **limit), budget) for objective in ("energy", "area")
+        )
+        found, small = (which.price(CONFIG.model, left(0.25)) for which in (asked, few))
+        assert (asked.kind, few.kind) == ("nanojoules", "lut")
+        assert found.nanojoules <= small.nanojoules
+        assert found.size.lut >= small.size.lut
+    assert found.latency <= 2 * price.latency
 
 
 def test_latency_that_is_enough_is_bought_with_few_lut():
