@@ -29,6 +29,7 @@ from exeunt.hls.beside import Beside
 from exeunt.hls.bursts import Case
 from exeunt.hls.designs import Design, Limits
 from exeunt.hls.folded import Compiled
+from exeunt.hls.weighted import weighted
 from exeunt.kernels.layer import Layer
 from exeunt.kernels.parts.size import Size
 from exeunt.optimise import budget as budgets
@@ -36,6 +37,7 @@ from exeunt.optimise import known, search
 from exeunt.optimise.budget import NAMES, Budget
 from exeunt.optimise.choose import Asked, Choice, choose, smallest
 from exeunt.optimise.problem import Problem, problem
+from exeunt.qonnx.exits import parts as cut
 from exeunt.reference import system
 from exeunt.reference.frames import Room
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from exeunt.config.compile import Compile
     from exeunt.config.tree import Config, Model
     from exeunt.hls.front.network import Network
+    from exeunt.qonnx.integers import IntegerNetwork
 
 ROUNDS = 5
 FAMILIES = ("xc7", "xcup")  # whose LUT and blocks the sizes of kernels are of
@@ -159,8 +162,8 @@ def foreseen(
 ) -> Design:
     """The design that `build` would make of a network, also of one that is still a config.
 
-    Without weights the accumulators are as wide as usual (`exeunt.cost.layers`), and no kernel is
-    weighed that needs the weights.
+    A network that is not trained has accumulators that are as wide as usual (`exeunt.cost.layers`),
+    and no kernel is weighed that needs the weights.
 
     Args:
         source: the network.
@@ -220,13 +223,19 @@ class Unfolded:
         )  # fmt: skip
 
     @classmethod
-    def described(cls, model: Model) -> Unfolded:
-        """A network that is still a config, without weights.
+    def described(cls, model: Model, network: IntegerNetwork | None = None) -> Unfolded:
+        """A network that is still a config, with the integers of `network` where it is trained.
 
         Raises:
             InputError: it is not described by stages.
         """
         segments, heads = chains(model)
+        if network is not None:
+            parts = cut(network)
+            segments, heads = (
+                tuple(map(weighted, layers, parts[first::2]))
+                for first, layers in enumerate((segments, heads))
+            )
         return cls("described", segments, heads, (1.0,) * len(heads), model.input)
 
     def assembled(self, space: Problem, choice: Choice, share: Sequence[float]) -> Compiled:

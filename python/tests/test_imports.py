@@ -103,13 +103,15 @@ ROOMS: Mapping[str, str] = {
     "hls.designs": f"{GRAPH} optimise hls hls.bursts hls.folded",
     "hls.chosen": f"{GRAPH} config optimise hls hls.back hls.beside hls.bursts hls.designs",
     "hls.beside": f"{RESULT} config cost explain reference hls hls.back hls.explained",
-    "hls.optimised": f"{RESULT} config cost optimise reference hls hls.front hls.back hls.folded "
+    "hls.weighted": f"{GRAPH} qonnx hls",
+    "hls.optimised": f"{RESULT} config cost optimise reference qonnx hls.weighted hls hls.front hls.back hls.folded "
     "hls.beside hls.bursts hls.designs hls.chosen boards",
     "hls.compile": f"{STEP} cost qonnx reference hls.beside hls.explained hls.front hls.back "
     "hls.folded "
     "hls.baseline hls.bursts hls.chosen hls.optimised hls.compressed",
     "search": f"{STEP} kernels criteria cost optimise report report.store simulate synth "
-    "reference quant.train quant.calibrate quant.compress quant.export quant.needs scheduler "
+    "reference qonnx quant.train quant.calibrate quant.compress quant.export quant.network "
+    "quant.needs scheduler "
     "hls.beside hls.bursts hls.designs hls.optimised hls.compile",
     "bench": f"{STEP} qonnx runtime reference simulate boards",
     "simulate.heatmaps": f"{STEP} runtime reference explain simulate report",

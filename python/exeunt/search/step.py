@@ -20,6 +20,7 @@ from exeunt.scheduler import HERE, Machines, Needs, Task
 from exeunt.search import space, study
 from exeunt.search.front import Point, cheapest, front, hypervolume, spread
 from exeunt.search.study import Trial
+from exeunt.search.trial import calibrated
 from exeunt.search.wish import Wish, run, wish
 
 if TYPE_CHECKING:
@@ -270,15 +271,10 @@ def _finish(
 
 def _foreseen(folder: Path, config: Config, wish: Wish, parts: int) -> float:
     """Cycles an image that the priced design takes for the images that went through the RTL."""
-    from exeunt.quant.calibrate import EXITS
-    from exeunt.quant.compress.subject import load_subject
     from exeunt.simulate.run import OUTPUT
 
-    exits, seen = (
-        json.loads((folder / name).read_text(encoding="utf-8")) for name in (EXITS, OUTPUT)
-    )
-    design = wish.design(load_subject(config, folder).model, exits)
-    left = seen["answers"]["exit"]
+    design = wish.design(*calibrated(config, folder))
+    left = json.loads((folder / OUTPUT).read_text(encoding="utf-8"))["answers"]["exit"]
     return run(design, left, parts=parts, criterion=config.calibrate.criterion)
 
 

@@ -16,7 +16,8 @@ from exeunt.search.front import Point
 from exeunt.search.wish import Wish
 
 if TYPE_CHECKING:
-    from exeunt.config.tree import Config
+    from exeunt.config.tree import Config, Model
+    from exeunt.qonnx.integers import IntegerNetwork
 
 CONFIG = "config.toml"
 LEARNT = 5  # finished trials by which is judged how much an epoch still gives
@@ -145,10 +146,9 @@ def evaluate(
         InputError: the network cannot be trained.
         Stopped: it does not fit, or cannot become one of the best.
     """
-    from exeunt.quant.calibrate import EXITS, calibrate
+    from exeunt.quant.calibrate import calibrate
     from exeunt.quant.compress.rehearsal import rehearse
     from exeunt.quant.compress.step import compress
-    from exeunt.quant.compress.subject import load_subject
     from exeunt.quant.train import HISTORY, train
 
     smaller = config.compress is not None
@@ -165,11 +165,10 @@ def evaluate(
     if smaller:
         compress(config, folder, data_dir, progress=progress)
     calibrate(config, folder)
-    exits = json.loads((folder / EXITS).read_text(encoding="utf-8"))
     history = json.loads((folder / HISTORY).read_text(encoding="utf-8"))["history"]
+    model, exits, network = calibrated(config, folder)
     try:
-        model = load_subject(config, folder).model
-        price = wish.price(model, exits)
+        price = wish.price(model, exits, network)
     except InputError as error:
         raise Stopped(str(error)) from None
     return Outcome(
@@ -185,3 +184,15 @@ def evaluate(
         latency=price.latency,
         nanojoules=price.nanojoules,
     )
+
+
+def calibrated(config: Config, folder: Path) -> tuple[Model, dict[str, Any], IntegerNetwork]:
+    """What a network in `folder` became: its stages, the contents of exits.json, its integers."""
+    from exeunt.quant.calibrate import EXITS
+    from exeunt.quant.compress import load_network
+    from exeunt.quant.compress.subject import load_subject
+    from exeunt.quant.network.logits import exact
+
+    exits = json.loads((folder / EXITS).read_text(encoding="utf-8"))
+    network = exact(load_network(config, folder), config)
+    return load_subject(config, folder).model, exits, network

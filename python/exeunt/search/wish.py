@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from exeunt.config.tree import Model
     from exeunt.hls.designs import Design
     from exeunt.optimise import Budget
+    from exeunt.qonnx.integers import IntegerNetwork
 
 RARELY = 1e-3  # of the frames go on, at best
 Kind = Literal["throughput_fps", "latency_us", "lut", "nanojoules"]
@@ -67,8 +68,10 @@ class Wish:
         }  # fmt: skip
         return kinds.get(self.asked.objective, "throughput_fps")
 
-    def design(self, model: Model, exits: Mapping[str, Any]) -> Design:
-        """The compiler's design for a network, before it has the weights.
+    def design(
+        self, model: Model, exits: Mapping[str, Any], network: IntegerNetwork | None = None
+    ) -> Design:
+        """The compiler's design for a network, before it is exported.
 
         As there the exits of the validation images are played, so that it has the same head room
         and the same places to wait in, and frames wait as they would.
@@ -78,6 +81,7 @@ class Wish:
             exits: the contents of exits.json: `reach`, the fraction of the frames that reach each
                 exit, from 1.0 down; `sequence`, exits of frames in the order in which they come, a
                 digit each, may be absent: as `reach` says, in random order.
+            network: its integers; None: no kernel that needs the weights is weighed.
 
         Raises:
             InputError: it does not fit, or not with what is asked for.
@@ -87,17 +91,19 @@ class Wish:
         from exeunt.hls.designs import Limits
 
         return optimised.foreseen(
-            optimised.Unfolded.described(model), self.section,
+            optimised.Unfolded.described(model, network), self.section,
             allowed=Limits(self.budget, self.budget, "the resources"), wish=self.asked,
             reach=exits["reach"], sequence=exits.get("sequence"),
             beside=beside(exits, holds=self.section.hold is not None),
         )  # fmt: skip
 
-    def price(self, model: Model, exits: Mapping[str, Any]) -> Price:
+    def price(
+        self, model: Model, exits: Mapping[str, Any], network: IntegerNetwork | None = None
+    ) -> Price:
         """What a network costs, when it is folded as well as it can be, see `design`."""
         from exeunt.hls import bursts
 
-        found = self.design(model, exits)
+        found = self.design(model, exits, network)
         leaves = bursts.rates(exits["reach"], len(model.stages))
         latency = bursts.percentile(found.waits, leaves, self.asked.percentile)
         return self._price(found.pace, latency, found.nanojoules, found.taken)

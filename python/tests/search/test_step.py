@@ -82,8 +82,13 @@ def test_every_network_that_is_shown_as_final_went_through_the_rtl(searched: tup
         assert (row["rtl"]["mismatches"], row["rtl"]["images"]) == (0, 60)
         assert (run / "search" / row["rtl"]["report"]).is_file()
         foreseen, seen = row["rtl"]["cycles_foreseen"], row["rtl"]["cycles_per_image"]
-        assert abs(foreseen / seen - 1) <= 0.02, "cycles of the same images"
-        assert abs(row["cycles"] / row["rtl"]["cycles_compiled"] - 1) <= 0.02
+        assert foreseen == pytest.approx(seen), "cycles of the same images"
+        compiled = store.read((run / "search" / row["rtl"]["report"]).parent)["compile"][
+            "optimiser"
+        ]
+        assert {name: row[name] for name in ("lut", "dsp", "bram18")} == compiled["predicted"]
+        assert row["nanojoules"] == pytest.approx(compiled["nanojoules"])
+        assert row["cycles"] == row["rtl"]["cycles_compiled"] == compiled["cycles_per_image"]
         assert row["throughput_fps"] == pytest.approx(1e8 / row["cycles"])
     assert "60 images through the RTL, 0 mismatches" in printed
     for row in front:
