@@ -104,8 +104,8 @@ ROOMS: Mapping[str, str] = {
     "hls.chosen": f"{GRAPH} config optimise hls hls.back hls.beside hls.bursts hls.designs",
     "hls.beside": f"{RESULT} config cost explain reference hls hls.back hls.explained",
     "hls.weighted": f"{GRAPH} qonnx hls",
-    "hls.optimised": f"{RESULT} config cost optimise reference qonnx hls.weighted hls hls.front hls.back hls.folded "
-    "hls.beside hls.bursts hls.designs hls.chosen boards",
+    "hls.optimised": f"{RESULT} config cost optimise reference qonnx hls hls.front hls.back "
+    "hls.folded hls.weighted hls.beside hls.bursts hls.designs hls.chosen boards",
     "hls.compile": f"{STEP} cost qonnx reference hls.beside hls.explained hls.front hls.back "
     "hls.folded "
     "hls.baseline hls.bursts hls.chosen hls.optimised hls.compressed",

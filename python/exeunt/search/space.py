@@ -90,7 +90,8 @@ def _passes(
     for i, spec in enumerate(section.passes):
         budget = spec.budget
         if budgets:
-            budget = float(choose(_pass(i, spec), (1.0, *_with(budgets, budget))))
+            others = budgets if budget <= 1.0 else ()  # centroids are no fraction
+            budget = float(choose(_pass(i, spec), (1.0, *_with(others, budget))))
         if budgets and budget == 1.0:
             continue
         chosen = spec if budget == spec.budget else spec.with_budget(budget)

@@ -30,7 +30,6 @@ FOLDER = "search"
 FRONT = "front"
 PAGE = "front.html"
 COMPILER = ("qonnx", "onnx", "onnxruntime", "finn-plus")
-PRICED = ("filters", "precision")  # passes after which the description says what there is to fold
 TRIALS_SHARE = 80  # of a hundred of the time, with finalists
 
 
@@ -149,13 +148,6 @@ def _check(config: Config, section: Search) -> None:
             "a search must be of networks without [rules], which is for one network, got the "
             "table: leave it out, and use it on a network of the front"
         )
-    for spec in () if config.compress is None else config.compress.passes:
-        if spec.kind not in PRICED:
-            raise InputError(
-                f"the passes of [compress] in a search must be {' or '.join(PRICED)}, which make "
-                f"layers smaller before they are folded, got {spec.kind}: leave it out, and use it "
-                "on a network of the front"
-            )
     if section.budgets and config.compress is None:
         raise InputError(
             "search.budgets must be of the passes of [compress], got a config without the table: "

@@ -73,6 +73,19 @@ def test_passes_and_their_budgets():
         space.network(config, section, space.answers({**own, "filters0": 0.75}))
 
 
+def test_centroids_are_those_of_the_pass_or_it_is_left_out():
+    passes = '[compress]\npasses = [{ kind = "sharing", centroids = 4 }]\n'
+    config = tree.parse(tree.to_toml(tree.load("digits")) + passes)
+    section = NONE.model_copy(update={"stages": 3, "budgets": (0.25, 0.5)})
+    own = space.own(config, section)
+    assert own == {"stages": 3, "sharing0": 4.0}
+    assert space.network(config, section, space.answers(own)).compress == config.compress
+    none = space.answers({**own, "sharing0": 1.0})
+    assert space.network(config, section, none).compress is None
+    with pytest.raises(InputError, match=r"^the choice sharing0 must be one of 1.0, 4.0, got 0.5"):
+        space.network(config, section, space.answers({**own, "sharing0": 0.5}))
+
+
 def test_passes_stay_as_they_are_without_budgets():
     config = tree.parse(tree.to_toml(tree.load("digits")) + PASSES)
     section = NONE.model_copy(update={"stages": 3})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +13,12 @@ from exeunt.command.cli import cli
 from exeunt.config import tree
 from exeunt.errors import InputError
 from exeunt.optimise import Budget
-from exeunt.quant.compress.subject import load_subject
 from exeunt.report import search as told
 from exeunt.report import store
 from exeunt.search import step
 from exeunt.search.front import Point, spread
 from exeunt.search.front import front as best
+from exeunt.search.trial import calibrated
 from exeunt.search.wish import wish
 
 PAGE = "search/front.html"
@@ -216,26 +215,35 @@ def test_a_search_for_little_latency_tells_what_the_rtl_has(tmp_path: Path):
 
 @pytest.mark.sim
 def test_a_compressed_network_is_priced_as_what_is_left_of_it(tmp_path: Path):
-    passes = 'passes = [{ kind = "filters", budget = 0.5, multiple = 1, epochs = 1 }]\nimages = 64'
+    passes = """passes = [
+      { kind = "filters", budget = 0.5, multiple = 1, epochs = 1 },
+      { kind = "blocks", sparsity = 0.75, block = 2, epochs = 1 },
+      { kind = "sharing", centroids = 4, epochs = 1 },
+    ]
+    images = 64"""
     text = TEXT.replace("[simulate]", f"[compress]\n{passes}\n[simulate]")
-    text = text.replace("trials = 6\nfinalists = 2", "trials = 2\nfinalists = 1")
+    text = text.replace("trials = 6\nfinalists = 2", "trials = 3\nfinalists = 2")
     text = text.replace("widths = [0.5, 1.0]", "widths = []\nbudgets = [0.75]\npools = []")
     config = tree.parse(f"{text}weight_bits = []\nactivation_bits = []\n")
     step.search(config, tmp_path, tmp_path / "data")
     networks = store.read(tmp_path)["search"]["networks"]
     own = next(row for row in networks if row["trial"] == 0)
-    assert own["choices"]["filters0"] == 0.5
-    made = tree.load(tmp_path / "search" / "trials" / "0000" / "config.toml")
+    choices = {name: own["choices"][name] for name in ("filters0", "blocks1", "sharing2")}
+    assert choices == {"filters0": 0.5, "blocks1": 0.25, "sharing2": 4.0}
+    folder = tmp_path / "search" / "trials" / "0000"
+    made = tree.load(folder / "config.toml")
     assert made.compress is not None
-    assert made.compress.passes[0].budget == 0.5
-    left = load_subject(made, tmp_path / "search" / "trials" / "0000").model
+    assert [spec.budget for spec in made.compress.passes] == [0.5, 0.25, 4.0]
     asks = wish(config.compile, Budget(lut=30000))
-    exits = json.loads((tmp_path / "search" / "trials" / "0000" / "exits.json").read_text())
-    whole = asks.price(config.model, exits)
-    assert own["lut"] == asks.price(left, exits).size.lut < whole.size.lut
+    model, exits, left = calibrated(made, folder)
+    whole, narrow = asks.price(config.model, exits), asks.price(model, exits)
+    assert own["lut"] == asks.price(model, exits, left).size.lut < narrow.size.lut < whole.size.lut
     final = [row for row in networks if row["rtl"]]
     assert final
-    assert all(row["rtl"]["mismatches"] == 0 for row in final)
+    for row in final:
+        compiled = store.read((tmp_path / "search" / row["rtl"]["report"]).parent)["compile"]
+        assert row["rtl"]["mismatches"] == 0
+        assert row["lut"] == compiled["optimiser"]["predicted"]["lut"]
     for row in networks:
         if row["front"] and row["choices"]["filters0"] < 1.0:
             assert tree.load(tmp_path / "search" / row["config"]).compress is not None
@@ -264,12 +272,6 @@ REFUSED: dict[str, tuple[str, str, str]] = {
         "stages = 2\nexits = false\nwidths = []\npools = []\nweight_bits = []\n"
         "activation_bits = []",
         "a search must have something to choose, got a .search. table whose lists are all empty",
-    ),
-    "zeros": (
-        "[compile]", '[compress]\npasses = [{ kind = "blocks" }]\n[compile]',
-        "the passes of .compress. in a search must be filters or precision, which make layers "
-        "smaller before they are folded, got blocks: leave it out, and use it on a network of the "
-        "front",
     ),
     "budgets of nothing": (
         "widths = [0.5, 1.0]", "budgets = [0.5]",
