@@ -27,18 +27,19 @@ def weighted(layers: Sequence[Layer], part: Part) -> tuple[Layer, ...]:
     """
     matrices = [o for o in part.operations if isinstance(o, Matrix)]
     behind = {o.source.name: o for o in part.operations if isinstance(o, Threshold)}
-    places = [i for i, layer in enumerate(layers) if isinstance(layer, MatrixLayer)]
     found = list(layers)
-    if len(matrices) != len(places):
-        return tuple(layers)
-    for place, matrix in zip(places, matrices, strict=True):
-        layer = found[place]
-        assert isinstance(layer, MatrixLayer)
-        known = _known(layer, matrix, behind.get(matrix.result.name))
-        if known is None:
+    for place, layer in enumerate(layers):
+        if not isinstance(layer, MatrixLayer):
+            continue
+        for i, matrix in enumerate(matrices):  # two ways into a sum may stand in another order
+            known = _known(layer, matrix, behind.get(matrix.result.name))
+            if known is not None:
+                found[place] = known
+                del matrices[i]
+                break
+        else:
             return tuple(layers)
-        found[place] = known
-    return tuple(found)
+    return tuple(layers) if matrices else tuple(found)
 
 
 def _known(layer: MatrixLayer, matrix: Matrix, levels: Threshold | None) -> MatrixLayer | None:

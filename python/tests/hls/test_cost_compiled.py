@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from exeunt import cost
 from exeunt.config import tree
 from exeunt.cost.totals import compiled as predicted
 from exeunt.hls import compile as compiler
+from exeunt.hls.optimised import Unfolded
+from exeunt.kernels.layer import Matrix
 from exeunt.kernels.mvu import Mvu
 from exeunt.qonnx import file
 
@@ -100,3 +103,22 @@ def test_predicted_kernels_are_the_compiled_ones(network) -> None:
         after.cycles, after.macs, after.weight_bits,
     )  # fmt: skip
     assert before.lut == pytest.approx(after.lut, rel=0.1)
+
+
+def test_with_its_integers_every_layer_is_the_compiled_one(network) -> None:
+    found, read = network
+    mine, theirs = Unfolded.described(found.model, read.integers), Unfolded.read(read, name="k")
+    count = 0
+    for parts in ("segments", "heads"):
+        for ours, compiled in zip(getattr(mine, parts), getattr(theirs, parts), strict=True):
+            for a, b in zip(ours, compiled, strict=True):
+                if not isinstance(b, Matrix):
+                    continue
+                assert (a.accumulator, a.result, a.levels, a.bias) == (
+                    b.accumulator, b.result, b.levels, b.bias,
+                ), a.where  # fmt: skip
+                assert sorted(a.arrays) == sorted(b.arrays), a.where
+                for name, array in b.arrays.items():
+                    assert np.array_equal(a.arrays[name], array), (a.where, name)
+                count += 1
+    assert count >= 6
