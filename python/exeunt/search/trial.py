@@ -17,6 +17,7 @@ from exeunt.search.wish import Wish
 
 if TYPE_CHECKING:
     from exeunt.config.tree import Config, Model
+    from exeunt.hls.beside import Beside
     from exeunt.qonnx.integers import IntegerNetwork
 
 CONFIG = "config.toml"
@@ -166,9 +167,10 @@ def evaluate(
         compress(config, folder, data_dir, progress=progress)
     calibrate(config, folder)
     history = json.loads((folder / HISTORY).read_text(encoding="utf-8"))["history"]
-    model, exits, network = calibrated(config, folder)
+    found = calibrated(config, folder)
+    exits = found[1]
     try:
-        price = wish.price(model, exits, network)
+        price = wish.price(*found)
     except InputError as error:
         raise Stopped(str(error)) from None
     return Outcome(
@@ -186,8 +188,14 @@ def evaluate(
     )
 
 
-def calibrated(config: Config, folder: Path) -> tuple[Model, dict[str, Any], IntegerNetwork]:
-    """What a network in `folder` became: its stages, the contents of exits.json, its integers."""
+def calibrated(
+    config: Config, folder: Path
+) -> tuple[Model, dict[str, Any], IntegerNetwork, Beside]:
+    """What a network in `folder` became, as `Wish.price` takes it.
+
+    Its stages, the contents of exits.json, its integers, and what stands beside its kernels.
+    """
+    from exeunt.hls import beside
     from exeunt.quant.calibrate import EXITS
     from exeunt.quant.compress import load_network
     from exeunt.quant.compress.subject import load_subject
@@ -195,4 +203,5 @@ def calibrated(config: Config, folder: Path) -> tuple[Model, dict[str, Any], Int
 
     exits = json.loads((folder / EXITS).read_text(encoding="utf-8"))
     network = exact(load_network(config, folder), config)
-    return load_subject(config, folder).model, exits, network
+    model = load_subject(config, folder).model
+    return model, exits, network, beside.of(config, exits, folder)

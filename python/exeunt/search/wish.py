@@ -17,6 +17,7 @@ from exeunt.optimise.choose import Asked
 if TYPE_CHECKING:
     from exeunt.config.compile import Compile
     from exeunt.config.tree import Model
+    from exeunt.hls.beside import Beside
     from exeunt.hls.designs import Design
     from exeunt.optimise import Budget
     from exeunt.qonnx.integers import IntegerNetwork
@@ -69,7 +70,11 @@ class Wish:
         return kinds.get(self.asked.objective, "throughput_fps")
 
     def design(
-        self, model: Model, exits: Mapping[str, Any], network: IntegerNetwork | None = None
+        self,
+        model: Model,
+        exits: Mapping[str, Any],
+        network: IntegerNetwork | None = None,
+        beside: Beside | None = None,
     ) -> Design:
         """The compiler's design for a network, before it is exported.
 
@@ -82,28 +87,33 @@ class Wish:
                 exit, from 1.0 down; `sequence`, exits of frames in the order in which they come, a
                 digit each, may be absent: as `reach` says, in random order.
             network: its integers; None: no kernel that needs the weights is weighed.
+            beside: what stands beside the kernels; None: what `exits` and the section say.
 
         Raises:
             InputError: it does not fit, or not with what is asked for.
         """
         from exeunt.hls import optimised
-        from exeunt.hls.beside import of_exits as beside
+        from exeunt.hls.beside import of_exits
         from exeunt.hls.designs import Limits
 
         return optimised.foreseen(
             optimised.Unfolded.described(model, network), self.section,
             allowed=Limits(self.budget, self.budget, "the resources"), wish=self.asked,
             reach=exits["reach"], sequence=exits.get("sequence"),
-            beside=beside(exits, holds=self.section.hold is not None),
+            beside=beside or of_exits(exits, holds=self.section.hold is not None),
         )  # fmt: skip
 
     def price(
-        self, model: Model, exits: Mapping[str, Any], network: IntegerNetwork | None = None
+        self,
+        model: Model,
+        exits: Mapping[str, Any],
+        network: IntegerNetwork | None = None,
+        beside: Beside | None = None,
     ) -> Price:
         """What a network costs, when it is folded as well as it can be, see `design`."""
         from exeunt.hls import bursts
 
-        found = self.design(model, exits, network)
+        found = self.design(model, exits, network, beside)
         leaves = bursts.rates(exits["reach"], len(model.stages))
         latency = bursts.percentile(found.waits, leaves, self.asked.percentile)
         return self._price(found.pace, latency, found.nanojoules, found.taken)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +13,11 @@ from click.testing import CliRunner
 
 from exeunt.command.cli import cli
 from exeunt.config import tree
+from exeunt.config.explain import Hardware
 from exeunt.errors import InputError
+from exeunt.hls.compile import compile
 from exeunt.optimise import Budget
+from exeunt.quant.export import export
 from exeunt.report import search as told
 from exeunt.report import store
 from exeunt.search import step
@@ -235,7 +240,7 @@ def test_a_compressed_network_is_priced_as_what_is_left_of_it(tmp_path: Path):
     assert made.compress is not None
     assert [spec.budget for spec in made.compress.passes] == [0.5, 0.25, 4.0]
     asks = wish(config.compile, Budget(lut=30000))
-    model, exits, left = calibrated(made, folder)
+    model, exits, left, _ = calibrated(made, folder)
     whole, narrow = asks.price(config.model, exits), asks.price(model, exits)
     assert own["lut"] == asks.price(model, exits, left).size.lut < narrow.size.lut < whole.size.lut
     final = [row for row in networks if row["rtl"]]
@@ -247,6 +252,26 @@ def test_a_compressed_network_is_priced_as_what_is_left_of_it(tmp_path: Path):
     for row in networks:
         if row["front"] and row["choices"]["filters0"] < 1.0:
             assert tree.load(tmp_path / "search" / row["config"]).compress is not None
+
+
+@pytest.mark.sim
+def test_explanations_are_in_the_price(searched: tuple[Path, str], tmp_path: Path):
+    """The engine takes of the same resources, as much as the compiler predicts."""
+    trial = searched[0] / "search" / "trials" / "0000"
+    for name in ("checkpoint.pt", "exits.json", "splits.npz", "training.json", "calibration.npz"):
+        shutil.copy(trial / name, tmp_path)
+    config = tree.load(trial / "config.toml")
+    explain = config.explain.model_copy(update={"hardware": Hardware(methods=("saliency",))})
+    explained = config.model_copy(update={"explain": explain})
+    asks = wish(config.compile, Budget(lut=30000))
+    plain = asks.price(*calibrated(config, tmp_path))
+    price = asks.price(*calibrated(explained, tmp_path))
+    assert price.size.lut > plain.size.lut + 500
+    export(explained, tmp_path)
+    compile(explained, tmp_path)
+    found = store.read(tmp_path)["compile"]["optimiser"]
+    assert found["predicted"] == dataclasses.asdict(price.size)
+    assert found["beside"]["explanations"]["lut"] > 500
 
 
 def asked(old: str, new: str) -> tree.Config:
