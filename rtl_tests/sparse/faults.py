@@ -24,7 +24,8 @@ _FAULTS = (
     (_RTL, "SHALLOW = 1 + 32'(SHARED) + 32'(GROUPS > 1);", "SHALLOW = 3;", _SIGNED),
     (_RTL, "else if (enable[i]) valid_q[i]", "else if (enable[SHALLOW]) valid_q[i]", _WIDE),
     (_RTL, "if (rst) valid_q[0] <= 1'b0;\n        else if", "if", _WIDE),
-    (_RTL, "assign busy = step || move_m || (|move) || load_c", "assign busy = step", _APART),
+    # in other corners words that leave open the clock
+    (_RTL, "assign busy = step || move_m || (|move) || load_c", "assign busy = step", _SIGNED),
     ("hls/rtl/ex_search.sv", "CHANNELS / SEARCH", "CHANNELS / PE", _APART),
     (_TERM, "a + BITS'(t)", "a - BITS'(t)", _SHARED),
     (_MADE, "cut[(blocks < 0)[:, bank]] = nothing", "", _APART),
