@@ -502,6 +502,13 @@ async def ring(cycles: Cycles, block: Block) -> None:
     for _ in range(2):
         await take()
     await nothing_before(first)
+    for after in range(20):  # the last one again: before, with and after the last byte of another
+        offer(1)
+        await cycles.wait(after)
+        last = len(stored) - 2
+        await again(last)
+        for k in (last, last + 1):
+            assert await take() == (k % 256, stored[k]), f"again {after} cycles after an offer"
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
