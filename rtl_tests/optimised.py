@@ -47,7 +47,7 @@ headroom = {headroom}
 class Outcome:
     """Cycles between frames, predicted and simulated; `said` tells why there are none.
 
-    `foreseen` are those that are predicted before there are weights, as `exeunt search` does.
+    `foreseen` are those that are predicted without weights, by the layers alone.
     """
 
     seed: int

@@ -119,7 +119,10 @@ class Wish:
         return self._price(found.pace, latency, found.nanojoules, found.taken)
 
     def at_best(self, model: Model) -> Price:
-        """What it would cost at least: if nearly all images left at its first exit, none waiting.
+        """What it would cost if nearly all images left at its first exit, none waiting.
+
+        Its weights are not known yet, so no kernel is weighed that needs them, and nothing stands
+        beside the kernels.
 
         Raises:
             InputError: it does not fit, or not with what is asked for.

@@ -280,7 +280,7 @@ def test_what_is_asked_is_images_or_lut():
         few = wish(compiled(**change), optimise.Budget(lut=30000))
         found = few.price(CONFIG.model, left(0.25))
         assert (few.kind, found.cost) == ("lut", found.size.lut)
-        assert 128 < found.cycles <= 256 * 1.01
+        assert 250 < found.cycles <= 256
     assert found.size.lut < price.size.lut
 
 
@@ -296,8 +296,7 @@ def test_what_is_asked_is_latency():
     assert half.price(CONFIG.model, left(0.25)).latency == early.latency
     both = wish(compiled(objective="latency", target_cycles=64), budget)
     paced = both.price(CONFIG.model, left(0.25))
-    assert both.kind == "latency_us"
-    assert paced.cycles <= 64 * 1.02
+    assert (both.kind, paced.cycles) == ("latency_us", 64)
     assert paced.latency >= price.latency
 
 
